@@ -1,0 +1,88 @@
+//! Connections and the access tokens drawn from them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ConnectionId, ProviderId, Scopes,
+    secret::{self, AccessToken},
+};
+
+/// What a finished sign-in gives to one single-user server.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Connection {
+    /// Its handle.
+    pub id: ConnectionId,
+    /// At which provider.
+    pub provider: ProviderId,
+    /// The provider's name for people.
+    pub display_name: String,
+    /// Whose account.
+    pub account: Account,
+    /// What the provider granted; as requested where it did not say (RFC 6749 section 5.1).
+    pub scopes: Scopes,
+    /// The audience that the sign-in asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// The resource (RFC 8707) that the sign-in asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// When the current access token ends, in Unix seconds; absent where the provider did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// The origins (`https://host[:port]`) that the token may be sent to; empty means nowhere by itself.
+    pub api_origins: Vec<String>,
+    /// `Bearer`.
+    pub token_type: String,
+}
+
+/// Who signed in at the provider, from the verified ID token, cut to what a kernel may know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Account {
+    /// The provider's own id of the account.
+    pub sub: String,
+    /// `name` or `preferred_username`, for people only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `email`, for people only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
+impl Account {
+    /// What a person recognises the account by.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.email.as_deref().or(self.name.as_deref()).unwrap_or(&self.sub)
+    }
+}
+
+/// The answer to `GET /v1/connections`: those made with the very server token that asks.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ConnectionList {
+    /// Newest first.
+    pub connections: Vec<Connection>,
+}
+
+/// `POST /v1/connections/{id}/token`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenRequest {
+    /// The token must be valid for at least so many seconds more.
+    pub min_valid: u64,
+}
+
+/// An access token and what is known about it.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TokenAnswer {
+    /// The token itself.
+    #[serde(serialize_with = "secret::exposed")]
+    #[schema(value_type = String)]
+    pub access_token: AccessToken,
+    /// `Bearer`.
+    pub token_type: String,
+    /// When it ends, in Unix seconds; absent where the provider did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    /// What it permits.
+    pub scopes: Scopes,
+}

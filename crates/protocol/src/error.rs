@@ -1,0 +1,124 @@
+//! Errors as problem documents (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, as a stable word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The request is not of the form that the endpoint takes. 400
+    BadRequest,
+    /// No provider of that id. 400
+    UnknownProvider,
+    /// Several providers are configured and the request names none. 400
+    ProviderRequired,
+    /// A scope outside the provider's allow-list. 400
+    ScopeNotAllowed,
+    /// An audience outside the provider's allow-list. 400
+    AudienceNotAllowed,
+    /// A resource outside the provider's allow-list. 400
+    ResourceNotAllowed,
+    /// No usable `Authorization` header. 401
+    MissingToken,
+    /// The token is not known to the Hub. 403
+    InvalidToken,
+    /// The token is known to the Hub and is not the token of a single-user server. 403
+    NotAServerToken,
+    /// The server is shared with other people and the operator does not allow that. 403
+    SharedServer,
+    /// No such thing, or not yours. 404
+    NotFound,
+    /// The method does not exist here. 405
+    MethodNotAllowed,
+    /// A newer poll of the same sign-in took over. 409
+    Superseded,
+    /// No usable connection: a person has to sign in. 409
+    SignInRequired,
+    /// The current token ends earlier than asked for. 409
+    TokenTooShort,
+    /// The result was delivered and acknowledged. 410
+    Gone,
+    /// Body too large. 413
+    PayloadTooLarge,
+    /// URL too long. 414
+    UriTooLong,
+    /// Too many requests of this user or server. 429
+    RateLimited,
+    /// Too many sign-ins of this server are open. 429
+    TooManySignIns,
+    /// Header too large. 431
+    HeadersTooLarge,
+    /// A fault in hubkey. 500
+    Internal,
+    /// The Hub did not answer. 503
+    HubUnavailable,
+    /// The store did not answer. 503
+    StoreUnavailable,
+    /// The provider did not answer. 503
+    ProviderUnavailable,
+    /// Too many requests at once. 503
+    Overloaded,
+    /// The handler took too long. 503
+    Timeout,
+    /// A code that this client does not know yet.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ErrorCode {
+    /// Whether the same request may succeed a little later.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::RateLimited
+            | Self::HubUnavailable
+            | Self::StoreUnavailable
+            | Self::ProviderUnavailable
+            | Self::Overloaded
+            | Self::Timeout => true,
+            Self::BadRequest
+            | Self::UnknownProvider
+            | Self::ProviderRequired
+            | Self::ScopeNotAllowed
+            | Self::AudienceNotAllowed
+            | Self::ResourceNotAllowed
+            | Self::MissingToken
+            | Self::InvalidToken
+            | Self::NotAServerToken
+            | Self::SharedServer
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::Superseded
+            | Self::SignInRequired
+            | Self::TokenTooShort
+            | Self::Gone
+            | Self::PayloadTooLarge
+            | Self::UriTooLong
+            | Self::TooManySignIns
+            | Self::HeadersTooLarge
+            | Self::Internal
+            | Self::Unknown => false,
+        }
+    }
+}
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// The HTTP status, repeated.
+    pub status: u16,
+    /// The stable word.
+    pub code: ErrorCode,
+    /// A sentence that says what happened.
+    pub title: String,
+    /// A sentence that says what to do.
+    pub detail: String,
+    /// Seconds after which to try again, as in `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// The media type of a problem document.
+    pub const CONTENT_TYPE: &str = "application/problem+json";
+}

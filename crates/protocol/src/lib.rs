@@ -1,0 +1,38 @@
+//! The words of hubkey's wire: paths, messages, error codes and secret types. No I/O.
+//!
+//! | who asks | method and path | request | answer |
+//! |---|---|---|---|
+//! | kernel | `POST /v1/sign-ins` | [`CreateSignIn`] | [`CreateSignInAnswer`] |
+//! | kernel | `GET /v1/sign-ins/{nonce}` | header [`path::POLL_SECRET_HEADER`] | [`SignInStatus`] |
+//! | kernel | `POST /v1/sign-ins/{nonce}/ack` | header [`path::POLL_SECRET_HEADER`] | 204 |
+//! | kernel | `DELETE /v1/sign-ins/{nonce}` | header [`path::POLL_SECRET_HEADER`] | 204 |
+//! | kernel | `GET /v1/providers` | | [`ProviderList`] |
+//! | kernel | `GET /v1/connections` | | [`ConnectionList`] |
+//! | kernel | `POST /v1/connections/{id}/token` | [`TokenRequest`] | [`TokenAnswer`] |
+//! | callback-server | `GET /internal/v1/site` | | [`internal::Site`] |
+//! | callback-server | `POST /internal/v1/start` | [`internal::Start`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/hub-callback` | [`internal::HubCallback`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/view` | [`internal::View`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/continue` | [`internal::Decide`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/callback/{provider}` | [`internal::ProviderCallback`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/confirm` | [`internal::Decide`] | [`internal::BrowserReply`] |
+//!
+//! Every kernel request carries the server token as `Authorization: Bearer …`; every internal request carries the
+//! channel secret the same way. Every failure is a [`Problem`].
+
+mod connection;
+mod error;
+mod id;
+pub mod internal;
+pub mod path;
+mod provider;
+mod scope;
+pub mod secret;
+mod sign_in;
+
+pub use connection::{Account, Connection, ConnectionList, TokenAnswer, TokenRequest};
+pub use error::{ErrorCode, Problem};
+pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId};
+pub use provider::{Provider, ProviderList, ProviderState};
+pub use scope::{InvalidScope, Scope, Scopes};
+pub use sign_in::{CreateSignIn, CreateSignInAnswer, SignInFailure, SignInOpened, SignInStatus};

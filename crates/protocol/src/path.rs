@@ -1,0 +1,49 @@
+//! One constant per endpoint, for the routers and for the client.
+
+/// Kernel: opens a sign-in.
+pub const SIGN_INS: &str = "/v1/sign-ins";
+/// Kernel: the state of a sign-in (GET, long poll) or its end (DELETE).
+pub const SIGN_IN: &str = "/v1/sign-ins/{nonce}";
+/// Kernel: confirms that the result of a sign-in arrived.
+pub const SIGN_IN_ACK: &str = "/v1/sign-ins/{nonce}/ack";
+/// Kernel: the configured providers.
+pub const PROVIDERS: &str = "/v1/providers";
+/// Kernel: the connections of this server.
+pub const CONNECTIONS: &str = "/v1/connections";
+/// Kernel: an access token of one connection.
+pub const CONNECTION_TOKEN: &str = "/v1/connections/{id}/token";
+/// Kernel: the OpenAPI document of this interface.
+pub const OPENAPI: &str = "/v1/openapi.json";
+
+/// The header that carries the poll secret of a sign-in.
+pub const POLL_SECRET_HEADER: &str = "hubkey-poll-secret";
+/// The header by which a repeated `POST /v1/sign-ins` is recognised for 60 s.
+pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
+
+/// callback-server: names and look.
+pub const INTERNAL_SITE: &str = "/internal/v1/site";
+/// callback-server: a browser opened a sign-in link.
+pub const INTERNAL_START: &str = "/internal/v1/start";
+/// callback-server: a browser came back from the Hub.
+pub const INTERNAL_HUB_CALLBACK: &str = "/internal/v1/hub-callback";
+/// callback-server: a browser wants to see where its sign-in stands.
+pub const INTERNAL_VIEW: &str = "/internal/v1/view";
+/// callback-server: a person decided on the start page.
+pub const INTERNAL_CONTINUE: &str = "/internal/v1/continue";
+/// callback-server: a browser came back from a provider.
+pub const INTERNAL_CALLBACK: &str = "/internal/v1/callback/{provider}";
+/// callback-server: a person decided on the confirmation page.
+pub const INTERNAL_CONFIRM: &str = "/internal/v1/confirm";
+
+/// Browser: a sign-in link, below the public URL.
+pub const PAGE_START: &str = "/start/{ticket}";
+/// Browser: the Hub's redirect, below the public URL.
+pub const PAGE_HUB_CALLBACK: &str = "/hub-callback";
+/// Browser: a provider's redirect, below the public URL.
+pub const PAGE_CALLBACK: &str = "/callback/{provider}";
+/// Browser: the page that belongs to the state of a flow, below the public URL.
+pub const PAGE_VIEW: &str = "/sign-in/{flow}";
+/// Browser: the decision on the start page, below the public URL.
+pub const PAGE_CONTINUE: &str = "/continue/{flow}";
+/// Browser: the decision on the confirmation page, below the public URL.
+pub const PAGE_CONFIRM: &str = "/confirm/{flow}";

@@ -1,0 +1,109 @@
+//! The kernel's half of a sign-in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Connection, Nonce, ProviderId, Scopes, TokenAnswer,
+    secret::{self, PollSecret, Ticket},
+};
+
+/// `POST /v1/sign-ins`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CreateSignIn {
+    /// Which provider; may be left out where only one is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderId>,
+    /// What to ask for; the provider's default where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes>,
+    /// An audience out of the provider's allow-list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// A resource (RFC 8707) out of the provider's allow-list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Answer with a connection that exists, or with the error `sign_in_required`; open no sign-in.
+    pub existing_only: bool,
+}
+
+/// The answer to [`CreateSignIn`].
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum CreateSignInAnswer {
+    /// A connection of this very server fits: nothing to click.
+    Connected {
+        /// The connection.
+        connection: Connection,
+        /// A valid access token of it.
+        token: TokenAnswer,
+    },
+    /// A person has to sign in.
+    Opened(SignInOpened),
+}
+
+/// A sign-in that waits for its person. The secrets in it are said once.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SignInOpened {
+    /// The sign-in's handle.
+    pub nonce: Nonce,
+    /// Goes back in the header `Hubkey-Poll-Secret`.
+    #[serde(serialize_with = "secret::exposed")]
+    #[schema(value_type = String)]
+    pub poll_secret: PollSecret,
+    /// The link for the person: a full URL that ends in the one-time ticket.
+    #[serde(serialize_with = "secret::exposed")]
+    #[schema(value_type = String)]
+    pub sign_in_url: Ticket,
+    /// Seconds until the sign-in ends by itself.
+    pub expires_in: u64,
+    /// The provider's id, also where the request left it out.
+    pub provider: ProviderId,
+    /// The provider's name for people.
+    pub display_name: String,
+    /// Whose link this is: the hub user.
+    pub user: String,
+}
+
+/// The answer to `GET /v1/sign-ins/{nonce}`.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SignInStatus {
+    /// Not finished; ask again.
+    Pending {
+        /// Milliseconds to wait before asking again.
+        retry_after_ms: u64,
+    },
+    /// Finished. Repeated, with the same bytes, until acknowledged.
+    Ready {
+        /// The connection.
+        connection: Connection,
+        /// Its first access token.
+        token: TokenAnswer,
+    },
+    /// Refused or cancelled. No reason is given, since it could speak of another person.
+    Denied,
+    /// Nobody finished it in time.
+    Expired,
+    /// Ended by a fault.
+    Failed {
+        /// Which one.
+        reason: SignInFailure,
+    },
+}
+
+/// Why a sign-in ended without a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignInFailure {
+    /// The provider did not let this account in, or the person chose not to.
+    ProviderDenied,
+    /// The provider could not be reached or answered with an error; a new sign-in may succeed.
+    ProviderUnavailable,
+    /// What the provider sent broke a rule of the protocol; the operator finds the reason in the audit stream.
+    ProviderMisbehaved,
+    /// The provider refused what was asked for, or hubkey's registration there is wrong.
+    ProviderMisconfigured,
+    /// The outcome is unknown; a new sign-in is safe.
+    RetrySignIn,
+}
