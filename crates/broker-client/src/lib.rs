@@ -1,1 +1,16 @@
-//! placeholder
+//! Typed client of token-broker.
+//!
+//! One [`BrokerClient`] speaks for one caller, and its type says which: `BrokerClient<ChannelSecret>` is
+//! callback-server's and has the internal half ([`internal`]), `BrokerClient<HubToken>` is a kernel's. Neither can call
+//! the other's endpoints. Every method is named after its endpoint and takes and gives the messages of
+//! [`hubkey_protocol`]; what goes wrong is a [`ClientError`].
+//!
+//! The client follows no redirect, uses no proxy, keeps no cookie, reads no answer beyond a cap, and never names the
+//! URL in an error: a path can hold a one-time value.
+
+mod error;
+mod http;
+pub mod internal;
+
+pub use error::ClientError;
+pub use http::{BrokerClient, Destination};

@@ -1,0 +1,196 @@
+//! How a call travels: one HTTP client with tight limits, one credential, one reader of answers.
+
+use std::time::Duration;
+
+use hubkey_protocol::{Problem, secret::Secret};
+use reqwest::{
+    Certificate, Client, Method, RequestBuilder, Response,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+    redirect, tls,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use url::Url;
+
+use crate::ClientError;
+
+/// Until a connection stands.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Until an answer is complete; a method that waits longer (a long poll) says so itself.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// No answer of the broker is near this size.
+const MAX_ANSWER_BYTES: usize = 512 * 1024;
+
+/// Where the broker is.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// `http://127.0.0.1:8081`, `https://broker.example.org/prefix`, …; a trailing slash makes no difference.
+    pub url: Url,
+    /// PEM certificates of the authorities to trust instead of the system's.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+/// A client of one broker with the credential `C`, which decides what it may call.
+///
+/// Cloning is cheap and shares the connections.
+#[derive(Clone)]
+pub struct BrokerClient<C> {
+    client: Client,
+    base: String,
+    credential: C,
+}
+
+impl<C> std::fmt::Debug for BrokerClient<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrokerClient")
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C: Secret> BrokerClient<C> {
+    /// Sets up a client; connects to nothing yet.
+    pub fn new(destination: &Destination, credential: C) -> Result<Self, ClientError> {
+        bearer(&credential)?;
+        let certificates = trusted(destination)?;
+        let builder = Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .http1_only()
+            .tls_version_min(tls::Version::TLS_1_2)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .user_agent(concat!("hubkey/", env!("CARGO_PKG_VERSION")));
+        let builder = match certificates {
+            Some(certificates) => builder.tls_certs_only(certificates),
+            None => builder,
+        };
+        let client = builder
+            .build()
+            .map_err(|_| ClientError::Setup("TLS cannot be set up"))?;
+        let base = destination.url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self {
+            client,
+            base,
+            credential,
+        })
+    }
+
+    /// Starts a request with the credential. `path` is one of [`hubkey_protocol::path`], filled by [`fill`].
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestBuilder, ClientError> {
+        let url = format!("{}{path}", self.base);
+        Ok(self
+            .client
+            .request(method, url)
+            .header(AUTHORIZATION, bearer(&self.credential)?))
+    }
+
+    /// Sends `message` and reads the answer.
+    pub(crate) async fn post<M: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        message: &M,
+    ) -> Result<A, ClientError> {
+        answer(
+            self.request(Method::POST, path)?
+                .json(message)
+                .send()
+                .await?,
+        )
+        .await
+    }
+
+    /// Asks and reads the answer.
+    pub(crate) async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
+        answer(self.request(Method::GET, path)?.send().await?).await
+    }
+}
+
+/// Puts a handle into a path of [`hubkey_protocol::path`]. Handles hold no character that a path would have to escape.
+pub(crate) fn fill(path: &str, name: &str, handle: &str) -> String {
+    path.replace(&format!("{{{name}}}"), handle)
+}
+
+/// Reads an answer: the message of a 2xx, the problem of anything else.
+pub(crate) async fn answer<A: DeserializeOwned>(response: Response) -> Result<A, ClientError> {
+    let status = response.status();
+    let unexpected = ClientError::Unexpected {
+        status: status.as_u16(),
+    };
+    if !status.is_success() {
+        return Err(refusal(response).await?);
+    }
+    let body = read(response).await?;
+    serde_json::from_slice(&body).map_err(|_| unexpected)
+}
+
+/// Reads an answer that has no body (204).
+#[expect(
+    dead_code,
+    reason = "the kernel half acknowledges and deletes; it is written beside this half"
+)]
+pub(crate) async fn no_content(response: Response) -> Result<(), ClientError> {
+    if response.status().is_success() {
+        Ok(())
+    } else {
+        Err(refusal(response).await?)
+    }
+}
+
+async fn refusal(response: Response) -> Result<ClientError, ClientError> {
+    let status = response.status().as_u16();
+    if !is_problem(response.headers()) {
+        return Ok(ClientError::Unexpected { status });
+    }
+    let body = read(response).await?;
+    let problem = serde_json::from_slice::<Problem>(&body);
+    Ok(
+        problem.map_or(ClientError::Unexpected { status }, |problem| {
+            ClientError::Problem(Box::new(problem))
+        }),
+    )
+}
+
+fn is_problem(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value
+            .as_bytes()
+            .starts_with(Problem::CONTENT_TYPE.as_bytes())
+    })
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, ClientError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(ClientError::Unexpected { status });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn bearer(credential: &impl Secret) -> Result<HeaderValue, ClientError> {
+    let mut value =
+        HeaderValue::try_from(format!("Bearer {}", credential.expose())).map_err(|_| {
+            ClientError::Setup("the credential holds a character that no header can carry")
+        })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The authorities to trust; none at all for plain http, so that an image without certificates can serve too.
+fn trusted(destination: &Destination) -> Result<Option<Vec<Certificate>>, ClientError> {
+    match (&destination.ca_pem, destination.url.scheme()) {
+        (Some(pem), _) => Certificate::from_pem_bundle(pem)
+            .map(Some)
+            .map_err(|_| ClientError::Setup("the file of certificates is not PEM")),
+        (None, "http") => Ok(Some(Vec::new())),
+        (None, _) => Ok(None),
+    }
+}

@@ -1,0 +1,55 @@
+//! What callback-server asks the broker. The messages are in [`hubkey_protocol::internal`].
+
+use hubkey_protocol::{
+    ProviderId,
+    internal::{BrowserReply, Decide, HubCallback, ProviderCallback, Site, Start, View},
+    path,
+    secret::ChannelSecret,
+};
+
+use crate::{BrokerClient, ClientError, http::fill};
+
+impl BrokerClient<ChannelSecret> {
+    /// `GET /internal/v1/site`
+    pub async fn site(&self) -> Result<Site, ClientError> {
+        self.get(path::INTERNAL_SITE).await
+    }
+
+    /// `POST /internal/v1/start`
+    pub async fn start(&self, message: &Start) -> Result<BrowserReply, ClientError> {
+        self.post(path::INTERNAL_START, message).await
+    }
+
+    /// `POST /internal/v1/hub-callback`
+    pub async fn hub_callback(&self, message: &HubCallback) -> Result<BrowserReply, ClientError> {
+        self.post(path::INTERNAL_HUB_CALLBACK, message).await
+    }
+
+    /// `POST /internal/v1/view`
+    pub async fn view(&self, message: &View) -> Result<BrowserReply, ClientError> {
+        self.post(path::INTERNAL_VIEW, message).await
+    }
+
+    /// `POST /internal/v1/continue`
+    pub async fn continue_(&self, message: &Decide) -> Result<BrowserReply, ClientError> {
+        self.post(path::INTERNAL_CONTINUE, message).await
+    }
+
+    /// `POST /internal/v1/callback/{provider}`
+    pub async fn callback(
+        &self,
+        provider: &ProviderId,
+        message: &ProviderCallback,
+    ) -> Result<BrowserReply, ClientError> {
+        self.post(
+            &fill(path::INTERNAL_CALLBACK, "provider", provider.as_str()),
+            message,
+        )
+        .await
+    }
+
+    /// `POST /internal/v1/confirm`
+    pub async fn confirm(&self, message: &Decide) -> Result<BrowserReply, ClientError> {
+        self.post(path::INTERNAL_CONFIRM, message).await
+    }
+}
