@@ -52,7 +52,10 @@ impl Account {
     /// What a person recognises the account by.
     #[must_use]
     pub fn label(&self) -> &str {
-        self.email.as_deref().or(self.name.as_deref()).unwrap_or(&self.sub)
+        self.email
+            .as_deref()
+            .or(self.name.as_deref())
+            .unwrap_or(&self.sub)
     }
 }
 

@@ -137,8 +137,10 @@ impl Reference {
     /// Makes a reference of eight random bytes.
     #[must_use]
     pub fn from_random(bytes: [u8; 8]) -> Self {
-        let mut text: String =
-            bytes.iter().map(|b| char::from(REFERENCE_ALPHABET[usize::from(b % 32)])).collect();
+        let mut text: String = bytes
+            .iter()
+            .map(|b| char::from(REFERENCE_ALPHABET[usize::from(b % 32)]))
+            .collect();
         text.insert(4, '-');
         Self(text)
     }
@@ -154,7 +156,9 @@ fn is_tagged(text: &str, random: usize) -> bool {
     text.split_once('.').is_some_and(|(short, rest)| {
         ShortId::parse(short).is_ok()
             && rest.len() == random
-            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     })
 }
 
@@ -175,7 +179,14 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_handles() {
-        for text in ["", "abcdef", "abcdef.", "ABCDEF.AAAAAAAAAAAAAAAAAAAAAA", "abcdef.AAAAAAAAAAAAAAAAAAAAA/", "é"] {
+        for text in [
+            "",
+            "abcdef",
+            "abcdef.",
+            "ABCDEF.AAAAAAAAAAAAAAAAAAAAAA",
+            "abcdef.AAAAAAAAAAAAAAAAAAAAA/",
+            "é",
+        ] {
             assert!(Nonce::parse(text).is_err(), "{text}");
         }
         for text in ["", "-a", "Lab", "a b", "a/b", "ü"] {

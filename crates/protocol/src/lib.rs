@@ -32,7 +32,7 @@ mod sign_in;
 
 pub use connection::{Account, Connection, ConnectionList, TokenAnswer, TokenRequest};
 pub use error::{ErrorCode, Problem};
-pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId};
+pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId, tagged};
 pub use provider::{Provider, ProviderList, ProviderState};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use sign_in::{CreateSignIn, CreateSignInAnswer, SignInFailure, SignInOpened, SignInStatus};

@@ -18,8 +18,14 @@ impl Scope {
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidScope> {
         let text = text.into();
         let valid = (1..=255).contains(&text.len())
-            && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-        if valid { Ok(Self(text)) } else { Err(InvalidScope) }
+            && text
+                .bytes()
+                .all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        if valid {
+            Ok(Self(text))
+        } else {
+            Err(InvalidScope)
+        }
     }
 
     /// The scope as it stands on the wire.
@@ -42,7 +48,19 @@ impl<'de> Deserialize<'de> for Scope {
 }
 
 /// A set of scopes; in JSON a list, in OAuth one string with spaces.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct Scopes(BTreeSet<Scope>);
 
@@ -55,7 +73,11 @@ impl Scopes {
     /// The OAuth form: names in order, one space between them.
     #[must_use]
     pub fn to_oauth(&self) -> String {
-        self.0.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
+        self.0
+            .iter()
+            .map(Scope::as_str)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Whether each of `others` is here too.

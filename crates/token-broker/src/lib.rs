@@ -1,1 +1,10 @@
-//! placeholder
+//! hubkey's broker: who is this kernel, who is this browser, which account, which token.
+//!
+//! A request goes `routes` → `flows` → `domain`, and `flows` asks `store`, `idp` and `hub` through traits; only `app`
+//! names concrete backends.
+
+pub mod domain;
+pub mod hub;
+pub mod idp;
+pub mod keys;
+pub mod store;

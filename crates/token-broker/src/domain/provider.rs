@@ -1,0 +1,135 @@
+//! A provider as the operator configured it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hubkey_protocol::{ProviderId, Scope, Scopes, secret::ClientSecret};
+use url::Url;
+
+/// One configured provider.
+#[derive(Debug)]
+pub struct ProviderConfig {
+    /// Its short name.
+    pub id: ProviderId,
+    /// Its name for people.
+    pub display_name: String,
+    /// Where its endpoints are.
+    pub endpoints: Endpoints,
+    /// hubkey's registration.
+    pub client_id: String,
+    /// How hubkey proves itself there.
+    pub client_authentication: ClientAuthentication,
+    /// What may be asked for.
+    pub offer: Offer,
+    /// Fixed extra parameters of the authorization request, such as `prompt` or `kc_idp_hint`. Never one that hubkey
+    /// sets itself.
+    pub authorize_parameters: BTreeMap<String, String>,
+    /// The origins that its tokens are sent to.
+    pub api_origins: Vec<String>,
+    /// Which account fits which hub user.
+    pub identity: IdentityPolicy,
+    /// Who shares a connection.
+    pub sharing: Sharing,
+    /// The rules for its ID tokens.
+    pub id_token: IdTokenRules,
+    /// The rules for reaching it.
+    pub outbound: OutboundRules,
+}
+
+/// What a kernel may ask for at a provider.
+#[derive(Debug, Clone, Default)]
+pub struct Offer {
+    /// Asked for when a kernel names no scopes.
+    pub default_scopes: Scopes,
+    /// What a kernel may ask for; holds the default ones.
+    pub allowed_scopes: Scopes,
+    /// What each scope permits, in words for people.
+    pub scope_descriptions: BTreeMap<Scope, String>,
+    /// Sent when a kernel names none.
+    pub default_audience: Option<String>,
+    /// What a kernel may name.
+    pub audiences: Vec<String>,
+    /// Sent when a kernel names none (RFC 8707).
+    pub default_resource: Option<String>,
+    /// What a kernel may name.
+    pub resources: Vec<String>,
+}
+
+/// Where a provider's endpoints are.
+#[derive(Debug, Clone)]
+pub enum Endpoints {
+    /// To be read from the issuer's metadata (OpenID Connect Discovery 1.0 section 4).
+    Discovered {
+        /// Compared byte by byte, so kept as written.
+        issuer: String,
+    },
+    /// Given.
+    Explicit {
+        /// What ID tokens and redirects must name.
+        issuer: String,
+        /// The authorization endpoint; may have a query.
+        authorization: Url,
+        /// The token endpoint.
+        token: Url,
+        /// The key set.
+        jwks: Url,
+        /// The userinfo endpoint.
+        userinfo: Option<Url>,
+        /// The revocation endpoint (RFC 7009).
+        revocation: Option<Url>,
+    },
+}
+
+/// How hubkey proves itself at a token endpoint (RFC 6749 section 2.3).
+#[derive(Debug, Clone)]
+pub enum ClientAuthentication {
+    /// A public client: PKCE alone.
+    None,
+    /// `client_secret_basic`
+    Basic(ClientSecret),
+    /// `client_secret_post`
+    Post(ClientSecret),
+}
+
+/// Which account at a provider fits which hub user (SECURITY D4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityPolicy {
+    /// The first one that the person confirms; one account belongs to one hub user.
+    Pin,
+    /// The one whose claim of this name equals the hub user's name.
+    Claim(String),
+    /// Any. Spelled `i-accept-account-mixups` in the settings.
+    Unchecked,
+}
+
+/// Who shares a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// The kernels of one server.
+    Server,
+    /// No one: each `connect()` of a kernel asks anew.
+    Nobody,
+}
+
+/// The rules for a provider's ID tokens (SECURITY section 2.6).
+#[derive(Debug, Clone)]
+pub struct IdTokenRules {
+    /// Signature algorithms to accept; what the metadata advertises where empty.
+    pub algorithms: Vec<String>,
+    /// Further audiences that may stand beside the client id.
+    pub trusted_audiences: Vec<String>,
+    /// How far clocks may differ, at most 300 s.
+    pub clock_skew: Duration,
+    /// Whether to read userinfo after the code exchange.
+    pub userinfo: bool,
+}
+
+/// The rules for reaching a provider (SECURITY section 7.6).
+#[derive(Debug, Clone, Default)]
+pub struct OutboundRules {
+    /// Whether http URLs are permitted beyond loopback.
+    pub plaintext: bool,
+    /// Hosts that may resolve to private addresses.
+    pub allow_private_hosts: Vec<String>,
+    /// Hosts, beside the issuer's, that endpoints may lie on.
+    pub endpoint_hosts: Vec<String>,
+}

@@ -1,0 +1,83 @@
+//! The Hub: who is this kernel, who is this browser.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, State};
+
+use crate::domain::kernel::{HubUser, Kernel, ServerName};
+
+/// Recognises kernels (SECURITY D1).
+#[async_trait]
+pub trait KernelAuthenticator: fmt::Debug + Send + Sync {
+    /// Who holds this token, if it is the token of a single-user server.
+    async fn authenticate(
+        &self,
+        token: &HubToken,
+        freshness: Freshness,
+    ) -> Result<Kernel, KernelError>;
+}
+
+/// How old the Hub's answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Up to 30 s.
+    Cached,
+    /// Asked now: when a sign-in is opened, and before the first delivery.
+    Asked,
+}
+
+/// Why a token is not taken for a kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KernelError {
+    /// The Hub does not know the token.
+    #[error("the Hub does not know this token")]
+    Unknown,
+    /// The Hub knows the token; it is not the token of a single-user server.
+    #[error("not the token of a single-user server")]
+    NotAServerToken,
+    /// It would be, but lacks the scope that the Hub's configuration must give it.
+    #[error("the server token lacks the kernel scope")]
+    MissingKernelScope,
+    /// Too many unknown tokens were tried from there.
+    #[error("too many tokens were tried")]
+    TooMany,
+    /// The Hub did not answer, or not sensibly.
+    #[error("the Hub did not answer")]
+    HubUnavailable,
+}
+
+/// Recognises browsers: the broker is an OAuth client of the Hub (SECURITY D2).
+#[async_trait]
+pub trait BrowserAuthenticator: fmt::Debug + Send + Sync {
+    /// The Hub's authorize URL for a browser.
+    fn authorize_url(&self, state: &State, verifier: &PkceVerifier) -> State;
+
+    /// Redeems the Hub's code and asks who the browser is; the token is for asking again.
+    async fn redeem(
+        &self,
+        code: AuthorizationCode,
+        verifier: PkceVerifier,
+    ) -> Result<(HubUser, HubToken), BrowserError>;
+
+    /// Asks again who the browser is: its person may have logged out of the Hub meanwhile.
+    async fn ask_again(&self, token: &HubToken) -> Result<HubUser, BrowserError>;
+
+    /// Whether people other than the owner may enter this server (SECURITY D9). `None` where the Hub does not say.
+    async fn is_shared(
+        &self,
+        user: &HubUser,
+        server: &ServerName,
+    ) -> Result<Option<bool>, BrowserError>;
+}
+
+/// Why a browser is nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BrowserError {
+    /// The Hub refused the code or the token, or the token is not a browser's.
+    #[error("the Hub does not vouch for this browser")]
+    Refused,
+    /// The Hub did not answer, or not sensibly.
+    #[error("the Hub did not answer")]
+    HubUnavailable,
+}

@@ -1,0 +1,175 @@
+//! Identity providers.
+
+use std::{collections::BTreeMap, fmt};
+
+use async_trait::async_trait;
+use hubkey_protocol::{
+    Account, ProviderState, Scopes,
+    secret::{AccessToken, AuthorizationCode, OidcNonce, PkceVerifier, RefreshToken, State},
+};
+
+use crate::domain::{clock::Timestamp, provider::ProviderConfig};
+
+/// One provider, as flows see it.
+#[async_trait]
+pub trait IdentityProvider: fmt::Debug + Send + Sync {
+    /// What the operator configured.
+    fn config(&self) -> &ProviderConfig;
+
+    /// Whether it could be reached lately; asks nothing.
+    fn state(&self) -> ProviderState;
+
+    /// The URL that begins an authorization (RFC 6749 section 4.1.1 with RFC 7636 and OpenID Connect).
+    async fn authorize(
+        &self,
+        request: &AuthorizationRequest<'_>,
+    ) -> Result<Authorization, IdpError>;
+
+    /// Checks the issuer of an authorization response, also of an error (RFC 9207 section 2.4). Done before the code
+    /// is touched.
+    async fn check_response_issuer(
+        &self,
+        expected: &str,
+        given: Option<&str>,
+    ) -> Result<(), IdpError>;
+
+    /// Redeems a code, once, and judges the ID token.
+    async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError>;
+
+    /// Asks the provider to forget tokens (RFC 7009), refresh token first. Nothing waits for the outcome.
+    async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>);
+}
+
+/// What an authorization asks for.
+#[derive(Debug)]
+pub struct AuthorizationRequest<'a> {
+    /// Scopes; `openid` is added for OpenID providers.
+    pub scopes: &'a Scopes,
+    /// The audience, if any.
+    pub audience: Option<&'a str>,
+    /// The resource (RFC 8707), if any.
+    pub resource: Option<&'a str>,
+    /// Where the browser comes back to.
+    pub redirect_uri: &'a str,
+    /// Comes back with it.
+    pub state: &'a State,
+    /// Comes back in the ID token.
+    pub oidc_nonce: &'a OidcNonce,
+    /// Its S256 challenge goes along.
+    pub verifier: &'a PkceVerifier,
+}
+
+/// Where to send the browser.
+#[derive(Debug)]
+pub struct Authorization {
+    /// The whole URL; holds the state.
+    pub url: State,
+    /// Whose authorization server that is; kept and compared at the callback.
+    pub issuer: String,
+}
+
+/// A code to redeem.
+#[derive(Debug)]
+pub struct Redemption {
+    /// The code.
+    pub code: AuthorizationCode,
+    /// The verifier of the challenge that went along.
+    pub verifier: PkceVerifier,
+    /// The nonce that went along.
+    pub oidc_nonce: OidcNonce,
+    /// The redirect URI that went along, to the byte.
+    pub redirect_uri: String,
+    /// The issuer that the request went to: its token endpoint and no other.
+    pub issuer: String,
+    /// What was asked for; granted where the answer does not say (RFC 6749 section 5.1).
+    pub scopes: Scopes,
+    /// Goes along as `resource` (RFC 8707 section 2.2).
+    pub resource: Option<String>,
+    /// Goes along as `audience`.
+    pub audience: Option<String>,
+}
+
+/// What a provider granted, and to whom.
+#[derive(Debug)]
+pub struct Granted {
+    /// The issuer of the verified ID token.
+    pub issuer: String,
+    /// Its account, cut to what a kernel may know.
+    pub account: Account,
+    /// Text claims of the verified ID token, for the policy `claim:<name>`.
+    pub claims: BTreeMap<String, String>,
+    /// The access token.
+    pub access_token: AccessToken,
+    /// `Bearer`.
+    pub token_type: String,
+    /// When it ends, counted from before the request was sent; absent where the provider did not say.
+    pub expires_at: Option<Timestamp>,
+    /// The refresh token, if any.
+    pub refresh_token: Option<RefreshToken>,
+    /// What was granted.
+    pub scopes: Scopes,
+}
+
+/// Why a provider did not do as asked. Carries none of the provider's own text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IdpError {
+    /// It could not be reached, or says that it has trouble. Nothing was redeemed.
+    #[error("the provider did not answer")]
+    Unavailable,
+    /// The code may have been redeemed, and the answer was lost. Never tried again (SECURITY R3).
+    #[error("the provider's answer was lost")]
+    OutcomeUnknown,
+    /// It refused with this code of RFC 6749 or OpenID Connect.
+    #[error("the provider refused")]
+    Refused(OAuthError),
+    /// What it sent breaks a rule; the word names the rule.
+    #[error("the provider broke a rule: {0}")]
+    Misbehaved(&'static str),
+    /// Its metadata and the settings do not fit together; the word names what.
+    #[error("the provider's metadata and the settings do not fit: {0}")]
+    Misconfigured(&'static str),
+}
+
+/// The standard error codes of authorization and token endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OAuthError {
+    /// `access_denied`
+    AccessDenied,
+    /// `login_required`, `interaction_required`, `consent_required`, `account_selection_required`
+    InteractionRequired,
+    /// `invalid_scope`, `invalid_target`
+    NotOffered,
+    /// `temporarily_unavailable`, `server_error`
+    Unavailable,
+    /// `invalid_client`, `unauthorized_client`, `invalid_request`, `unsupported_response_type` and their like
+    Misconfigured,
+    /// `invalid_grant`
+    InvalidGrant,
+    /// Any other.
+    Other,
+}
+
+impl OAuthError {
+    /// Reads an `error` parameter or member.
+    #[must_use]
+    pub fn parse(code: &str) -> Self {
+        match code {
+            "access_denied" => Self::AccessDenied,
+            "login_required"
+            | "interaction_required"
+            | "consent_required"
+            | "account_selection_required" => Self::InteractionRequired,
+            "invalid_scope" | "invalid_target" => Self::NotOffered,
+            "temporarily_unavailable" | "server_error" => Self::Unavailable,
+            "invalid_grant" => Self::InvalidGrant,
+            "invalid_client"
+            | "unauthorized_client"
+            | "invalid_request"
+            | "unsupported_response_type"
+            | "unsupported_grant_type"
+            | "request_not_supported"
+            | "request_uri_not_supported" => Self::Misconfigured,
+            _ => Self::Other,
+        }
+    }
+}

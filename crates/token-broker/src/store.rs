@@ -1,0 +1,304 @@
+//! Where records live: one trait, its contract in prose, and one conformance test for each promise.
+//!
+//! 1. A record is a value with a generation. It is read whole or not at all, and it is gone when its time is over.
+//! 2. [`Store::commit`] carries out all of its changes or none; each change names the generation that it replaces, or
+//!    that there is no record. Of concurrent commits that expect the same, exactly one is [`Outcome::Done`].
+//! 3. All keys of one commit belong to one aggregate, and so lie in one slot of a Redis cluster.
+//! 4. After a commit that wakes a key, every [`Watch`] of that key that was taken before ends soon. A watch may also
+//!    end without reason, or never where a message was lost: it is a hint, the record is the truth.
+//! 5. A value that cannot be opened is an error, never an absent record.
+//! 6. Errors are typed and carry no value and no key.
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use hubkey_protocol::{
+    ConnectionId, Nonce, ProviderId, ShortId,
+    secret::{FlowCookie, Secret, State, Ticket},
+};
+use zeroize::Zeroizing;
+
+use crate::domain::kernel::HubUser;
+
+/// Where records live. See the module's documentation for what is promised.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Reads records of one aggregate, in the order of `keys`; one round trip.
+    async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError>;
+
+    /// Carries out all changes or none; one round trip.
+    async fn commit(&self, changes: Vec<Change>) -> Result<Outcome, StoreError>;
+
+    /// Waits for the next commit that wakes `key`. Take it before reading, so that nothing is missed between.
+    async fn watch(&self, key: &Key) -> Result<Watch, StoreError>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A future that ends when a key may have changed.
+pub type Watch = BoxFuture<'static, ()>;
+
+/// A value and its generation, counted from 1 at each creation.
+#[derive(Clone)]
+pub struct Record {
+    /// Of which generation.
+    pub generation: u64,
+    /// The value, in clear above the sealing decorator, sealed below it.
+    pub value: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One part of a commit.
+#[derive(Debug)]
+pub struct Change {
+    /// Of which record.
+    pub key: Key,
+    /// What must be there for any of the commit to happen.
+    pub expect: Expect,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// No record.
+    Absent,
+    /// A record of exactly this generation.
+    Generation(u64),
+}
+
+impl Expect {
+    /// The generation of what a put leaves.
+    #[must_use]
+    pub fn next(self) -> u64 {
+        match self {
+            Self::Absent => 1,
+            Self::Generation(generation) => generation + 1,
+        }
+    }
+}
+
+/// What to do with a record.
+pub enum Action {
+    /// Write it.
+    Put {
+        /// The new value.
+        value: Zeroizing<Vec<u8>>,
+        /// How long it lives.
+        ttl: Duration,
+        /// Whether to end the watches of this key.
+        wake: bool,
+    },
+    /// Remove it.
+    Delete,
+    /// Only check that it is as expected.
+    Keep,
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Put { .. } => "Put",
+            Self::Delete => "Delete",
+            Self::Keep => "Keep",
+        })
+    }
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// Everything was carried out.
+    Done,
+    /// Something was not as expected; nothing was carried out.
+    Conflict,
+}
+
+/// Why a store did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store did not answer, or refused.
+    #[error("the store did not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A value could not be opened: altered, moved, rolled back, of an unknown key, or past its sealed end.
+    #[error("a stored record could not be opened")]
+    Unsealable,
+    /// A value was opened and is not what its purpose says.
+    #[error("a stored record is not of the expected form")]
+    Malformed,
+}
+
+/// What a record is for. Part of its name and of its associated data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A sign-in, by its nonce.
+    SignIn,
+    /// The way from a ticket to its sign-in.
+    Ticket,
+    /// A browser's half of a sign-in, by its cookie.
+    Flow,
+    /// The way from a state (to the Hub or to a provider) to its flow.
+    State,
+    /// A connection with its grant.
+    Connection,
+    /// What a hub user has open: sign-ins and connections.
+    UserIndex,
+    /// The answer to a repeated `POST /v1/sign-ins`.
+    Idempotency,
+    /// Which account a hub user has at a provider.
+    Pin,
+    /// Which hub user an account belongs to.
+    Owner,
+}
+
+impl Purpose {
+    /// The word in a key's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Ticket => "ticket",
+            Self::Flow => "flow",
+            Self::State => "state",
+            Self::Connection => "connection",
+            Self::UserIndex => "user-index",
+            Self::Idempotency => "idempotency",
+            Self::Pin => "pin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+/// The name of a record: its aggregate, its purpose and its id within. Backends write none of it in clear.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    aggregate: Vec<u8>,
+    purpose: Purpose,
+    id: Vec<u8>,
+}
+
+impl Key {
+    /// A sign-in.
+    #[must_use]
+    pub fn sign_in(nonce: &Nonce) -> Self {
+        Self::of_sign_in(&nonce.short(), Purpose::SignIn, nonce.as_str())
+    }
+
+    /// The ticket of the sign-in with this short id.
+    #[must_use]
+    pub fn ticket(short: &ShortId, ticket: &Ticket) -> Self {
+        Self::of_sign_in(short, Purpose::Ticket, ticket.expose())
+    }
+
+    /// A flow of the sign-in with this short id.
+    #[must_use]
+    pub fn flow(short: &ShortId, cookie: &FlowCookie) -> Self {
+        Self::of_sign_in(short, Purpose::Flow, cookie.expose())
+    }
+
+    /// A state of the sign-in with this short id.
+    #[must_use]
+    pub fn state(short: &ShortId, state: &State) -> Self {
+        Self::of_sign_in(short, Purpose::State, state.expose())
+    }
+
+    /// A connection.
+    #[must_use]
+    pub fn connection(id: &ConnectionId) -> Self {
+        Self::new(
+            &["connection", id.as_str()],
+            Purpose::Connection,
+            &[id.as_str()],
+        )
+    }
+
+    /// What a hub user has open.
+    #[must_use]
+    pub fn user_index(user: &HubUser) -> Self {
+        Self::new(&["user", user.as_str()], Purpose::UserIndex, &[])
+    }
+
+    /// A repeated request of a hub user's server.
+    #[must_use]
+    pub fn idempotency(user: &HubUser, fingerprint: &str, key: &str) -> Self {
+        Self::new(
+            &["user", user.as_str()],
+            Purpose::Idempotency,
+            &[fingerprint, key],
+        )
+    }
+
+    /// The account that a hub user has at a provider.
+    #[must_use]
+    pub fn pin(user: &HubUser, provider: &ProviderId) -> Self {
+        Self::new(
+            &["pin", user.as_str(), provider.as_str()],
+            Purpose::Pin,
+            &[],
+        )
+    }
+
+    /// The hub user that an account belongs to.
+    #[must_use]
+    pub fn owner(issuer: &str, subject: &str) -> Self {
+        Self::new(&["account", issuer, subject], Purpose::Owner, &[])
+    }
+
+    /// The bytes that decide in which slot the record lies.
+    #[must_use]
+    pub fn aggregate(&self) -> &[u8] {
+        &self.aggregate
+    }
+
+    /// What the record is for.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The bytes that name the record among those of its aggregate and purpose.
+    #[must_use]
+    pub fn id(&self) -> &[u8] {
+        &self.id
+    }
+
+    fn of_sign_in(short: &ShortId, purpose: Purpose, id: &str) -> Self {
+        Self::new(&["sign-in", short.as_str()], purpose, &[id])
+    }
+
+    fn new(aggregate: &[&str], purpose: Purpose, id: &[&str]) -> Self {
+        Self {
+            aggregate: length_prefixed(aggregate),
+            purpose,
+            id: length_prefixed(id),
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.purpose.as_str())
+    }
+}
+
+/// Joins parts so that no two lists of parts give the same bytes (SECURITY T29).
+#[must_use]
+pub fn length_prefixed(parts: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
