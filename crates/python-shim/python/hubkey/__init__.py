@@ -1,0 +1,1 @@
+"""Access tokens for notebooks: sign in once, by a link in the cell."""

@@ -1,0 +1,71 @@
+"""What hubkey raises: one base, one class per thing to do next, and no secret and no URL in any text."""
+
+from __future__ import annotations
+
+
+class HubkeyError(Exception):
+    """The base of everything that hubkey raises."""
+
+
+class ConfigurationError(HubkeyError, ValueError):
+    """Settings are missing, wrong or contradict each other; the text names each of them."""
+
+
+class NotOnJupyterHub(HubkeyError):
+    """This Python does not run in a server of a JupyterHub that offers hubkey."""
+
+
+class InvalidArgument(HubkeyError, ValueError):
+    """An argument of `connect()` has a value that cannot work; nothing was opened."""
+
+    def __init__(self, field: str, value: object, reason: str) -> None:
+        """Name the argument, show its value and say what would work."""
+        super().__init__(f"{field}={value!r}: {reason}")
+        self.field = field
+        self.value = value
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[InvalidArgument], tuple[str, object, str]]:
+        """Travel between processes with all three parts."""
+        return type(self), (self.field, self.value, self.reason)
+
+
+class InvalidArgumentType(InvalidArgument, TypeError):
+    """An argument of `connect()` has a type that it does not take, or does not exist."""
+
+
+class BrokerUnavailable(HubkeyError):
+    """The token broker did not answer in time; the same call may succeed a little later."""
+
+
+class AccessRefused(HubkeyError):
+    """The broker does not serve this server; its operator has to change something."""
+
+
+class SignInRequired(HubkeyError):
+    """There is no usable connection and nobody can be asked here and now."""
+
+
+class SignInTimeout(HubkeyError, TimeoutError):
+    """Nobody finished the sign-in in time."""
+
+
+class SignInDenied(HubkeyError):
+    """The sign-in was refused or cancelled in the browser, or by the provider."""
+
+
+class SignInFailed(HubkeyError):
+    """The sign-in ended by a fault; `reason` is the broker's word for it."""
+
+    def __init__(self, message: str, reason: str = "unknown") -> None:
+        """Keep the broker's word beside the sentence."""
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[SignInFailed], tuple[str, str]]:
+        """Travel between processes with both parts."""
+        return type(self), (str(self), self.reason)
+
+
+class OriginWarning(UserWarning):
+    """A request went without a token, because its address is not one of the provider's API origins."""
