@@ -1,1 +1,5 @@
-//! placeholder
+//! Starters for the real stack, a scripted Hub and a hostile provider that speak HTTP.
+
+pub mod fake_http;
+pub mod pkce;
+pub mod scripted_hub;
