@@ -129,10 +129,6 @@ pub(crate) async fn answer<A: DeserializeOwned>(response: Response) -> Result<A,
 }
 
 /// Reads an answer that has no body (204).
-#[expect(
-    dead_code,
-    reason = "the kernel half acknowledges and deletes; it is written beside this half"
-)]
 pub(crate) async fn no_content(response: Response) -> Result<(), ClientError> {
     if response.status().is_success() {
         Ok(())

@@ -1,8 +1,8 @@
 //! Typed client of token-broker.
 //!
 //! One [`BrokerClient`] speaks for one caller, and its type says which: `BrokerClient<ChannelSecret>` is
-//! callback-server's and has the internal half ([`internal`]), `BrokerClient<HubToken>` is a kernel's. Neither can call
-//! the other's endpoints. Every method is named after its endpoint and takes and gives the messages of
+//! callback-server's and has the internal half ([`internal`]), `BrokerClient<HubToken>` is a kernel's ([`kernel`]).
+//! Neither can call the other's endpoints. Every method is named after its endpoint and takes and gives the messages of
 //! [`hubkey_protocol`]; what goes wrong is a [`ClientError`].
 //!
 //! The client follows no redirect, uses no proxy, keeps no cookie, reads no answer beyond a cap, and never names the
@@ -11,6 +11,8 @@
 mod error;
 mod http;
 pub mod internal;
+pub mod kernel;
+mod retry;
 
 pub use error::ClientError;
 pub use http::{BrokerClient, Destination};

@@ -30,6 +30,10 @@ pub struct CreateSignIn {
 /// The answer to [`CreateSignIn`].
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per request, moved a few times; a box would not pay"
+)]
 pub enum CreateSignInAnswer {
     /// A connection of this very server fits: nothing to click.
     Connected {
@@ -68,6 +72,10 @@ pub struct SignInOpened {
 /// The answer to `GET /v1/sign-ins/{nonce}`.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per request, moved a few times; a box would not pay"
+)]
 pub enum SignInStatus {
     /// Not finished; ask again.
     Pending {

@@ -1,0 +1,161 @@
+//! What a kernel asks the broker. The messages are in [`hubkey_protocol`].
+//!
+//! Each call is repeated while the broker cannot be reached or refuses for now (429, 503), later each time, until its
+//! deadline `until`. Calls that are safe to do twice are also repeated when the answer was lost on its way.
+
+use std::time::Duration;
+
+use hubkey_protocol::{
+    Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, Provider,
+    ProviderList, SignInOpened, SignInStatus, TokenAnswer, TokenRequest, path,
+    secret::{HubToken, Secret},
+};
+use reqwest::{
+    Method, RequestBuilder,
+    header::{HeaderName, HeaderValue},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    BrokerClient, ClientError,
+    http::{answer, fill, no_content},
+    retry::{Repeat, patiently},
+};
+
+/// The broker holds a poll for at most 27.5 s.
+const POLL_TIMEOUT: Duration = Duration::from_secs(40);
+const POLL_SECRET: HeaderName = HeaderName::from_static(path::POLL_SECRET_HEADER);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(path::IDEMPOTENCY_KEY_HEADER);
+
+impl BrokerClient<HubToken> {
+    /// `POST /v1/sign-ins`. The key makes a repetition open no second sign-in; a new call needs a new one.
+    pub async fn create_sign_in(
+        &self,
+        message: &CreateSignIn,
+        idempotency_key: &str,
+        until: Instant,
+    ) -> Result<CreateSignInAnswer, ClientError> {
+        patiently(until, Repeat::Always, async || {
+            let request = self.request(Method::POST, path::SIGN_INS)?;
+            answer(
+                request
+                    .header(IDEMPOTENCY_KEY, idempotency_key)
+                    .json(message)
+                    .send()
+                    .await?,
+            )
+            .await
+        })
+        .await
+    }
+
+    /// `GET /v1/sign-ins/{nonce}`: one long poll.
+    pub async fn sign_in_status(
+        &self,
+        sign_in: &SignInOpened,
+        until: Instant,
+    ) -> Result<SignInStatus, ClientError> {
+        patiently(until, Repeat::Always, async || {
+            let request = self.of_sign_in(Method::GET, path::SIGN_IN, sign_in)?;
+            answer(request.timeout(POLL_TIMEOUT).send().await?).await
+        })
+        .await
+    }
+
+    /// Polls until the sign-in has ended one way or the other. Does not end by itself before that or `until`, and
+    /// answers [`SignInStatus::Pending`] then.
+    pub async fn finished_sign_in(
+        &self,
+        sign_in: &SignInOpened,
+        until: Instant,
+    ) -> Result<SignInStatus, ClientError> {
+        loop {
+            let status = self.sign_in_status(sign_in, until).await?;
+            let SignInStatus::Pending { retry_after_ms } = status else {
+                return Ok(status);
+            };
+            let again = Instant::now() + Duration::from_millis(retry_after_ms);
+            if again >= until {
+                return Ok(status);
+            }
+            sleep(again - Instant::now()).await;
+        }
+    }
+
+    /// `POST /v1/sign-ins/{nonce}/ack`
+    pub async fn acknowledge(
+        &self,
+        sign_in: &SignInOpened,
+        until: Instant,
+    ) -> Result<(), ClientError> {
+        patiently(until, Repeat::Always, async || {
+            no_content(
+                self.of_sign_in(Method::POST, path::SIGN_IN_ACK, sign_in)?
+                    .send()
+                    .await?,
+            )
+            .await
+        })
+        .await
+    }
+
+    /// `DELETE /v1/sign-ins/{nonce}`
+    pub async fn cancel(&self, sign_in: &SignInOpened, until: Instant) -> Result<(), ClientError> {
+        patiently(until, Repeat::Always, async || {
+            no_content(
+                self.of_sign_in(Method::DELETE, path::SIGN_IN, sign_in)?
+                    .send()
+                    .await?,
+            )
+            .await
+        })
+        .await
+    }
+
+    /// `GET /v1/providers`
+    pub async fn providers(&self, until: Instant) -> Result<Vec<Provider>, ClientError> {
+        let list: ProviderList = patiently(until, Repeat::Always, async || {
+            self.get(path::PROVIDERS).await
+        })
+        .await?;
+        Ok(list.providers)
+    }
+
+    /// `GET /v1/connections`
+    pub async fn connections(&self, until: Instant) -> Result<Vec<Connection>, ClientError> {
+        let list: ConnectionList = patiently(until, Repeat::Always, async || {
+            self.get(path::CONNECTIONS).await
+        })
+        .await?;
+        Ok(list.connections)
+    }
+
+    /// `POST /v1/connections/{id}/token`
+    pub async fn token(
+        &self,
+        id: &ConnectionId,
+        message: &TokenRequest,
+        until: Instant,
+    ) -> Result<TokenAnswer, ClientError> {
+        let path = fill(path::CONNECTION_TOKEN, "id", id.as_str());
+        patiently(until, Repeat::IfNotDone, async || {
+            self.post(&path, message).await
+        })
+        .await
+    }
+
+    /// Starts a request that proves, by the poll secret, to be of the kernel that opened the sign-in.
+    fn of_sign_in(
+        &self,
+        method: Method,
+        path: &str,
+        sign_in: &SignInOpened,
+    ) -> Result<RequestBuilder, ClientError> {
+        let mut secret = HeaderValue::try_from(sign_in.poll_secret.expose()).map_err(|_| {
+            ClientError::Setup("the poll secret holds a character that no header can carry")
+        })?;
+        secret.set_sensitive(true);
+        let path = fill(path, "nonce", sign_in.nonce.as_str());
+        Ok(self.request(method, &path)?.header(POLL_SECRET, secret))
+    }
+}
