@@ -9,6 +9,11 @@
 //! 5. A value that cannot be opened is an error, never an absent record.
 //! 6. Errors are typed and carry no value and no key.
 
+mod guard;
+pub mod memory;
+pub mod typed;
+mod watchers;
+
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
