@@ -1,0 +1,69 @@
+//! Settings: one TOML file, `HUBKEY_*` environment variables over it, and files for secrets.
+//!
+//! A server describes its settings by reading them:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use hubkey_service::settings::{Reader, kind};
+//!
+//! let env = BTreeMap::from([("HUBKEY_KERNEL_LISTEN".to_owned(), "127.0.0.1:8081".to_owned())]);
+//! let reader = Reader::open(None, env);
+//! let kernel = reader.section("kernel");
+//! let listen = kernel.required("listen", &kind::ADDRESS, "Where kernels reach the broker.");
+//! let hold = kernel.or("hold", &kind::TIME, std::time::Duration::from_secs(25), "How long a poll waits.");
+//! reader.finish().expect("no mistakes");
+//! assert_eq!(listen.expect("it is set").port(), 8081);
+//! assert_eq!(hold.as_secs(), 25);
+//! ```
+//!
+//! - The key `listen` of the section `kernel` is `[kernel] listen = …` in the file and `HUBKEY_KERNEL_LISTEN` in the
+//!   environment; the environment wins. An empty variable counts as not set.
+//! - Every mistake is kept and reading goes on, so that an operator sees all of them at once ([`Reader::finish`]).
+//!   Hence: read every key first, and only then use `?` on what [`Section::required`] returned.
+//! - A key of the file that nobody read, and a `HUBKEY_*` variable that nobody read, are mistakes.
+//! - A secret is never in the file and never in a message: `x_file = "/path"`, `HUBKEY_…_X_FILE` or `HUBKEY_…_X`.
+//! - What was read also makes the reference in the operator's manual ([`reference`]).
+
+mod common;
+mod environment;
+pub mod kind;
+mod mistake;
+mod reader;
+mod reference;
+mod section;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::path::Path;
+
+pub use common::{LogFormat, LogSettings, OpsSettings, read_log, read_ops};
+pub use environment::process_environment;
+pub use kind::Kind;
+pub use mistake::{Mistake, Mistakes};
+pub use reader::Reader;
+pub use section::Section;
+
+/// The variable that names the settings file; it is read by the command line, not from the file.
+pub const FILE_VARIABLE: &str = "HUBKEY_CONFIG";
+
+/// Reads settings from a file and the process environment.
+///
+/// `read` returns `None` when something that it needs is missing; the reader then knows why.
+pub fn load<T>(
+    file: Option<&Path>,
+    read: impl FnOnce(&Reader) -> Option<T>,
+) -> Result<T, Mistakes> {
+    let reader = Reader::open(file, process_environment());
+    let settings = read(&reader);
+    reader.finish()?;
+    settings.ok_or_else(Mistakes::unexplained)
+}
+
+/// Renders the reference of all settings that `read` reads, as Markdown.
+#[must_use]
+pub fn reference<T>(read: impl FnOnce(&Reader) -> Option<T>) -> String {
+    let reader = Reader::describing();
+    read(&reader);
+    reader.reference()
+}

@@ -1,0 +1,304 @@
+//! The keys of one section.
+
+use std::path::Path;
+
+use super::environment::variable;
+use super::kind::Kind;
+use super::mistake::{Mistake, Place};
+use super::reader::Reader;
+use super::reference::{Default, Entry};
+use super::tree::Value;
+
+/// One section of the settings. Each method reads one key and notes it for the reference; `about` is one sentence.
+#[derive(Debug)]
+pub struct Section<'r> {
+    reader: &'r Reader,
+    /// The dotted name of the section; empty for the keys above all sections.
+    path: String,
+}
+
+/// A value as it was found.
+enum Found {
+    Absent,
+    Text(Place, String),
+    List(Place, Vec<String>),
+    /// Of a shape that no setting has.
+    Other(Place),
+}
+
+impl<'r> Section<'r> {
+    pub(super) fn new(reader: &'r Reader, path: String) -> Self {
+        Self { reader, path }
+    }
+
+    /// The section `[this.name]`.
+    #[must_use]
+    pub fn section(&self, name: &str) -> Self {
+        self.reader.section(&self.dotted(name))
+    }
+
+    /// A key that has to be set. `None` after a mistake.
+    pub fn required<K: Kind>(&self, key: &str, kind: &K, about: &str) -> Option<K::Value> {
+        self.register(key, &kind.words(), Default::Required, about);
+        match self.scalar(key, kind) {
+            Ok(Some(value)) => Some(value),
+            Ok(None) => {
+                self.note_missing(key, &kind.words());
+                None
+            }
+            Err(()) => None,
+        }
+    }
+
+    /// A key that may be left out. `None` if it is, or after a mistake.
+    pub fn optional<K: Kind>(&self, key: &str, kind: &K, about: &str) -> Option<K::Value> {
+        self.register(key, &kind.words(), Default::None, about);
+        self.scalar(key, kind).ok().flatten()
+    }
+
+    /// A key with a default.
+    pub fn or<K: Kind>(&self, key: &str, kind: &K, default: K::Value, about: &str) -> K::Value {
+        self.register(
+            key,
+            &kind.words(),
+            Default::Value(kind.show(&default)),
+            about,
+        );
+        self.scalar(key, kind).ok().flatten().unwrap_or(default)
+    }
+
+    /// A list that is empty unless set: `["a", "b"]` in the file, `a,b` in the environment.
+    pub fn list<K: Kind>(&self, key: &str, kind: &K, about: &str) -> Vec<K::Value> {
+        self.list_or(key, kind, Vec::new(), about)
+    }
+
+    /// A list with a default.
+    pub fn list_or<K: Kind>(
+        &self,
+        key: &str,
+        kind: &K,
+        default: Vec<K::Value>,
+        about: &str,
+    ) -> Vec<K::Value> {
+        let words = format!("a list in which each entry is {}", kind.words());
+        let shown: Vec<_> = default.iter().map(|value| kind.show(value)).collect();
+        self.register(
+            key,
+            &words,
+            Default::Value(format!("[{}]", shown.join(", "))),
+            about,
+        );
+        let (place, texts) = match self.find(key, true) {
+            Found::Absent => return default,
+            Found::List(place, texts) => (place, texts),
+            Found::Text(place, text) => {
+                self.note_wrong(place, key, &shown_text(&text), &words);
+                return default;
+            }
+            Found::Other(place) => {
+                self.note_wrong(place, key, "not a list of single values", &words);
+                return default;
+            }
+        };
+        texts
+            .iter()
+            .filter_map(|text| self.read(key, kind, place.clone(), text).ok())
+            .collect()
+    }
+
+    /// A secret that has to be given. `None` after a mistake.
+    pub fn secret<T>(&self, key: &str, make: impl FnOnce(String) -> T, about: &str) -> Option<T> {
+        self.register_secret(key, Default::Required, about);
+        match self.secret_text(key) {
+            Ok(Some(text)) => Some(make(text)),
+            Ok(None) => {
+                let file = format!("{key}_file");
+                self.note_missing(&file, "the path of a file that holds the secret");
+                None
+            }
+            Err(()) => None,
+        }
+    }
+
+    /// A secret that may be left out. `None` if it is, or after a mistake.
+    pub fn optional_secret<T>(
+        &self,
+        key: &str,
+        make: impl FnOnce(String) -> T,
+        about: &str,
+    ) -> Option<T> {
+        self.register_secret(key, Default::None, about);
+        self.secret_text(key).ok().flatten().map(make)
+    }
+
+    /// Notes that a key's value does not fit, at the place where it is set. The sentence says what to do.
+    pub fn fail(&self, key: &str, sentence: &str) {
+        let place = match self.find(key, false) {
+            Found::Text(place, _) | Found::List(place, _) | Found::Other(place) => place,
+            Found::Absent => Place::Nowhere,
+        };
+        let sentence = format!("`{}`: {sentence}", self.dotted(key));
+        self.reader.note(Mistake::new(place, sentence));
+    }
+
+    /// The dotted name of a key, as messages show it.
+    #[must_use]
+    pub fn dotted(&self, key: &str) -> String {
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
+    }
+
+    fn register(&self, key: &str, words: &str, default: Default, about: &str) {
+        let key = self.dotted(key);
+        let variable = variable(&key);
+        let section = self.path.clone();
+        let (words, about) = (words.to_owned(), about.to_owned());
+        self.reader.register(Entry {
+            section,
+            key,
+            variable,
+            words,
+            default,
+            about,
+        });
+    }
+
+    fn register_secret(&self, key: &str, default: Default, about: &str) {
+        let clear = self.dotted(key);
+        let about = format!(
+            "{about} The secret itself may be in `{}` instead.",
+            variable(&clear)
+        );
+        self.register(
+            &format!("{key}_file"),
+            "the path of a file that holds the secret",
+            default,
+            &about,
+        );
+        self.reader.register_clear(&clear);
+    }
+
+    fn find(&self, key: &str, list: bool) -> Found {
+        let key = self.dotted(key);
+        let name = variable(&key);
+        if let Some(text) = self.reader.variable(&name) {
+            let place = Place::Variable(name);
+            return if list {
+                Found::List(
+                    place,
+                    text.split(',').map(|item| item.trim().to_owned()).collect(),
+                )
+            } else {
+                Found::Text(place, text.to_owned())
+            };
+        }
+        let Some(node) = self.reader.node(&key) else {
+            return Found::Absent;
+        };
+        let place = self.reader.place(node.line);
+        match &node.value {
+            Value::Scalar(text) => Found::Text(place, text.clone()),
+            Value::Table(_) => Found::Other(place),
+            Value::List(nodes) => {
+                let texts = nodes.iter().map(|node| match &node.value {
+                    Value::Scalar(text) => Some(text.clone()),
+                    Value::List(_) | Value::Table(_) => None,
+                });
+                let texts: Option<Vec<_>> = texts.collect();
+                texts.map_or(Found::Other(place.clone()), |texts| {
+                    Found::List(place, texts)
+                })
+            }
+        }
+    }
+
+    /// Reads a single value; `Err` once a mistake was noted.
+    fn scalar<K: Kind>(&self, key: &str, kind: &K) -> Result<Option<K::Value>, ()> {
+        match self.find(key, false) {
+            Found::Absent => Ok(None),
+            Found::Text(place, text) => self.read(key, kind, place, &text).map(Some),
+            Found::List(place, _) | Found::Other(place) => {
+                self.note_wrong(place, key, "not a single value", &kind.words());
+                Err(())
+            }
+        }
+    }
+
+    fn read<K: Kind>(&self, key: &str, kind: &K, place: Place, text: &str) -> Result<K::Value, ()> {
+        kind.read(text).ok_or_else(|| {
+            self.note_wrong(place, key, &shown_text(text), &kind.words());
+        })
+    }
+
+    fn secret_text(&self, key: &str) -> Result<Option<String>, ()> {
+        let clear = self.dotted(key);
+        let file_key = format!("{key}_file");
+        if let Some(node) = self.reader.node(&clear) {
+            let sentence = format!(
+                "`{clear}` is a secret in clear; write it into a file of its own and name that file in `{clear}_file`."
+            );
+            self.reader
+                .note(Mistake::new(self.reader.place(node.line), sentence));
+            return Err(());
+        }
+        let name = variable(&clear);
+        let from_file = self.find(&file_key, false);
+        match (self.reader.variable(&name), from_file) {
+            (Some(_), Found::Text(place @ Place::Variable(_), _)) => {
+                let sentence = format!("{name} and {name}_FILE are both set; remove one of them.");
+                self.reader.note(Mistake::new(place, sentence));
+                Err(())
+            }
+            (Some(text), _) => Ok(Some(text.to_owned())),
+            (None, Found::Absent) => Ok(None),
+            (None, Found::Text(place, path)) => self.secret_file(&file_key, place, &path).map(Some),
+            (None, Found::List(place, _) | Found::Other(place)) => {
+                self.note_wrong(place, &file_key, "not a single value", "the path of a file");
+                Err(())
+            }
+        }
+    }
+
+    /// Reads a file that holds a secret. Messages name neither the content nor the path: the path may be the secret
+    /// that somebody wrote into the wrong key.
+    fn secret_file(&self, key: &str, place: Place, path: &str) -> Result<String, ()> {
+        let what = match std::fs::read_to_string(Path::new(path)) {
+            Ok(text) if text.trim().is_empty() => "names a file that is empty".to_owned(),
+            Ok(text) => return Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+            Err(error) => format!("names a file that cannot be read ({})", error.kind()),
+        };
+        let sentence = format!(
+            "`{}` {what}; name a file that holds the secret.",
+            self.dotted(key)
+        );
+        self.reader.note(Mistake::new(place, sentence));
+        Err(())
+    }
+
+    fn note_missing(&self, key: &str, words: &str) {
+        let key = self.dotted(key);
+        self.reader
+            .note(Mistake::missing(&key, &variable(&key), words));
+    }
+
+    fn note_wrong(&self, place: Place, key: &str, found: &str, words: &str) {
+        self.reader
+            .note(Mistake::wrong(place, &self.dotted(key), found, words));
+    }
+}
+
+/// A found text as a message shows it: quoted, cut, and without the user and password of a URL.
+fn shown_text(text: &str) -> String {
+    let shown = match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => {
+            format!("{}://…{}", &text[..scheme], &text[at..])
+        }
+        _ => text.to_owned(),
+    };
+    let cut: String = shown.chars().take(60).collect();
+    let dots = if cut.len() < shown.len() { "…" } else { "" };
+    format!("{:?}", cut + dots)
+}
