@@ -1,6 +1,14 @@
 //! The Hub: who is this kernel, who is this browser.
 
-use std::fmt;
+pub mod browser;
+pub mod config;
+mod failures;
+pub mod http;
+pub mod kernel;
+mod server_token;
+pub mod user_model;
+
+use std::{fmt, net::IpAddr};
 
 use async_trait::async_trait;
 use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, State};
@@ -11,10 +19,14 @@ use crate::domain::kernel::{HubUser, Kernel, ServerName};
 #[async_trait]
 pub trait KernelAuthenticator: fmt::Debug + Send + Sync {
     /// Who holds this token, if it is the token of a single-user server.
+    ///
+    /// Tokens that turn out to be none are counted against `peer`, the address that the request came from (of the
+    /// socket, or from a trusted proxy); against all together only where it is `None` or loopback.
     async fn authenticate(
         &self,
         token: &HubToken,
         freshness: Freshness,
+        peer: Option<IpAddr>,
     ) -> Result<Kernel, KernelError>;
 }
 
@@ -30,6 +42,9 @@ pub enum Freshness {
 /// Why a token is not taken for a kernel's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KernelError {
+    /// Not of the form of a Hub token; the Hub was not asked.
+    #[error("not of the form of a Hub token")]
+    Malformed,
     /// The Hub does not know the token.
     #[error("the Hub does not know this token")]
     Unknown,
@@ -39,7 +54,7 @@ pub enum KernelError {
     /// It would be, but lacks the scope that the Hub's configuration must give it.
     #[error("the server token lacks the kernel scope")]
     MissingKernelScope,
-    /// Too many unknown tokens were tried from there.
+    /// Too many unknown tokens were tried from there; a second later one more may be tried.
     #[error("too many tokens were tried")]
     TooMany,
     /// The Hub did not answer, or not sensibly.

@@ -1,0 +1,323 @@
+//! How many tokens may turn out to be none: each costs the Hub a question.
+//!
+//! Only failures are counted, so a class whose servers start together is never held up. Since a question's outcome is
+//! known only afterwards, a question holds a place while it is under way; where all places that are left are held, the
+//! next one waits for an outcome instead of being refused.
+//!
+//! The rate is that of the generic cell rate algorithm. `governor` implements that too, but has neither a look without
+//! a charge nor a refund, and both are needed here.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use moka::future::Cache;
+use tokio::sync::Notify;
+
+use crate::domain::clock::{Clock, Timestamp};
+
+/// 5 a second, 20 at once.
+const PER_PEER: Rate = Rate {
+    interval: Duration::from_millis(200),
+    burst: 20,
+};
+/// 50 a second.
+const TOGETHER: Rate = Rate {
+    interval: Duration::from_millis(20),
+    burst: 50,
+};
+const MAX_PEERS: u64 = 16_384;
+/// A bucket is full again long before.
+const FORGET_PEER_AFTER: Duration = Duration::from_mins(1);
+
+/// The buckets of all peers, and the one of all together.
+#[derive(Debug)]
+pub(super) struct Failures {
+    clock: Arc<dyn Clock>,
+    peers: Cache<IpAddr, Arc<Bucket>>,
+    together: Arc<Bucket>,
+}
+
+/// A place for one question. Whoever drops it without a word has failed: a caller that hangs up must not get its
+/// question for free.
+#[derive(Debug)]
+pub(super) struct Place {
+    held: Vec<Arc<Bucket>>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    rate: Rate,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    interval: Duration,
+    burst: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    /// When the bucket will be full again.
+    full_at: Timestamp,
+    held: u32,
+}
+
+enum Held {
+    Yes,
+    /// Perhaps, when a question that is under way has its outcome.
+    NotYet,
+    /// Too many failed.
+    No,
+}
+
+impl Failures {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            together: Arc::new(Bucket::full(TOGETHER, clock.now())),
+            clock,
+            peers: Cache::builder()
+                .max_capacity(MAX_PEERS)
+                .time_to_idle(FORGET_PEER_AFTER)
+                .build(),
+        }
+    }
+
+    /// Whether a question from there would be refused now.
+    pub(super) async fn is_exhausted(&self, peer: Option<IpAddr>) -> bool {
+        let now = self.clock.now();
+        let mut buckets = self.buckets(peer).await.into_iter();
+        buckets.any(|bucket| bucket.left(now) == 0)
+    }
+
+    /// A place for a question, if not too many failed.
+    pub(super) async fn place(&self, peer: Option<IpAddr>) -> Option<Place> {
+        let mut place = Place {
+            held: Vec::with_capacity(2),
+            clock: Arc::clone(&self.clock),
+        };
+        for bucket in self.buckets(peer).await {
+            if !bucket.hold(&*self.clock).await {
+                place.give_back();
+                return None;
+            }
+            place.held.push(bucket);
+        }
+        Some(place)
+    }
+
+    /// The peer's own first: who waits there holds up nobody else.
+    async fn buckets(&self, peer: Option<IpAddr>) -> Vec<Arc<Bucket>> {
+        let mut buckets = Vec::with_capacity(2);
+        if let Some(peer) = peer.filter(|peer| !peer.is_loopback()) {
+            let new = async { Arc::new(Bucket::full(PER_PEER, self.clock.now())) };
+            buckets.push(self.peers.get_with(network_of(peer), new).await);
+        }
+        buckets.push(Arc::clone(&self.together));
+        buckets
+    }
+}
+
+impl Place {
+    /// The question was no failed verification: it costs nothing.
+    pub(super) fn give_back(mut self) {
+        for bucket in self.held.drain(..) {
+            bucket.release(None);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for bucket in self.held.drain(..) {
+            bucket.release(Some(self.clock.now()));
+        }
+    }
+}
+
+impl Bucket {
+    fn full(rate: Rate, now: Timestamp) -> Self {
+        Self {
+            rate,
+            state: Mutex::new(State {
+                full_at: now,
+                held: 0,
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    async fn hold(&self, clock: &dyn Clock) -> bool {
+        loop {
+            let changed = self.changed.notified();
+            match self.try_hold(clock.now()) {
+                Held::Yes => return true,
+                Held::No => return false,
+                Held::NotYet => changed.await,
+            }
+        }
+    }
+
+    fn try_hold(&self, now: Timestamp) -> Held {
+        let mut state = self.state();
+        let left = self.rate.left(*state, now);
+        if left == 0 {
+            Held::No
+        } else if state.held >= left {
+            Held::NotYet
+        } else {
+            state.held += 1;
+            Held::Yes
+        }
+    }
+
+    fn release(&self, failed_at: Option<Timestamp>) {
+        let mut state = self.state();
+        state.held = state.held.saturating_sub(1);
+        if let Some(now) = failed_at {
+            state.full_at = self.rate.clamped(*state, now).after(self.rate.interval);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn left(&self, now: Timestamp) -> u32 {
+        self.rate.left(*self.state(), now)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rate {
+    /// How many more may fail now.
+    fn left(self, state: State, now: Timestamp) -> u32 {
+        let missing = now.until(self.clamped(state, now)).as_millis();
+        let missing = missing.div_ceil(self.interval.as_millis().max(1));
+        self.burst
+            .saturating_sub(u32::try_from(missing).unwrap_or(u32::MAX))
+    }
+
+    /// When the bucket will be full: not before now, and no later than an empty one. The latter matters where the wall
+    /// clock was set back.
+    fn clamped(self, state: State, now: Timestamp) -> Timestamp {
+        let empty = now.after(self.interval.saturating_mul(self.burst));
+        state.full_at.clamp(now, empty)
+    }
+}
+
+/// What counts as one peer: an IPv6 host commands a whole /64.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & (u128::MAX << 64);
+            IpAddr::V6(Ipv6Addr::from(network))
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+
+    use super::*;
+    use crate::domain::clock::TestClock;
+
+    const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
+    const OTHER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)));
+
+    fn failures() -> (Failures, Arc<TestClock>) {
+        let clock = Arc::new(TestClock::at(Timestamp::from_millis(1_000_000)));
+        (Failures::new(Arc::<TestClock>::clone(&clock)), clock)
+    }
+
+    async fn fail(failures: &Failures, peer: Option<IpAddr>, times: u32) -> u32 {
+        let mut failed = 0;
+        for _ in 0..times {
+            failed += u32::from(failures.place(peer).await.is_some());
+        }
+        failed
+    }
+
+    #[tokio::test]
+    async fn security_q7_a_peer_fails_20_times_and_then_5_times_a_second() {
+        let (failures, clock) = failures();
+        assert_eq!(fail(&failures, PEER, 100).await, 20);
+        assert!(failures.is_exhausted(PEER).await);
+        assert!(!failures.is_exhausted(OTHER).await);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(fail(&failures, PEER, 100).await, 5);
+        clock.advance(Duration::from_mins(1));
+        assert_eq!(fail(&failures, PEER, 100).await, 20);
+    }
+
+    #[tokio::test]
+    async fn security_q7_all_peers_together_fail_50_times_a_second() {
+        let (failures, clock) = failures();
+        let mut failed = 0;
+        for last in 1..=10 {
+            failed += fail(&failures, Some(IpAddr::from([10, 1, 0, last])), 20).await;
+        }
+        assert_eq!(failed, 50);
+        assert_eq!(fail(&failures, None, 100).await, 0);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(
+            fail(&failures, Some(IpAddr::from([127, 0, 0, 1])), 100).await,
+            50
+        );
+    }
+
+    #[tokio::test]
+    async fn success_costs_nothing_and_lets_those_who_wait_go_on() {
+        let (failures, _) = failures();
+        let mut places = Vec::new();
+        for _ in 0..20 {
+            places.push(failures.place(PEER).await.unwrap());
+        }
+        let mut waiting = Box::pin(failures.place(PEER));
+        assert!(poll!(waiting.as_mut()).is_pending());
+        places.pop().unwrap().give_back();
+        waiting.await.unwrap().give_back();
+        for place in places {
+            place.give_back();
+        }
+        assert_eq!(fail(&failures, PEER, 100).await, 20);
+    }
+
+    #[tokio::test]
+    async fn security_q7_who_waits_is_refused_when_the_others_fail() {
+        let (failures, _) = failures();
+        let mut places = Vec::new();
+        for _ in 0..20 {
+            places.push(failures.place(PEER).await.unwrap());
+        }
+        let mut waiting = Box::pin(failures.place(PEER));
+        assert!(poll!(waiting.as_mut()).is_pending());
+        drop(places);
+        assert!(waiting.await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_locks_nobody_out() {
+        let (failures, _) = failures();
+        assert_eq!(fail(&failures, PEER, 20).await, 20);
+        let bucket = failures.peers.get(&PEER.unwrap()).await.unwrap();
+        assert_eq!(bucket.left(Timestamp::from_millis(0)), 0);
+        assert_eq!(bucket.left(Timestamp::from_millis(1_004_000)), 20);
+    }
+
+    #[test]
+    fn security_q7_an_ipv6_host_is_one_peer_however_many_addresses_it_takes() {
+        let network = |text: &str| network_of(text.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
+    }
+}

@@ -1,0 +1,268 @@
+//! Kernels proved by server tokens: what the Hub says of a token, remembered for seconds.
+//!
+//! | what the Hub said | remembered | where asked for at once ([`Freshness::Asked`]) |
+//! |---|---|---|
+//! | a server's token | 30 s | asked again |
+//! | unknown, or not a server's | 5 s | 5 s too |
+//! | nothing (down, slow, nonsense) | never | never |
+//!
+//! One question at a time is under way for one token; who comes meanwhile waits for its answer. An answer is *fresh* for
+//! those who came before its question was sent, which is told by counting, not by the clock.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hubkey_protocol::secret::{HubToken, Secret};
+use moka::future::Cache;
+
+use super::{
+    Freshness, KernelAuthenticator, KernelError,
+    config::HubConfig,
+    failures::Failures,
+    http::{HubApi, HubFailure},
+    server_token::server_of,
+};
+use crate::{
+    domain::{
+        clock::{Clock, Timestamp},
+        kernel::Kernel,
+    },
+    keys::IndexKey,
+};
+
+const REMEMBER_KERNEL: Duration = Duration::from_secs(30);
+const REMEMBER_REFUSAL: Duration = Duration::from_secs(5);
+/// Longer than anything is remembered: by then a slot is empty in effect.
+const FORGET_SLOT_AFTER: Duration = Duration::from_mins(1);
+const MAX_SLOTS: u64 = 32_768;
+/// For so long a token that was a kernel's is not counted as a guess.
+const PROVEN_FOR: Duration = Duration::from_hours(12);
+const MAX_PROVEN: u64 = 131_072;
+
+type Verdict = Result<Kernel, KernelError>;
+type Key = [u8; 32];
+
+/// Asks the Hub who a kernel is (SECURITY D1).
+#[derive(Debug)]
+pub struct HubKernelAuthenticator {
+    api: Arc<HubApi>,
+    index: IndexKey,
+    clock: Arc<dyn Clock>,
+    kernel_scope: String,
+    slots: Cache<Key, Arc<Slot>>,
+    /// Tokens that were kernels' lately. They prove nothing; they only are no guesses, so a flood of guesses from
+    /// the same address does not hold them up.
+    proven: Cache<Key, ()>,
+    failures: Failures,
+    count: AtomicU64,
+}
+
+/// What is remembered of one token.
+#[derive(Debug, Default)]
+struct Slot {
+    last: Mutex<Option<Arc<Entry>>>,
+    /// Held while a question is under way.
+    question: tokio::sync::Mutex<()>,
+    /// The count when a question last came to nothing.
+    came_to_nothing: AtomicU64,
+}
+
+/// A whole decision: the kernel with its server, not merely that the token is good (SECURITY KR9).
+#[derive(Debug)]
+struct Entry {
+    verdict: Verdict,
+    asked_at: Timestamp,
+    /// The count when the question was sent.
+    asked: u64,
+}
+
+/// One call.
+#[derive(Clone, Copy)]
+struct Caller {
+    freshness: Freshness,
+    peer: Option<IpAddr>,
+    came: u64,
+}
+
+impl HubKernelAuthenticator {
+    /// Recognises kernels by `config`'s kernel scope; `index` turns tokens into what is remembered of them.
+    #[must_use]
+    pub fn new(
+        api: Arc<HubApi>,
+        config: &HubConfig,
+        index: IndexKey,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        if config.kernel_scope.is_empty() {
+            tracing::warn!(
+                setting = "hub.kernel_scope",
+                "no kernel scope is asked for: a token that looks like a server's opens the kernel API"
+            );
+        }
+        Self {
+            api,
+            index,
+            failures: Failures::new(Arc::clone(&clock)),
+            clock,
+            kernel_scope: config.kernel_scope.clone(),
+            slots: Cache::builder()
+                .max_capacity(MAX_SLOTS)
+                .time_to_idle(FORGET_SLOT_AFTER)
+                .build(),
+            proven: Cache::builder()
+                .max_capacity(MAX_PROVEN)
+                .time_to_idle(PROVEN_FOR)
+                .build(),
+            count: AtomicU64::new(1),
+        }
+    }
+
+    fn tick(&self) -> u64 {
+        self.count.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// The token's slot. A guess from where too many failed gets none, so a flood of guesses displaces nobody's.
+    async fn slot(&self, key: Key, peer: Option<IpAddr>) -> Result<Arc<Slot>, KernelError> {
+        if let Some(slot) = self.slots.get(&key).await {
+            return Ok(slot);
+        }
+        if !self.proven.contains_key(&key) && self.failures.is_exhausted(peer).await {
+            return Err(KernelError::TooMany);
+        }
+        Ok(self.slots.get_with(key, async { Arc::default() }).await)
+    }
+
+    /// What is remembered, if it is fresh enough for the caller.
+    fn remembered(&self, slot: &Slot, caller: Caller) -> Option<Verdict> {
+        let last = slot.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = Arc::clone(last.as_ref()?);
+        drop(last);
+        let fresh = entry.asked > caller.came;
+        let usable = match (&entry.verdict, caller.freshness) {
+            (Ok(_), Freshness::Asked) => fresh,
+            (Ok(_), Freshness::Cached) => fresh || self.is_younger(&entry, REMEMBER_KERNEL),
+            (Err(_), _) => fresh || self.is_younger(&entry, REMEMBER_REFUSAL),
+        };
+        usable.then(|| entry.verdict.clone())
+    }
+
+    fn is_younger(&self, entry: &Entry, than: Duration) -> bool {
+        let now = self.clock.now();
+        // An answer from the future is one from before the wall clock was set back: of unknown age.
+        entry.asked_at <= now && entry.asked_at.until(now) < than
+    }
+
+    async fn ask_in_turn(&self, slot: &Slot, token: &HubToken, caller: Caller) -> Verdict {
+        let _question = slot.question.lock().await;
+        if let Some(verdict) = self.remembered(slot, caller) {
+            return verdict;
+        }
+        if slot.came_to_nothing.load(Ordering::SeqCst) > caller.came {
+            return Err(KernelError::HubUnavailable);
+        }
+        let entry = self.ask(token, caller.peer).await;
+        match &entry {
+            Ok(entry) => {
+                let mut last = slot.last.lock().unwrap_or_else(PoisonError::into_inner);
+                *last = Some(Arc::clone(entry));
+            }
+            Err(KernelError::HubUnavailable) => {
+                slot.came_to_nothing.store(self.tick(), Ordering::SeqCst);
+            }
+            Err(_) => {}
+        }
+        entry?.verdict.clone()
+    }
+
+    /// Asks the Hub, if not too many guesses failed. An error is nothing that may be remembered.
+    async fn ask(&self, token: &HubToken, peer: Option<IpAddr>) -> Result<Arc<Entry>, KernelError> {
+        let fingerprint = self.index.fingerprint(token);
+        let key = *fingerprint.as_bytes();
+        let place = if self.proven.contains_key(&key) {
+            None
+        } else {
+            Some(
+                self.failures
+                    .place(peer)
+                    .await
+                    .ok_or(KernelError::TooMany)?,
+            )
+        };
+        let turn = self.api.turn().await;
+        let (asked_at, asked) = (self.clock.now(), self.tick());
+        let answer = match turn {
+            Ok(turn) => turn.user(token).await,
+            Err(failure) => Err(failure),
+        };
+        let verdict = match answer {
+            Ok(model) => server_of(&model, &self.kernel_scope).map(|(user, server)| Kernel {
+                user,
+                server,
+                fingerprint,
+            }),
+            Err(HubFailure::Refused) => Err(KernelError::Unknown),
+            Err(_) => Err(KernelError::HubUnavailable),
+        };
+        self.learn(key, &verdict).await;
+        if let (Some(place), Ok(_) | Err(KernelError::HubUnavailable)) = (place, &verdict) {
+            place.give_back();
+        }
+        match verdict {
+            Err(KernelError::HubUnavailable) => Err(KernelError::HubUnavailable),
+            verdict => Ok(Arc::new(Entry {
+                verdict,
+                asked_at,
+                asked,
+            })),
+        }
+    }
+
+    async fn learn(&self, key: Key, verdict: &Verdict) {
+        match verdict {
+            Ok(_) => self.proven.insert(key, ()).await,
+            Err(KernelError::HubUnavailable) => {}
+            Err(_) => self.proven.invalidate(&key).await,
+        }
+    }
+}
+
+#[async_trait]
+impl KernelAuthenticator for HubKernelAuthenticator {
+    async fn authenticate(
+        &self,
+        token: &HubToken,
+        freshness: Freshness,
+        peer: Option<IpAddr>,
+    ) -> Verdict {
+        if !is_well_formed(token) {
+            return Err(KernelError::Malformed);
+        }
+        let caller = Caller {
+            freshness,
+            peer,
+            came: self.tick(),
+        };
+        let key = *self.index.fingerprint(token).as_bytes();
+        let slot = self.slot(key, peer).await?;
+        match self.remembered(&slot, caller) {
+            Some(verdict) => verdict,
+            None => self.ask_in_turn(&slot, token, caller).await,
+        }
+    }
+}
+
+/// Whether the Hub can have made this token: `^[0-9a-zA-Z_-]{16,256}$`.
+pub(super) fn is_well_formed(token: &HubToken) -> bool {
+    let token = token.expose().as_bytes();
+    (16..=256).contains(&token.len())
+        && token
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
