@@ -1,9 +1,14 @@
 //! What exists and how it may change. Imports nothing but `hubkey-protocol`.
 //!
 //! A sign-in moves `created → claimed → authorizing → exchanging → (confirming) → ready → delivered → closed`, with
-//! the sinks `denied`, `expired` and `failed`. Every arrow is one step in the store.
+//! the sinks `denied` and `failed`; past its end it counts as expired. Every arrow is one step in the store.
 
 pub mod chance;
 pub mod clock;
+pub mod connection;
+pub mod flow;
 pub mod kernel;
+pub mod pin;
 pub mod provider;
+pub mod sign_in;
+pub mod user_index;

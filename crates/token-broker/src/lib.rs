@@ -3,7 +3,9 @@
 //! A request goes `routes` → `flows` → `domain`, and `flows` asks `store`, `idp` and `hub` through traits; only `app`
 //! names concrete backends.
 
+pub mod audit;
 pub mod domain;
+pub mod flows;
 pub mod hub;
 pub mod idp;
 pub mod keys;

@@ -11,6 +11,7 @@
 
 mod guard;
 pub mod memory;
+mod records;
 pub mod typed;
 mod watchers;
 
@@ -159,6 +160,8 @@ pub enum Purpose {
     Connection,
     /// What a hub user has open: sign-ins and connections.
     UserIndex,
+    /// Which poll of a sign-in is the newest.
+    Poll,
     /// The answer to a repeated `POST /v1/sign-ins`.
     Idempotency,
     /// Which account a hub user has at a provider.
@@ -178,6 +181,7 @@ impl Purpose {
             Self::State => "state",
             Self::Connection => "connection",
             Self::UserIndex => "user-index",
+            Self::Poll => "poll",
             Self::Idempotency => "idempotency",
             Self::Pin => "pin",
             Self::Owner => "owner",
@@ -198,6 +202,12 @@ impl Key {
     #[must_use]
     pub fn sign_in(nonce: &Nonce) -> Self {
         Self::of_sign_in(&nonce.short(), Purpose::SignIn, nonce.as_str())
+    }
+
+    /// The newest poll of a sign-in.
+    #[must_use]
+    pub fn poll(nonce: &Nonce) -> Self {
+        Self::of_sign_in(&nonce.short(), Purpose::Poll, nonce.as_str())
     }
 
     /// The ticket of the sign-in with this short id.

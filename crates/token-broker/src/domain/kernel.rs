@@ -75,7 +75,7 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// A kernel that proved with a server token which server it runs in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kernel {
     /// The owner of the server.
     pub user: HubUser,
@@ -83,4 +83,14 @@ pub struct Kernel {
     pub server: ServerName,
     /// Of the very token.
     pub fingerprint: Fingerprint,
+}
+
+impl Kernel {
+    /// Whether both are kernels of the same instance of the same server: same user, same server, same token.
+    #[must_use]
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        self.user == other.user
+            && self.server == other.server
+            && self.fingerprint.matches(&other.fingerprint)
+    }
 }

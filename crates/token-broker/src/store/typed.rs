@@ -35,6 +35,23 @@ impl<T: Stored> Loaded<T> {
 }
 
 impl<T> Loaded<T> {
+    /// Changes the value; a commit still expects what was read.
+    pub fn try_map<E>(self, change: impl FnOnce(T) -> Result<T, E>) -> Result<Self, E> {
+        Ok(Self {
+            value: change(self.value)?,
+            generation: self.generation,
+        })
+    }
+
+    /// The value after its change was committed.
+    #[must_use]
+    pub fn committed(self) -> Self {
+        Self {
+            value: self.value,
+            generation: self.generation + 1,
+        }
+    }
+
     /// That the record is still as it was read.
     #[must_use]
     pub fn expect(&self) -> Expect {

@@ -1,0 +1,199 @@
+//! The audit stream: who did what to which sign-in or connection. Events have stable names and no secrets.
+
+use aws_lc_rs::digest;
+use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference};
+
+use crate::domain::{kernel::Kernel, sign_in::SignIn};
+
+/// The tracing target of the stream.
+pub const TARGET: &str = "audit";
+
+/// What happened (SECURITY section 7.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A kernel opened a sign-in.
+    SessionCreated,
+    /// A browser of the sign-in's hub user opened the link.
+    TicketClaimed,
+    /// A browser of another hub user opened the link; it is burned.
+    CrossUserTicket,
+    /// A browser is not, or no longer, the sign-in's hub user.
+    HubMismatch,
+    /// The confirmation page was prepared.
+    ConsentShown,
+    /// The person confirmed.
+    ConsentAccepted,
+    /// The person cancelled.
+    ConsentDenied,
+    /// An account was pinned to a hub user.
+    IdentityPinned,
+    /// An account belongs to another hub user, or does not fit this one.
+    IdentityConflict,
+    /// A provider granted a connection.
+    TokenIssued,
+    /// A kernel got an access token.
+    TokenDelivered,
+    /// Tokens were sent to the provider to be forgotten.
+    TokenRevoked,
+    /// A stored record could not be opened.
+    AeadFailure,
+    /// A request that a rule refuses: a wrong cookie, state, CSRF token, issuer or wish.
+    PolicyDenied,
+    /// A provider refused, failed or broke a rule.
+    ProviderFailed,
+    /// A kernel cancelled its sign-in.
+    SessionCancelled,
+}
+
+impl What {
+    /// The event's stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SessionCreated => "session_created",
+            Self::TicketClaimed => "ticket_claimed",
+            Self::CrossUserTicket => "cross_user_ticket",
+            Self::HubMismatch => "hub_mismatch",
+            Self::ConsentShown => "consent_shown",
+            Self::ConsentAccepted => "consent_accepted",
+            Self::ConsentDenied => "consent_denied",
+            Self::IdentityPinned => "identity_pinned",
+            Self::IdentityConflict => "identity_conflict",
+            Self::TokenIssued => "token_issued",
+            Self::TokenDelivered => "token_delivered",
+            Self::TokenRevoked => "token_revoked",
+            Self::AeadFailure => "aead_failure",
+            Self::PolicyDenied => "policy_denied",
+            Self::ProviderFailed => "provider_failed",
+            Self::SessionCancelled => "session_cancelled",
+        }
+    }
+}
+
+/// One event, as far as it is known.
+#[derive(Debug, Default)]
+#[must_use = "an event is told by `tell`"]
+pub struct Event<'a> {
+    user: Option<&'a str>,
+    actor: Option<&'a str>,
+    server: Option<&'a str>,
+    provider: Option<&'a str>,
+    sign_in: Option<String>,
+    connection: Option<String>,
+    source: Option<&'a str>,
+    reference: Option<&'a Reference>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> Event<'a> {
+    /// About nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// About a sign-in.
+    pub fn about(sign_in: &'a SignIn) -> Self {
+        let event = Self::new()
+            .kernel(&sign_in.kernel)
+            .provider(&sign_in.provider);
+        Self {
+            sign_in: Some(short(sign_in.nonce.as_str())),
+            ..event
+        }
+    }
+
+    /// About a sign-in of which only the nonce is known.
+    pub fn sign_in(self, nonce: &Nonce) -> Self {
+        Self {
+            sign_in: Some(short(nonce.as_str())),
+            ..self
+        }
+    }
+
+    /// Of a kernel.
+    pub fn kernel(self, kernel: &'a Kernel) -> Self {
+        Self {
+            user: Some(kernel.user.as_str()),
+            server: Some(kernel.server.as_str()),
+            ..self
+        }
+    }
+
+    /// At a provider.
+    pub fn provider(self, provider: &'a ProviderId) -> Self {
+        Self {
+            provider: Some(provider.as_str()),
+            ..self
+        }
+    }
+
+    /// Of a connection.
+    pub fn connection(self, id: &ConnectionId) -> Self {
+        Self {
+            connection: Some(short(id.as_str())),
+            ..self
+        }
+    }
+
+    /// By a hub user other than the one that it is about.
+    pub fn actor(self, user: &'a str) -> Self {
+        Self {
+            actor: Some(user),
+            ..self
+        }
+    }
+
+    /// From an address.
+    pub fn source(self, source: Option<&'a str>) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Shown to the person with this reference.
+    pub fn reference(self, reference: &'a Reference) -> Self {
+        Self {
+            reference: Some(reference),
+            ..self
+        }
+    }
+
+    /// Because of this; one of our own words.
+    pub fn reason(self, reason: &'a str) -> Self {
+        Self {
+            reason: Some(reason),
+            ..self
+        }
+    }
+
+    /// Writes the event into the stream.
+    pub fn tell(self, what: What) {
+        tracing::info!(
+            target: TARGET,
+            event = what.name(),
+            user = self.user.map(tame),
+            actor = self.actor.map(tame),
+            server = self.server.map(tame),
+            provider = self.provider,
+            sign_in = self.sign_in,
+            connection = self.connection,
+            source = self.source.map(tame),
+            reference = self.reference.map(Reference::as_str),
+            reason = self.reason,
+        );
+    }
+}
+
+/// The first eight hexadecimal digits of a handle's hash: enough to follow it through the stream, useless elsewhere.
+#[must_use]
+pub fn short(handle: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, handle.as_bytes());
+    hash.as_ref()
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// A name from outside, cut to 64 characters, with every control character escaped.
+fn tame(text: &str) -> String {
+    text.chars().take(64).flat_map(char::escape_debug).collect()
+}

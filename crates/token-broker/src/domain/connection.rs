@@ -1,0 +1,106 @@
+//! A connection and its grant.
+
+use hubkey_protocol::{
+    Account, Connection as ConnectionMessage, ConnectionId, ProviderId, Scopes, TokenAnswer,
+    secret::{self, AccessToken, RefreshToken},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{clock::Timestamp, kernel::Kernel, provider::ProviderConfig, sign_in::Wish};
+
+/// What a finished sign-in gives to one server.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Connection {
+    /// Its handle.
+    pub id: ConnectionId,
+    /// Whose it is: of this very server token and of no other.
+    pub kernel: Kernel,
+    /// At which provider.
+    pub provider: ProviderId,
+    /// What was asked for.
+    pub wish: Wish,
+    /// When the person signed in.
+    pub since: Timestamp,
+    /// What only the broker sees, and the access token.
+    pub grant: Grant,
+}
+
+/// What a provider granted, and to which account.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Grant {
+    /// Of the verified ID token.
+    pub issuer: String,
+    /// Of the verified ID token.
+    pub account: Account,
+    /// What was granted.
+    pub scopes: Scopes,
+    /// The access token.
+    #[serde(serialize_with = "secret::exposed")]
+    pub access_token: AccessToken,
+    /// `Bearer`.
+    pub token_type: String,
+    /// When it ends, if the provider said so.
+    pub expires_at: Option<Timestamp>,
+    /// The refresh token, if any.
+    #[serde(serialize_with = "secret::exposed_option")]
+    pub refresh_token: Option<RefreshToken>,
+}
+
+/// A grant that waits for its person's confirmation. Its connection id is chosen already, so that however often the
+/// confirmation arrives, at most one connection comes of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The id that the connection will have.
+    pub connection: ConnectionId,
+    /// The grant.
+    pub grant: Grant,
+    /// Whether this hub user was connected to another account there before.
+    pub replaces_account: bool,
+}
+
+impl Connection {
+    /// Whether a token of this connection is what the wish asks for.
+    #[must_use]
+    pub fn satisfies(&self, provider: &ProviderId, wish: &Wish) -> bool {
+        self.provider == *provider
+            && self.wish.audience == wish.audience
+            && self.wish.resource == wish.resource
+            && (self.grant.scopes.covers(&wish.scopes) || self.wish.scopes.covers(&wish.scopes))
+    }
+
+    /// Whether its access token is valid for `seconds` more. One whose end is not known counts as valid.
+    #[must_use]
+    pub fn is_valid_for(&self, now: Timestamp, seconds: u64) -> bool {
+        self.grant.expires_at.is_none_or(|end| {
+            end.as_millis() >= now.as_millis().saturating_add(seconds.saturating_mul(1000))
+        })
+    }
+
+    /// The connection as its kernel sees it.
+    #[must_use]
+    pub fn message(&self, provider: &ProviderConfig) -> ConnectionMessage {
+        ConnectionMessage {
+            id: self.id.clone(),
+            provider: self.provider.clone(),
+            display_name: provider.display_name.clone(),
+            account: self.grant.account.clone(),
+            scopes: self.grant.scopes.clone(),
+            audience: self.wish.audience.clone(),
+            resource: self.wish.resource.clone(),
+            expires_at: self.grant.expires_at.map(Timestamp::as_secs),
+            api_origins: provider.api_origins.clone(),
+            token_type: self.grant.token_type.clone(),
+        }
+    }
+
+    /// Its access token as its kernel gets it.
+    #[must_use]
+    pub fn token(&self) -> TokenAnswer {
+        TokenAnswer {
+            access_token: self.grant.access_token.clone(),
+            token_type: self.grant.token_type.clone(),
+            expires_at: self.grant.expires_at.map(Timestamp::as_secs),
+            scopes: self.grant.scopes.clone(),
+        }
+    }
+}

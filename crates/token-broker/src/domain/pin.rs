@@ -1,0 +1,19 @@
+//! Which account belongs to which hub user.
+
+use serde::{Deserialize, Serialize};
+
+use super::kernel::{Fingerprint, HubUser};
+
+/// The account that a hub user has at a provider: the keyed hash of (issuer, subject), from the last confirmation.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Pin {
+    /// Of issuer and subject.
+    pub account: Fingerprint,
+}
+
+/// The hub user that an account belongs to. One account never belongs to two.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Owner {
+    /// Who.
+    pub user: HubUser,
+}

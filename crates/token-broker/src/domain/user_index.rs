@@ -1,0 +1,145 @@
+//! What one hub user has open: sign-ins and connections of all their servers.
+
+use std::time::Duration;
+
+use hubkey_protocol::{ConnectionId, Nonce, ProviderId};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    clock::Timestamp,
+    kernel::{Fingerprint, Kernel},
+    sign_in::Wish,
+};
+
+/// The index of one hub user. It holds no secret; what it names is checked again where it is read.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct UserIndex {
+    /// Sign-ins that wait for their person.
+    pub open: Vec<OpenSignIn>,
+    /// Connections, oldest first.
+    pub connections: Vec<IndexedConnection>,
+    /// When the sign-ins of the last minute were opened.
+    pub created: Vec<Timestamp>,
+}
+
+/// A sign-in that waits for its person.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OpenSignIn {
+    /// Which.
+    pub nonce: Nonce,
+    /// Of which server token.
+    pub fingerprint: Fingerprint,
+    /// Where.
+    pub provider: ProviderId,
+    /// What for.
+    pub wish: Wish,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+}
+
+/// A connection in the index.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct IndexedConnection {
+    /// Which.
+    pub id: ConnectionId,
+    /// Of which server token.
+    pub fingerprint: Fingerprint,
+    /// Where.
+    pub provider: ProviderId,
+    /// When its record ends.
+    pub expires_at: Timestamp,
+}
+
+/// How many sign-ins one hub user may open.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenLimits {
+    /// At the same time.
+    pub open: usize,
+    /// In any 60 seconds.
+    pub per_minute: usize,
+}
+
+/// Why a hub user may not open another sign-in now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooMany {
+    /// So many are open; the first one ends in so long.
+    Open(Duration),
+    /// So many were opened within a minute; the next may be in so long.
+    Created(Duration),
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl UserIndex {
+    /// Forgets what has ended.
+    pub fn prune(&mut self, now: Timestamp) {
+        self.open.retain(|sign_in| sign_in.expires_at > now);
+        self.connections
+            .retain(|connection| connection.expires_at > now);
+        self.created.retain(|at| at.after(MINUTE) > now);
+    }
+
+    /// Notes a new sign-in, if the limits permit.
+    pub fn open(
+        &mut self,
+        sign_in: OpenSignIn,
+        now: Timestamp,
+        limits: OpenLimits,
+    ) -> Result<(), TooMany> {
+        self.prune(now);
+        if self.created.len() >= limits.per_minute {
+            let first = self.created.iter().min().copied().unwrap_or(now);
+            return Err(TooMany::Created(now.until(first.after(MINUTE))));
+        }
+        if self.open.len() >= limits.open {
+            let first = self
+                .open
+                .iter()
+                .map(|open| open.expires_at)
+                .min()
+                .unwrap_or(now);
+            return Err(TooMany::Open(now.until(first)));
+        }
+        self.created.push(now);
+        self.open.push(sign_in);
+        Ok(())
+    }
+
+    /// Notes that a sign-in ended.
+    pub fn ended(&mut self, nonce: &Nonce) {
+        self.open.retain(|open| open.nonce != *nonce);
+    }
+
+    /// Notes a connection, once.
+    pub fn connected(&mut self, connection: IndexedConnection) {
+        if self
+            .connections
+            .iter()
+            .all(|known| known.id != connection.id)
+        {
+            self.connections.push(connection);
+        }
+    }
+
+    /// The connections made with this very server token, newest first.
+    pub fn connections_of<'a>(
+        &'a self,
+        kernel: &'a Kernel,
+    ) -> impl Iterator<Item = &'a IndexedConnection> {
+        self.connections
+            .iter()
+            .rev()
+            .filter(|entry| entry.fingerprint.matches(&kernel.fingerprint))
+    }
+
+    /// The open sign-ins of this very server token at a provider.
+    pub fn open_of<'a>(
+        &'a self,
+        kernel: &'a Kernel,
+        provider: &'a ProviderId,
+    ) -> impl Iterator<Item = &'a OpenSignIn> {
+        self.open.iter().filter(move |open| {
+            open.provider == *provider && open.fingerprint.matches(&kernel.fingerprint)
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! A browser came back from a provider: the second of the three points that bind person, browser and server.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{
+    Nonce, ProviderId,
+    internal::{BrowserReply, ProviderCallback},
+    secret::AuthorizationCode,
+};
+
+use super::{
+    Flows,
+    browser::{Arrival, Browser},
+    ending::{End, Ending},
+};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        flow::{AtProvider, FlowStage, Leg},
+        sign_in::{SignIn, Wish},
+    },
+    hub::BrowserError,
+    idp::{IdentityProvider, OAuthError, Redemption},
+    store::{Outcome, StoreError, typed::Loaded},
+};
+
+impl Flows {
+    /// Checks cookie, state, issuer and hub user, and only then redeems the code, once (SECURITY section 1.5b, step 5).
+    pub async fn callback(
+        &self,
+        provider: &ProviderId,
+        request: ProviderCallback,
+    ) -> Result<BrowserReply, StoreError> {
+        let source = request.source.as_deref();
+        let leg = Leg::Provider {
+            id: provider.clone(),
+        };
+        match self
+            .arrival(&request.state, request.flow_cookie.as_ref(), &leg, source)
+            .await?
+        {
+            Arrival::Fits(browser, FlowStage::AtProvider(at)) => {
+                let response = Response {
+                    code: request.code,
+                    iss: request.iss,
+                    error: request.error,
+                };
+                self.back_from_provider(browser, *at, response).await
+            }
+            Arrival::Fits(browser, _) => self.strange(&browser.nonce, source).await,
+            Arrival::Strange(nonce) => self.strange(&nonce, source).await,
+            Arrival::Unknown => Ok(self.forbidden(source, "state")),
+        }
+    }
+
+    /// The state is in the wrong browser, or came to the wrong redirect URI: nobody gets anything (SECURITY B2).
+    async fn strange(
+        &self,
+        nonce: &Nonce,
+        source: Option<&str>,
+    ) -> Result<BrowserReply, StoreError> {
+        if let Some(loaded) = self.sign_in(nonce).await? {
+            Event::about(&loaded.value)
+                .source(source)
+                .reason("wrong_browser")
+                .tell(What::PolicyDenied);
+            self.end_sign_in(loaded, End::Denied, Vec::new()).await?;
+        }
+        Ok(self.forbidden(source, "flow_cookie"))
+    }
+
+    async fn back_from_provider(
+        &self,
+        browser: Browser<'_>,
+        at: AtProvider,
+        response: Response,
+    ) -> Result<BrowserReply, StoreError> {
+        let Some(loaded) = self.open_sign_in(&browser.nonce).await? else {
+            return Ok(self.dead_link(browser.source));
+        };
+        let Some(provider) = self.provider(&loaded.value.provider).map(Arc::clone) else {
+            return Ok(self.dead_link(browser.source));
+        };
+        if let Err(error) = provider
+            .check_response_issuer(&at.issuer, response.iss.as_deref())
+            .await
+        {
+            return self
+                .end_with_page(browser, loaded, Ending::provider(error))
+                .await;
+        }
+        match response.code() {
+            Ok(code) => {
+                self.same_person(browser, loaded, at, Code { provider, code })
+                    .await
+            }
+            Err(ending) => self.end_with_page(browser, loaded, ending).await,
+        }
+    }
+
+    /// Asks the Hub again who the browser is.
+    async fn same_person(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        at: AtProvider,
+        code: Code,
+    ) -> Result<BrowserReply, StoreError> {
+        match self.browsers.ask_again(&at.hub_token).await {
+            Ok(user) if user == loaded.value.kernel.user => {
+                self.exchange(browser, loaded, at, code).await
+            }
+            Ok(_) => {
+                self.deny_and_refuse(browser, loaded, What::HubMismatch, "other_user")
+                    .await
+            }
+            Err(BrowserError::Refused) => {
+                self.deny_and_refuse(browser, loaded, What::HubMismatch, "logged_out")
+                    .await
+            }
+            Err(BrowserError::HubUnavailable) => {
+                self.end_with_page(browser, loaded, Ending::hub_unavailable())
+                    .await
+            }
+        }
+    }
+
+    /// `authorizing → exchanging`, then the exchange. Of concurrent callbacks exactly one comes so far.
+    async fn exchange(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        at: AtProvider,
+        code: Code,
+    ) -> Result<BrowserReply, StoreError> {
+        let Ok(exchanging) = loaded.try_map(|sign_in| sign_in.exchange(&browser.fingerprint))
+        else {
+            return Ok(self.forbidden(browser.source, "sign_in_state"));
+        };
+        if self
+            .store
+            .commit(vec![self.put_sign_in(&exchanging)?])
+            .await?
+            == Outcome::Conflict
+        {
+            return Ok(self.forbidden(browser.source, "sign_in_state"));
+        }
+        let exchanging = exchanging.committed();
+        let AtProvider {
+            hub_token,
+            verifier,
+            oidc_nonce,
+            issuer,
+            redirect_uri,
+        } = at;
+        let Wish {
+            scopes,
+            audience,
+            resource,
+        } = exchanging.value.wish.clone();
+        let redemption = Redemption {
+            code: code.code,
+            verifier,
+            oidc_nonce,
+            redirect_uri,
+            issuer,
+            scopes,
+            resource,
+            audience,
+        };
+        match code.provider.redeem(redemption).await {
+            Ok(granted) => self.judge(browser, exchanging, granted, hub_token).await,
+            Err(error) => {
+                self.end_with_page(browser, exchanging, Ending::provider(error))
+                    .await
+            }
+        }
+    }
+}
+
+/// What a redirect carried, beside the state.
+struct Response {
+    code: Option<AuthorizationCode>,
+    iss: Option<String>,
+    error: Option<String>,
+}
+
+impl Response {
+    /// The code; an error beside it counts (RFC 6749 section 4.1.2.1).
+    fn code(self) -> Result<AuthorizationCode, Ending> {
+        match (self.error, self.code) {
+            (Some(error), _) => Err(Ending::refused(OAuthError::parse(&error))),
+            (None, Some(code)) => Ok(code),
+            (None, None) => Err(Ending::empty_response()),
+        }
+    }
+}
+
+struct Code {
+    provider: Arc<dyn IdentityProvider>,
+    code: AuthorizationCode,
+}

@@ -1,0 +1,39 @@
+//! A kernel asks which connections its server has.
+
+use hubkey_protocol::ConnectionList;
+
+use super::{Asker, Flows, failure::KernelFailure};
+use crate::{
+    domain::{connection::Connection, user_index::UserIndex},
+    store::{
+        Key,
+        typed::{Loaded, TypedStore},
+    },
+};
+
+impl Flows {
+    /// The connections made with the very server token that asks, newest first.
+    pub async fn connections(&self, asker: &Asker) -> Result<ConnectionList, KernelFailure> {
+        let kernel = self.known_kernel(asker).await?;
+        let index: Option<Loaded<UserIndex>> =
+            self.store.load(&Key::user_index(&kernel.user)).await?;
+        let mut connections = Vec::new();
+        for entry in index
+            .iter()
+            .flat_map(|index| index.value.connections_of(&kernel))
+        {
+            let found: Option<Loaded<Connection>> =
+                self.store.load(&Key::connection(&entry.id)).await?;
+            let Some(connection) = found.map(|loaded| loaded.value) else {
+                continue;
+            };
+            if let (true, Some(provider)) = (
+                connection.kernel.is_same_server(&kernel),
+                self.provider(&connection.provider),
+            ) {
+                connections.push(connection.message(provider.config()));
+            }
+        }
+        Ok(ConnectionList { connections })
+    }
+}

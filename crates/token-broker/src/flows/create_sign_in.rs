@@ -1,0 +1,387 @@
+//! A kernel asks for a connection: an existing one that fits, or a new sign-in.
+
+use std::{sync::Arc, time::Duration};
+
+use hubkey_protocol::{
+    CreateSignIn, CreateSignInAnswer, ErrorCode, SignInOpened,
+    secret::{PollSecret, Secret, Ticket},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Asker, Flows, SharedServers, failure::KernelFailure, policy};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        clock::Timestamp,
+        connection::Connection,
+        flow::TicketRecord,
+        kernel::{Fingerprint, HubUser, Kernel},
+        provider::Sharing,
+        sign_in::{SignIn, SignInState, Wish},
+        user_index::{OpenSignIn, UserIndex},
+    },
+    hub::Freshness,
+    idp::IdentityProvider,
+    store::{
+        Change, Expect, Key, Outcome, Purpose, StoreError,
+        typed::{Found, Loaded, Stored, TypedStore},
+    },
+};
+
+/// How long a repeated request gets the same answer.
+const REPEATABLE: Duration = Duration::from_secs(60);
+/// A connection whose token ends sooner is not worth handing out.
+const WORTHWHILE_SECONDS: u64 = 10;
+/// How often a commit is tried against concurrent ones of the same hub user.
+const TRIES: usize = 8;
+
+/// The answer to a request that may come again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Repeatable {
+    /// Of the request.
+    request: [u8; 32],
+    answer: SignInOpened,
+}
+
+impl Stored for Repeatable {
+    const PURPOSE: Purpose = Purpose::Idempotency;
+}
+
+impl Flows {
+    /// Answers with a connection of this very server token, or opens a sign-in.
+    pub async fn create_sign_in(
+        &self,
+        asker: &Asker,
+        request: &CreateSignIn,
+        idempotency_key: Option<&str>,
+    ) -> Result<CreateSignInAnswer, KernelFailure> {
+        let kernel = self.kernel(asker, Freshness::Asked).await?;
+        let asked = self.asked(&kernel, request).inspect_err(|_| {
+            Event::new()
+                .kernel(&kernel)
+                .reason("wish_refused")
+                .tell(What::PolicyDenied);
+        })?;
+        let index = self.store.load(&Key::user_index(&kernel.user)).await?;
+        if let Some(connection) = self.existing(&kernel, &asked, index.as_ref()).await? {
+            return Ok(connected(&connection, &asked));
+        }
+        if request.existing_only {
+            return Err(KernelFailure::SignInRequired);
+        }
+        let shared_server = self.shared(&kernel).await?;
+        let opening = Opening {
+            kernel,
+            asked,
+            shared_server,
+        };
+        let repetition = idempotency_key.map(|key| self.repetition(&opening.kernel, request, key));
+        Ok(CreateSignInAnswer::Opened(
+            self.open(opening, repetition).await?,
+        ))
+    }
+
+    fn asked(&self, _: &Kernel, request: &CreateSignIn) -> Result<Asked, KernelFailure> {
+        let provider = Arc::clone(self.chosen_provider(request)?);
+        let wish = policy::wish(request, &provider.config().offer)?;
+        Ok(Asked { provider, wish })
+    }
+
+    /// The newest connection of this very server token that is what is asked for.
+    async fn existing(
+        &self,
+        kernel: &Kernel,
+        asked: &Asked,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Option<Connection>, StoreError> {
+        let (Some(index), Sharing::Server) = (index, asked.provider.config().sharing) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        for entry in index.value.connections_of(kernel) {
+            let Some(found) = self
+                .store
+                .load::<Connection>(&Key::connection(&entry.id))
+                .await?
+            else {
+                continue;
+            };
+            let connection = found.value;
+            if connection.kernel.is_same_server(kernel)
+                && connection.satisfies(&asked.provider.config().id, &asked.wish)
+                && connection.is_valid_for(now, WORTHWHILE_SECONDS)
+            {
+                return Ok(Some(connection));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether other people may enter this server, as far as the operator wants to know.
+    async fn shared(&self, kernel: &Kernel) -> Result<bool, KernelFailure> {
+        let policy = self.rules.shared_servers;
+        if policy == SharedServers::Allow {
+            return Ok(false);
+        }
+        let shared = self.browsers.is_shared(&kernel.user, &kernel.server).await;
+        match (policy, shared) {
+            (SharedServers::Deny, Ok(Some(false)))
+            | (SharedServers::Warn | SharedServers::Allow, Ok(None | Some(false))) => Ok(false),
+            (SharedServers::Warn | SharedServers::Allow, Ok(Some(true))) => {
+                Event::new()
+                    .kernel(kernel)
+                    .reason("shared_server")
+                    .tell(What::PolicyDenied);
+                Ok(true)
+            }
+            (SharedServers::Warn | SharedServers::Allow, Err(_)) => {
+                Err(crate::hub::KernelError::HubUnavailable.into())
+            }
+            (SharedServers::Deny, _) => {
+                Event::new()
+                    .kernel(kernel)
+                    .reason("shared_server")
+                    .tell(What::PolicyDenied);
+                Err(KernelFailure::Policy {
+                    code: ErrorCode::SharedServer,
+                    detail: "Stop sharing this server, or use one of yours that is not shared."
+                        .to_owned(),
+                })
+            }
+        }
+    }
+
+    fn repetition(&self, kernel: &Kernel, request: &CreateSignIn, key: &str) -> Repetition {
+        let fingerprint = hex(kernel.fingerprint.as_bytes());
+        let request = serde_json::to_vec(request).unwrap_or_default();
+        Repetition {
+            key: Key::idempotency(&kernel.user, &fingerprint, key),
+            request: self.index_key.hash("request", &request),
+        }
+    }
+
+    /// Opens a sign-in: first the user's index (which counts), then the sign-in itself. A crash between leaves an
+    /// entry without a record, which ends by itself.
+    async fn open(
+        &self,
+        opening: Opening,
+        repetition: Option<Repetition>,
+    ) -> Result<SignInOpened, KernelFailure> {
+        let drafted = self.draft(opening);
+        if let Some(earlier) = self.enter(&drafted, repetition.as_ref()).await? {
+            return Ok(earlier);
+        }
+        let Draft {
+            sign_in,
+            opened,
+            ticket,
+        } = drafted;
+        let life = self.life_of(sign_in.expires_at);
+        let changes = vec![
+            Change::put(Key::sign_in(&sign_in.nonce), Expect::Absent, &sign_in, life)?,
+            Change::put(
+                Key::ticket(&sign_in.nonce.short(), &ticket),
+                Expect::Absent,
+                &TicketRecord {
+                    nonce: sign_in.nonce.clone(),
+                },
+                self.rules.sign_in_life,
+            )?,
+        ];
+        match self.store.commit(changes).await? {
+            Outcome::Done => {
+                Event::about(&sign_in).tell(What::SessionCreated);
+                metrics::counter!("hubkey_sign_ins_opened_total", "provider" => sign_in.provider.as_str().to_owned())
+                    .increment(1);
+                Ok(opened)
+            }
+            Outcome::Conflict => Err(KernelFailure::Contended),
+        }
+    }
+
+    fn draft(&self, opening: Opening) -> Draft {
+        let Opening {
+            kernel,
+            asked,
+            shared_server,
+        } = opening;
+        let now = self.clock.now();
+        let chance = &self.chance;
+        let short = chance.short_id();
+        let ticket = chance.ticket(&short);
+        let poll_secret = chance.poll_secret();
+        let config = asked.provider.config();
+        let opened = SignInOpened {
+            nonce: chance.nonce(&short),
+            poll_secret: poll_secret.clone(),
+            sign_in_url: Ticket::new(format!(
+                "{}/start/{}",
+                self.rules.public_url,
+                ticket.expose()
+            )),
+            expires_in: self.rules.sign_in_life.as_secs(),
+            provider: config.id.clone(),
+            display_name: config.display_name.clone(),
+            user: kernel.user.as_str().to_owned(),
+        };
+        let sign_in = SignIn {
+            nonce: opened.nonce.clone(),
+            kernel,
+            provider: config.id.clone(),
+            wish: asked.wish,
+            poll_secret: self.poll_fingerprint(&poll_secret),
+            shared_server,
+            asked_at: now,
+            expires_at: now.after(self.rules.sign_in_life),
+            state: SignInState::Created,
+        };
+        Draft {
+            sign_in,
+            opened,
+            ticket,
+        }
+    }
+
+    /// Notes the sign-in in its user's index, within the limits; answers with the earlier sign-in where the request
+    /// came before.
+    async fn enter(
+        &self,
+        draft: &Draft,
+        repetition: Option<&Repetition>,
+    ) -> Result<Option<SignInOpened>, KernelFailure> {
+        let user = &draft.sign_in.kernel.user;
+        for _ in 0..TRIES {
+            let (index, earlier) = self.read_index(user, repetition).await?;
+            if let (Some(earlier), Some(repetition)) = (earlier, repetition) {
+                return if earlier.value.request == repetition.request {
+                    Ok(Some(earlier.value.answer))
+                } else {
+                    Err(KernelFailure::KeyReused)
+                };
+            }
+            let changes = self.entry(draft, index, repetition)?;
+            if self.store.commit(changes).await? == Outcome::Done {
+                return Ok(None);
+            }
+        }
+        Err(KernelFailure::Contended)
+    }
+
+    async fn read_index(
+        &self,
+        user: &HubUser,
+        repetition: Option<&Repetition>,
+    ) -> Result<(Found<UserIndex>, Found<Repeatable>), StoreError> {
+        let index = Key::user_index(user);
+        match repetition {
+            Some(repetition) => self.store.load_pair(&index, &repetition.key).await,
+            None => Ok((self.store.load(&index).await?, None)),
+        }
+    }
+
+    fn entry(
+        &self,
+        draft: &Draft,
+        index: Found<UserIndex>,
+        repetition: Option<&Repetition>,
+    ) -> Result<Vec<Change>, KernelFailure> {
+        let sign_in = &draft.sign_in;
+        let expect = index.as_ref().map_or(Expect::Absent, Loaded::expect);
+        let mut index = index.map(|loaded| loaded.value).unwrap_or_default();
+        index
+            .open(open_entry(sign_in), sign_in.asked_at, self.rules.open)
+            .map_err(KernelFailure::TooMany)?;
+        let mut changes = vec![self.put_index(&sign_in.kernel.user, expect, &index)?];
+        if let Some(repetition) = repetition {
+            let record = Repeatable {
+                request: repetition.request,
+                answer: draft.opened.clone(),
+            };
+            changes.push(Change::put(
+                repetition.key.clone(),
+                Expect::Absent,
+                &record,
+                REPEATABLE,
+            )?);
+        }
+        Ok(changes)
+    }
+
+    pub(super) fn poll_fingerprint(&self, secret: &PollSecret) -> Fingerprint {
+        self.fingerprint("poll-secret", secret)
+    }
+
+    /// A change of a user's index; it lives as long as anything in it may.
+    pub(super) fn put_index(
+        &self,
+        user: &HubUser,
+        expect: Expect,
+        index: &UserIndex,
+    ) -> Result<Change, StoreError> {
+        let now = self.clock.now();
+        let ends = |at: Timestamp| now.until(at);
+        let longest = index
+            .connections
+            .iter()
+            .map(|connection| ends(connection.expires_at))
+            .chain(index.open.iter().map(|open| ends(open.expires_at)))
+            .max()
+            .unwrap_or_default();
+        Change::put(
+            Key::user_index(user),
+            expect,
+            index,
+            longest.max(REPEATABLE),
+        )
+    }
+}
+
+/// A provider and what is asked for there.
+struct Asked {
+    provider: Arc<dyn IdentityProvider>,
+    wish: Wish,
+}
+
+struct Opening {
+    kernel: Kernel,
+    asked: Asked,
+    shared_server: bool,
+}
+
+struct Draft {
+    sign_in: SignIn,
+    opened: SignInOpened,
+    ticket: Ticket,
+}
+
+/// A request that may come again, by its idempotency key.
+struct Repetition {
+    key: Key,
+    request: [u8; 32],
+}
+
+fn connected(connection: &Connection, asked: &Asked) -> CreateSignInAnswer {
+    Event::new()
+        .kernel(&connection.kernel)
+        .provider(&connection.provider)
+        .connection(&connection.id)
+        .tell(What::TokenDelivered);
+    CreateSignInAnswer::Connected {
+        connection: connection.message(asked.provider.config()),
+        token: connection.token(),
+    }
+}
+
+fn open_entry(sign_in: &SignIn) -> OpenSignIn {
+    OpenSignIn {
+        nonce: sign_in.nonce.clone(),
+        fingerprint: sign_in.kernel.fingerprint,
+        provider: sign_in.provider.clone(),
+        wish: sign_in.wish.clone(),
+        expires_at: sign_in.expires_at,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,309 @@
+//! How a sign-in ends without a connection: in the store, for its kernel, and on its person's page.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{
+    ProviderId, SignInFailure,
+    internal::{BrowserAnswer, BrowserReply, EndReason, Refusal},
+};
+
+use super::{Flows, browser::Browser, reply};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::Grant,
+        flow::FlowStage,
+        sign_in::{SignIn, SignInState},
+    },
+    idp::{IdpError, OAuthError},
+    store::{Change, Outcome, StoreError, typed::Loaded},
+};
+
+/// How a sign-in ends for its kernel.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    /// Refused or cancelled.
+    Denied,
+    /// By a fault.
+    Failed(SignInFailure),
+}
+
+/// How a sign-in ends: for its person, for its kernel and in the audit stream.
+pub(super) struct Ending {
+    reason: EndReason,
+    end: End,
+    what: What,
+    word: &'static str,
+    use_up: Vec<Change>,
+}
+
+impl Ending {
+    /// The person chose not to; the word says where.
+    pub(super) fn cancelled(word: &'static str) -> Self {
+        Self::new(EndReason::Cancelled, End::Denied, What::ConsentDenied, word)
+    }
+
+    /// The account is another hub user's, or does not fit this one.
+    pub(super) fn account(word: &'static str) -> Self {
+        Self::new(
+            EndReason::AccountRefused,
+            End::Denied,
+            What::IdentityConflict,
+            word,
+        )
+    }
+
+    /// The Hub did not say who the browser is.
+    pub(super) fn hub_unavailable() -> Self {
+        let end = End::Failed(SignInFailure::RetrySignIn);
+        Self::new(
+            EndReason::ProviderUnavailable,
+            end,
+            What::HubMismatch,
+            "hub_unavailable",
+        )
+    }
+
+    /// The provider failed, or broke a rule.
+    pub(super) fn provider(error: IdpError) -> Self {
+        use EndReason::{ProviderMisbehaved, ProviderMisconfigured, ProviderUnavailable};
+        match error {
+            IdpError::Unavailable => Self::failed(
+                ProviderUnavailable,
+                SignInFailure::ProviderUnavailable,
+                "unavailable",
+            ),
+            IdpError::OutcomeUnknown => Self::failed(
+                ProviderUnavailable,
+                SignInFailure::RetrySignIn,
+                "outcome_unknown",
+            ),
+            IdpError::Misbehaved(rule) => {
+                Self::failed(ProviderMisbehaved, SignInFailure::ProviderMisbehaved, rule)
+            }
+            IdpError::Misconfigured(what) => Self::failed(
+                ProviderMisconfigured,
+                SignInFailure::ProviderMisconfigured,
+                what,
+            ),
+            IdpError::Refused(code) => Self::refused(code),
+        }
+    }
+
+    /// The provider refused, with a standard code.
+    pub(super) fn refused(code: OAuthError) -> Self {
+        use SignInFailure as F;
+        match code {
+            OAuthError::AccessDenied => {
+                Self::failed(EndReason::AccessDenied, F::ProviderDenied, "access_denied")
+            }
+            OAuthError::InteractionRequired => Self::failed(
+                EndReason::InteractionRequired,
+                F::ProviderDenied,
+                "interaction_required",
+            ),
+            OAuthError::NotOffered => Self::failed(
+                EndReason::NotOffered,
+                F::ProviderMisconfigured,
+                "not_offered",
+            ),
+            OAuthError::Unavailable => Self::failed(
+                EndReason::ProviderUnavailable,
+                F::ProviderUnavailable,
+                "temporarily_unavailable",
+            ),
+            OAuthError::Misconfigured => Self::failed(
+                EndReason::ProviderMisconfigured,
+                F::ProviderMisconfigured,
+                "misconfigured",
+            ),
+            OAuthError::InvalidGrant => Self::failed(
+                EndReason::ProviderMisbehaved,
+                F::ProviderDenied,
+                "invalid_grant",
+            ),
+            OAuthError::Other => Self::failed(
+                EndReason::ProviderMisbehaved,
+                F::ProviderMisbehaved,
+                "unknown_error",
+            ),
+        }
+    }
+
+    /// A redirect came back with neither code nor error.
+    pub(super) fn empty_response() -> Self {
+        Self::failed(
+            EndReason::ProviderMisbehaved,
+            SignInFailure::ProviderMisbehaved,
+            "neither_code_nor_error",
+        )
+    }
+
+    /// Together with further changes of the sign-in's aggregate.
+    pub(super) fn using_up(self, use_up: Vec<Change>) -> Self {
+        Self { use_up, ..self }
+    }
+
+    fn failed(reason: EndReason, failure: SignInFailure, word: &'static str) -> Self {
+        Self::new(reason, End::Failed(failure), What::ProviderFailed, word)
+    }
+
+    fn new(reason: EndReason, end: End, what: What, word: &'static str) -> Self {
+        Self {
+            reason,
+            end,
+            what,
+            word,
+            use_up: Vec::new(),
+        }
+    }
+}
+
+impl Flows {
+    /// Ends an open sign-in together with further changes of its aggregate. `false` where it had moved meanwhile.
+    pub(super) async fn end_sign_in(
+        &self,
+        loaded: Loaded<SignIn>,
+        end: End,
+        mut changes: Vec<Change>,
+    ) -> Result<bool, StoreError> {
+        let (loaded, left) = without_candidate(loaded);
+        let ended = loaded.try_map(|sign_in| match end {
+            End::Denied => sign_in.deny(),
+            End::Failed(reason) => sign_in.fail(reason),
+        });
+        let Ok(ended) = ended else { return Ok(false) };
+        changes.push(self.put_sign_in(&ended)?.waking());
+        if self.store.commit(changes).await? == Outcome::Conflict {
+            return Ok(false);
+        }
+        let sign_in = &ended.value;
+        if let Some(grant) = left {
+            self.revoke(sign_in, grant);
+        }
+        count(&sign_in.provider, outcome(end));
+        self.note_ended(sign_in).await;
+        Ok(true)
+    }
+
+    /// Ends the sign-in, and shows its person why.
+    pub(super) async fn end_with_page(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        ending: Ending,
+    ) -> Result<BrowserReply, StoreError> {
+        let reference = self.chance.reference();
+        Event::about(&loaded.value)
+            .source(browser.source)
+            .reference(&reference)
+            .reason(ending.word)
+            .tell(ending.what);
+        let provider = loaded.value.provider.clone();
+        let stage = FlowStage::Ended {
+            provider,
+            reason: ending.reason,
+            reference,
+        };
+        let mut changes = ending.use_up;
+        changes.push(browser.put(stage, self.rules.sign_in_life)?);
+        if self.end_sign_in(loaded, ending.end, changes).await? {
+            Ok(reply(BrowserAnswer::View {
+                flow: browser.short,
+            }))
+        } else {
+            Ok(self.forbidden(browser.source, "moved_meanwhile"))
+        }
+    }
+
+    /// Denies the sign-in, ends the flow, and tells the browser nothing but that it may not.
+    pub(super) async fn deny_and_refuse(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        what: What,
+        word: &str,
+    ) -> Result<BrowserReply, StoreError> {
+        let reference = self.chance.reference();
+        Event::about(&loaded.value)
+            .source(browser.source)
+            .reference(&reference)
+            .reason(word)
+            .tell(what);
+        self.end_sign_in(loaded, End::Denied, vec![browser.delete()])
+            .await?;
+        let answer = BrowserAnswer::Refused {
+            refusal: Refusal::Forbidden,
+            reference,
+        };
+        Ok(BrowserReply {
+            answer,
+            set_cookie: None,
+            clear_cookie: Some(browser.short),
+        })
+    }
+
+    /// A refusal that says nothing but that this browser may not.
+    pub(super) fn forbidden(&self, source: Option<&str>, word: &str) -> BrowserReply {
+        self.refuse(
+            Refusal::Forbidden,
+            What::PolicyDenied,
+            Event::new().source(source).reason(word),
+        )
+    }
+
+    /// A link that is old, used, foreign or invented: all the same.
+    pub(super) fn dead_link(&self, source: Option<&str>) -> BrowserReply {
+        self.refuse(
+            Refusal::DeadLink,
+            What::PolicyDenied,
+            Event::new().source(source).reason("dead_link"),
+        )
+    }
+
+    /// Sends a grant's tokens to the provider to be forgotten. Nothing waits for it.
+    pub(super) fn revoke(&self, sign_in: &SignIn, grant: Grant) {
+        let Some(provider) = self.provider(&sign_in.provider) else {
+            return;
+        };
+        Event::about(sign_in).tell(What::TokenRevoked);
+        let provider = Arc::clone(provider);
+        tokio::spawn(async move {
+            provider
+                .revoke(&grant.access_token, grant.refresh_token.as_ref())
+                .await;
+        });
+    }
+}
+
+/// Takes out the grant that waits for confirmation, so that it can be revoked.
+fn without_candidate(loaded: Loaded<SignIn>) -> (Loaded<SignIn>, Option<Grant>) {
+    let Loaded { value, generation } = loaded;
+    match value.state {
+        SignInState::Confirming { flow, candidate } => {
+            let value = SignIn {
+                state: SignInState::Exchanging { flow },
+                ..value
+            };
+            (Loaded { value, generation }, Some(candidate.grant))
+        }
+        _ => (Loaded { value, generation }, None),
+    }
+}
+
+/// Counts how a sign-in ended.
+pub(super) fn count(provider: &ProviderId, outcome: &'static str) {
+    metrics::counter!("hubkey_sign_ins_total", "provider" => provider.as_str().to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+fn outcome(end: End) -> &'static str {
+    match end {
+        End::Denied => "denied",
+        End::Failed(SignInFailure::ProviderDenied) => "provider_denied",
+        End::Failed(SignInFailure::ProviderUnavailable) => "provider_unavailable",
+        End::Failed(SignInFailure::ProviderMisbehaved) => "provider_misbehaved",
+        End::Failed(SignInFailure::ProviderMisconfigured) => "provider_misconfigured",
+        End::Failed(SignInFailure::RetrySignIn) => "retry_sign_in",
+    }
+}

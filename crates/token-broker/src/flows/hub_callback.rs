@@ -1,0 +1,178 @@
+//! A browser came back from the Hub: the first of the three points that bind person, browser and server (SECURITY D3).
+
+use hubkey_protocol::{
+    internal::{BrowserAnswer, BrowserReply, HubCallback, Refusal},
+    secret::{AuthorizationCode, HubToken, PkceVerifier, Ticket},
+};
+
+use super::{
+    Flows,
+    browser::{Arrival, Browser},
+    ending::End,
+    leaving::{Leaving, Via},
+    reply,
+};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        flow::{FlowStage, Leg, TicketRecord},
+        kernel::HubUser,
+        sign_in::SignIn,
+    },
+    hub::BrowserError,
+    store::{
+        Change, Key, Outcome, StoreError,
+        typed::{Loaded, TypedStore},
+    },
+};
+
+impl Flows {
+    /// Uses the ticket up, if the Hub says that the browser is the sign-in's hub user, and shows the start page or goes
+    /// on to the provider.
+    pub async fn hub_callback(&self, request: HubCallback) -> Result<BrowserReply, StoreError> {
+        let source = request.source.as_deref();
+        let arrival = self
+            .arrival(
+                &request.state,
+                request.flow_cookie.as_ref(),
+                &Leg::Hub,
+                source,
+            )
+            .await?;
+        let Arrival::Fits(browser, FlowStage::AtHub { ticket, verifier }) = arrival else {
+            return Ok(self.forbidden(source, "hub_state_or_cookie"));
+        };
+        match self.ask_hub(request.code, verifier).await {
+            Ok((user, hub_token)) => self.claim(browser, &user, hub_token, &ticket).await,
+            Err(error) => Ok(self.hub_refused(error, source)),
+        }
+    }
+
+    async fn ask_hub(
+        &self,
+        code: Option<AuthorizationCode>,
+        verifier: PkceVerifier,
+    ) -> Result<(HubUser, HubToken), BrowserError> {
+        let code = code.ok_or(BrowserError::Refused)?;
+        self.browsers.redeem(code, verifier).await
+    }
+
+    /// The Hub does not say who the browser is. The link stays good: nothing was used up but this flow's state
+    /// (SECURITY Q15).
+    fn hub_refused(&self, error: BrowserError, source: Option<&str>) -> BrowserReply {
+        match error {
+            BrowserError::Refused => {
+                let event = Event::new().source(source).reason("hub_refused");
+                self.refuse(Refusal::Forbidden, What::HubMismatch, event)
+            }
+            BrowserError::HubUnavailable => self.hub_unavailable(source),
+        }
+    }
+
+    async fn claim(
+        &self,
+        browser: Browser<'_>,
+        user: &HubUser,
+        hub_token: HubToken,
+        ticket: &Ticket,
+    ) -> Result<BrowserReply, StoreError> {
+        let Some((loaded, use_up)) = self.waiting_for(&browser, ticket).await? else {
+            return Ok(self.dead_link(browser.source));
+        };
+        if loaded.value.kernel.user != *user {
+            return self.burn(browser, loaded, user, use_up).await;
+        }
+        if loaded.value.is_expired(self.clock.now()) {
+            return Ok(self.dead_link(browser.source));
+        }
+        let Ok(claimed) = loaded.try_map(|sign_in| sign_in.claim(browser.fingerprint)) else {
+            return Ok(self.dead_link(browser.source));
+        };
+        Event::about(&claimed.value)
+            .source(browser.source)
+            .tell(What::TicketClaimed);
+        if self.asks_first(&claimed.value).await? {
+            self.ask_first(browser, claimed, hub_token, use_up).await
+        } else {
+            let leaving = Leaving {
+                hub_token,
+                via: Via::Redirect,
+                use_up: vec![use_up],
+            };
+            self.leave(browser, claimed, leaving).await
+        }
+    }
+
+    /// The sign-in that waits for this ticket, and the change that uses the ticket up.
+    async fn waiting_for(
+        &self,
+        browser: &Browser<'_>,
+        ticket: &Ticket,
+    ) -> Result<Option<(Loaded<SignIn>, Change)>, StoreError> {
+        let key = Key::ticket(&browser.short, ticket);
+        let (sign_in, record) = self
+            .store
+            .load_pair::<SignIn, TicketRecord>(&Key::sign_in(&browser.nonce), &key)
+            .await?;
+        Ok(sign_in
+            .zip(record)
+            .map(|(sign_in, record)| (sign_in, Change::delete(key, record.generation))))
+    }
+
+    /// The link was opened by another hub user: it is burned, and the page does not say so (SECURITY B1).
+    async fn burn(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        user: &HubUser,
+        use_up: Change,
+    ) -> Result<BrowserReply, StoreError> {
+        let reference = self.chance.reference();
+        Event::about(&loaded.value)
+            .actor(user.as_str())
+            .source(browser.source)
+            .reference(&reference)
+            .tell(What::CrossUserTicket);
+        self.end_sign_in(loaded, End::Denied, vec![use_up, browser.delete()])
+            .await?;
+        let answer = BrowserAnswer::Refused {
+            refusal: Refusal::DeadLink,
+            reference,
+        };
+        Ok(BrowserReply {
+            answer,
+            set_cookie: None,
+            clear_cookie: Some(browser.short),
+        })
+    }
+
+    /// Shows the start page.
+    async fn ask_first(
+        &self,
+        browser: Browser<'_>,
+        claimed: Loaded<SignIn>,
+        hub_token: HubToken,
+        use_up: Change,
+    ) -> Result<BrowserReply, StoreError> {
+        let stage = FlowStage::Asked {
+            hub_token,
+            csrf: self.chance.csrf(),
+        };
+        let changes = vec![
+            use_up,
+            browser.put(stage, self.rules.sign_in_life)?,
+            self.put_sign_in(&claimed)?,
+        ];
+        match self.store.commit(changes).await? {
+            Outcome::Done => Ok(reply(BrowserAnswer::View {
+                flow: browser.short,
+            })),
+            Outcome::Conflict => Ok(self.dead_link(browser.source)),
+        }
+    }
+
+    /// Whether to ask the person before going to the provider: on a shared origin, where nothing asks afterwards.
+    async fn asks_first(&self, sign_in: &SignIn) -> Result<bool, StoreError> {
+        Ok(self.rules.shared_origin && !self.confirms_later(sign_in).await?)
+    }
+}

@@ -1,0 +1,166 @@
+//! Which account fits which hub user (SECURITY D4).
+
+use hubkey_protocol::secret::Secret;
+
+use super::Flows;
+use crate::{
+    domain::{
+        connection::Grant,
+        kernel::{Fingerprint, HubUser},
+        pin::{Owner, Pin},
+        provider::IdentityPolicy,
+        sign_in::SignIn,
+    },
+    idp::Granted,
+    store::{
+        Change, Expect, Key, Outcome, StoreError, length_prefixed,
+        typed::{Loaded, TypedStore},
+    },
+};
+
+/// What the identity policy says of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It fits.
+    Fits,
+    /// The person has to say so.
+    Ask {
+        /// Whether this hub user was connected to another account there before.
+        replaces: bool,
+    },
+    /// It does not fit; the word says why, for the audit stream.
+    Refused(&'static str),
+}
+
+impl Flows {
+    /// Whether the confirmation page will ask the person after the sign-in at the provider.
+    pub(super) async fn confirms_later(&self, sign_in: &SignIn) -> Result<bool, StoreError> {
+        let policy = self
+            .provider(&sign_in.provider)
+            .map(|provider| &provider.config().identity);
+        if policy != Some(&IdentityPolicy::Pin) {
+            return Ok(false);
+        }
+        let pin: Option<Loaded<Pin>> = self
+            .store
+            .load(&Key::pin(&sign_in.kernel.user, &sign_in.provider))
+            .await?;
+        Ok(pin.is_none())
+    }
+
+    /// What the provider's identity policy says of the account that signed in.
+    pub(super) async fn verdict(
+        &self,
+        sign_in: &SignIn,
+        granted: &Granted,
+    ) -> Result<Verdict, StoreError> {
+        let user = &sign_in.kernel.user;
+        let policy = self
+            .provider(&sign_in.provider)
+            .map(|provider| provider.config().identity.clone());
+        match policy {
+            Some(IdentityPolicy::Unchecked) => Ok(Verdict::Fits),
+            Some(IdentityPolicy::Claim(name)) => Ok(match granted.claims.get(&name) {
+                Some(value) if value == user.as_str() => Verdict::Fits,
+                Some(_) => Verdict::Refused("claim_differs"),
+                None => Verdict::Refused("claim_missing"),
+            }),
+            Some(IdentityPolicy::Pin) => {
+                self.pinned(sign_in, &granted.issuer, &granted.account.sub)
+                    .await
+            }
+            None => Ok(Verdict::Refused("provider_gone")),
+        }
+    }
+
+    async fn pinned(
+        &self,
+        sign_in: &SignIn,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Verdict, StoreError> {
+        let user = &sign_in.kernel.user;
+        let owner: Option<Loaded<Owner>> = self.store.load(&Key::owner(issuer, subject)).await?;
+        if owner
+            .as_ref()
+            .is_some_and(|owner| owner.value.user != *user)
+        {
+            return Ok(Verdict::Refused("account_of_another_user"));
+        }
+        let pin: Option<Loaded<Pin>> = self.store.load(&Key::pin(user, &sign_in.provider)).await?;
+        Ok(match pin {
+            // Both must be there: without its owner record an account is not reserved for this user.
+            Some(pin)
+                if owner.is_some() && pin.value.account.matches(&self.account(issuer, subject)) =>
+            {
+                Verdict::Fits
+            }
+            Some(pin) => Verdict::Ask {
+                replaces: !pin.value.account.matches(&self.account(issuer, subject)),
+            },
+            None => Verdict::Ask { replaces: false },
+        })
+    }
+
+    /// Remembers that the account belongs to the hub user: first the account's owner, which decides between two hub
+    /// users, then the user's pin. `false` where the account belongs to another hub user.
+    pub(super) async fn pin(&self, sign_in: &SignIn, grant: &Grant) -> Result<bool, StoreError> {
+        let user = &sign_in.kernel.user;
+        if !self
+            .reserve(user, &Key::owner(&grant.issuer, &grant.account.sub))
+            .await?
+        {
+            return Ok(false);
+        }
+        let key = Key::pin(user, &sign_in.provider);
+        let pin = Pin {
+            account: self.account(&grant.issuer, &grant.account.sub),
+        };
+        let found: Option<Loaded<Pin>> = self.store.load(&key).await?;
+        let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
+        let put = Change::put(key, expect, &pin, self.rules.pin_life)?;
+        // A concurrent confirmation of the same hub user pinned meanwhile: the last one to ask stands as well.
+        let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
+        Ok(true)
+    }
+
+    async fn reserve(&self, user: &HubUser, key: &Key) -> Result<bool, StoreError> {
+        loop {
+            let found: Option<Loaded<Owner>> = self.store.load(key).await?;
+            if found
+                .as_ref()
+                .is_some_and(|owner| owner.value.user != *user)
+            {
+                return Ok(false);
+            }
+            let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
+            let owner = Owner { user: user.clone() };
+            let put = Change::put(key.clone(), expect, &owner, self.rules.pin_life)?;
+            if self.store.commit(vec![put]).await? == Outcome::Done {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn account(&self, issuer: &str, subject: &str) -> Fingerprint {
+        Fingerprint::new(
+            self.index_key
+                .hash("account", &length_prefixed(&[issuer, subject])),
+        )
+    }
+}
+
+/// The grant of an answer.
+pub(super) fn grant(granted: Granted) -> Grant {
+    Grant {
+        issuer: granted.issuer,
+        account: granted.account,
+        scopes: granted.scopes,
+        access_token: granted.access_token,
+        token_type: granted.token_type,
+        expires_at: granted.expires_at,
+        refresh_token: granted
+            .refresh_token
+            .filter(|token| !token.expose().is_empty()),
+    }
+}

@@ -1,0 +1,242 @@
+//! A grant becomes a connection, or waits for its person's confirmation.
+
+use hubkey_protocol::{
+    ConnectionId, Nonce,
+    internal::{BrowserAnswer, BrowserReply},
+    secret::HubToken,
+};
+
+use super::{
+    Flows,
+    browser::Browser,
+    ending::{Ending, count},
+    identity::{Verdict, grant},
+    reply,
+};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::{Candidate, Connection, Grant},
+        flow::FlowStage,
+        kernel::HubUser,
+        sign_in::SignIn,
+        user_index::{IndexedConnection, UserIndex},
+    },
+    idp::Granted,
+    store::{
+        Change, Expect, Key, Outcome, StoreError,
+        typed::{Loaded, TypedStore},
+    },
+};
+
+/// How often an index change is tried against concurrent ones of the same hub user.
+const TRIES: usize = 8;
+
+impl Flows {
+    /// Applies the identity policy to what a provider granted.
+    pub(super) async fn judge(
+        &self,
+        browser: Browser<'_>,
+        exchanging: Loaded<SignIn>,
+        granted: Granted,
+        hub_token: HubToken,
+    ) -> Result<BrowserReply, StoreError> {
+        let verdict = self.verdict(&exchanging.value, &granted).await?;
+        let candidate = Candidate {
+            connection: self.chance.connection_id(),
+            grant: grant(granted),
+            replaces_account: verdict == Verdict::Ask { replaces: true },
+        };
+        match verdict {
+            Verdict::Fits => self.settle(browser, exchanging, candidate).await,
+            Verdict::Ask { .. } => self.ask(browser, exchanging, candidate, hub_token).await,
+            Verdict::Refused(word) => {
+                self.refuse_account(browser, exchanging, candidate.grant, word)
+                    .await
+            }
+        }
+    }
+
+    /// The account is another hub user's, or does not fit this one: its tokens are given back.
+    pub(super) async fn refuse_account(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        grant: Grant,
+        word: &'static str,
+    ) -> Result<BrowserReply, StoreError> {
+        self.revoke(&loaded.value, grant);
+        self.end_with_page(browser, loaded, Ending::account(word))
+            .await
+    }
+
+    /// `exchanging → confirming`: the person is to compare the accounts.
+    async fn ask(
+        &self,
+        browser: Browser<'_>,
+        exchanging: Loaded<SignIn>,
+        candidate: Candidate,
+        hub_token: HubToken,
+    ) -> Result<BrowserReply, StoreError> {
+        let Ok(confirming) = exchanging.try_map(|sign_in| sign_in.ask(candidate)) else {
+            return Ok(self.forbidden(browser.source, "sign_in_state"));
+        };
+        let stage = FlowStage::Confirming {
+            hub_token,
+            csrf: self.chance.csrf(),
+        };
+        let changes = vec![
+            browser.put(stage, self.rules.sign_in_life)?,
+            self.put_sign_in(&confirming)?,
+        ];
+        match self.store.commit(changes).await? {
+            Outcome::Done => {
+                Event::about(&confirming.value)
+                    .source(browser.source)
+                    .tell(What::ConsentShown);
+                Ok(reply(BrowserAnswer::View {
+                    flow: browser.short,
+                }))
+            }
+            Outcome::Conflict => Ok(self.forbidden(browser.source, "moved_meanwhile")),
+        }
+    }
+
+    /// `exchanging | confirming → ready`. First the connection, then the user's index, last the sign-in: a crash
+    /// between leaves a connection that nobody is told of, and that ends by itself.
+    pub(super) async fn settle(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        candidate: Candidate,
+    ) -> Result<BrowserReply, StoreError> {
+        let connection = self.connection_of(&loaded.value, candidate);
+        self.create(&connection).await?;
+        let pending = self.enter_connection(&connection).await?;
+        let Ok(ready) = loaded.try_map(|sign_in| sign_in.finish(connection.id.clone())) else {
+            return Ok(self.forbidden(browser.source, "sign_in_state"));
+        };
+        let account = connection.grant.account.label().to_owned();
+        let stage = FlowStage::Done {
+            provider: connection.provider.clone(),
+            account,
+        };
+        let changes = vec![
+            browser.put(stage, self.rules.sign_in_life)?,
+            self.put_sign_in(&ready)?.waking(),
+        ];
+        if self.store.commit(changes).await? == Outcome::Conflict {
+            return Ok(self.forbidden(browser.source, "moved_meanwhile"));
+        }
+        Event::about(&ready.value)
+            .connection(&connection.id)
+            .source(browser.source)
+            .tell(What::TokenIssued);
+        count(&connection.provider, "connected");
+        self.satisfy_others(&connection, pending).await;
+        Ok(reply(BrowserAnswer::View {
+            flow: browser.short,
+        }))
+    }
+
+    fn connection_of(&self, sign_in: &SignIn, candidate: Candidate) -> Connection {
+        Connection {
+            id: candidate.connection,
+            kernel: sign_in.kernel.clone(),
+            provider: sign_in.provider.clone(),
+            wish: sign_in.wish.clone(),
+            since: self.clock.now(),
+            grant: candidate.grant,
+        }
+    }
+
+    /// Writes the connection, unless the same confirmation did so before.
+    async fn create(&self, connection: &Connection) -> Result<(), StoreError> {
+        let key = Key::connection(&connection.id);
+        let put = Change::put(key, Expect::Absent, connection, self.rules.connection_life)?;
+        let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
+        Ok(())
+    }
+
+    /// Notes the connection in its user's index, and answers with the other open sign-ins of the same server token
+    /// that it satisfies.
+    async fn enter_connection(&self, connection: &Connection) -> Result<Vec<Nonce>, StoreError> {
+        let entry = || IndexedConnection {
+            id: connection.id.clone(),
+            fingerprint: connection.kernel.fingerprint,
+            provider: connection.provider.clone(),
+            expires_at: connection.since.after(self.rules.connection_life),
+        };
+        let mut satisfied = Vec::new();
+        self.change_index(&connection.kernel.user, |index| {
+            satisfied = index
+                .open_of(&connection.kernel, &connection.provider)
+                .filter(|open| connection.satisfies(&open.provider, &open.wish))
+                .map(|open| open.nonce.clone())
+                .collect();
+            for nonce in &satisfied {
+                index.ended(nonce);
+            }
+            index.connected(entry());
+        })
+        .await?;
+        Ok(satisfied)
+    }
+
+    /// Completes what else waits for such a connection. What cannot be completed now completes on its own.
+    async fn satisfy_others(&self, connection: &Connection, nonces: Vec<Nonce>) {
+        for nonce in nonces {
+            if let Err(error) = self.satisfy(&connection.id, &nonce).await {
+                tracing::warn!(%error, "a waiting sign-in could not be completed by another one's connection");
+            }
+        }
+    }
+
+    async fn satisfy(&self, connection: &ConnectionId, nonce: &Nonce) -> Result<(), StoreError> {
+        let Some(loaded) = self.open_sign_in(nonce).await? else {
+            return Ok(());
+        };
+        let Ok(ready) = loaded.try_map(|sign_in| sign_in.satisfy(connection.clone())) else {
+            return Ok(());
+        };
+        let put = self.put_sign_in(&ready)?.waking();
+        let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
+        Ok(())
+    }
+
+    /// Notes that a sign-in ended. Left undone by a fault, the entry ends by itself.
+    pub(super) async fn note_ended(&self, sign_in: &SignIn) {
+        let noted = self
+            .change_index(&sign_in.kernel.user, |index| index.ended(&sign_in.nonce))
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "an ended sign-in stays in its user's index until it would have expired");
+        }
+    }
+
+    async fn change_index(
+        &self,
+        user: &HubUser,
+        mut change: impl FnMut(&mut UserIndex) + Send,
+    ) -> Result<(), StoreError> {
+        for _ in 0..TRIES {
+            let found: Option<Loaded<UserIndex>> = self.store.load(&Key::user_index(user)).await?;
+            let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
+            let mut index = found.map(|loaded| loaded.value).unwrap_or_default();
+            index.prune(self.clock.now());
+            change(&mut index);
+            if self
+                .store
+                .commit(vec![self.put_index(user, expect, &index)?])
+                .await?
+                == Outcome::Done
+            {
+                return Ok(());
+            }
+        }
+        tracing::warn!(
+            "a user's index changed too often to be written; it mends itself at the next sign-in"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! A kernel asks for the result of its sign-in: a long poll, then delivery (SECURITY sections 5.5 and 7.3).
+
+use std::time::Duration;
+
+use hubkey_protocol::{Nonce, SignInStatus, secret::PollSecret};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Asker, Flows, failure::KernelFailure};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::Connection,
+        kernel::Kernel,
+        sign_in::{SignIn, SignInState},
+    },
+    hub::Freshness,
+    store::{
+        Change, Expect, Key, Outcome, Purpose, StoreError,
+        typed::{Found, Loaded, Stored, TypedStore},
+    },
+};
+
+/// Which poll of a sign-in is the newest: a number that only grows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct NewestPoll {
+    number: u64,
+}
+
+impl Stored for NewestPoll {
+    const PURPOSE: Purpose = Purpose::Poll;
+}
+
+/// What a poll may do next.
+enum Look {
+    Answer(SignInStatus),
+    Wait,
+}
+
+impl Flows {
+    /// Waits up to the hold for the end of a sign-in. A kernel that has the nonce, the poll secret and the very server
+    /// token is answered; all others get the same `NotFound`.
+    pub async fn sign_in_status(
+        &self,
+        asker: &Asker,
+        nonce: &Nonce,
+        secret: &PollSecret,
+    ) -> Result<SignInStatus, KernelFailure> {
+        let _permit = self
+            .polls
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| KernelFailure::Overloaded)?;
+        let number = self.take_over(asker, nonce, secret).await?;
+        let deadline = Instant::now() + self.hold();
+        loop {
+            let woken = self.wakeup(nonce).await?;
+            if let Look::Answer(status) = self.look(asker, nonce, secret, number).await? {
+                return Ok(status);
+            }
+            let until = deadline.min(Instant::now() + self.rules.poll_safety);
+            tokio::select! {
+                _ = timeout_at(until, woken) => {}
+                () = self.stopping.cancelled() => return Ok(pending()),
+            }
+            if Instant::now() >= deadline {
+                return Ok(pending());
+            }
+        }
+    }
+
+    /// The sign-in, for the kernel that opened it.
+    pub(super) async fn own_sign_in(
+        &self,
+        asker: &Asker,
+        nonce: &Nonce,
+        secret: &PollSecret,
+    ) -> Result<Loaded<SignIn>, KernelFailure> {
+        let found = self.sign_in(nonce).await?;
+        self.own(asker, secret, found)
+    }
+
+    fn own(
+        &self,
+        asker: &Asker,
+        secret: &PollSecret,
+        found: Found<SignIn>,
+    ) -> Result<Loaded<SignIn>, KernelFailure> {
+        // Both hashes are made in any case, so that an unknown nonce takes as long as a wrong secret.
+        let token = self.index_key.fingerprint(&asker.token);
+        let poll_secret = self.poll_fingerprint(secret);
+        let loaded = found.ok_or(KernelFailure::NotFound)?;
+        let mine = loaded.value.kernel.fingerprint.matches(&token)
+            & loaded.value.poll_secret.matches(&poll_secret);
+        if mine {
+            Ok(loaded)
+        } else {
+            Err(KernelFailure::NotFound)
+        }
+    }
+
+    /// Makes this poll the newest one; older ones end as superseded.
+    async fn take_over(
+        &self,
+        asker: &Asker,
+        nonce: &Nonce,
+        secret: &PollSecret,
+    ) -> Result<u64, KernelFailure> {
+        loop {
+            let (sign_in, newest) = self
+                .store
+                .load_pair::<SignIn, NewestPoll>(&Key::sign_in(nonce), &Key::poll(nonce))
+                .await?;
+            let sign_in = self.own(asker, secret, sign_in)?.value;
+            let number = newest.as_ref().map_or(1, |newest| newest.value.number + 1);
+            let expect = newest.as_ref().map_or(Expect::Absent, Loaded::expect);
+            let life = self.life_of(sign_in.expires_at);
+            let put = Change::put(Key::poll(nonce), expect, &NewestPoll { number }, life)?;
+            if self.store.commit(vec![put.waking()]).await? == Outcome::Done {
+                return Ok(number);
+            }
+        }
+    }
+
+    /// Ends when the sign-in, or who polls it, may have changed.
+    async fn wakeup(&self, nonce: &Nonce) -> Result<impl Future<Output = ()>, StoreError> {
+        let changed = self.store.watch(&Key::sign_in(nonce)).await?;
+        let superseded = self.store.watch(&Key::poll(nonce)).await?;
+        Ok(async move {
+            tokio::select! {
+                () = changed => {}
+                () = superseded => {}
+            }
+        })
+    }
+
+    async fn look(
+        &self,
+        asker: &Asker,
+        nonce: &Nonce,
+        secret: &PollSecret,
+        number: u64,
+    ) -> Result<Look, KernelFailure> {
+        let (sign_in, newest) = self
+            .store
+            .load_pair::<SignIn, NewestPoll>(&Key::sign_in(nonce), &Key::poll(nonce))
+            .await?;
+        let loaded = self.own(asker, secret, sign_in)?;
+        if newest.is_some_and(|newest| newest.value.number > number) {
+            return Err(KernelFailure::Superseded);
+        }
+        if loaded.value.is_expired(self.clock.now()) {
+            return Ok(Look::Answer(SignInStatus::Expired));
+        }
+        self.answer(asker, loaded).await
+    }
+
+    async fn answer(&self, asker: &Asker, loaded: Loaded<SignIn>) -> Result<Look, KernelFailure> {
+        match &loaded.value.state {
+            SignInState::Created
+            | SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. } => Ok(Look::Wait),
+            SignInState::Ready { .. } => self.first_delivery(asker, loaded).await,
+            SignInState::Delivered { since, .. } => {
+                if self.clock.now() > since.after(self.rules.redelivery) {
+                    return Err(KernelFailure::Gone);
+                }
+                self.deliver(&loaded.value).await.map(Look::Answer)
+            }
+            SignInState::Closed => Err(KernelFailure::Gone),
+            SignInState::Denied => Ok(Look::Answer(SignInStatus::Denied)),
+            SignInState::Failed { reason } => {
+                Ok(Look::Answer(SignInStatus::Failed { reason: *reason }))
+            }
+        }
+    }
+
+    /// Asks the Hub now whether the server still runs, then hands the connection out.
+    async fn first_delivery(
+        &self,
+        asker: &Asker,
+        loaded: Loaded<SignIn>,
+    ) -> Result<Look, KernelFailure> {
+        let kernel = self.kernel(asker, Freshness::Asked).await?;
+        if !kernel.is_same_server(&loaded.value.kernel) {
+            return Err(KernelFailure::NotFound);
+        }
+        let now = self.clock.now();
+        let expect = loaded.expect();
+        let delivered = loaded
+            .value
+            .deliver(now)
+            .map_err(|_| KernelFailure::Contended)?;
+        let status = self.deliver(&delivered).await?;
+        let life = self.rules.redelivery + super::AFTERLIFE;
+        let put = Change::put(Key::sign_in(&delivered.nonce), expect, &delivered, life)?;
+        match self.store.commit(vec![put]).await? {
+            Outcome::Done => {
+                Event::about(&delivered).tell(What::TokenDelivered);
+                self.observe_duration(&delivered);
+                Ok(Look::Answer(status))
+            }
+            // Another poll of the same kernel was faster; the next look finds it delivered.
+            Outcome::Conflict => Ok(Look::Wait),
+        }
+    }
+
+    /// The connection and its first token: the same bytes each time.
+    async fn deliver(&self, sign_in: &SignIn) -> Result<SignInStatus, KernelFailure> {
+        let (SignInState::Ready { connection } | SignInState::Delivered { connection, .. }) =
+            &sign_in.state
+        else {
+            return Err(KernelFailure::NotFound);
+        };
+        let connection: Connection = self
+            .store
+            .load(&Key::connection(connection))
+            .await?
+            .map(|loaded: Loaded<Connection>| loaded.value)
+            .filter(|connection| connection.kernel.is_same_server(&sign_in.kernel))
+            .ok_or(KernelFailure::NotFound)?;
+        let provider = self
+            .provider(&connection.provider)
+            .ok_or(KernelFailure::NotFound)?;
+        Ok(SignInStatus::Ready {
+            connection: connection.message(provider.config()),
+            token: connection.token(),
+        })
+    }
+
+    fn observe_duration(&self, sign_in: &SignIn) {
+        let seconds = sign_in.asked_at.until(self.clock.now()).as_secs_f64();
+        metrics::histogram!("hubkey_sign_in_duration_seconds", "provider" => sign_in.provider.as_str().to_owned())
+            .record(seconds);
+    }
+
+    /// The hold of one poll, spread by up to a tenth either way, so that polls do not come back in step.
+    fn hold(&self) -> Duration {
+        let mut byte = [0; 1];
+        self.chance.fill(&mut byte);
+        self.rules
+            .poll_hold
+            .mul_f64(0.9 + 0.2 * f64::from(byte[0]) / 255.0)
+    }
+
+    /// Who asks, where only a kernel that the Hub still knows may.
+    pub(super) async fn known_kernel(&self, asker: &Asker) -> Result<Kernel, KernelFailure> {
+        self.kernel(asker, Freshness::Cached).await
+    }
+}
+
+fn pending() -> SignInStatus {
+    SignInStatus::Pending { retry_after_ms: 0 }
+}

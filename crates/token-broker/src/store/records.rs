@@ -1,0 +1,29 @@
+//! Which type is stored under which purpose.
+
+use super::{Purpose, typed::Stored};
+use crate::domain::{
+    connection::Connection,
+    flow::{Flow, StateRecord, TicketRecord},
+    pin::{Owner, Pin},
+    sign_in::SignIn,
+    user_index::UserIndex,
+};
+
+macro_rules! stored {
+    ($($record:ty => $purpose:ident),* $(,)?) => {
+        $(impl Stored for $record {
+            const PURPOSE: Purpose = Purpose::$purpose;
+        })*
+    };
+}
+
+stored! {
+    SignIn => SignIn,
+    TicketRecord => Ticket,
+    Flow => Flow,
+    StateRecord => State,
+    Connection => Connection,
+    UserIndex => UserIndex,
+    Pin => Pin,
+    Owner => Owner,
+}
