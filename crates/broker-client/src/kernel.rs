@@ -35,7 +35,7 @@ impl BrokerClient<HubToken> {
         idempotency_key: &str,
         until: Instant,
     ) -> Result<CreateSignInAnswer, ClientError> {
-        patiently(until, Repeat::Always, async || {
+        patiently(until, Repeat::Always, || async {
             let request = self.request(Method::POST, path::SIGN_INS)?;
             answer(
                 request
@@ -55,7 +55,7 @@ impl BrokerClient<HubToken> {
         sign_in: &SignInOpened,
         until: Instant,
     ) -> Result<SignInStatus, ClientError> {
-        patiently(until, Repeat::Always, async || {
+        patiently(until, Repeat::Always, || async {
             let request = self.of_sign_in(Method::GET, path::SIGN_IN, sign_in)?;
             answer(request.timeout(POLL_TIMEOUT).send().await?).await
         })
@@ -88,7 +88,7 @@ impl BrokerClient<HubToken> {
         sign_in: &SignInOpened,
         until: Instant,
     ) -> Result<(), ClientError> {
-        patiently(until, Repeat::Always, async || {
+        patiently(until, Repeat::Always, || async {
             no_content(
                 self.of_sign_in(Method::POST, path::SIGN_IN_ACK, sign_in)?
                     .send()
@@ -101,7 +101,7 @@ impl BrokerClient<HubToken> {
 
     /// `DELETE /v1/sign-ins/{nonce}`
     pub async fn cancel(&self, sign_in: &SignInOpened, until: Instant) -> Result<(), ClientError> {
-        patiently(until, Repeat::Always, async || {
+        patiently(until, Repeat::Always, || async {
             no_content(
                 self.of_sign_in(Method::DELETE, path::SIGN_IN, sign_in)?
                     .send()
@@ -114,7 +114,7 @@ impl BrokerClient<HubToken> {
 
     /// `GET /v1/providers`
     pub async fn providers(&self, until: Instant) -> Result<Vec<Provider>, ClientError> {
-        let list: ProviderList = patiently(until, Repeat::Always, async || {
+        let list: ProviderList = patiently(until, Repeat::Always, || async {
             self.get(path::PROVIDERS).await
         })
         .await?;
@@ -123,7 +123,7 @@ impl BrokerClient<HubToken> {
 
     /// `GET /v1/connections`
     pub async fn connections(&self, until: Instant) -> Result<Vec<Connection>, ClientError> {
-        let list: ConnectionList = patiently(until, Repeat::Always, async || {
+        let list: ConnectionList = patiently(until, Repeat::Always, || async {
             self.get(path::CONNECTIONS).await
         })
         .await?;
@@ -138,7 +138,7 @@ impl BrokerClient<HubToken> {
         until: Instant,
     ) -> Result<TokenAnswer, ClientError> {
         let path = fill(path::CONNECTION_TOKEN, "id", id.as_str());
-        patiently(until, Repeat::IfNotDone, async || {
+        patiently(until, Repeat::IfNotDone, || async {
             self.post(&path, message).await
         })
         .await

@@ -21,11 +21,14 @@ pub(crate) enum Repeat {
 }
 
 /// Calls until there is an answer, a failure that repeating does not mend, or `until` has come.
-pub(crate) async fn patiently<A>(
+pub(crate) async fn patiently<A, F>(
     until: Instant,
     repeat: Repeat,
-    call: impl AsyncFn() -> Result<A, ClientError>,
-) -> Result<A, ClientError> {
+    call: impl Fn() -> F,
+) -> Result<A, ClientError>
+where
+    F: Future<Output = Result<A, ClientError>>,
+{
     let mut pause = FIRST_PAUSE;
     loop {
         let error = match call().await {

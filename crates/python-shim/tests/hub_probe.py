@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hubkey import hub
 from jupyterhub import version_info
 from jupyterhub.app import JupyterHub
 from jupyterhub.orm import Role
@@ -21,8 +22,6 @@ from jupyterhub.proxy import Proxy
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 from tornado.httpclient import AsyncHTTPClient
 from traitlets.config import Config
-
-from hubkey import hub
 
 HERE = Path(__file__).parent
 ADMIN_TOKEN = secrets.token_hex(32)
@@ -121,7 +120,6 @@ async def facts(folder: Path, case: str) -> dict[str, Any]:
         }
     finally:
         await app.cleanup()
-
 
 
 async def call(url: str, token: str = ADMIN_TOKEN, **options: Any) -> Any:

@@ -1,1 +1,67 @@
-"""Access tokens for notebooks: sign in once, by a link in the cell."""
+"""Access tokens for notebooks on JupyterHub: sign in once, by a link in the cell.
+
+```python
+import hubkey
+
+lab = await hubkey.connect("lab-api")
+requests.get("https://api.lab.example/projects", auth=lab)
+```
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from hubkey._errors import (
+    AccessRefused,
+    BrokerUnavailable,
+    ConfigurationError,
+    HubkeyError,
+    InvalidArgument,
+    InvalidArgumentType,
+    NotOnJupyterHub,
+    OriginWarning,
+    SignInDenied,
+    SignInFailed,
+    SignInRequired,
+    SignInTimeout,
+)
+
+if TYPE_CHECKING:
+    from hubkey._connect import connect
+    from hubkey._connection import Account, Connection
+
+__all__ = [
+    "AccessRefused",
+    "Account",
+    "BrokerUnavailable",
+    "ConfigurationError",
+    "Connection",
+    "HubkeyError",
+    "InvalidArgument",
+    "InvalidArgumentType",
+    "NotOnJupyterHub",
+    "OriginWarning",
+    "SignInDenied",
+    "SignInFailed",
+    "SignInRequired",
+    "SignInTimeout",
+    "connect",
+]
+
+# Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
+_LATER = {"Account": "hubkey._connection", "Connection": "hubkey._connection", "connect": "hubkey._connect"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        message = f"module 'hubkey' has no attribute {name!r}"
+        raise AttributeError(message)
+    value: object = getattr(import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

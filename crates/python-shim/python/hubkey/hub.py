@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
+from importlib.metadata import PackageNotFoundError, version
 from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -101,20 +102,20 @@ def configure(  # noqa: PLR0913 - settings, each by its name
 
 
 def _hub_changes(hub: Section, entry: dict[str, Any]) -> list[Callable[[], None]]:
-    version = _hub_version()
+    hub_version = _hub_version()
     services = _merged_services(_current(hub, "services", []), entry)
     custom_scopes = {KERNEL_SCOPE: _KERNEL_SCOPE_TEXT, **_current(hub, "custom_scopes", {})}
     roles: list[dict[str, Any]] = [dict(role) for role in _current(hub, "load_roles", [])]
     values: dict[str, Any] = {"services": services, "custom_scopes": custom_scopes, "load_roles": roles}
 
     user = next((role for role in roles if role.get("name") == "user"), None)
-    if version >= _EXTRA_USER_SCOPES_SINCE and (user is None or "scopes" not in user):
+    if hub_version >= _EXTRA_USER_SCOPES_SINCE and (user is None or "scopes" not in user):
         values["extra_user_scopes"] = {*_current(hub, "extra_user_scopes", set()), *_USER_SCOPES}
     elif user is None:
         roles.append({"name": "user", "scopes": ["self", *_USER_SCOPES]})
     else:
         user["scopes"] = _union(user.get("scopes", ["self"]), _USER_SCOPES)
-    if version >= _SHARES_SINCE:
+    if hub_version >= _SHARES_SINCE:
         _grant_to_service(roles, "read:shares")
     return [_setter(hub, trait, value) for trait, value in values.items()]
 
@@ -291,12 +292,9 @@ def _api_token(path: Path) -> str:
 
 def _hub_version() -> int:
     try:
-        from jupyterhub import (  # noqa: PLC0415 - only a Hub has it
-            version_info,  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
-        )
-    except ImportError:
+        return int(version("jupyterhub").partition(".")[0])
+    except PackageNotFoundError:
         _refuse("hubkey.hub.configure runs inside the Hub, and jupyterhub is not installed here. Install it first.")
-    return int(version_info[0])
 
 
 def _refuse(message: str) -> NoReturn:

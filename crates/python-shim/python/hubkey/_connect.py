@@ -1,0 +1,290 @@
+"""`connect()`: from a name to a connection, by at most one link."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import math
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal, NoReturn, TypeVar, cast
+
+from hubkey import _display
+from hubkey._connection import Connection, connection_html
+from hubkey._errors import (
+    HubkeyError,
+    InvalidArgument,
+    InvalidArgumentType,
+    SignInDenied,
+    SignInFailed,
+    SignInRequired,
+    SignInTimeout,
+)
+from hubkey._failure import public_error
+from hubkey._hubkey import Broker, ClientError, Ended, Grant, InvalidField, Request, SignIn
+from hubkey._settings import DEFAULT_TIMEOUT, TOKEN_VARIABLE, Settings, read_settings
+
+_Answer = TypeVar("_Answer")
+
+# A kernel notices Stop only when its event loop wakes.
+_TICK = 0.4
+# For calls that have nothing to wait for.
+_PATIENCE = 10.0
+_OPTIONS = ("provider", "scopes", "audience", "resource", "timeout", "interactive")
+_AGAIN = "Run the cell again for a new link."
+_FAULTS = {
+    "provider_denied": "the provider did not let this account in, or you declined there.",
+    "provider_unavailable": "the provider did not answer.",
+    "provider_misbehaved": "the provider's answer broke a rule. Tell the operator of this JupyterHub.",
+    "provider_misconfigured": "the provider refused what was asked for. Tell the operator of this JupyterHub.",
+    "retry_sign_in": "its outcome is not known.",
+}
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """The arguments of one call, checked, with the settings in place of what was left out."""
+
+    provider: str | None
+    scopes: tuple[str, ...] | None
+    audience: str | None
+    resource: str | None
+    timeout: float | None
+    interactive: bool | None
+    began: float = field(default_factory=time.monotonic)
+
+    def with_defaults(self, settings: Settings) -> _Wish:
+        return replace(
+            self,
+            provider=self.provider or settings.provider,
+            timeout=self.timeout or settings.timeout,
+            interactive=settings.interactive if self.interactive is None else self.interactive,
+        )
+
+    def request(self, *, existing_only: bool) -> Request:
+        scopes = None if self.scopes is None else list(self.scopes)
+        try:
+            return Request(self.provider, scopes, self.audience, self.resource, existing_only)
+        except InvalidField as invalid:
+            name, expected = invalid.args
+        raise InvalidArgument(name, getattr(self, name), f"{expected}.")
+
+    @property
+    def patience(self) -> float:
+        """How long this call waits in all."""
+        return self.timeout or DEFAULT_TIMEOUT
+
+    @property
+    def left(self) -> float:
+        """How long it still waits."""
+        return max(0.0, self.began + self.patience - time.monotonic())
+
+
+async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by its name
+    provider: str | None = None,
+    *,
+    scopes: Iterable[str] | None = None,
+    audience: str | None = None,
+    resource: str | None = None,
+    timeout: float | None = None,
+    interactive: bool | Literal["auto"] = "auto",
+    **unknown: NoReturn,
+) -> Connection:
+    """Get access to a provider for this server; show one link if a person has to sign in first.
+
+    Args:
+        provider: its id, as the operator named it. May be left out where there is only one, or `HUBKEY_PROVIDER` says.
+        scopes: what to ask for, as names or one string with spaces; the provider's default if left out.
+        audience: the API that the token is for, out of the provider's list.
+        resource: the same in the words of RFC 8707.
+        timeout: how many seconds to wait for the person; 300, or what `HUBKEY_TIMEOUT` says, if left out.
+        interactive: whether to show a link; `"auto"` finds out if somebody is there to click it.
+        **unknown: there are no others.
+
+    Returns:
+        The connection. Where one exists already, it is given at once and nothing is shown.
+
+    Raises:
+        InvalidArgument: an argument cannot work; its field and value are named and nothing was opened.
+        NotOnJupyterHub: there is no Hub here, or it does not offer hubkey.
+        SignInRequired: a person has to sign in, and nobody is there.
+        SignInTimeout: nobody finished in time. Whoever finishes later is connected by the next call.
+        SignInDenied: the sign-in was refused or cancelled in the browser.
+        SignInFailed: a fault ended the sign-in.
+        AccessRefused: the broker does not serve this server.
+        BrokerUnavailable: the broker did not answer.
+    """
+    _refuse_unknown(unknown)
+    asked = _Wish(
+        provider=_checked_text("provider", provider),
+        scopes=_checked_scopes(scopes),
+        audience=_checked_text("audience", audience),
+        resource=_checked_text("resource", resource),
+        timeout=_checked_timeout(timeout),
+        interactive=_checked_interactive(interactive),
+    )
+    settings = read_settings()
+    wish = asked.with_defaults(settings)
+    place = _display.find_place()
+    asks = place.has_a_person if wish.interactive is None else wish.interactive
+    broker = _broker(settings)
+    answer = await _ask(broker, wish, place, existing_only=not asks)
+    if isinstance(answer, SignIn):
+        answer = await _sign_in(broker, answer, wish, place)
+    return Connection(broker, answer)
+
+
+async def _ask(broker: Broker, wish: _Wish, place: _display.Place, *, existing_only: bool) -> Grant | SignIn:
+    """Get the connection that exists, or open a sign-in."""
+    request = wish.request(existing_only=existing_only)
+    loop = asyncio.get_running_loop()
+    patience = min(_PATIENCE, wish.left)
+    try:
+        return await _ticking(broker.create_sign_in(loop, request, secrets.token_urlsafe(24), patience))
+    except ClientError as failure:
+        error = public_error(failure, {name: getattr(wish, name) for name in _OPTIONS})
+    if existing_only and isinstance(error, SignInRequired):
+        call = f"hubkey.connect({wish.provider!r})" if wish.provider else "hubkey.connect()"
+        raise SignInRequired(
+            f"{wish.provider or 'The provider'} needs a sign-in, and this is {place.value}. Run `await {call}` once in"
+            " a notebook of this server; then it works here too, as long as the server runs.",
+        )
+    if isinstance(error, InvalidArgument) and error.field == "provider":
+        error = await _with_known_providers(broker, error)
+    raise error
+
+
+async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: _display.Place) -> Grant:
+    """Show the link and wait. However this ends, the link is gone from the notebook then."""
+    if not sign_in.url.startswith(("https://", "http://")):
+        raise SignInFailed("The broker's link is no web address. Tell the operator of this JupyterHub.")
+    name, loop = sign_in.display_name, asyncio.get_running_loop()
+    wait = min(wish.left, sign_in.expires_in)
+    card = _display.show_card(place, sign_in, wait)
+    try:
+        answer = await _ticking(broker.finished_sign_in(loop, sign_in, wait), wait)
+        if isinstance(answer, Grant):
+            connection = Connection(broker, answer)
+            card.connected(str(connection), connection_html(connection))
+            await _acknowledge(broker, sign_in)
+            return answer
+        error = _error_of(answer, name, wish.patience)
+    except ClientError as failure:
+        error = public_error(failure)
+    except TimeoutError:
+        error = _timeout_error(name, wish.patience)
+    except BaseException:
+        # Stop, Ctrl-C, or the end of the loop: nobody waits any more.
+        card.ended(name, f"the sign-in was cancelled. {_AGAIN}")
+        broker.cancel(sign_in, _PATIENCE)
+        raise
+    card.ended(name, str(error).removeprefix(f"{name}: "))
+    raise error
+
+
+async def _acknowledge(broker: Broker, sign_in: SignIn) -> None:
+    try:
+        await _ticking(broker.acknowledge(asyncio.get_running_loop(), sign_in, 2.0), 2.0)
+    except (ClientError, TimeoutError):
+        # The broker forgets the result by itself a little later.
+        return
+
+
+async def _ticking(future: asyncio.Future[_Answer], seconds: float = math.inf) -> _Answer:
+    """Wait in short steps, so that Stop is noticed between two of them."""
+    until = time.monotonic() + seconds
+    try:
+        while not future.done() and time.monotonic() < until:
+            await asyncio.wait({future}, timeout=min(_TICK, until - time.monotonic()))
+    except BaseException:
+        future.cancel()
+        raise
+    if not future.done():
+        future.cancel()
+        raise TimeoutError
+    return future.result()
+
+
+def _error_of(ended: Ended, name: str, timeout: float) -> HubkeyError:
+    if ended.state == "denied":
+        return SignInDenied(f"{name}: the sign-in was refused or cancelled in the browser. {_AGAIN}")
+    if ended.state in {"expired", "pending"}:
+        return _timeout_error(name, timeout)
+    reason = ended.reason or "unknown"
+    text = f"{name}: the sign-in failed: {_FAULTS.get(reason, 'hubkey met a fault.')} {_AGAIN}"
+    return SignInDenied(text) if reason == "provider_denied" else SignInFailed(text, reason)
+
+
+def _timeout_error(name: str, timeout: float) -> SignInTimeout:
+    return SignInTimeout(
+        f"{name}: the sign-in was not finished within {_display.duration(timeout)}. Run the cell again for a new link;"
+        " if you finish in the open tab first, it needs none.",
+    )
+
+
+async def _with_known_providers(broker: Broker, error: InvalidArgument) -> InvalidArgument:
+    try:
+        known = await _ticking(broker.providers(asyncio.get_running_loop(), 2.0), 2.0)
+    except (ClientError, TimeoutError):
+        return error
+    close = difflib.get_close_matches(str(error.value or ""), known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(repr(provider) for provider in known)
+    return InvalidArgument("provider", error.value, f"{error.reason}{hint} Known here: {listed}.")
+
+
+def _broker(settings: Settings) -> Broker:
+    try:
+        # The token never has a name in Python: a traceback with locals would show it.
+        return Broker(settings.url, os.environ[TOKEN_VARIABLE], settings.ca_pem)
+    except ClientError as failure:
+        raise public_error(failure) from None
+
+
+def _refuse_unknown(unknown: dict[str, NoReturn]) -> None:
+    for name, value in unknown.items():
+        close = difflib.get_close_matches(name, _OPTIONS, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"It takes {', '.join(_OPTIONS)}."
+        raise InvalidArgumentType(name, value, f"connect() has no such argument. {hint}")
+
+
+def _checked_text(field: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidArgumentType(field, value, f"expected text, not {type(value).__name__}.")
+    if not value.strip():
+        raise InvalidArgument(field, value, "expected text that is not empty, or leave it out.")
+    return value
+
+
+def _checked_scopes(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = value.split()
+    if not isinstance(value, Iterable):
+        raise InvalidArgumentType("scopes", value, "expected names of scopes, such as ['read', 'write'].")
+    names = tuple(cast("Iterable[object]", value))
+    return tuple(name for name in (_checked_text("scopes", name) for name in names) if name is not None)
+
+
+def _checked_timeout(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidArgumentType("timeout", value, "expected a number of seconds.")
+    if not 0 < value < math.inf:
+        raise InvalidArgument("timeout", value, "expected more than 0 seconds, and an end.")
+    return float(value)
+
+
+def _checked_interactive(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if value == "auto":
+        return None
+    raise InvalidArgument("interactive", value, "expected True, False or 'auto'.")

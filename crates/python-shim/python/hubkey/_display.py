@@ -1,0 +1,157 @@
+"""What the person sees: one card with one link. The only file that knows IPython."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from html import escape
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    from hubkey._hubkey import SignIn
+
+_BOX = "border:1px solid #8a8a84;border-radius:8px;padding:{padding};max-width:560px;line-height:1.5"
+# Literal colours with contrast on light and dark: variables of the front end are stripped from untrusted notebooks.
+_BUTTON = (
+    "display:inline-block;background:#0b6b62;color:#ffffff;text-decoration:none;font-weight:600;padding:7px 14px;"
+    "border-radius:6px"
+)
+_MINUTE = 60
+
+Bundle = dict[str, str]
+
+
+class Place(Enum):
+    """Where this Python runs, as far as asking a person goes."""
+
+    NOTEBOOK = "a notebook with a person"
+    BATCH = "a notebook that runs by itself"
+    TERMINAL = "a terminal"
+    NOWHERE = "a process that nobody watches"
+
+    @property
+    def has_a_person(self) -> bool:
+        """Whether a link that is shown here can be clicked by somebody."""
+        return self in {Place.NOTEBOOK, Place.TERMINAL}
+
+
+def find_place() -> Place:
+    """Find out where this Python runs."""
+    kernel = getattr(_shell(), "kernel", None)
+    if kernel is not None:
+        # The front end says with each cell whether somebody is there to answer; executors of notebooks say no.
+        request: dict[str, Any] = kernel.get_parent("shell") or {}
+        asks = request.get("content", {}).get("allow_stdin", True)
+        return Place.NOTEBOOK if asks else Place.BATCH
+    # Never stdin: it is no terminal in many places where people are, and a terminal in some where they are not.
+    watched = any(stream is not None and stream.isatty() for stream in (sys.stderr, sys.stdout))
+    return Place.TERMINAL if watched else Place.NOWHERE
+
+
+class Card(Protocol):
+    """What stands for one sign-in: first its link, in the end its outcome in place of the link."""
+
+    def connected(self, line: str, html: str) -> None:
+        """Say that the sign-in is done."""
+
+    def ended(self, name: str, what: str) -> None:
+        """Say why there is no connection, and what to do."""
+
+
+def show_card(place: Place, sign_in: SignIn, seconds: float) -> Card:
+    """Show the link."""
+    if place in {Place.NOTEBOOK, Place.BATCH}:
+        return _NotebookCard(sign_in, seconds)
+    return _TerminalCard(sign_in, seconds)
+
+
+def duration(seconds: float) -> str:
+    """Say a time as people do."""
+    count, unit = (round(seconds), "second") if seconds < 2 * _MINUTE else (round(seconds / _MINUTE), "minute")
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def connected_html(name: str, account: str, details: list[str]) -> str:
+    """Give the line of a connection: whose account, what it permits, until when. Never the token."""
+    more = "".join(f" · {escape(detail)}" for detail in details)
+    return _box(
+        f"&#10003; <strong>{escape(name)}</strong> as {escape(account)}"
+        f' <span style="opacity:.75">{more.removeprefix(" ")}</span>',
+    )
+
+
+class _Handle(Protocol):
+    """IPython's `DisplayHandle`, which has no types of its own."""
+
+    def display(self, obj: Bundle, *, raw: bool) -> None: ...
+
+    def update(self, obj: Bundle, *, raw: bool) -> None: ...
+
+
+class _NotebookCard:
+    def __init__(self, sign_in: SignIn, seconds: float) -> None:
+        from IPython.display import DisplayHandle  # noqa: PLC0415 - only a notebook has it
+
+        self._handle = cast("_Handle", DisplayHandle())
+        # The bundle is handed over without a name of its own: the link is in it.
+        self._handle.display(_waiting_bundle(sign_in, seconds), raw=True)
+
+    def connected(self, line: str, html: str) -> None:
+        self._handle.update({"text/plain": line, "text/html": html}, raw=True)
+
+    def ended(self, name: str, what: str) -> None:
+        html = _box(f"&#10007; <strong>{escape(name)}</strong>: {escape(what)}")
+        self._handle.update({"text/plain": f"✗ {name}: {what}", "text/html": html}, raw=True)
+
+
+class _TerminalCard:
+    def __init__(self, sign_in: SignIn, seconds: float) -> None:
+        _say(_waiting_text(sign_in, seconds, goes_on="This goes on by itself", cancels="Ctrl-C"))
+
+    def connected(self, line: str, html: str) -> None:
+        del html
+        _say(line)
+
+    def ended(self, name: str, what: str) -> None:
+        _say(f"✗ {name}: {what}")
+
+
+def _waiting_bundle(sign_in: SignIn, seconds: float) -> Bundle:
+    link = (
+        f'<a href="{escape(sign_in.url)}" target="_blank" rel="noopener noreferrer" style="{_BUTTON}">'
+        f"Sign in to {escape(sign_in.display_name)}</a>"
+    )
+    html = _box(
+        f"<div>{link}</div>"
+        '<div style="margin-top:8px">Opens a new tab. This cell goes on by itself when you are done.</div>'
+        f'<div style="opacity:.75;font-size:12px;margin-top:2px">For {escape(sign_in.user)} only, for the next'
+        f" {duration(seconds)}. The stop button cancels.</div>",
+        padding="12px 16px",
+    )
+    text = _waiting_text(sign_in, seconds, goes_on="This cell goes on by itself", cancels="The stop button")
+    return {"text/plain": text, "text/html": html}
+
+
+def _waiting_text(sign_in: SignIn, seconds: float, *, goes_on: str, cancels: str) -> str:
+    return (
+        f"Sign in to {sign_in.display_name}: {sign_in.url}\n"
+        f"{goes_on} when you are done.\n"
+        f"For {sign_in.user} only, for the next {duration(seconds)}. {cancels} cancels."
+    )
+
+
+def _box(content: str, padding: str = "8px 16px") -> str:
+    return f'<div style="{_BOX.format(padding=padding)}">{content}</div>'
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the person is at the terminal; stdout is the program's
+
+
+def _shell() -> object | None:
+    """Give the running IPython, without loading one where there is none."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython.core.getipython import get_ipython  # noqa: PLC0415 - only where it is loaded already
+
+    return get_ipython()

@@ -1,0 +1,145 @@
+"""The compiled half: the broker's client. Its objects keep the secrets, and decide nothing."""
+
+import asyncio
+from typing import Literal, final
+
+class ClientError(Exception):
+    """A call to the broker failed."""
+
+    args: tuple[Literal["unreachable", "refused", "malformed", "setup"], str | None, str, str, int | None]  # pyright: ignore[reportIncompatibleVariableOverride]
+    """Kind, the broker's code, what happened, what to do, seconds to wait."""
+
+class InvalidField(Exception):
+    """A value is not of the form that its field takes."""
+
+    args: tuple[str, str]  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The field, and what it takes."""
+
+@final
+class Request:
+    """What `connect()` asks for."""
+
+    def __new__(
+        cls,
+        provider: str | None,
+        scopes: list[str] | None,
+        audience: str | None,
+        resource: str | None,
+        existing_only: bool,
+    ) -> Request:
+        """Check the form of each value.
+
+        Raises:
+            InvalidField: one of them has another form than the wire takes.
+        """
+
+@final
+class SignIn:
+    """A sign-in that waits for its person. Its poll secret stays inside."""
+
+    @property
+    def url(self) -> str:
+        """The link for the person; it ends in a one-time ticket."""
+    @property
+    def expires_in(self) -> int:
+        """Seconds until the sign-in ends by itself."""
+    @property
+    def provider(self) -> str:
+        """The provider's id."""
+    @property
+    def display_name(self) -> str:
+        """The provider's name for people."""
+    @property
+    def user(self) -> str:
+        """The hub user whose link this is."""
+
+@final
+class Grant:
+    """A connection with one access token of it."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's id."""
+    @property
+    def display_name(self) -> str:
+        """The provider's name for people."""
+    @property
+    def account_sub(self) -> str:
+        """The provider's own id of the account."""
+    @property
+    def account_name(self) -> str | None:
+        """The account's name."""
+    @property
+    def account_email(self) -> str | None:
+        """The account's e-mail address."""
+    @property
+    def account_label(self) -> str:
+        """What a person recognises the account by."""
+    @property
+    def scopes(self) -> list[str]:
+        """What the token permits."""
+    @property
+    def expires_at(self) -> int | None:
+        """When the token ends, in Unix seconds, if the provider said so."""
+    @property
+    def api_origins(self) -> list[str]:
+        """Where libraries may send the token."""
+    def expose_token(self) -> str:
+        """Give the token itself."""
+
+@final
+class Ended:
+    """A sign-in that ended without a connection."""
+
+    @property
+    def state(self) -> Literal["pending", "denied", "expired", "failed"]:
+        """How it ended."""
+    @property
+    def reason(self) -> str | None:
+        """The broker's word for a fault."""
+
+@final
+class Broker:
+    """A client of one broker, for the server whose token it holds. Each `patience` is in seconds."""
+
+    def __new__(cls, url: str, token: str, ca_pem: bytes | None) -> Broker:
+        """Set up the client; connects to nothing yet.
+
+        Raises:
+            InvalidField: the URL cannot be read.
+            ClientError: the certificates or the token cannot be used.
+        """
+
+    def create_sign_in(
+        self,
+        event_loop: asyncio.AbstractEventLoop,
+        request: Request,
+        idempotency_key: str,
+        patience: float,
+    ) -> asyncio.Future[Grant | SignIn]:
+        """Ask for a connection, or else open a sign-in. The key must be new for each call."""
+
+    def finished_sign_in(
+        self,
+        event_loop: asyncio.AbstractEventLoop,
+        sign_in: SignIn,
+        patience: float,
+    ) -> asyncio.Future[Grant | Ended]:
+        """Wait until a sign-in has ended."""
+
+    def acknowledge(
+        self,
+        event_loop: asyncio.AbstractEventLoop,
+        sign_in: SignIn,
+        patience: float,
+    ) -> asyncio.Future[None]:
+        """Say that the result of a sign-in has arrived."""
+
+    def cancel(self, sign_in: SignIn, patience: float) -> None:
+        """End a sign-in, in the background."""
+
+    def providers(self, event_loop: asyncio.AbstractEventLoop, patience: float) -> asyncio.Future[list[str]]:
+        """Ask for the ids of the configured providers."""
+
+    def draw_token(self, grant: Grant, min_valid: int, patience: float) -> Grant:
+        """Get a token of the same connection that is valid for so many seconds more. Waits in the calling thread."""

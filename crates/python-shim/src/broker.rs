@@ -1,0 +1,159 @@
+//! The broker as Python sees it.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use hubkey_broker_client::{BrokerClient, Destination};
+use hubkey_protocol::{CreateSignInAnswer, Provider, TokenRequest, secret::HubToken};
+use pyo3::prelude::*;
+use tokio::time::Instant;
+use url::Url;
+
+use crate::{
+    call,
+    error::{invalid, to_python},
+    messages::{Grant, Request, SignIn, ending},
+    runtime,
+};
+
+type KernelClient = BrokerClient<HubToken>;
+
+/// A client of one broker for the server whose token it holds. Every `patience` is in seconds.
+#[pyclass(frozen, module = "hubkey._hubkey")]
+#[derive(Debug)]
+pub(crate) struct Broker {
+    destination: Destination,
+    token: HubToken,
+    /// The client, and the generation of the runtime that its connections belong to.
+    client: Mutex<Option<(u64, KernelClient)>>,
+}
+
+#[pymethods]
+impl Broker {
+    #[new]
+    #[pyo3(signature = (url, token, ca_pem))]
+    fn new(url: &str, token: String, ca_pem: Option<Vec<u8>>) -> PyResult<Self> {
+        let url = Url::parse(url).map_err(|error| invalid("url", &error))?;
+        let broker = Self {
+            destination: Destination { url, ca_pem },
+            token: HubToken::new(token),
+            client: Mutex::new(None),
+        };
+        broker.client()?;
+        Ok(broker)
+    }
+
+    fn create_sign_in(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        request: &Request,
+        idempotency_key: String,
+        patience: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let (client, message, until) = (self.client()?, request.0.clone(), deadline(patience)?);
+        let work = async move {
+            client
+                .create_sign_in(&message, &idempotency_key, until)
+                .await
+        };
+        call::spawn(event_loop, work, |py, answer| match answer {
+            CreateSignInAnswer::Connected { connection, token } => {
+                Ok(Py::new(py, Grant { connection, token })?.into_any())
+            }
+            CreateSignInAnswer::Opened(opened) => Ok(Py::new(py, SignIn(opened))?.into_any()),
+        })
+    }
+
+    fn finished_sign_in(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        sign_in: &SignIn,
+        patience: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(patience)?);
+        call::spawn(
+            event_loop,
+            async move { client.finished_sign_in(&sign_in, until).await },
+            ending,
+        )
+    }
+
+    fn acknowledge(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        sign_in: &SignIn,
+        patience: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(patience)?);
+        call::spawn(
+            event_loop,
+            async move { client.acknowledge(&sign_in, until).await },
+            |py, ()| Ok(py.None()),
+        )
+    }
+
+    /// Runs by itself: whoever cancels does not wait.
+    fn cancel(&self, sign_in: &SignIn, patience: f64) -> PyResult<()> {
+        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(patience)?);
+        runtime::spawn_unawaited(async move {
+            // Nobody is left to tell; a sign-in that was not cancelled ends by itself.
+            client.cancel(&sign_in, until).await.unwrap_or_default();
+        })
+    }
+
+    fn providers(&self, event_loop: &Bound<'_, PyAny>, patience: f64) -> PyResult<Py<PyAny>> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        call::spawn(
+            event_loop,
+            async move { client.providers(until).await },
+            |py, providers: Vec<Provider>| {
+                let ids: Vec<_> = providers
+                    .iter()
+                    .map(|provider| provider.id.as_str())
+                    .collect();
+                Ok(ids.into_pyobject(py)?.into_any().unbind())
+            },
+        )
+    }
+
+    /// Waits in the calling thread.
+    fn draw_token(
+        &self,
+        py: Python<'_>,
+        grant: &Grant,
+        min_valid: u64,
+        patience: f64,
+    ) -> PyResult<Grant> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        let connection = grant.connection.clone();
+        let id = connection.id.clone();
+        let token = call::wait(py, async move {
+            client.token(&id, &TokenRequest { min_valid }, until).await
+        })?;
+        Ok(Grant { connection, token })
+    }
+}
+
+impl Broker {
+    fn client(&self) -> PyResult<KernelClient> {
+        let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = runtime::generation();
+        match slot.as_ref() {
+            Some((generation, client)) if *generation == now => Ok(client.clone()),
+            _ => {
+                let client =
+                    BrokerClient::new(&self.destination, self.token.clone()).map_err(to_python)?;
+                *slot = Some((now, client.clone()));
+                Ok(client)
+            }
+        }
+    }
+}
+
+fn deadline(patience: f64) -> PyResult<Instant> {
+    let patience =
+        Duration::try_from_secs_f64(patience).map_err(|error| invalid("patience", &error))?;
+    Ok(Instant::now() + patience)
+}

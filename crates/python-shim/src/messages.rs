@@ -1,0 +1,157 @@
+//! The messages of the kernel API as Python objects. Their secrets have one door each; nothing else shows them.
+
+use hubkey_protocol::{
+    Connection, CreateSignIn, ProviderId, Scope, SignInOpened, SignInStatus, TokenAnswer,
+    secret::Secret,
+};
+use pyo3::prelude::*;
+
+use crate::error::invalid;
+
+/// What `connect()` asks for.
+#[pyclass(frozen, module = "hubkey._hubkey")]
+#[derive(Debug)]
+pub(crate) struct Request(pub(crate) CreateSignIn);
+
+#[pymethods]
+impl Request {
+    #[new]
+    #[pyo3(signature = (provider, scopes, audience, resource, existing_only))]
+    fn new(
+        provider: Option<String>,
+        scopes: Option<Vec<String>>,
+        audience: Option<String>,
+        resource: Option<String>,
+        existing_only: bool,
+    ) -> PyResult<Self> {
+        let provider = provider.map(ProviderId::parse).transpose();
+        let scopes = scopes
+            .map(|scopes| scopes.into_iter().map(Scope::parse).collect())
+            .transpose();
+        Ok(Self(CreateSignIn {
+            provider: provider.map_err(|error| invalid("provider", &error))?,
+            scopes: scopes.map_err(|error| invalid("scopes", &error))?,
+            audience,
+            resource,
+            existing_only,
+        }))
+    }
+}
+
+/// A sign-in that waits for its person.
+#[pyclass(frozen, module = "hubkey._hubkey")]
+#[derive(Debug)]
+pub(crate) struct SignIn(pub(crate) SignInOpened);
+
+#[pymethods]
+impl SignIn {
+    #[getter]
+    fn url(&self) -> &str {
+        self.0.sign_in_url.expose()
+    }
+
+    #[getter]
+    fn expires_in(&self) -> u64 {
+        self.0.expires_in
+    }
+
+    #[getter]
+    fn provider(&self) -> &str {
+        self.0.provider.as_str()
+    }
+
+    #[getter]
+    fn display_name(&self) -> &str {
+        &self.0.display_name
+    }
+
+    #[getter]
+    fn user(&self) -> &str {
+        &self.0.user
+    }
+}
+
+/// A connection with one access token of it.
+#[pyclass(frozen, module = "hubkey._hubkey")]
+#[derive(Debug)]
+pub(crate) struct Grant {
+    pub(crate) connection: Connection,
+    pub(crate) token: TokenAnswer,
+}
+
+#[pymethods]
+impl Grant {
+    #[getter]
+    fn provider(&self) -> &str {
+        self.connection.provider.as_str()
+    }
+
+    #[getter]
+    fn display_name(&self) -> &str {
+        &self.connection.display_name
+    }
+
+    #[getter]
+    fn account_sub(&self) -> &str {
+        &self.connection.account.sub
+    }
+
+    #[getter]
+    fn account_name(&self) -> Option<&str> {
+        self.connection.account.name.as_deref()
+    }
+
+    #[getter]
+    fn account_email(&self) -> Option<&str> {
+        self.connection.account.email.as_deref()
+    }
+
+    #[getter]
+    fn account_label(&self) -> &str {
+        self.connection.account.label()
+    }
+
+    #[getter]
+    fn scopes(&self) -> Vec<&str> {
+        self.token.scopes.iter().map(Scope::as_str).collect()
+    }
+
+    #[getter]
+    fn expires_at(&self) -> Option<u64> {
+        self.token.expires_at
+    }
+
+    #[getter]
+    fn api_origins(&self) -> Vec<String> {
+        self.connection.api_origins.clone()
+    }
+
+    fn expose_token(&self) -> &str {
+        self.token.access_token.expose()
+    }
+}
+
+/// A sign-in that ended without a connection.
+#[pyclass(frozen, get_all, module = "hubkey._hubkey")]
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `pending`, `denied`, `expired` or `failed`.
+    state: &'static str,
+    /// The broker's word for a fault.
+    reason: Option<String>,
+}
+
+/// Gives the object that stands for the end of a sign-in.
+pub(crate) fn ending(py: Python<'_>, status: SignInStatus) -> PyResult<Py<PyAny>> {
+    let (state, reason) = match status {
+        SignInStatus::Ready { connection, token } => {
+            return Ok(Py::new(py, Grant { connection, token })?.into_any());
+        }
+        SignInStatus::Pending { .. } => ("pending", None),
+        SignInStatus::Denied => ("denied", None),
+        SignInStatus::Expired => ("expired", None),
+        SignInStatus::Failed { reason } => ("failed", serde_json::to_value(reason).ok()),
+    };
+    let reason = reason.and_then(|word| word.as_str().map(str::to_owned));
+    Ok(Py::new(py, Ended { state, reason })?.into_any())
+}
