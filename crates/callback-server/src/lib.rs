@@ -1,1 +1,28 @@
-//! placeholder
+//! The only part of hubkey that browsers reach.
+//!
+//! It renders pages and relays what browsers send to token-broker; it keeps nothing, decides nothing, and holds no
+//! secret but the credential of the broker's internal listener. A request passes the gate ([`gate`]: only a person's own
+//! navigation), one handler ([`routes`]) that hands it to the broker, and [`answer`], which turns the broker's word into
+//! a page ([`pages`]) or a redirect; [`headers`] are on every answer.
+//!
+//! | path below the public URL | what it is |
+//! |---|---|
+//! | `GET /start/{ticket}` | the link in the notebook |
+//! | `GET /hub-callback` | back from the Hub |
+//! | `GET /callback/{provider}` | back from a provider |
+//! | `GET /sign-in/{flow}` | the page that belongs to a flow: start, confirm, done, ended |
+//! | `POST /continue/{flow}`, `POST /confirm/{flow}` | what a person decided |
+//! | `GET /` | says what this is |
+
+mod answer;
+mod app;
+mod cookies;
+mod gate;
+mod headers;
+mod pages;
+mod params;
+mod routes;
+mod site;
+
+pub use app::{App, Parts};
+pub use site::{SiteError, SiteKeeper, SiteState};

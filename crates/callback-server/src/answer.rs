@@ -1,0 +1,179 @@
+//! From what the broker says to what the browser gets.
+
+use askama::Template;
+use axum::response::{Html, IntoResponse, Response};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE},
+};
+use hubkey_protocol::{
+    Reference, ShortId,
+    internal::{BrowserAnswer, BrowserReply, Page, Refusal},
+    path,
+    secret::{Secret, State},
+};
+use url::Url;
+
+use crate::{
+    app::{App, new_reference},
+    pages::{BROKEN, Confirm, Done, Ended, Leave, Look, Notice, Start},
+};
+
+const REFRESH: HeaderName = HeaderName::from_static("refresh");
+
+/// Makes the answer. `request` are the headers that the browser sent.
+pub(crate) fn reply(app: &App, request: &HeaderMap, reply: BrowserReply) -> Response {
+    let mut response = match reply.answer {
+        BrowserAnswer::Redirect { location } => redirect(app, &location),
+        BrowserAnswer::Leave { location, provider } => leave(app, &location, &provider),
+        BrowserAnswer::View { flow } => view(app, &flow),
+        BrowserAnswer::Page { page } => show(app, &page),
+        BrowserAnswer::Refused { refusal, reference } => refused(app, refusal, &reference),
+    };
+    let cookies = app.cookies();
+    let mut lines = Vec::new();
+    if let Some(cookie) = &reply.set_cookie {
+        lines.extend(
+            cookies
+                .surplus(request, &cookie.flow)
+                .iter()
+                .map(|flow| cookies.clear(flow)),
+        );
+        lines.push(cookies.set(cookie));
+    }
+    lines.extend(reply.clear_cookie.iter().map(|flow| cookies.clear(flow)));
+    for line in lines {
+        match line {
+            Ok(line) => response.headers_mut().append(SET_COOKIE, line),
+            Err(_) => return unusable(app, "a cookie that no header can carry"),
+        };
+    }
+    response
+}
+
+/// The page of a refusal.
+pub(crate) fn refused(app: &App, refusal: Refusal, reference: &Reference) -> Response {
+    let (status, retry_after) = match refusal {
+        Refusal::DeadLink => (StatusCode::GONE, None),
+        Refusal::Forbidden => (StatusCode::FORBIDDEN, None),
+        Refusal::Malformed => (StatusCode::BAD_REQUEST, None),
+        Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, Some("60")),
+        Refusal::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some("10")),
+    };
+    let look = app.look();
+    let mut response = page(&look, status, &Notice::refused(&look, refusal, reference));
+    if let Some(seconds) = retry_after {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    response
+}
+
+/// The page for a fault of ours.
+pub(crate) fn broken(app: &App) -> Response {
+    let reference = new_reference();
+    tracing::error!(reference = reference.as_str(), "a page could not be made");
+    let look = app.look();
+    page(
+        &look,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        &Notice::new(&look, BROKEN, Some(&reference)),
+    )
+}
+
+/// A page with its policies.
+pub(crate) fn page(look: &Look, status: StatusCode, template: &impl Template) -> Response {
+    page_with(look.policy(), status, template)
+}
+
+fn page_with(policy: HeaderValue, status: StatusCode, template: &impl Template) -> Response {
+    // Rendering fails only where a value's own formatting does, and no value of ours has one that can.
+    let body = template.render().unwrap_or_default();
+    let policies = [
+        (CONTENT_SECURITY_POLICY, policy),
+        // Not `no-referrer`: with it our own forms would carry `Origin: null`, which the gate refuses.
+        (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    ];
+    (status, policies, Html(body)).into_response()
+}
+
+fn show(app: &App, shown: &Page) -> Response {
+    let (look, prefix) = (app.look(), app.prefix());
+    match shown {
+        Page::Start(start) => page(&look, StatusCode::OK, &Start::new(&look, prefix, start)),
+        Page::Confirm(confirm) => page(
+            &look,
+            StatusCode::OK,
+            &Confirm::new(&look, prefix, confirm, app.now()),
+        ),
+        Page::Done(done) => page_with(
+            look.closing_policy(),
+            StatusCode::OK,
+            &Done::new(&look, done),
+        ),
+        Page::Ended(ended) => page(&look, StatusCode::OK, &Ended::new(&look, ended)),
+    }
+}
+
+fn redirect(app: &App, location: &State) -> Response {
+    match target(location) {
+        Some(url) => see_other(app, url.as_str()),
+        None => unusable(app, "a redirect to no web page"),
+    }
+}
+
+fn view(app: &App, flow: &ShortId) -> Response {
+    see_other(
+        app,
+        &format!(
+            "{}{}",
+            app.prefix(),
+            path::PAGE_VIEW.replace("{flow}", flow.as_str())
+        ),
+    )
+}
+
+fn see_other(app: &App, location: &str) -> Response {
+    match sensitive(location) {
+        Some(value) => (StatusCode::SEE_OTHER, [(LOCATION, value)]).into_response(),
+        None => unusable(app, "a redirect that no header can carry"),
+    }
+}
+
+/// Leaves for a provider after a POST: a redirect would be held to our `form-action` at every hop.
+fn leave(app: &App, location: &State, provider: &str) -> Response {
+    let Some(url) = target(location) else {
+        return unusable(app, "a way to no web page");
+    };
+    let Some(refresh) = sensitive(&format!("0;url={url}")) else {
+        return unusable(app, "a way that no header can carry");
+    };
+    let look = app.look();
+    let mut response = page(
+        &look,
+        StatusCode::OK,
+        &Leave::new(&look, provider, url.as_str()),
+    );
+    response.headers_mut().insert(REFRESH, refresh);
+    response
+}
+
+/// A whole URL of a web page, as the browser will read it too.
+fn target(location: &State) -> Option<Url> {
+    let url = Url::parse(location.expose()).ok()?;
+    let plain = url.username().is_empty() && url.password().is_none();
+    (plain && url.has_host() && matches!(url.scheme(), "http" | "https")).then_some(url)
+}
+
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The broker said something that cannot be told to a browser.
+fn unusable(app: &App, what: &'static str) -> Response {
+    tracing::error!(what, "the broker's answer cannot be used");
+    broken(app)
+}

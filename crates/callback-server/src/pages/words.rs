@@ -1,0 +1,209 @@
+//! What the pages say when a sign-in goes no further: what happened, then what to do. None of these words names a
+//! person, and none of them comes from outside.
+
+use hubkey_protocol::internal::{EndReason, Refusal};
+
+use super::text::Outside;
+
+/// The words of a page that needs nothing from outside.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words {
+    pub(crate) title: &'static str,
+    pub(crate) happened: &'static str,
+    /// What to do, each with the case it is for; a single one needs no case.
+    pub(crate) advice: &'static [(&'static str, &'static str)],
+    /// Whether nothing went wrong.
+    pub(crate) calm: bool,
+}
+
+const DEAD_LINK: Words = Words {
+    title: "This sign-in link does not work",
+    happened: "It is too old, was used already, or was made for somebody else.",
+    advice: &[
+        (
+            "From your own notebook",
+            "Run the cell again and open the new link in this browser, where you are signed in to the hub.",
+        ),
+        (
+            "From a message or another person",
+            "Do not use it. Such a link can be an attempt to use your account.",
+        ),
+    ],
+    calm: false,
+};
+
+const FORBIDDEN: Words = Words {
+    title: "This sign-in cannot go on here",
+    happened: "It was started in another browser, or the person who is signed in to the hub has changed. Nothing was connected.",
+    advice: &[
+        (
+            "If you started it",
+            "Run the cell again and open the new link in the browser in which you use the hub.",
+        ),
+        (
+            "If you did not",
+            "Close this tab. Somebody may have tried to use your account.",
+        ),
+    ],
+    calm: false,
+};
+
+const MALFORMED: Words = Words {
+    title: "This address is not complete",
+    happened: "A part of it is missing, or stands there twice.",
+    advice: &[(
+        "",
+        "Go back to your notebook, run the cell again and click on the new link.",
+    )],
+    calm: false,
+};
+
+const TOO_MANY: Words = Words {
+    title: "Too many tries in a short time",
+    happened: "Signing in is paused for a moment.",
+    advice: &[(
+        "",
+        "Wait a minute, then open the link in your notebook again.",
+    )],
+    calm: false,
+};
+
+const UNAVAILABLE: Words = Words {
+    title: "Signing in does not work right now",
+    happened: "A part of this hub does not answer. Nothing was connected.",
+    advice: &[(
+        "",
+        "Wait a minute, then open the link in your notebook again. If the link has run out by then, run the cell again.",
+    )],
+    calm: false,
+};
+
+/// For a request that no person made by clicking on a link or a button.
+pub(crate) const NOT_A_CLICK: Words = Words {
+    title: "This page opens only in a tab of its own",
+    happened: "It was asked for by another page, by a program, or ahead of time. Nothing was done.",
+    advice: &[("", "Click on the link in your notebook.")],
+    calm: false,
+};
+
+/// For a path that leads nowhere.
+pub(crate) const NOT_FOUND: Words = Words {
+    title: "There is no page here",
+    happened: "The address is wrong, or belongs to something else.",
+    advice: &[("", "Go back to your notebook and click on the link there.")],
+    calm: false,
+};
+
+/// For a path that takes other methods.
+pub(crate) const WRONG_METHOD: Words = Words {
+    title: "This page cannot be opened this way",
+    happened: "It belongs to a step of a sign-in. Nothing was done.",
+    advice: &[("", "Go back to your notebook and click on the link there.")],
+    calm: false,
+};
+
+/// For a fault of ours.
+pub(crate) const BROKEN: Words = Words {
+    title: "Something went wrong on our side",
+    happened: "This page could not be made.",
+    advice: &[(
+        "",
+        "Run the cell again. If this page comes back, give the reference below to your hub’s operators.",
+    )],
+    calm: false,
+};
+
+/// For those who come without a link.
+pub(crate) const HOME: Words = Words {
+    title: "Your notebooks sign in here",
+    happened: "When a notebook needs an account of yours at another service, it shows a link that leads to this place. \
+               You sign in at the service itself, and the notebook goes on.",
+    advice: &[(
+        "",
+        "There is nothing to do on this page. Go back to your notebook and click on the link there.",
+    )],
+    calm: true,
+};
+
+/// The words for a refusal.
+pub(crate) fn refused(refusal: Refusal) -> Words {
+    match refusal {
+        Refusal::DeadLink => DEAD_LINK,
+        Refusal::Forbidden => FORBIDDEN,
+        Refusal::Malformed => MALFORMED,
+        Refusal::TooMany => TOO_MANY,
+        Refusal::Unavailable => UNAVAILABLE,
+    }
+}
+
+/// The words of a page that tells a person why a sign-in ended without a connection.
+#[derive(Debug)]
+pub(crate) struct EndedWords {
+    /// Around the provider's name.
+    pub(crate) title: (&'static str, &'static str),
+    pub(crate) name: Outside,
+    pub(crate) happened: &'static str,
+    pub(crate) advice: &'static str,
+    /// Whether nothing went wrong.
+    pub(crate) calm: bool,
+}
+
+/// The words for an end.
+pub(crate) fn ended(reason: EndReason, name: Outside) -> EndedWords {
+    let (title, happened, advice) = end(reason);
+    EndedWords {
+        title,
+        name,
+        happened,
+        advice,
+        calm: reason == EndReason::Cancelled,
+    }
+}
+
+type End = ((&'static str, &'static str), &'static str, &'static str);
+
+fn end(reason: EndReason) -> End {
+    match reason {
+        EndReason::Cancelled => (
+            ("You cancelled the sign-in to ", ""),
+            "Nothing was connected, and your notebook knows.",
+            "You can close this tab. To try again, run the cell again.",
+        ),
+        EndReason::AccessDenied => (
+            ("", " did not let you in"),
+            "Your account was refused there, or you chose not to go on. Nothing was connected.",
+            "To try again, run the cell again. If it is refused again, ask there whether your account may be used.",
+        ),
+        EndReason::InteractionRequired => (
+            ("", " wants something from you first"),
+            "You have to do something there before a notebook can use your account. Nothing was connected.",
+            "Sign in there in a tab of its own, do what it asks for, then run the cell again.",
+        ),
+        EndReason::NotOffered => (
+            ("", " does not offer what was asked for"),
+            "The notebook asked for something that is not to be had there. Nothing was connected.",
+            "Check what the cell asks for and run it again. If it is right, give the reference below to your hub’s operators.",
+        ),
+        EndReason::ProviderUnavailable => (
+            ("", " does not answer right now"),
+            "The sign-in could not be finished there. Nothing was connected.",
+            "Wait a few minutes, then run the cell again.",
+        ),
+        EndReason::ProviderMisconfigured => (
+            ("This hub is not set up well for ", ""),
+            "The sign-in was refused because of that, not because of you. Nothing was connected.",
+            "You cannot mend this yourself: give the reference below to your hub’s operators.",
+        ),
+        EndReason::ProviderMisbehaved => (
+            ("The answer of ", " cannot be trusted"),
+            "It broke a rule that protects your account. Nothing was connected.",
+            "Run the cell again. If this page comes back, give the reference below to your hub’s operators.",
+        ),
+        EndReason::AccountRefused => (
+            ("This account at ", " cannot be used here"),
+            "It does not fit your name on this hub. Nothing was connected.",
+            "Sign out there or choose another account, then run the cell again. If it is the right account, give the \
+             reference below to your hub’s operators.",
+        ),
+    }
+}

@@ -1,0 +1,141 @@
+//! One request of a browser, and what stops it before the broker is asked or when the broker does not answer.
+
+use std::convert::Infallible;
+
+use axum::{
+    extract::{FromRequestParts, Path, rejection::PathRejection},
+    response::Response,
+};
+use http::{HeaderMap, request::Parts};
+use hubkey_broker_client::ClientError;
+use hubkey_protocol::{
+    ErrorCode, InvalidId, ShortId,
+    internal::{BrowserReply, Refusal},
+    secret::FlowCookie,
+};
+
+use crate::{
+    answer,
+    app::{App, new_reference},
+    cookies::Ambiguous,
+    params::{Malformed, Params},
+};
+
+/// What a path holds; a browser may send what is no text.
+pub(super) type InPath = Result<Path<String>, PathRejection>;
+
+/// One request of a browser.
+pub(super) struct Browser {
+    pub(super) app: App,
+    headers: HeaderMap,
+    query: String,
+    /// The browser's address, for the audit stream only.
+    pub(super) source: Option<String>,
+}
+
+impl FromRequestParts<App> for Browser {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self {
+            app: app.clone(),
+            headers: parts.headers.clone(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            source: None,
+        })
+    }
+}
+
+impl Browser {
+    /// The parameters of the query.
+    pub(super) fn query(&self) -> Params {
+        Params::parse(self.query.as_bytes())
+    }
+
+    /// The cookie of a flow.
+    pub(super) fn flow_cookie(&self, flow: &ShortId) -> Result<Option<FlowCookie>, Stop> {
+        Ok(self.app.cookies().read(&self.headers, flow)?)
+    }
+
+    /// The cookie that a state names. Without such a name there is none, and the broker refuses.
+    pub(super) fn cookie_of_state(&self, state: &str) -> Result<Option<FlowCookie>, Stop> {
+        ShortId::of(state).map_or(Ok(None), |flow| self.flow_cookie(&flow))
+    }
+
+    /// Tells the browser what the broker said, or what stopped it.
+    pub(super) fn tell(self, result: Result<BrowserReply, Stop>) -> Response {
+        match result {
+            Ok(reply) => answer::reply(&self.app, &self.headers, reply),
+            Err(stop) => stop.tell(&self.app),
+        }
+    }
+}
+
+/// The handle in a path.
+pub(super) fn flow(in_path: InPath) -> Result<ShortId, Stop> {
+    let Path(text) = in_path.map_err(|_| Stop::DeadLink)?;
+    Ok(ShortId::parse(text)?)
+}
+
+/// What stops a request here.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The link is none of ours.
+    DeadLink,
+    /// Parameters or cookies do not fit.
+    Malformed,
+    /// The broker gave no answer.
+    Broker(ClientError),
+}
+
+impl Stop {
+    fn tell(&self, app: &App) -> Response {
+        let reference = new_reference();
+        let refusal = self.refusal();
+        match self {
+            Self::DeadLink | Self::Malformed => {
+                tracing::info!(reference = reference.as_str(), refusal = ?refusal, "a request was refused");
+            }
+            Self::Broker(problem) => {
+                let cause = std::error::Error::source(problem).map(ToString::to_string);
+                tracing::warn!(reference = reference.as_str(), %problem, cause, "the broker could not be asked");
+            }
+        }
+        answer::refused(app, refusal, &reference)
+    }
+
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::DeadLink => Refusal::DeadLink,
+            Self::Malformed => Refusal::Malformed,
+            Self::Broker(problem) => match problem.code() {
+                Some(ErrorCode::RateLimited) => Refusal::TooMany,
+                _ => Refusal::Unavailable,
+            },
+        }
+    }
+}
+
+impl From<InvalidId> for Stop {
+    fn from(_: InvalidId) -> Self {
+        Self::DeadLink
+    }
+}
+
+impl From<Malformed> for Stop {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+impl From<Ambiguous> for Stop {
+    fn from(_: Ambiguous) -> Self {
+        Self::Malformed
+    }
+}
+
+impl From<ClientError> for Stop {
+    fn from(problem: ClientError) -> Self {
+        Self::Broker(problem)
+    }
+}

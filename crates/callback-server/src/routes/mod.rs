@@ -1,0 +1,63 @@
+//! The routes, all below the path of the public URL. Each hands what the browser sent to the broker and shows what the
+//! broker says; nothing is decided here.
+
+mod browser;
+mod callback;
+mod decide;
+mod home;
+mod hub_callback;
+mod refuse;
+mod start;
+mod view;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    handler::Handler,
+    routing::{MethodRouter, get, post},
+};
+use hubkey_protocol::path;
+
+use crate::app::App;
+pub(crate) use refuse::gate;
+
+/// No form of ours is larger.
+const MAX_BODY: usize = 16 * 1024;
+
+/// The table. `prefix` is the path of the public URL.
+pub(crate) fn table(prefix: &str) -> Router<App> {
+    let at = |path: &str| format!("{prefix}{path}");
+    let table = Router::new()
+        // Where people come from their notebook, from the Hub and from a provider.
+        .route(&at(path::PAGE_START), page(start::start))
+        .route(
+            &at(path::PAGE_HUB_CALLBACK),
+            page(hub_callback::hub_callback),
+        )
+        .route(&at(path::PAGE_CALLBACK), page(callback::callback))
+        // What they see and decide.
+        .route(&at(path::PAGE_VIEW), page(view::view))
+        .route(&at(path::PAGE_CONTINUE), form(decide::continue_))
+        .route(&at(path::PAGE_CONFIRM), form(decide::confirm))
+        .route(&at("/"), page(home::home));
+    let table = if prefix.is_empty() {
+        table
+    } else {
+        table.route(prefix, page(home::home))
+    };
+    table
+        .fallback(refuse::not_found)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+/// Shown on GET. HEAD is refused: axum would run the handler for it, and a handler may spend a one-time value.
+fn page<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
+    get(handler)
+        .head(refuse::only_get)
+        .fallback(refuse::only_get)
+}
+
+/// Sent by POST.
+fn form<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
+    post(handler).fallback(refuse::only_post)
+}

@@ -1,0 +1,143 @@
+//! The hub's name and look, kept as the broker says them.
+
+use std::{sync::Arc, time::Duration};
+
+use hubkey_broker_client::{BrokerClient, ClientError};
+use hubkey_protocol::{internal::Site, secret::ChannelSecret};
+use tokio::{sync::watch, time::sleep};
+use url::Url;
+
+use crate::pages::Look;
+
+/// How often an answer is asked for again.
+const RENEW: Duration = Duration::from_secs(15);
+/// The first and the longest pause after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// Why the broker's description of the site cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// The broker was not asked yet.
+    #[error("the broker was not asked yet")]
+    NotAsked,
+    /// The broker gave no answer.
+    #[error("the broker does not say what the site is called")]
+    Broker(#[from] ClientError),
+    /// Both servers have to be told the same public URL, or no link leads here.
+    #[error("the broker's public URL is {theirs}, this server's is {ours}; give both the same")]
+    PublicUrlDiffers {
+        /// This server's.
+        ours: String,
+        /// The broker's.
+        theirs: String,
+    },
+}
+
+/// What is known of the site.
+#[derive(Debug, Clone)]
+pub struct SiteState {
+    look: Arc<Look>,
+    problem: Option<Arc<SiteError>>,
+}
+
+impl SiteState {
+    /// Why this server is not ready to serve, if it is not.
+    #[must_use]
+    pub fn problem(&self) -> Option<&SiteError> {
+        self.problem.as_deref()
+    }
+
+    pub(crate) fn look(&self) -> Arc<Look> {
+        Arc::clone(&self.look)
+    }
+}
+
+/// Asks the broker for the site again and again.
+#[derive(Debug)]
+pub struct SiteKeeper {
+    broker: BrokerClient<ChannelSecret>,
+    public_url: Url,
+    known: Option<Site>,
+    state: watch::Sender<SiteState>,
+}
+
+impl SiteKeeper {
+    pub(crate) fn new(
+        broker: BrokerClient<ChannelSecret>,
+        public_url: Url,
+    ) -> (Self, watch::Receiver<SiteState>) {
+        let look = Arc::new(Look::unnamed(&public_url));
+        let (state, receiver) = watch::channel(SiteState {
+            look,
+            problem: Some(Arc::new(SiteError::NotAsked)),
+        });
+        (
+            Self {
+                broker,
+                public_url,
+                known: None,
+                state,
+            },
+            receiver,
+        )
+    }
+
+    /// What is known, now and later: for the readiness of the server.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<SiteState> {
+        self.state.subscribe()
+    }
+
+    /// Asks once. A failure leaves the look as it is.
+    pub async fn ask(&mut self) -> Result<(), Arc<SiteError>> {
+        let problem = self.learn().await.err().map(Arc::new);
+        self.state
+            .send_modify(|state| state.problem.clone_from(&problem));
+        problem.map_or(Ok(()), Err)
+    }
+
+    /// Asks for ever; dropped when the server ends.
+    pub async fn run(mut self) {
+        let mut pause = RETRY.0;
+        let mut was_good = true;
+        loop {
+            let wait = match self.ask().await {
+                Ok(()) => {
+                    if !was_good {
+                        tracing::info!("the broker says what the site is called");
+                    }
+                    (was_good, pause) = (true, RETRY.0);
+                    RENEW
+                }
+                Err(problem) => {
+                    if was_good {
+                        let cause = std::error::Error::source(&*problem).map(ToString::to_string);
+                        tracing::warn!(problem = %problem, cause, "not ready; asking again");
+                    }
+                    was_good = false;
+                    pause = (pause * 2).min(RETRY.1);
+                    pause
+                }
+            };
+            sleep(wait).await;
+        }
+    }
+
+    async fn learn(&mut self) -> Result<(), SiteError> {
+        let site = self.broker.site().await?;
+        let [ours, theirs] =
+            [self.public_url.as_str(), &site.public_url].map(|url| url.trim_end_matches('/'));
+        if ours != theirs {
+            return Err(SiteError::PublicUrlDiffers {
+                ours: ours.to_owned(),
+                theirs: theirs.to_owned(),
+            });
+        }
+        if self.known.as_ref() != Some(&site) {
+            let look = Arc::new(Look::of(&site));
+            self.state.send_modify(|state| state.look = look);
+            self.known = Some(site);
+        }
+        Ok(())
+    }
+}
