@@ -62,8 +62,10 @@ fn shown(character: char) -> Option<char> {
         | '\u{180e}'
         | '\u{200b}'
         | '\u{2060}'..='\u{2065}'
-        | '\u{206a}'..='\u{206f}' => None,
-        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' => None,
+        | '\u{206a}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}' => None,
         c => Some(c),
     }
 }

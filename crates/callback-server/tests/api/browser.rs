@@ -151,10 +151,8 @@ async fn arrive(driver: &WebDriver, server: &Server, url: &str, page: Page) {
         }),
         clear_cookie: None,
     });
-    driver.execute("window.name = ''", vec![]).await.unwrap();
-    let shown = server.broker.clone();
     driver.goto(format!("{url}/start/{TICKET}")).await.unwrap();
-    shown.shows(page);
+    server.broker.shows(page);
     driver.goto(format!("{url}/sign-in/abcdef")).await.unwrap();
 }
 

@@ -45,10 +45,10 @@ fn pages(value: &str) -> Vec<BrowserAnswer> {
     }
     start.scopes.clone_from(&confirm.scopes);
     let mut done = done_page();
-    done.provider.display_name = value.to_owned();
-    done.account = value.to_owned();
+    value.clone_into(&mut done.provider.display_name);
+    value.clone_into(&mut done.account);
     let mut ended = ended_page(EndReason::AccessDenied);
-    ended.provider.display_name = value.to_owned();
+    value.clone_into(&mut ended.provider.display_name);
     let mut leaving = leave("https://login.lab.example/authorize");
     if let BrowserAnswer::Leave { provider, .. } = &mut leaving {
         value.clone_into(provider);
@@ -91,7 +91,7 @@ fn elements(answer: &Answer) -> Vec<String> {
 #[tokio::test]
 async fn security_o10_values_from_outside_never_become_markup() {
     let server = Server::at(crate::support::OWN, |site| {
-        site.hub_name = NASTY[0].to_owned()
+        NASTY[0].clone_into(&mut site.hub_name);
     })
     .await;
     let mut plain = Vec::new();

@@ -48,7 +48,7 @@ async fn security_o1_scripts_images_and_beacons_are_refused() {
         ] {
             for site in ["same-origin", "same-site", "cross-site"] {
                 let visit = Visit::open(&path)
-                    .from_site(site)
+                    .begun_at(site)
                     .with("sec-fetch-mode", mode)
                     .with("sec-fetch-dest", dest);
                 refuses(&server, &format!("{path} {mode} {dest} {site}"), visit).await;
@@ -63,7 +63,7 @@ async fn security_o3_frames_are_refused() {
     for path in reads() {
         for dest in ["iframe", "frame", "object", "embed", "fencedframe"] {
             let visit = Visit::open(&path)
-                .from_site("same-origin")
+                .begun_at("same-origin")
                 .with("sec-fetch-dest", dest);
             refuses(&server, &format!("{path} {dest}"), visit).await;
         }
@@ -75,7 +75,7 @@ async fn security_o4_what_a_service_worker_relays_is_refused() {
     let server = with_a_page().await;
     for path in reads() {
         let visit = Visit::open(&path)
-            .from_site("same-origin")
+            .begun_at("same-origin")
             .with("sec-fetch-dest", "empty");
         refuses(&server, &path, visit).await;
     }
@@ -109,7 +109,7 @@ async fn security_o6_forms_of_other_sites_are_refused() {
             refuses(
                 &server,
                 site,
-                Visit::press(path, FORM).from_site(site).with("origin", OWN),
+                Visit::press(path, FORM).begun_at(site).with("origin", OWN),
             )
             .await;
         }
@@ -169,7 +169,7 @@ async fn security_o7_nothing_but_get_and_post_reaches_the_broker() {
             };
             for visit in [
                 Visit::bare(method.clone(), &path),
-                Visit::bare(method.clone(), &path).from_site("none"),
+                Visit::bare(method.clone(), &path).begun_at("none"),
             ] {
                 let answer = server
                     .visit(
@@ -228,10 +228,7 @@ async fn navigations_from_anywhere_and_old_browsers_pass() {
     for path in reads() {
         for site in ["same-origin", "same-site", "cross-site", "none"] {
             assert_ne!(
-                server
-                    .visit(Visit::open(&path).from_site(site))
-                    .await
-                    .status,
+                server.visit(Visit::open(&path).begun_at(site)).await.status,
                 StatusCode::FORBIDDEN
             );
         }

@@ -38,6 +38,11 @@ fn has_all(what: &str, answer: &Answer) {
     ] {
         assert!(!answer.headers.contains_key(absent), "{what}: {absent}");
     }
+    has_policy(what, answer);
+}
+
+fn has_policy(what: &str, answer: &Answer) {
+    let is_page = !answer.body.is_empty();
     let policy = answer.header("content-security-policy");
     for rule in [
         "default-src 'none'",

@@ -1,5 +1,12 @@
 //! callback-server through its real router, in front of a scripted broker.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers fail their test by panicking"
+)]
+
 mod browser;
 mod chromium;
 mod cookies;

@@ -236,17 +236,17 @@ impl Visit {
     }
 
     pub(crate) fn open(path: &str) -> Self {
-        Self::bare(Method::GET, path).from_site("cross-site")
+        Self::bare(Method::GET, path).begun_at("cross-site")
     }
 
     pub(crate) fn press(path: &str, form: &str) -> Self {
         Self::bare(Method::POST, path)
-            .from_site("same-origin")
+            .begun_at("same-origin")
             .with("content-type", "application/x-www-form-urlencoded")
             .body(form)
     }
 
-    pub(crate) fn from_site(self, site: &str) -> Self {
+    pub(crate) fn begun_at(self, site: &str) -> Self {
         self.with("sec-fetch-mode", "navigate")
             .with("sec-fetch-dest", "document")
             .with("sec-fetch-site", site)
