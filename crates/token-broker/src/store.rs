@@ -12,6 +12,9 @@
 mod guard;
 pub mod memory;
 mod records;
+pub mod redis;
+pub mod sealed;
+mod telemetry;
 pub mod typed;
 mod watchers;
 
@@ -309,11 +312,11 @@ impl fmt::Debug for Key {
 
 /// Joins parts so that no two lists of parts give the same bytes (SECURITY T29).
 #[must_use]
-pub fn length_prefixed(parts: &[&str]) -> Vec<u8> {
+pub fn length_prefixed<T: AsRef<[u8]>>(parts: &[T]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for part in parts {
+    for part in parts.iter().map(AsRef::as_ref) {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part.as_bytes());
+        bytes.extend_from_slice(part);
     }
     bytes
 }

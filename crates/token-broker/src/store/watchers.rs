@@ -121,8 +121,8 @@ mod tests {
     #[tokio::test]
     async fn wake_all_ends_every_watch() {
         let watchers = Watchers::default();
-        let watches = [watchers.watch(1), watchers.watch(2)];
+        let both = [watchers.watch(1), watchers.watch(2)];
         watchers.wake_all();
-        futures_util::future::join_all(watches).await;
+        futures_util::future::join_all(both).await;
     }
 }

@@ -1,0 +1,89 @@
+//! Waiting until replicas hold what was committed.
+//!
+//! `WAIT` holds up its whole connection, so it has one of its own; and it counts what *that* connection wrote last, so
+//! a small write goes in front. One wait answers everybody who committed before it began.
+
+use std::time::Duration;
+
+use redis::{RedisResult, aio::ConnectionManager};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{answer, unavailable};
+use crate::store::StoreError;
+
+/// How long replicas may take.
+const WAIT: Duration = Duration::from_millis(500);
+/// How long the answer to a wait may take; longer than the wait.
+pub(super) const PATIENCE: Duration = Duration::from_millis(750);
+/// How many may queue for the next wait; as many as there are polls at most.
+const QUEUE: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+enum NotReplicated {
+    #[error("the task that waits for replicas has ended")]
+    Ended,
+    #[error("too few replicas of Redis hold the commit")]
+    TooFew,
+}
+
+type Waiter = oneshot::Sender<bool>;
+
+/// The queue in front of `WAIT`.
+#[derive(Debug)]
+pub(super) struct Replication {
+    queue: mpsc::Sender<Waiter>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Replication {
+    pub(super) fn open(connection: ConnectionManager, replicas: u32) -> Self {
+        let (queue, waiters) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(serve(connection, replicas, waiters));
+        Self {
+            queue,
+            _task: AbortOnDropHandle::new(task),
+        }
+    }
+
+    /// Ends when enough replicas hold all that was written before.
+    pub(super) async fn wait(&self) -> Result<(), StoreError> {
+        let (sender, receiver) = oneshot::channel();
+        if self.queue.send(sender).await.is_err() {
+            return Err(unavailable(NotReplicated::Ended));
+        }
+        match receiver.await {
+            Ok(held) if held => Ok(()),
+            Ok(_) => Err(unavailable(NotReplicated::TooFew)),
+            Err(_) => Err(unavailable(NotReplicated::Ended)),
+        }
+    }
+}
+
+async fn serve(connection: ConnectionManager, replicas: u32, mut queue: mpsc::Receiver<Waiter>) {
+    let mut waiters = Vec::new();
+    while queue.recv_many(&mut waiters, QUEUE).await > 0 {
+        let held = answer(wait(connection.clone(), replicas))
+            .await
+            .unwrap_or_default();
+        for waiter in waiters.drain(..) {
+            // Who has given up is not told.
+            let _ = waiter.send(held >= replicas);
+        }
+    }
+}
+
+async fn wait(mut connection: ConnectionManager, replicas: u32) -> RedisResult<u32> {
+    let mut pipeline = redis::pipe();
+    let milliseconds = |duration: Duration| duration.as_millis().to_string();
+    pipeline
+        .cmd("SET")
+        .arg("hk:wait")
+        .arg("")
+        .arg("PX")
+        .arg(milliseconds(WAIT))
+        .ignore();
+    pipeline.cmd("WAIT").arg(replicas).arg(milliseconds(WAIT));
+    let (held,) = pipeline.query_async(&mut connection).await?;
+    Ok(held)
+}
