@@ -1,0 +1,65 @@
+//! The browser's part of a sign-in, without a browser.
+
+use anyhow::{Context, bail};
+use reqwest::redirect::Policy;
+use url::Url;
+
+/// Where the provider sent the browser.
+#[derive(Clone, Debug)]
+pub struct Redirected {
+    /// The whole URL.
+    pub location: Url,
+    /// The first `code`.
+    pub code: Option<String>,
+    /// The first `state`.
+    pub state: Option<String>,
+    /// The first `iss`.
+    pub iss: Option<String>,
+    /// The first `error`.
+    pub error: Option<String>,
+}
+
+impl From<Url> for Redirected {
+    fn from(location: Url) -> Self {
+        let value = |name: &str| {
+            let mut pairs = location.query_pairs();
+            pairs
+                .find(|(found, _)| found == name)
+                .map(|(_, value)| value.into_owned())
+        };
+        Self {
+            code: value("code"),
+            state: value("state"),
+            iss: value("iss"),
+            error: value("error"),
+            location,
+        }
+    }
+}
+
+pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(Policy::none())
+        .no_proxy()
+        .build()
+        .context("the client that plays the browser could not be made")
+}
+
+pub(super) async fn follow(client: &reqwest::Client, url: &str) -> anyhow::Result<Redirected> {
+    let url = Url::parse(url).context("the authorize URL is not a URL")?;
+    let response = client
+        .get(url.clone())
+        .send()
+        .await
+        .context("the provider did not answer")?;
+    let status = response.status();
+    let Some(location) = response.headers().get("location") else {
+        let page = response.text().await.unwrap_or_default();
+        bail!("the provider answered {status} without a redirect: {page}");
+    };
+    let location = location.to_str().context("the location is not text")?;
+    Ok(url
+        .join(location)
+        .context("the location is not a URL")?
+        .into())
+}
