@@ -1,6 +1,17 @@
-//! Starters for the real stack, a scripted Hub and a hostile provider that speak HTTP.
+//! The real stack for the demo and for tests from outside: Redis, Keycloak, JupyterHub, a browser, the two servers.
+//!
+//! Everything starts as a process on a free port of 127.0.0.1, waits until it answers, logs to a file, and is
+//! ended with all that it started. Where tests need a part that misbehaves on purpose, it is played at the edge of
+//! the network by a program that speaks HTTP: a scripted Hub, a hostile provider.
 
+pub mod console;
 pub mod fake_http;
 pub mod hostile_provider;
+pub mod jupyterhub;
+pub mod keycloak;
 pub mod pkce;
+pub mod process;
+pub mod redis;
 pub mod scripted_hub;
+pub mod tools;
+pub mod wheel;

@@ -1,2 +1,66 @@
-//! placeholder
-fn main() {}
+//! The developer's commands.
+//!
+//! `cargo xtask test` checks everything that can be checked, `cargo xtask demo` shows one sign-in on the real
+//! stack, `cargo xtask install` only installs what both need.
+
+mod report;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use hubkey_e2e::console::say;
+use hubkey_e2e::tools::{self, Consent};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The developer's commands of hubkey.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Check everything: format, lints, licences, docs, unit tests, the real stack.
+    Test {
+        /// Only what needs no server: a minute's work between two commits.
+        #[arg(long)]
+        quick: bool,
+        /// Only the steps whose name contains this.
+        #[arg(long, value_name = "WORD")]
+        only: Option<String>,
+        /// Install what is missing without asking.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Install what the other commands need.
+    Install {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Task::Test { quick, only, yes } => {
+            test::run(quick, only.as_deref(), Consent::from_flag(yes))
+        }
+        Task::Install { yes } => install(Consent::from_flag(yes)),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn install(consent: Consent) -> anyhow::Result<bool> {
+    tools::install_missing(consent)?;
+    say("Everything is installed.");
+    Ok(true)
+}

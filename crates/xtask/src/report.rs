@@ -1,0 +1,98 @@
+//! The table at the end of `cargo xtask test`.
+
+use std::time::Duration;
+
+use hubkey_e2e::console::say;
+
+/// How many checks or tests of a step passed and failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+}
+
+impl Count {
+    /// One check that passed.
+    pub(crate) const ONE: Self = Self {
+        passed: 1,
+        failed: 0,
+    };
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// What became of a step.
+#[derive(Debug)]
+pub(crate) struct Row {
+    name: &'static str,
+    seconds: f64,
+    count: Count,
+    pub(crate) trouble: Option<String>,
+}
+
+/// A step that did not pass: what was counted before, and what is wrong.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) count: Count,
+    pub(crate) trouble: String,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            count: Count::default(),
+            trouble: format!("{error:#}"),
+        }
+    }
+}
+
+impl Row {
+    pub(crate) fn new(name: &'static str, time: Duration, result: Result<Count, Failure>) -> Self {
+        let (mut count, trouble) = match result {
+            Ok(count) => (count, None),
+            Err(failure) => (failure.count, Some(failure.trouble)),
+        };
+        if trouble.is_some() {
+            // A step can fail without a failed test, for example when it does not compile.
+            count.failed = count.failed.max(1);
+        }
+        Self {
+            name,
+            seconds: time.as_secs_f64(),
+            count,
+            trouble,
+        }
+    }
+}
+
+/// Prints the table and the closing line; says whether every step passed.
+pub(crate) fn print(rows: &[Row]) -> bool {
+    let mut total = Count::default();
+    say(format!(
+        "\n{:<28} {:<7} {:>7} {:>7} {:>9}",
+        "step", "result", "passed", "failed", "seconds"
+    ));
+    for row in rows {
+        let result = if row.trouble.is_none() {
+            "ok"
+        } else {
+            "FAILED"
+        };
+        let Count { passed, failed } = row.count;
+        say(format!(
+            "{:<28} {result:<7} {passed:>7} {failed:>7} {:>9.1}",
+            row.name, row.seconds
+        ));
+        total.add(row.count);
+    }
+    let seconds: f64 = rows.iter().map(|row| row.seconds).sum();
+    say(format!(
+        "{:<28} {:<7} {:>7} {:>7} {seconds:>9.1}\n",
+        "all", "", total.passed, total.failed
+    ));
+    say(format!("{} passed, {} failed", total.passed, total.failed));
+    rows.iter().all(|row| row.trouble.is_none())
+}

