@@ -38,6 +38,8 @@ pub enum ErrorCode {
     TokenTooShort,
     /// The result was delivered and acknowledged. 410
     Gone,
+    /// The request took too long to arrive. 408
+    RequestTimeout,
     /// Body too large. 413
     PayloadTooLarge,
     /// URL too long. 414
@@ -66,6 +68,36 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// The HTTP status that goes with the word.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadRequest
+            | Self::UnknownProvider
+            | Self::ProviderRequired
+            | Self::ScopeNotAllowed
+            | Self::AudienceNotAllowed
+            | Self::ResourceNotAllowed => 400,
+            Self::MissingToken => 401,
+            Self::InvalidToken | Self::NotAServerToken | Self::SharedServer => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
+            Self::Superseded | Self::SignInRequired | Self::TokenTooShort => 409,
+            Self::Gone => 410,
+            Self::PayloadTooLarge => 413,
+            Self::UriTooLong => 414,
+            Self::RateLimited | Self::TooManySignIns => 429,
+            Self::HeadersTooLarge => 431,
+            Self::Internal | Self::Unknown => 500,
+            Self::HubUnavailable
+            | Self::StoreUnavailable
+            | Self::ProviderUnavailable
+            | Self::Overloaded
+            | Self::Timeout => 503,
+        }
+    }
+
     /// Whether the same request may succeed a little later.
     #[must_use]
     pub fn is_transient(self) -> bool {
@@ -92,6 +124,7 @@ impl ErrorCode {
             | Self::SignInRequired
             | Self::TokenTooShort
             | Self::Gone
+            | Self::RequestTimeout
             | Self::PayloadTooLarge
             | Self::UriTooLong
             | Self::TooManySignIns

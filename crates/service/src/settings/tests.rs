@@ -36,7 +36,7 @@ struct Sample {
 fn read(reader: &Reader) -> Option<Sample> {
     let kernel = reader.section("kernel");
     let listen = kernel.required("listen", &kind::ADDRESS, "Where kernels reach the broker.");
-    let time = Time::between(Duration::from_secs(1), Duration::from_secs(60));
+    let time = Time::between(Duration::from_secs(1), Duration::from_mins(1));
     let hold = kernel.or(
         "hold",
         &time,

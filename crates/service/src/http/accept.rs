@@ -1,0 +1,256 @@
+//! The accept loop: who may connect, and how the listener leaves.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use hubkey_protocol::ErrorCode;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::{Connection, Phase};
+use super::failure::Failure;
+use super::front::Front;
+use super::layers::layers;
+use super::limits::Limits;
+use super::peer::Peer;
+use crate::telemetry::Metrics;
+
+/// hyper ends a connection whose head exceeds this with a bare status. It is a little more than our own limit, so that
+/// what is a little too large still gets a problem document.
+const SLACK: usize = 4 * 1024;
+/// The least buffer that hyper accepts.
+const MIN_BUFFER: usize = 8 * 1024;
+/// How long to wait when the process has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// One HTTP/1.1 listener.
+#[derive(Debug)]
+pub struct Server {
+    name: &'static str,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+impl Server {
+    /// A listener under a name that its log lines and measurements carry.
+    #[must_use]
+    pub fn new(name: &'static str, limits: Limits, metrics: &Metrics) -> Self {
+        Self {
+            name,
+            limits,
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// Serves until `shutdown`; then accepts nothing more, lets requests finish within the grace period, and returns.
+    pub async fn serve(self, listener: TcpListener, router: Router, shutdown: CancellationToken) {
+        let Self {
+            name,
+            limits,
+            metrics,
+        } = self;
+        let grace = limits.grace;
+        let front = Arc::new(Front {
+            name,
+            limits,
+            metrics,
+            router: layers(router),
+        });
+        let (tasks, force) = (TaskTracker::new(), CancellationToken::new());
+        let caps = Caps::default();
+        while let Some((stream, socket)) = next(&listener, &shutdown).await {
+            let admission = match caps.admit(Peer::new(socket.ip()), &front.limits) {
+                Ok(admission) => admission,
+                Err(refusal) => {
+                    front.metrics.refused_connection(name, refusal.reason);
+                    refuse(&stream, &refusal.failure);
+                    continue;
+                }
+            };
+            front.metrics.connections(name, caps.count());
+            let (front, shutdown, force) = (front.clone(), shutdown.clone(), force.clone());
+            tasks.spawn(async move {
+                force
+                    .run_until_cancelled(converse(front.clone(), stream, socket, shutdown))
+                    .await;
+                let count = admission.leave();
+                front.metrics.connections(name, count);
+            });
+        }
+        drop(listener);
+        tasks.close();
+        if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
+            tracing::warn!(
+                listener = name,
+                connections = tasks.len(),
+                "the grace period is over; closing what is left"
+            );
+            force.cancel();
+            tasks.wait().await;
+        }
+    }
+}
+
+async fn next(
+    listener: &TcpListener,
+    shutdown: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        match shutdown.run_until_cancelled(listener.accept()).await? {
+            Ok(accepted) => return Some(accepted),
+            Err(error) if is_of_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(cause = %error, "cannot accept connections; trying again");
+                shutdown
+                    .run_until_cancelled(tokio::time::sleep(ACCEPT_PAUSE))
+                    .await?;
+            }
+        }
+    }
+}
+
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// Serves one connection to its end.
+async fn converse(
+    front: Arc<Front>,
+    stream: TcpStream,
+    socket: SocketAddr,
+    shutdown: CancellationToken,
+) {
+    // Answers are written whole; waiting for more bytes only makes them late.
+    let _ = stream.set_nodelay(true);
+    let phase = Phase::default();
+    let io = TokioIo::new(Connection::new(stream, phase.clone(), &front.limits));
+    let builder = builder(&front.limits);
+    let service = service_fn(move |request| front.clone().answer(socket, phase.clone(), request));
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(cause = %error, "a connection ended early");
+    }
+}
+
+fn builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // `Connection` keeps both times, that for a head and that between requests.
+        .header_read_timeout(None)
+        .max_headers(limits.headers * 2)
+        .max_buf_size((limits.head_bytes + SLACK).max(MIN_BUFFER));
+    builder
+}
+
+/// Answers a connection that is not admitted, without waiting for its request or for it to read.
+fn refuse(stream: &TcpStream, failure: &Failure) {
+    let _ = stream.try_write(&failure.raw_answer());
+}
+
+/// Counts connections.
+#[derive(Debug, Clone, Default)]
+struct Caps(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    per_peer: HashMap<IpAddr, usize>,
+}
+
+struct Refusal {
+    reason: &'static str,
+    failure: Failure,
+}
+
+impl Caps {
+    fn admit(&self, peer: Peer, limits: &Limits) -> Result<Admission, Refusal> {
+        let is_exempt = peer.address().is_loopback() || peer.is_within(&limits.trusted_proxies);
+        let counted = limits
+            .per_peer
+            .filter(|_| !is_exempt)
+            .map(|cap| (peer.network(), cap));
+        let mut counts = self.lock();
+        if counts.all >= limits.connections {
+            return Err(Refusal::new(ErrorCode::Overloaded, "all"));
+        }
+        if let Some((network, cap)) = counted {
+            let count = counts.per_peer.entry(network).or_default();
+            if *count >= cap {
+                return Err(Refusal::new(ErrorCode::RateLimited, "peer"));
+            }
+            *count += 1;
+        }
+        counts.all += 1;
+        Ok(Admission {
+            caps: self.clone(),
+            counted: counted.map(|(network, _)| network),
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.lock().all
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Refusal {
+    fn new(code: ErrorCode, reason: &'static str) -> Self {
+        let title = "Too many connections are open.";
+        let failure = Failure::new(code, title, "Try again a little later.").retry_after(1);
+        Self { reason, failure }
+    }
+}
+
+/// A place among the connections, given back when dropped.
+struct Admission {
+    caps: Caps,
+    counted: Option<IpAddr>,
+}
+
+impl Admission {
+    /// Gives the place back and tells how many are taken.
+    fn leave(self) -> usize {
+        let caps = self.caps.clone();
+        drop(self);
+        caps.count()
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut counts = self.caps.lock();
+        counts.all -= 1;
+        let Some(network) = self.counted else { return };
+        if let Some(count) = counts.per_peer.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                counts.per_peer.remove(&network);
+            }
+        }
+    }
+}

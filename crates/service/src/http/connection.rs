@@ -1,0 +1,299 @@
+//! One connection's bytes, with the time limits that hyper cannot keep: hyper has one timeout for waiting between
+//! requests and for reading a head, and none for a client that takes nothing of an answer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use http_body_util::BodyExt as _;
+use hubkey_protocol::ErrorCode;
+use hyper::body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::failure::Failure;
+use super::limits::Limits;
+
+/// How long, and for how many bytes, a connection is still read after the last answer. Closing at once would make the
+/// kernel discard the answer while the client is still sending.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 * 1024;
+
+const HEAD: u8 = 0;
+const BUSY: u8 = 1;
+const IDLE: u8 = 2;
+
+/// What a connection is doing. Shared by the bytes and the service above them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    /// A request was read: from now on its own limits hold.
+    pub(super) fn begin_request(&self) {
+        self.0.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// Returns the body, which ends this request when it is dropped.
+    pub(super) fn end_with(&self, body: Body) -> Body {
+        Body::new(LastPart {
+            body,
+            _end: EndOfRequest(self.clone()),
+        })
+    }
+
+    fn is(&self, phase: u8) -> bool {
+        self.0.load(Ordering::Relaxed) == phase
+    }
+}
+
+/// A body that tells when it is no longer needed.
+struct LastPart {
+    body: Body,
+    _end: EndOfRequest,
+}
+
+impl HttpBody for LastPart {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+struct EndOfRequest(Phase);
+
+impl Drop for EndOfRequest {
+    fn drop(&mut self) {
+        self.0.0.store(IDLE, Ordering::Relaxed);
+    }
+}
+
+/// A stream that ends itself when its client is too slow.
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    stream: S,
+    phase: Phase,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    write_timeout: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// Runs while the client takes nothing of what is written.
+    stall: Option<Pin<Box<Sleep>>>,
+    /// The phase that the timer was set for.
+    timed: Option<u8>,
+    /// Whether anything of the present head has arrived.
+    has_bytes: bool,
+    is_at_end: bool,
+    linger: Option<usize>,
+}
+
+impl<S> Connection<S> {
+    pub(super) fn new(stream: S, phase: Phase, limits: &Limits) -> Self {
+        Self {
+            stream,
+            phase,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            write_timeout: limits.write_timeout,
+            timer: Box::pin(tokio::time::sleep(limits.header_timeout)),
+            stall: None,
+            timed: Some(HEAD),
+            has_bytes: false,
+            is_at_end: false,
+            linger: None,
+        }
+    }
+
+    fn set_timer(&mut self, phase: u8, timeout: Duration) {
+        self.timed = Some(phase);
+        self.timer.as_mut().reset(Instant::now() + timeout);
+    }
+
+    fn note_read(&mut self, count: usize) {
+        self.is_at_end = count == 0;
+        self.has_bytes = true;
+        if self.phase.is(IDLE) {
+            self.phase.0.store(HEAD, Ordering::Relaxed);
+            self.set_timer(HEAD, self.header_timeout);
+        }
+    }
+
+    /// Whether the client used up the time for what the connection is doing.
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.phase.is(BUSY) {
+            self.timed = None;
+            self.has_bytes = false;
+            return false;
+        }
+        if self.phase.is(IDLE) && self.timed != Some(IDLE) {
+            self.has_bytes = false;
+            self.set_timer(IDLE, self.idle_timeout);
+        }
+        self.timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Says why the connection ends, if a head was begun; best effort, since the client may not read.
+    fn answer_slow_head(&mut self, cx: &mut Context<'_>) {
+        if self.has_bytes {
+            let answer = slow("The header took too long.").raw_answer();
+            let _ = Pin::new(&mut self.stream).poll_write(cx, &answer);
+        }
+    }
+
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [0; 4096];
+        while !self.is_at_end && self.linger.unwrap_or_default() < LINGER_BYTES {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    self.linger = self.linger.map(|count| count + buf.filled().len());
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending => return self.timer.as_mut().poll(cx).map(Ok),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends the connection when the client takes nothing of what is written.
+    fn unless_stalled<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let timeout = self.write_timeout;
+        let stall = self
+            .stall
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        ready!(stall.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {
+                this.note_read(buf.filled().len() - before);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending if this.is_overdue(cx) => {
+                this.answer_slow_head(cx);
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.unless_stalled(cx, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.unless_stalled(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.stream).poll_flush(cx);
+        this.unless_stalled(cx, flushed)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            this.linger = Some(0);
+            this.set_timer(HEAD, LINGER);
+        }
+        // Between two requests there is nothing on its way that could be cut off.
+        if this.phase.is(IDLE) && !this.has_bytes {
+            return Poll::Ready(Ok(()));
+        }
+        this.poll_linger(cx)
+    }
+}
+
+/// The answer to whatever took too long to arrive.
+pub(super) fn slow(title: &'static str) -> Failure {
+    Failure::new(
+        ErrorCode::RequestTimeout,
+        title,
+        "Send the request again, without pauses.",
+    )
+}
+
+/// Reads a body whole, within its limits, so that no handler ever waits for a slow client.
+pub(super) async fn read_body<B>(body: B, limits: &Limits) -> Result<Bytes, Failure>
+where
+    B: HttpBody,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let too_large = || {
+        let detail = format!("Send a body of at most {} bytes.", limits.body_bytes);
+        Failure::new(ErrorCode::PayloadTooLarge, "The body is too large.", detail)
+    };
+    if body.size_hint().lower() > limits.body_bytes as u64 {
+        return Err(too_large());
+    }
+    let limited = http_body_util::Limited::new(body, limits.body_bytes);
+    let collected = tokio::time::timeout(limits.body_timeout, limited.collect()).await;
+    match collected {
+        Err(_) => Err(slow("The body took too long.")),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Failure::new(
+            ErrorCode::BadRequest,
+            "The body could not be read.",
+            "Send the whole body, of the length that the header says.",
+        )),
+    }
+}

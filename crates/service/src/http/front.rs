@@ -1,0 +1,167 @@
+//! What every request of a listener passes through before and after its handler.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request};
+use hubkey_protocol::ErrorCode;
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+use super::connection::{Phase, read_body};
+use super::failure::{Failure, chain};
+use super::head;
+use super::layers::Route;
+use super::limits::Limits;
+use super::peer::Peer;
+use super::request_id::{self, RequestId};
+use crate::telemetry::{Metrics, class};
+
+/// The front of one listener.
+#[derive(Debug)]
+pub(super) struct Front {
+    pub(super) name: &'static str,
+    pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
+    pub(super) router: Router,
+}
+
+impl Front {
+    /// Answers one request, whatever it is.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        socket: SocketAddr,
+        phase: Phase,
+        request: Request<Incoming>,
+    ) -> Result<Response, Infallible> {
+        phase.begin_request();
+        let started = Instant::now();
+        let method = method_word(request.method());
+        let id = RequestId::of_request(request.headers());
+        let span = tracing::info_span!(target: "hubkey", "request", request_id = %id);
+        let handled = self
+            .handle(socket, &id, request)
+            .instrument(span.clone())
+            .await;
+        let mut response = handled.unwrap_or_else(close);
+        head::finish(&mut response);
+        if let Some(value) = id.header_value() {
+            response.headers_mut().insert(request_id::HEADER, value);
+        }
+        span.in_scope(|| self.tell(method, &response, started));
+        Ok(response.map(|body| phase.end_with(body)))
+    }
+
+    /// `Err` means that the connection is not to be used again.
+    async fn handle(
+        &self,
+        socket: SocketAddr,
+        id: &RequestId,
+        request: Request<Incoming>,
+    ) -> Result<Response, Failure> {
+        let (mut parts, body) = request.into_parts();
+        head::check(&parts, &self.limits)?;
+        let peer = Peer::of_request(socket, &parts.headers, &self.limits.trusted_proxies);
+        head::remove_hearsay(&mut parts.headers);
+        head::mark_sensitive_request(&mut parts.headers);
+        parts.extensions.insert(peer);
+        parts.extensions.insert(id.clone());
+        let body = read_body(body, &self.limits).await?;
+        let request = Request::from_parts(parts, Body::from(body));
+        let handled = self.router.clone().oneshot(request);
+        match tokio::time::timeout(self.limits.handler_timeout, handled).await {
+            Ok(Ok(response)) => Ok(response),
+            Err(_) => Ok(Failure::new(
+                ErrorCode::Timeout,
+                "The answer took too long.",
+                "Try again a little later.",
+            )
+            .retry_after(1)
+            .into_response()),
+        }
+    }
+
+    /// One log line and one measurement. Neither has the address that was asked for: it may hold a ticket or a code.
+    fn tell(&self, method: &'static str, response: &Response, started: Instant) {
+        let elapsed = started.elapsed();
+        let route = response
+            .extensions()
+            .get::<Route>()
+            .map(|route| route.0.as_str());
+        let route = route.unwrap_or("none");
+        let status = response.status();
+        let labels = [
+            ("listener", self.name),
+            ("method", method),
+            ("route", route),
+            ("status", class(status)),
+        ];
+        self.metrics.request(&labels, elapsed);
+        let failure = response.extensions().get::<Failure>();
+        let code = failure.and_then(|failure| code_word(failure.code()));
+        let cause = failure.and_then(chain);
+        let latency_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let status_code = status.as_u16();
+        let listener = self.name;
+        // The macros want their level as a literal.
+        if status.is_server_error() {
+            tracing::warn!(
+                listener,
+                method,
+                route,
+                status = status_code,
+                code,
+                cause,
+                latency_ms,
+                "request failed"
+            );
+        } else {
+            tracing::info!(
+                listener,
+                method,
+                route,
+                status = status_code,
+                code,
+                cause,
+                latency_ms,
+                "request answered"
+            );
+        }
+    }
+}
+
+fn close(failure: Failure) -> Response {
+    let mut response = failure.into_response();
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A code as it stands on the wire.
+fn code_word(code: ErrorCode) -> Option<String> {
+    serde_json::to_value(code)
+        .ok()
+        .and_then(|word| word.as_str().map(str::to_owned))
+}
+
+/// A method out of a closed set, since clients can invent methods and each would be a new series.
+fn method_word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

@@ -1,0 +1,118 @@
+//! What is checked and changed in the head of every request, before anything reads it.
+
+use axum::body::Body;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Response, Uri, Version};
+use hubkey_protocol::ErrorCode;
+
+use super::failure::Failure;
+use super::limits::Limits;
+
+/// Refuses heads that are too large or that two readers could read in two ways.
+pub(super) fn check(parts: &Parts, limits: &Limits) -> Result<(), Failure> {
+    let url = target_bytes(&parts.uri);
+    if url > limits.url_bytes {
+        return Err(Failure::new(
+            ErrorCode::UriTooLong,
+            "The address is too long.",
+            format!("Send an address of at most {} bytes.", limits.url_bytes),
+        ));
+    }
+    let line = parts.method.as_str().len() + url + " HTTP/1.1\r\n ".len();
+    let fields: usize = parts
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if parts.headers.len() > limits.headers || line + fields + 2 > limits.head_bytes {
+        return Err(Failure::new(
+            ErrorCode::HeadersTooLarge,
+            "The header is too large.",
+            format!(
+                "Send at most {} header fields and {} bytes in all.",
+                limits.headers, limits.head_bytes
+            ),
+        ));
+    }
+    // Of a body with two lengths hyper takes the chunks, drops the other length and ends the connection (RFC 9112
+    // section 6.3).
+    let hosts = parts.headers.get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
+        return Err(Failure::new(
+            ErrorCode::BadRequest,
+            "The header names no host, or several.",
+            "Send one header `Host`.",
+        ));
+    }
+    Ok(())
+}
+
+fn target_bytes(uri: &Uri) -> usize {
+    let scheme = uri.scheme_str().map_or(0, |scheme| scheme.len() + 3);
+    let authority = uri
+        .authority()
+        .map_or(0, |authority| authority.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    scheme + authority + path
+}
+
+/// Removes every header by which a proxy, or somebody who plays one, could change what a handler believes; also names
+/// with an underscore, which some proxies and frameworks take for the same name with a dash.
+pub(super) fn remove_hearsay(headers: &mut HeaderMap) {
+    let hearsay: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_hearsay(name.as_str()))
+        .cloned()
+        .collect();
+    for name in hearsay {
+        headers.remove(name);
+    }
+}
+
+fn is_hearsay(name: &str) -> bool {
+    const PREFIXES: [&str; 3] = ["x-forwarded-", "x-original-", "x-rewrite-"];
+    const NAMES: [&str; 6] = [
+        "forwarded",
+        "x-real-ip",
+        "x-client-ip",
+        "true-client-ip",
+        "x-http-method-override",
+        "via",
+    ];
+    name.contains('_')
+        || NAMES.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Marks the headers that carry secrets, so that no `Debug` shows them.
+pub(super) fn mark_sensitive_request(headers: &mut HeaderMap) {
+    const NAMES: [HeaderName; 4] = [
+        header::AUTHORIZATION,
+        header::PROXY_AUTHORIZATION,
+        header::COOKIE,
+        HeaderName::from_static("hubkey-poll-secret"),
+    ];
+    mark(headers, &NAMES);
+}
+
+fn mark(headers: &mut HeaderMap, names: &[HeaderName]) {
+    for (name, value) in headers.iter_mut() {
+        if names.contains(name) {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+/// Marks secrets of an answer, and forbids to keep and to reinterpret it unless the handler said otherwise.
+pub(super) fn finish(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    // A redirect carries states and codes in its address.
+    mark(headers, &[header::SET_COOKIE, header::LOCATION]);
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::X_CONTENT_TYPE_OPTIONS)
+        .or_insert(HeaderValue::from_static("nosniff"));
+}

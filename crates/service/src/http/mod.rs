@@ -1,0 +1,28 @@
+//! Serving HTTP/1.1: an accept loop with limits, what every request passes through, and how failures are answered.
+//!
+//! A request passes, in this order: the connection caps ([`Server`]), the time and size limits ([`Limits`]), the front
+//! (who is asking: [`Peer`]; [`RequestId`]; forwarded headers removed; secrets marked as sensitive), the handler with
+//! its own time limit, and at the end one log line and one measurement. A limit that is broken is answered with a
+//! problem document where HTTP still permits, and the connection is closed.
+
+mod accept;
+mod connection;
+mod extract;
+mod failure;
+mod front;
+mod head;
+mod layers;
+mod limits;
+mod peer;
+mod request_id;
+mod strict_json;
+#[cfg(test)]
+mod tests;
+
+pub use accept::Server;
+pub use extract::{Json, Path, Query};
+pub use failure::Failure;
+pub use layers::{layers, problem_fallbacks};
+pub use limits::{Limits, read_limits};
+pub use peer::Peer;
+pub use request_id::RequestId;
