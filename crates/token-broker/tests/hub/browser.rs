@@ -21,8 +21,8 @@ fn verifier() -> PkceVerifier {
 }
 
 fn authorize_url(stage: &Stage) -> Url {
-    let state = State::new("abcdef.some-random-state");
-    let url = stage.browsers.authorize_url(&state, &verifier());
+    let sent = State::new("abcdef.some-random-state");
+    let url = stage.browsers.authorize_url(&sent, &verifier());
     url.expose().parse().unwrap()
 }
 
