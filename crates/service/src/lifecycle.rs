@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -42,19 +43,21 @@ impl Lifecycle {
     }
 
     /// Runs the listeners until SIGTERM or SIGINT, or until one of them ends by itself; then readiness fails, the
-    /// delay passes, and the others drain. The ops listener should outlive this call, so that it can tell.
+    /// delay passes, and the others drain. A second signal closes everything at once. The ops listener should outlive
+    /// this call, so that it can tell.
     pub async fn run(self, listeners: JoinSet<()>) -> io::Result<()> {
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
-        let asked = async move {
-            tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
+        let mut signals = Signals::new()?;
+        let (ask, asked) = oneshot::channel();
+        let asked = async {
+            match asked.await {
+                Ok(name) => name,
+                Err(_) => std::future::pending().await,
             }
         };
-        self.run_until(asked, listeners).await;
+        tokio::select! {
+            () = self.run_until(asked, listeners) => {}
+            () = signals.twice(ask) => tracing::warn!("asked twice; closing everything at once"),
+        }
         Ok(())
     }
 
@@ -76,9 +79,68 @@ impl Lifecycle {
     }
 }
 
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self {
+            terminate,
+            interrupt,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// Passes the first signal on and returns at the second.
+    async fn twice(&mut self, ask: oneshot::Sender<&'static str>) {
+        let first = self.next().await;
+        // Nobody listens any more if a listener ended by itself: then shutdown has begun already.
+        let _ = ask.send(first);
+        self.next().await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    /// Sends this process SIGTERM until the task ends.
+    async fn terminate_until_done(task: tokio::task::JoinHandle<io::Result<()>>) {
+        let pid = std::process::id().to_string();
+        for _ in 0..200 {
+            let sent = Command::new("kill").args(["-TERM", &pid]).status();
+            assert!(sent.expect("the command `kill` is there").success());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if task.is_finished() {
+                return task.await.unwrap().unwrap();
+            }
+        }
+        panic!("SIGTERM was not heard");
+    }
+
+    #[tokio::test]
+    async fn sigterm_fails_readiness_and_a_second_one_does_not_wait() {
+        // From here on the signal no longer ends the process by itself.
+        let _handled = signal(SignalKind::terminate()).unwrap();
+        let readiness = Readiness::new();
+        let life = Lifecycle::new(readiness.clone(), Duration::ZERO);
+        let mut listeners = JoinSet::new();
+        listeners.spawn(std::future::pending());
+        terminate_until_done(tokio::spawn(life.run(listeners))).await;
+        assert!(format!("{readiness:?}").contains("leaving: true"));
+    }
 
     #[test]
     fn crypto_provider_is_installed_and_may_be_installed_twice() {

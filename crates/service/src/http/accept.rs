@@ -254,3 +254,55 @@ impl Drop for Admission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(text: &str) -> Peer {
+        Peer::new(text.parse().unwrap())
+    }
+
+    #[test]
+    fn cap_per_address_counts_hosts_and_spares_loopback_and_trusted_proxies() {
+        let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        let limits = Limits {
+            per_peer: Some(1),
+            trusted_proxies,
+            ..Limits::public()
+        };
+        let caps = Caps::default();
+        let first = caps.admit(peer("192.0.2.1"), &limits).ok().unwrap();
+        let refusal = caps.admit(peer("::ffff:192.0.2.1"), &limits).err().unwrap();
+        assert_eq!(
+            (refusal.reason, refusal.failure.code()),
+            ("peer", ErrorCode::RateLimited)
+        );
+        let _of_network = caps.admit(peer("2001:db8::1"), &limits).ok().unwrap();
+        assert!(
+            caps.admit(peer("2001:db8::2"), &limits).is_err(),
+            "one host has a whole /64"
+        );
+        let spared = [
+            "127.0.0.1",
+            "127.0.0.1",
+            "::1",
+            "::1",
+            "10.0.0.1",
+            "10.0.0.1",
+        ];
+        let admitted: Vec<_> = spared
+            .iter()
+            .map(|text| caps.admit(peer(text), &limits).ok().unwrap())
+            .collect();
+        assert_eq!(caps.count(), 2 + admitted.len());
+        assert_eq!(first.leave(), 1 + admitted.len());
+        assert!(caps.admit(peer("192.0.2.1"), &limits).is_ok());
+        drop(admitted);
+        assert_eq!(
+            caps.lock().per_peer.len(),
+            1,
+            "places that were given back leave nothing behind"
+        );
+    }
+}

@@ -22,7 +22,7 @@
 //!   Hence: read every key first, and only then use `?` on what [`Section::required`] returned.
 //! - A key of the file that nobody read, and a `HUBKEY_*` variable that nobody read, are mistakes.
 //! - A secret is never in the file and never in a message: `x_file = "/path"`, `HUBKEY_…_X_FILE` or `HUBKEY_…_X`.
-//! - What was read also makes the reference in the operator's manual ([`reference`]).
+//! - What was read also makes the reference in the operator's manual ([`reference()`]).
 
 mod common;
 mod environment;

@@ -22,6 +22,34 @@ fn the_default_limits_are_the_documented_ones() {
     );
 }
 
+#[test]
+fn limits_can_be_set_and_have_defaults() {
+    use crate::settings::Reader;
+    let set = [
+        ("HUBKEY_PUBLIC_MAX_CONNECTIONS", "10"),
+        ("HUBKEY_PUBLIC_MAX_CONNECTIONS_PER_ADDRESS", "2"),
+        ("HUBKEY_PUBLIC_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1"),
+        ("HUBKEY_PUBLIC_HANDLER_TIMEOUT", "45s"),
+    ];
+    let env = set
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let reader = Reader::open(None, env);
+    let public = read_limits(&reader.section("public"), Limits::public());
+    let kernel = read_limits(&reader.section("kernel"), Limits::kernel());
+    reader.finish().unwrap();
+    assert_eq!((public.connections, public.per_peer), (10, Some(2)));
+    assert_eq!(
+        (
+            public.trusted_proxies.len(),
+            public.handler_timeout.as_secs()
+        ),
+        (2, 45)
+    );
+    assert_eq!((kernel.connections, kernel.per_peer), (12_288, None));
+}
+
 #[tokio::test]
 async fn security_q1_slowloris_is_cut_off() {
     let running = start(
