@@ -11,6 +11,7 @@ pub mod jupyterhub;
 pub mod keycloak;
 pub mod pkce;
 pub mod process;
+pub mod protected_api;
 pub mod redis;
 pub mod scripted_hub;
 pub mod tools;

@@ -2,10 +2,12 @@
 //!
 //! A test of a row loops over its cases: `for case in id_token::of("p21") { provider.next_id_token(case.alter); … }`.
 
+pub mod authorization;
 pub mod id_token;
 pub mod jwks;
 pub mod metadata;
 pub mod reply;
+pub mod token_response;
 
 /// One lie.
 #[derive(Debug)]
@@ -53,3 +55,6 @@ fn of_row<T>(cases: &'static [Case<T>], row: &str) -> Vec<Case<T>> {
         .copied()
         .collect()
 }
+
+#[cfg(test)]
+mod tests;
