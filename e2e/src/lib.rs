@@ -4,11 +4,14 @@
 //! ended with all that it started. Where tests need a part that misbehaves on purpose, it is played at the edge of
 //! the network by a program that speaks HTTP: a scripted Hub, a hostile provider.
 
+pub mod browser;
 pub mod console;
 pub mod fake_http;
 pub mod hostile_provider;
 pub mod jupyterhub;
+pub mod kernel;
 pub mod keycloak;
+pub mod notebook;
 pub mod pkce;
 pub mod process;
 pub mod protected_api;

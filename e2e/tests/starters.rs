@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hubkey_e2e::browser::Browser;
 use hubkey_e2e::jupyterhub::{HubOptions, JupyterHub};
+use hubkey_e2e::kernel::Kernel;
 use hubkey_e2e::keycloak::Keycloak;
+use hubkey_e2e::notebook::Notebook;
 use hubkey_e2e::process::{self, RunFolder, Spec};
 use hubkey_e2e::redis::Redis;
 
@@ -119,4 +122,43 @@ fn processes_with(folder: &Path) -> usize {
             std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
         })
         .count()
+}
+
+#[tokio::test]
+async fn a_kernel_runs_cells_without_a_browser() -> Outcome {
+    let run = RunFolder::create("kernel")?;
+    let hub = JupyterHub::start(&run, HubOptions::default()).await?;
+    hub.start_server("alice", "").await?;
+    let mut kernel = Kernel::start(&hub, "alice", "").await?;
+    assert_eq!(
+        kernel.run("print(1 + 1)\n'three'").await?.ok()?,
+        "2\n'three'\n"
+    );
+    let failed = kernel.run("1 / 0").await?;
+    assert_eq!(failed.error.unwrap().0, "ZeroDivisionError");
+    kernel
+        .begin("import time\nwhile True: time.sleep(0.1)")
+        .await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    kernel.interrupt().await?;
+    let stopped = kernel.finish(Duration::from_secs(20)).await?;
+    assert_eq!(stopped.error.unwrap().0, "KeyboardInterrupt");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_person_runs_a_cell_in_the_browser() -> Outcome {
+    let run = RunFolder::create("browser")?;
+    let hub = JupyterHub::start(&run, HubOptions::default()).await?;
+    let browser = Browser::start(&run, "alice").await?;
+    browser.sign_in_to_hub(&hub, "alice").await?;
+    let notebook = Notebook::create(&browser, &hub, "alice").await?;
+    notebook
+        .write_and_run("import sys\nprint(\"six\", 2 * 3, sys.version_info[0])")
+        .await?;
+    let output = notebook.await_output(0, "six").await?;
+    assert_eq!(output.trim(), "six 6 3");
+    browser.screenshot("starters-notebook").await?;
+    browser.quit().await;
+    Ok(())
 }

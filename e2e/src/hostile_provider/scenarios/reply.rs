@@ -36,7 +36,7 @@ pub const ALL: &[Case<Reply>] = &[
     bad("p58", "garbage", |r| r.body = vec![0x8f; 512].into()),
     bad("p75", "10 MB", |r| pad(r, 10 << 20)),
     bad("p75", "chunks without an end", |r| {
-        *r = Reply::json_text("{\"a\":\"".to_owned() + &"x".repeat(4096)).paced(Pace::Endless);
+        *r = Reply::json_text(format!("{{\"a\":\"{}", "x".repeat(4096))).paced(Pace::Endless);
     }),
     bad("p75", "one byte a second", |r| {
         r.pace = Pace::Drip {

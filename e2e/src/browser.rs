@@ -1,0 +1,253 @@
+//! A headless Chromium with a profile of its own, and what a person does with it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use thirtyfour::extensions::query::ElementQueryable as _;
+use thirtyfour::{
+    BrowserCapabilitiesHelper as _, By, ChromiumLikeCapabilities as _, DesiredCapabilities,
+    WebDriver, WebElement, WindowHandle,
+};
+
+use crate::jupyterhub::JupyterHub;
+use crate::keycloak::Person;
+use crate::process::{self, Process, RunFolder, Spec, artifacts, free_port};
+use crate::tools;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Without these Chromium talks to hosts of its maker; with the sandbox it does not start for root.
+const FLAGS: [&str; 11] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-features=OptimizationHints,MediaRouter",
+    "--window-size=1280,900",
+];
+
+/// One person's browser: cookies and history of its own.
+#[derive(Debug)]
+pub struct Browser {
+    driver: WebDriver,
+    // Ended after the driver's session.
+    _chromedriver: Process,
+    label: String,
+}
+
+impl Browser {
+    /// Starts a browser with an empty profile. The label names its log and its screenshots.
+    pub async fn start(run: &RunFolder, label: &str) -> anyhow::Result<Self> {
+        tools::require(&["chromium", "fonts"])?;
+        let port = free_port()?;
+        let profile = run.folder(&format!("{label}-profile"))?;
+        let mut chromedriver =
+            Spec::new(format!("{label}-browser"), tools::program("chromedriver")?)
+                .arg(format!("--port={port}"))
+                .start(run)?;
+        let client = process::client()?;
+        let status = format!("http://127.0.0.1:{port}/status");
+        chromedriver
+            .ready(PATIENCE, async || process::answers(&client, &status).await)
+            .await?;
+        let mut wanted = DesiredCapabilities::chrome();
+        wanted.set_binary(&tools::program("chromium")?.to_string_lossy())?;
+        for flag in FLAGS {
+            wanted.add_arg(flag)?;
+        }
+        wanted.add_arg(&format!("--user-data-dir={}", profile.display()))?;
+        // ChromeDriver turns the popup blocker off; a person has it on.
+        wanted.set_browser_option("excludeSwitches", ["disable-popup-blocking"])?;
+        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted)
+            .await
+            .context("Chromium did not start")?;
+        Ok(Self {
+            driver,
+            _chromedriver: chromedriver,
+            label: label.to_owned(),
+        })
+    }
+
+    /// The WebDriver session, for what has no name here.
+    #[must_use]
+    pub fn driver(&self) -> &WebDriver {
+        &self.driver
+    }
+
+    /// Opens an address in the current tab.
+    pub async fn open(&self, url: &str) -> anyhow::Result<()> {
+        self.driver
+            .goto(url)
+            .await
+            .with_context(|| format!("cannot open {url}"))
+    }
+
+    /// The address that the current tab shows.
+    pub async fn address(&self) -> anyhow::Result<String> {
+        Ok(self.driver.current_url().await?.to_string())
+    }
+
+    /// The visible text of the page.
+    pub async fn text(&self) -> anyhow::Result<String> {
+        Ok(self.driver.find(By::Tag("body")).await?.text().await?)
+    }
+
+    /// The page's title.
+    pub async fn title(&self) -> anyhow::Result<String> {
+        Ok(self.driver.title().await?)
+    }
+
+    /// Waits until an element of this CSS selector is visible.
+    pub async fn await_element(&self, selector: &str) -> anyhow::Result<WebElement> {
+        let query = self.driver.query(By::Css(selector)).and_displayed();
+        let found = query.wait(PATIENCE, LOOK_AGAIN).first().await;
+        match found {
+            Ok(element) => Ok(element),
+            Err(_) => bail!("{selector} did not appear. {}", self.state("missing").await),
+        }
+    }
+
+    /// Waits until the page's text contains this, and gives the text.
+    pub async fn await_text(&self, wanted: &str) -> anyhow::Result<String> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            // Between two pages there may be no body.
+            if let Ok(text) = self.text().await
+                && text.contains(wanted)
+            {
+                return Ok(text);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        bail!(
+            "the text {wanted:?} did not appear. {}",
+            self.state("missing").await
+        )
+    }
+
+    /// Clicks the first visible element of this CSS selector, once there is one.
+    pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
+        let element = self.await_element(selector).await?;
+        element
+            .click()
+            .await
+            .with_context(|| format!("cannot click {selector}"))
+    }
+
+    /// Types into a field.
+    pub async fn fill(&self, selector: &str, text: &str) -> anyhow::Result<()> {
+        let field = self.await_element(selector).await?;
+        field.clear().await?;
+        Ok(field.send_keys(text).await?)
+    }
+
+    /// Saves what the current tab shows as `e2e/artifacts/<name>.png`, and says where.
+    pub async fn screenshot(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = artifacts().join(format!("{name}.png"));
+        std::fs::create_dir_all(artifacts())?;
+        self.driver.screenshot(&path).await?;
+        Ok(path)
+    }
+
+    /// The tab that is in front.
+    pub async fn tab(&self) -> anyhow::Result<WindowHandle> {
+        Ok(self.driver.window().await?)
+    }
+
+    /// Goes to another tab.
+    pub async fn switch_to(&self, tab: &WindowHandle) -> anyhow::Result<()> {
+        Ok(self.driver.switch_to_window(tab.clone()).await?)
+    }
+
+    /// Does something that opens a new tab, and goes there. Gives the tab that was in front before.
+    pub async fn in_new_tab(
+        &self,
+        opening: impl AsyncFnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<WindowHandle> {
+        let before = self.driver.windows().await?;
+        let front = self.tab().await?;
+        opening().await?;
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let now = self.driver.windows().await?;
+            if let Some(new) = now.into_iter().find(|tab| !before.contains(tab)) {
+                self.switch_to(&new).await?;
+                return Ok(front);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        bail!("no new tab opened. {}", self.state("no-tab").await)
+    }
+
+    /// Closes the current tab, if it has not closed itself, and goes to another one.
+    pub async fn close_tab(&self, then: &WindowHandle) -> anyhow::Result<()> {
+        let open = self.driver.windows().await?;
+        if let Ok(current) = self.tab().await
+            && current != *then
+            && open.contains(&current)
+        {
+            self.driver.close_window().await?;
+        }
+        self.switch_to(then).await
+    }
+
+    /// Signs in to the hub, and stays on its page of servers.
+    pub async fn sign_in_to_hub(&self, hub: &JupyterHub, user: &str) -> anyhow::Result<()> {
+        self.open(&format!("{}/hub/login?next=%2Fhub%2Fhome", hub.url()))
+            .await?;
+        self.fill_hub_form(user).await?;
+        self.await_element("#logout, a[href$='/hub/logout']")
+            .await?;
+        Ok(())
+    }
+
+    /// Fills in and sends the hub's sign-in form, which the tab shows.
+    pub async fn fill_hub_form(&self, user: &str) -> anyhow::Result<()> {
+        self.fill("#username_input", user).await?;
+        self.fill("#password_input", JupyterHub::PASSWORD).await?;
+        self.click("#login_submit").await
+    }
+
+    /// Fills in and sends Keycloak's sign-in form, once the tab shows it.
+    pub async fn sign_in_at_keycloak(&self, person: &Person) -> anyhow::Result<()> {
+        self.fill("#username", person.name).await?;
+        self.fill("#password", person.password).await?;
+        self.click("#kc-login").await
+    }
+
+    /// On the page that names both accounts: chooses "Connect".
+    pub async fn confirm(&self) -> anyhow::Result<()> {
+        self.click("button[name=decision][value=accept]").await
+    }
+
+    /// On a page of callback-server that asks something: chooses "Cancel".
+    pub async fn cancel(&self) -> anyhow::Result<()> {
+        self.click("button[name=decision][value=cancel]").await
+    }
+
+    /// Ends the session. Dropping the browser ends its processes in any case.
+    pub async fn quit(self) {
+        // What matters is that it is gone, and the process's end makes sure of that.
+        let _ = self.driver.quit().await;
+    }
+
+    /// What a failed wait says: where the browser is and what it shows.
+    async fn state(&self, what: &str) -> String {
+        let address = self.address().await.unwrap_or_default();
+        // Codes and states are in the query; what a failed test says may end in a log.
+        let address = address.split('?').next().unwrap_or_default();
+        let text = self.text().await.unwrap_or_default();
+        let picture = self
+            .screenshot(&format!("failed-{}-{what}", self.label))
+            .await;
+        let picture = picture.map_or_else(|_| "none".to_owned(), |path| path.display().to_string());
+        let start: String = text.chars().take(600).collect();
+        format!("The tab shows {address} (screenshot: {picture}):\n{start}")
+    }
+}

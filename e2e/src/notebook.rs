@@ -1,0 +1,174 @@
+//! JupyterLab as a person uses it, in the browser.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use thirtyfour::{By, Key, TypingData, WebElement};
+
+use crate::browser::Browser;
+use crate::jupyterhub::JupyterHub;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+const LOOK_AGAIN: Duration = Duration::from_millis(150);
+
+/// A notebook in front of a person. Everything happens in the browser's current tab.
+#[derive(Debug)]
+pub struct Notebook<'a> {
+    browser: &'a Browser,
+}
+
+impl<'a> Notebook<'a> {
+    /// Opens JupyterLab of a user who is signed in to the hub, and in it a new notebook whose kernel is ready.
+    pub async fn create(
+        browser: &'a Browser,
+        hub: &JupyterHub,
+        user: &str,
+    ) -> anyhow::Result<Self> {
+        // `reset`: without it the remembered layout may hide the launcher.
+        browser
+            .open(&format!("{}/hub/user-redirect/lab?reset", hub.url()))
+            .await?;
+        let started = Instant::now();
+        let home = format!("{}lab", hub.server_url(user, ""));
+        while !browser.address().await?.starts_with(&home) {
+            if started.elapsed() > PATIENCE {
+                bail!(
+                    "JupyterLab of {user} did not open: {}",
+                    browser.text().await?
+                );
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        browser
+            .click(".jp-LauncherCard[data-category='Notebook']")
+            .await
+            .context("JupyterLab shows no launcher")?;
+        let notebook = Self { browser };
+        notebook.until_idle().await?;
+        Ok(notebook)
+    }
+
+    /// Types code into the selected cell. The editor indents by itself, so lines must not be indented.
+    pub async fn write(&self, code: &str) -> anyhow::Result<()> {
+        let editor = ".jp-Notebook .jp-Cell.jp-mod-active .cm-content";
+        let cell = self.browser.await_element(editor).await?;
+        cell.click().await?;
+        for (number, line) in code.lines().enumerate() {
+            if number > 0 {
+                cell.send_keys(Key::Enter + "").await?;
+            }
+            cell.send_keys(line).await?;
+            // A list of completions would take the next Enter for itself.
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    /// Runs the selected cell and stays in it.
+    pub async fn run(&self) -> anyhow::Result<()> {
+        self.press(Key::Control + Key::Enter).await
+    }
+
+    /// Writes code into the selected cell and runs it; a new cell is selected below.
+    pub async fn write_and_run(&self, code: &str) -> anyhow::Result<()> {
+        self.write(code).await?;
+        self.press(Key::Shift + Key::Enter).await
+    }
+
+    /// The number of cells.
+    pub async fn cells(&self) -> anyhow::Result<usize> {
+        Ok(self
+            .browser
+            .driver()
+            .find_all(By::Css(".jp-Notebook .jp-CodeCell"))
+            .await?
+            .len())
+    }
+
+    /// What stands below the cell of this number, counted from zero, as text.
+    pub async fn output(&self, cell: usize) -> anyhow::Result<String> {
+        let cell = self.cell(cell).await?;
+        let mut text = String::new();
+        for part in cell.find_all(By::Css(".jp-OutputArea-output")).await? {
+            text.push_str(&part.text().await?);
+            text.push('\n');
+        }
+        Ok(text)
+    }
+
+    /// Waits until the output of a cell contains this, and gives the output.
+    pub async fn await_output(&self, cell: usize, wanted: &str) -> anyhow::Result<String> {
+        let started = Instant::now();
+        loop {
+            // Outputs are replaced while they are read.
+            let text = self.output(cell).await.unwrap_or_default();
+            if text.contains(wanted) {
+                return Ok(text);
+            }
+            if started.elapsed() > PATIENCE {
+                let picture = self.browser.screenshot("failed-notebook").await?;
+                bail!(
+                    "{wanted:?} did not appear ({}), but:\n{text}",
+                    picture.display()
+                );
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The link in the output of a cell, once it is there.
+    pub async fn link(&self, cell: usize) -> anyhow::Result<WebElement> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Ok(cell) = self.cell(cell).await
+                && let Ok(link) = cell.find(By::Css(".jp-OutputArea-output a[href]")).await
+                && link.is_displayed().await.unwrap_or(false)
+            {
+                return Ok(link);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let picture = self.browser.screenshot("failed-notebook").await?;
+        bail!(
+            "the cell shows no link ({}): {}",
+            picture.display(),
+            self.output(cell).await?
+        )
+    }
+
+    /// Waits until the kernel is idle. A cell that is run before it is ready is silently not run.
+    pub async fn until_idle(&self) -> anyhow::Result<()> {
+        let idle = ".jp-Notebook-ExecutionIndicator[data-status='idle']";
+        self.browser
+            .await_element(idle)
+            .await
+            .context("the kernel is not idle")?;
+        Ok(())
+    }
+
+    /// Presses the toolbar's Stop button.
+    pub async fn interrupt(&self) -> anyhow::Result<()> {
+        self.browser
+            .click(
+                "[data-jp-item-name='interrupt'] jp-button, [data-jp-item-name='interrupt'] button",
+            )
+            .await
+    }
+
+    async fn cell(&self, number: usize) -> anyhow::Result<WebElement> {
+        let cells = self
+            .browser
+            .driver()
+            .find_all(By::Css(".jp-Notebook .jp-CodeCell"))
+            .await?;
+        cells
+            .into_iter()
+            .nth(number)
+            .with_context(|| format!("there is no cell {number}"))
+    }
+
+    async fn press(&self, keys: TypingData) -> anyhow::Result<()> {
+        let front = self.browser.driver().active_element().await?;
+        Ok(front.send_keys(keys).await?)
+    }
+}

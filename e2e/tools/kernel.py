@@ -1,0 +1,126 @@
+"""Drive one kernel of a single-user server from outside, over the server's own API, as a front end does.
+
+Reads one JSON command a line and writes one JSON event a line; ends, and deletes its kernel, with its input.
+Arguments: the server's address, whether a person answers questions. The token comes in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import uuid
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any
+
+import requests
+import websocket
+
+TIMEOUT = 30
+
+
+def emit(event: str, **fields: Any) -> None:
+    """Write one event."""
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
+
+
+class Kernel:
+    """One kernel and the connection to it."""
+
+    def __init__(self, server: str, token: str, *, person: bool) -> None:
+        """Start the kernel."""
+        self.server = server
+        self.person = person
+        self.headers = {"Authorization": f"token {token}"}
+        self.session = uuid.uuid4().hex
+        answer = requests.post(f"{server}api/kernels", headers=self.headers, json={"name": "python3"}, timeout=TIMEOUT)
+        answer.raise_for_status()
+        self.id = answer.json()["id"]
+        address = f"{server.replace('http', 'ws', 1)}api/kernels/{self.id}/channels?session_id={self.session}"
+        self.socket = websocket.create_connection(address, header=self.headers, timeout=TIMEOUT)
+        self.socket.settimeout(None)
+        self.cell = ""
+
+    def send(self, channel: str, kind: str, content: dict[str, Any]) -> str:
+        """Send one message; give its id."""
+        identity = uuid.uuid4().hex
+        header = {
+            "msg_id": identity,
+            "msg_type": kind,
+            "session": self.session,
+            "username": "tests",
+            "date": datetime.now(timezone.utc).isoformat(),
+            "version": "5.4",
+        }
+        message = {"channel": channel, "header": header, "parent_header": {}, "metadata": {}, "content": content}
+        self.socket.send(json.dumps(message))
+        return identity
+
+    def execute(self, code: str) -> None:
+        """Run one cell."""
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": self.person,
+            "stop_on_error": True,
+        }
+        self.cell = self.send("shell", "execute_request", content)
+
+    def interrupt(self) -> None:
+        """Press Stop."""
+        address = f"{self.server}api/kernels/{self.id}/interrupt"
+        requests.post(address, headers=self.headers, timeout=TIMEOUT).raise_for_status()
+
+    def listen(self) -> None:
+        """Turn the kernel's messages into events, until the connection ends."""
+        try:
+            while frame := self.socket.recv():
+                self.tell(json.loads(frame))
+        except (OSError, websocket.WebSocketException) as error:
+            emit("lost", reason=str(error))
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Tell one message, if it belongs to the cell."""
+        kind, content = message["header"]["msg_type"], message["content"]
+        if message["parent_header"].get("msg_id") != self.cell:
+            return
+        if kind == "stream":
+            emit("stream", name=content["name"], text=content["text"])
+        elif kind in {"display_data", "update_display_data", "execute_result"}:
+            identity = content.get("transient", {}).get("display_id")
+            emit("display", data=content["data"], id=identity, update=kind == "update_display_data")
+        elif kind == "error":
+            emit("error", name=content["ename"], text=content["evalue"], traceback=content["traceback"])
+        elif kind == "execute_reply":
+            emit("done", status=content["status"])
+
+    def close(self) -> None:
+        """Delete the kernel, if its server is still there."""
+        self.socket.close()
+        with suppress(requests.RequestException):
+            requests.delete(f"{self.server}api/kernels/{self.id}", headers=self.headers, timeout=TIMEOUT)
+
+
+def main() -> None:
+    """Obey until the input ends."""
+    kernel = Kernel(sys.argv[1], os.environ["SERVER_TOKEN"], person=sys.argv[2] == "person")
+    threading.Thread(target=kernel.listen, daemon=True).start()
+    emit("ready", kernel=kernel.id)
+    try:
+        for line in sys.stdin:
+            command = json.loads(line)
+            if command["do"] == "execute":
+                kernel.execute(command["code"])
+            elif command["do"] == "interrupt":
+                kernel.interrupt()
+    finally:
+        kernel.close()
+
+
+if __name__ == "__main__":
+    main()
