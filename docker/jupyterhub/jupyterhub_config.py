@@ -45,8 +45,8 @@ c.Spawner.environment = {
     **json.loads(os.environ.get("HUB_KERNEL_ENVIRONMENT", "{}")),
 }
 c.Spawner.args = [
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    # No question about news in front of a person who came to sign in.
+    f"--LabApp.app_settings_dir={Path(__file__).parent / 'lab-settings'}",
     "--LabApp.extension_manager=readonly",
     *(["--allow-root"] if os.geteuid() == 0 else []),
 ]

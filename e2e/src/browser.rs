@@ -15,7 +15,7 @@ use crate::keycloak::Person;
 use crate::process::{self, Process, RunFolder, Spec, artifacts, free_port};
 use crate::tools;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Without these Chromium talks to hosts of its maker; with the sandbox it does not start for root.
 const FLAGS: [&str; 11] = [

@@ -19,6 +19,7 @@ pub fn say(line: impl AsRef<str>) {
 }
 
 /// Asks a yes-or-no question on the terminal; no terminal means no.
+#[must_use]
 pub fn ask(question: &str) -> bool {
     if !io::stdin().is_terminal() {
         return false;

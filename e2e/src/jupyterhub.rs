@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::process::{self, Process, RunFolder, Spec, checkout, free_port};
 use crate::tools;
 
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 const SERVER_START: Duration = Duration::from_secs(90);
 const TESTS_TOKEN: &str = "tests-service-token-for-development-only";
 

@@ -13,7 +13,7 @@ use crate::jupyterhub::JupyterHub;
 use crate::process::checkout;
 use crate::tools;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether somebody sits in front of the notebook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

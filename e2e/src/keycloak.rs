@@ -16,7 +16,7 @@ use crate::tools;
 const REALM: &str = include_str!("../../docker/keycloak/hubkey-realm.json");
 const REALM_NAME: &str = "hubkey";
 const FIRST_START: Duration = Duration::from_secs(400);
-const LATER_START: Duration = Duration::from_secs(240);
+const LATER_START: Duration = Duration::from_mins(4);
 
 /// A person with an account in the realm `hubkey`, and a hub account of the same name.
 #[derive(Debug, Clone, Copy)]

@@ -16,7 +16,7 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
     let mut count = Count::default();
     let mut trouble = Vec::new();
     for file in tracked(bench)? {
-        if !file.ends_with(".rs") && !file.ends_with(".py") {
+        if ![Some("rs"), Some("py")].contains(&file.rsplit_once('.').map(|(_, kind)| kind)) {
             continue;
         }
         let found = offences(&read(bench, &file)?);
