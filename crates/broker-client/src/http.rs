@@ -183,9 +183,12 @@ fn bearer(credential: &impl Secret) -> Result<HeaderValue, ClientError> {
 /// The authorities to trust; none at all for plain http, so that an image without certificates can serve too.
 fn trusted(destination: &Destination) -> Result<Option<Vec<Certificate>>, ClientError> {
     match (&destination.ca_pem, destination.url.scheme()) {
-        (Some(pem), _) => Certificate::from_pem_bundle(pem)
-            .map(Some)
-            .map_err(|_| ClientError::Setup("the file of certificates is not PEM")),
+        (Some(pem), _) => match Certificate::from_pem_bundle(pem) {
+            Ok(certificates) if !certificates.is_empty() => Ok(Some(certificates)),
+            _ => Err(ClientError::Setup(
+                "the file of certificates holds no PEM certificate",
+            )),
+        },
         (None, "http") => Ok(Some(Vec::new())),
         (None, _) => Ok(None),
     }

@@ -100,7 +100,7 @@ async def facts(folder: Path, case: str) -> dict[str, Any]:
         await call(f"{api}/users/alice/server", method="POST", body="")
         written = folder / "environment.json"
         async with asyncio.timeout(30):
-            while not written.exists():
+            while not written.exists():  # noqa: ASYNC110 - the file is written by another process
                 await asyncio.sleep(0.1)
         environment = json.loads(written.read_text())
         identity = await call(f"{api}/user", token=environment["JUPYTERHUB_API_TOKEN"])

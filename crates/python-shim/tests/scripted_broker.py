@@ -51,7 +51,7 @@ class Broker:
     # What a test says.
 
     def fault(self, endpoint: str, fault: Any) -> None:
-        """Answer the next request to `endpoint` (such as `POST /v1/sign-ins`) by a fault: a status and code, or `cut`."""
+        """Answer the next request to `endpoint` (such as `POST /v1/sign-ins`) by a status and a body, or `cut` it off."""
         self.faults.append((endpoint, fault))
 
     def connect(self, provider: str = "lab-api", **asked: Any) -> dict[str, Any]:
@@ -228,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
         if cut:
             self.close_connection = True
 
-    do_GET = do_POST = do_DELETE = handle_any
+    do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names that the base class calls
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the base class gives it
         del format, args

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 async def finishing(broker: Broker, connecting: Awaitable[Any], state: str = "ready", **how: Any) -> Any:
     """Let a person finish (or not) the sign-in that `connecting` opens."""
     task = asyncio.ensure_future(connecting)
-    while not broker.calls("GET", "/v1/sign-ins/.*") and not task.done():
+    while not broker.calls("GET", "/v1/sign-ins/.*") and not task.done():  # noqa: ASYNC110 - another thread does it
         await asyncio.sleep(0.02)
     if broker.sign_ins:
         broker.end(state, **how)

@@ -30,7 +30,7 @@ from hubkey._settings import DEFAULT_TIMEOUT, TOKEN_VARIABLE, Settings, read_set
 _Answer = TypeVar("_Answer")
 
 # A kernel notices Stop only when its event loop wakes.
-_TICK = 0.4
+_TICK = 0.2
 # For calls that have nothing to wait for.
 _PATIENCE = 10.0
 _OPTIONS = ("provider", "scopes", "audience", "resource", "timeout", "interactive")

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Literal, final
 
+__all__ = ["Broker", "ClientError", "Ended", "Grant", "InvalidField", "Request", "SignIn"]
+
 class ClientError(Exception):
     """A call to the broker failed."""
 

@@ -1,0 +1,222 @@
+//! The kernel's client against a server that answers as each test says.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::{
+    collections::VecDeque,
+    error::Error,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{Response, StatusCode, header},
+};
+use hubkey_broker_client::{BrokerClient, ClientError, Destination};
+use hubkey_protocol::{CreateSignIn, ErrorCode, SignInOpened, SignInStatus, secret::HubToken};
+use tokio::{net::TcpListener, time::Instant};
+
+const OPENED: &str = r#"{"nonce":"abcdef.AAAAAAAAAAAAAAAAAAAAAA","poll_secret":"canary-secret",
+    "sign_in_url":"https://hub.example.org/start/canary","expires_in":600,"provider":"lab-api",
+    "display_name":"Lab API","user":"alice"}"#;
+const PENDING: &str = r#"{"state":"pending","retry_after_ms":1}"#;
+const EXPIRED: &str = r#"{"state":"expired"}"#;
+
+/// The answers that are left, and the requests that came.
+#[derive(Clone, Default)]
+struct Script {
+    answers: Arc<Mutex<VecDeque<Response<Body>>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Script {
+    fn header(&self, index: usize, name: &str) -> String {
+        self.requests.lock().unwrap()[index].headers()[name]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    fn count(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+}
+
+async fn next(State(script): State<Script>, request: Request) -> Response<Body> {
+    script.requests.lock().unwrap().push(request);
+    script
+        .answers
+        .lock()
+        .unwrap()
+        .pop_front()
+        .expect("the client asked more often than the test expects")
+}
+
+async fn scripted(
+    answers: impl IntoIterator<Item = Response<Body>>,
+) -> (BrokerClient<HubToken>, Script) {
+    let script = Script {
+        answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+        ..Script::default()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let router = Router::new().fallback(next).with_state(script.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let destination = Destination { url, ca_pem: None };
+    (
+        BrokerClient::new(&destination, HubToken::new("canary-token")).unwrap(),
+        script,
+    )
+}
+
+fn answer(status: u16, body: &str) -> Response<Body> {
+    let media_type = if status < 400 {
+        "application/json"
+    } else {
+        "application/problem+json"
+    };
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, media_type)
+        .body(Body::from(body.to_owned()))
+        .unwrap()
+}
+
+fn problem(status: u16, code: &str, retry_after: u64) -> Response<Body> {
+    let body = format!(
+        r#"{{"status":{status},"code":"{code}","title":"T.","detail":"D.","retry_after":{retry_after}}}"#
+    );
+    answer(status, &body)
+}
+
+fn opened() -> SignInOpened {
+    serde_json::from_str(OPENED).unwrap()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[tokio::test]
+async fn security_r19_a_creation_is_repeated_with_its_key_while_the_broker_is_busy() {
+    let created = OPENED.replacen('{', r#"{"state":"opened","#, 1);
+    let busy = [
+        problem(503, "store_unavailable", 0),
+        problem(429, "rate_limited", 1),
+    ];
+    let (client, script) = scripted(busy.into_iter().chain([answer(201, &created)])).await;
+    let began = Instant::now();
+    client
+        .create_sign_in(&CreateSignIn::default(), "the-key", soon())
+        .await
+        .unwrap();
+    assert!(
+        began.elapsed() >= Duration::from_secs(1),
+        "Retry-After is kept"
+    );
+    for index in 0..3 {
+        assert_eq!(script.header(index, "idempotency-key"), "the-key");
+        assert_eq!(script.header(index, "authorization"), "Bearer canary-token");
+    }
+}
+
+#[tokio::test]
+async fn refusals_that_repeating_does_not_mend_are_not_repeated() {
+    for (status, code) in [
+        (400, "bad_request"),
+        (403, "invalid_token"),
+        (429, "too_many_sign_ins"),
+        (500, "internal"),
+    ] {
+        let (client, script) = scripted([problem(status, code, 0)]).await;
+        client
+            .create_sign_in(&CreateSignIn::default(), "the-key", soon())
+            .await
+            .unwrap_err();
+        assert_eq!(script.count(), 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_busy_broker_is_not_asked_beyond_the_deadline() {
+    let (client, script) = scripted([problem(503, "overloaded", 30)]).await;
+    let error = client.providers(soon()).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::Overloaded));
+    assert_eq!(script.count(), 1);
+}
+
+#[tokio::test]
+async fn a_poll_goes_on_until_the_sign_in_has_ended() {
+    let (client, script) = scripted([
+        answer(200, PENDING),
+        answer(200, PENDING),
+        answer(200, EXPIRED),
+    ])
+    .await;
+    let status = client.finished_sign_in(&opened(), soon()).await.unwrap();
+    assert!(matches!(status, SignInStatus::Expired));
+    assert_eq!(script.header(2, "hubkey-poll-secret"), "canary-secret");
+}
+
+#[tokio::test]
+async fn security_r18_a_second_acknowledgement_is_a_success_too() {
+    let (client, script) = scripted([answer(204, ""), answer(204, "")]).await;
+    client.acknowledge(&opened(), soon()).await.unwrap();
+    client.acknowledge(&opened(), soon()).await.unwrap();
+    assert_eq!(
+        script.requests.lock().unwrap()[0].uri().path(),
+        "/v1/sign-ins/abcdef.AAAAAAAAAAAAAAAAAAAAAA/ack"
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let mut redirect = answer(307, "");
+    redirect
+        .headers_mut()
+        .insert(header::LOCATION, "/elsewhere".parse().unwrap());
+    *redirect.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let (client, script) = scripted([redirect]).await;
+    let error = client.cancel(&opened(), soon()).await.unwrap_err();
+    assert!(
+        matches!(error, ClientError::Unexpected { status: 307 }),
+        "{error:?}"
+    );
+    assert_eq!(script.count(), 1);
+}
+
+#[tokio::test]
+async fn security_l3_an_error_names_no_url_and_no_secret() {
+    let destination = Destination {
+        url: "http://127.0.0.1:1/canary-path".parse().unwrap(),
+        ca_pem: None,
+    };
+    let client = BrokerClient::new(&destination, HubToken::new("canary-token")).unwrap();
+    let error = client
+        .sign_in_status(&opened(), Instant::now())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable(_)));
+    let mut shown = format!("{error} {error:?}");
+    let mut cause: Option<&dyn Error> = error.source();
+    while let Some(error) = cause {
+        shown += &error.to_string();
+        cause = error.source();
+    }
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+#[test]
+fn a_file_without_certificates_is_refused() {
+    let destination = Destination {
+        url: "https://broker.example".parse().unwrap(),
+        ca_pem: Some(b"none".to_vec()),
+    };
+    let error = BrokerClient::new(&destination, HubToken::new("t")).unwrap_err();
+    assert!(matches!(error, ClientError::Setup(_)), "{error:?}");
+}

@@ -1,0 +1,223 @@
+"""`hubkey.hub.configure`: what it refuses, and what real Hubs of each supported version make of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from importlib import metadata
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hubkey import ConfigurationError, hub
+from traitlets.config import Config
+
+HERE = Path(__file__).parent
+CACHE = HERE.parents[2] / ".cache" / "hubs"
+VERSIONS = ("4.1.6", "5.5.1", "6.1.1")
+OWN_SCOPES = ["access:services!service=hubkey", "custom:hubkey:kernel!user", "self"]
+
+
+@pytest.fixture
+def api_token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "api-token"
+    path.write_text("0123456789abcdef0123456789abcdef\n")
+    return path
+
+
+def configured(c: Config, token_file: Path, **changes: Any) -> Config:
+    settings: dict[str, Any] = {
+        "public_url": "https://hubkey.example.org",
+        "broker_url": "https://broker.internal:8443/",
+        "api_token_file": token_file,
+    }
+    hub.configure(c, **{**settings, **changes})
+    return c
+
+
+def hub_python(version: str) -> Path:
+    """Give a Python with that JupyterHub: this one, or one installed once and kept in the cache of the repository."""
+    if metadata.version("jupyterhub") == version:
+        return Path(sys.executable)
+    folder = CACHE / version
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        command = [python, "-m", "pip", "install", "--quiet", f"jupyterhub=={version}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"jupyterhub {version} cannot be installed: {done.stderr}"
+        (folder / "complete").touch()
+    return python
+
+
+def facts(version: str, case: str, folder: Path) -> dict[str, Any]:
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "python")}
+    command = [hub_python(version), HERE / "hub_probe.py", case, folder]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=150, check=False)
+    found = [line for line in done.stdout.splitlines() if line.startswith("FACTS ")]
+    assert found, done.stderr
+    return json.loads(found[0].removeprefix("FACTS "))
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("version", "case"),
+    [*product(VERSIONS, ["plain", "user-role"]), (VERSIONS[-1], "function"), (VERSIONS[-1], "subclass")],
+)
+def test_feature_g10_a_hub_gives_its_servers_what_the_broker_asks_for(version: str, case: str, tmp_path: Path) -> None:
+    found = facts(version, case, tmp_path)
+    assert found["version"] == version
+    # The rules by which the broker recognises a server token.
+    identity = found["identity"]
+    assert identity["kind"] == "user"
+    assert identity["session_id"] is None
+    assert "users:activity!user=alice" in identity["scopes"]
+    assert "custom:hubkey:kernel!user=alice" in identity["scopes"]
+    servers = [scope for scope in identity["scopes"] if scope.startswith("access:servers")]
+    assert servers == ["access:servers!server=alice/"]
+    # What the operator had set is still there.
+    added = ["read:hub"] if case == "user-role" else []
+    assert found["roles"]["user"] == sorted([*OWN_SCOPES, *added])
+    assert found["environment"] == {
+        "HUBKEY_URL": "http://127.0.0.1:9",
+        "JUPYTERHUB_USER": "alice",
+        "OPERATORS_OWN": "kept",
+    }
+    # The service.
+    assert found["client"] == "service-hubkey"
+    assert found["redirect"] == "https://hubkey.example.org/hub-callback"
+    assert found["service_roles"] == ([] if version.startswith("4.") else ["hubkey"])
+    assert found["roles"].get("hubkey", ["read:shares"]) == ["read:shares"]
+
+
+def test_feature_g10_a_second_call_changes_nothing(api_token_file: Path) -> None:
+    once = configured(Config(), api_token_file)
+    twice = configured(configured(Config(), api_token_file), api_token_file)
+    assert once == twice
+
+
+def test_feature_g10_a_path_on_the_hubs_origin_is_routed_by_the_proxy(api_token_file: Path) -> None:
+    c = configured(
+        Config(),
+        api_token_file,
+        public_url="https://hub.example.org/services/hubkey/",
+        callback_url="http://127.0.0.1:8480",
+    )
+    [service] = c.JupyterHub.services
+    assert service["url"] == "http://127.0.0.1:8480"
+    assert service["oauth_redirect_uri"] == "https://hub.example.org/services/hubkey/hub-callback"
+    assert "url" not in configured(Config(), api_token_file).JupyterHub.services[0]
+
+
+def test_feature_g10_the_kernels_are_told_of_the_authority_and_of_plain_text(api_token_file: Path) -> None:
+    c = configured(
+        Config(),
+        api_token_file,
+        broker_url="http://broker.internal",
+        ca_file="/etc/hubkey/ca.pem",
+        plaintext=True,
+    )
+    assert c.Spawner.environment == {
+        "HUBKEY_URL": "http://broker.internal",
+        "HUBKEY_CA_FILE": "/etc/hubkey/ca.pem",
+        "HUBKEY_PLAINTEXT": "1",
+    }
+
+
+def test_feature_g10_an_entry_made_elsewhere_is_completed() -> None:
+    c = Config()
+    c.JupyterHub.services = [{"name": "hubkey", "api_token": "x" * 32, "display": False}, {"name": "other"}]
+    hub.configure(c, public_url="https://hubkey.example.org", broker_url="https://broker.internal")
+    ours, other = c.JupyterHub.services
+    assert ours["api_token"] == "x" * 32
+    assert ours["display"] is False
+    assert ours["oauth_no_confirm"] is True
+    assert other == {"name": "other"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"public_url": "http://hub.example.org"}, "public_url='http://hub.example.org' is plain http"),
+        ({"public_url": "hub.example.org"}, "public_url='hub.example.org' is not a URL"),
+        ({"public_url": "https://hub.example.org/?x=1"}, "has a query"),
+        ({"broker_url": "http://broker.internal"}, "broker_url='http://broker.internal' is plain http"),
+        ({"broker_url": "https://user:pass@broker"}, "is not a URL"),
+        ({"broker_url": None}, "broker_url=None is not a URL"),
+        ({"callback_url": "http://127.0.0.1:8480"}, "is not below the hub"),
+        ({"api_token_file": None}, "needs the API token"),
+        ({"api_token_file": "/does/not/exist"}, r"cannot be read \(FileNotFoundError\)"),
+        ({"api_token_file": __file__}, "does not hold an API token"),
+    ],
+)
+def test_feature_g10_a_wrong_value_is_refused_with_a_sentence(
+    api_token_file: Path,
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    c = Config()
+    with pytest.raises(ConfigurationError, match=said):
+        configured(c, api_token_file, **changes)
+    assert not any(c.values())
+
+
+@pytest.mark.parametrize(
+    ("section", "trait", "value", "said"),
+    [
+        (
+            "JupyterHub",
+            "services",
+            [{"name": "hubkey", "oauth_redirect_uri": "https://x"}],
+            "another 'oauth_redirect_uri'",
+        ),
+        ("JupyterHub", "services", [{"name": "hubkey", "url": "http://127.0.0.1:1"}], "as callback_url"),
+        ("JupyterHub", "services", [{"name": "x", "oauth_client_allowed_scopes": ["inherit"]}], "'x' may ask for"),
+        (
+            "JupyterHub",
+            "services",
+            [{"name": "hubkey", "oauth_client_allowed_scopes": ["custom:hubkey:kernel!user"]}],
+            "may",
+        ),
+        ("Spawner", "server_token_scopes", ["access:servers!user"], "holds 'access:servers!user'"),
+        ("Spawner", "server_token_scopes", ["inherit"], "holds 'inherit'"),
+        ("KubeSpawner", "server_token_scopes", ["self"], "c.KubeSpawner.server_token_scopes holds 'self'"),
+        ("Spawner", "environment", {"HUBKEY_URL": "https://elsewhere"}, "sets HUBKEY_URL to 'https://elsewhere'"),
+        ("KubeSpawner", "environment", {"HUBKEY_URL": "x"}, "c.KubeSpawner.environment sets HUBKEY_URL"),
+    ],
+)
+def test_feature_g10_a_contradiction_is_refused_and_leaves_all_as_it_was(
+    api_token_file: Path,
+    section: str,
+    trait: str,
+    value: Any,
+    said: str,
+) -> None:
+    c = Config()
+    c[section][trait] = value
+    with pytest.raises(ConfigurationError, match=said):
+        configured(c, api_token_file)
+    assert c[section] == {trait: value}
+
+
+def test_feature_g10_without_jupyterhub_the_refusal_says_so(
+    api_token_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent(name: str) -> str:
+        raise hub.PackageNotFoundError(name)
+
+    monkeypatch.setattr(hub, "version", absent)
+    with pytest.raises(ConfigurationError, match="jupyterhub is not installed here"):
+        configured(Config(), api_token_file)
+
+
+def test_feature_g10_the_whole_needs_no_secret_in_the_text_of_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("canary with spaces")
+    with pytest.raises(ConfigurationError) as caught:
+        configured(Config(), path)
+    assert "canary" not in str(caught.value)
