@@ -51,7 +51,7 @@ class Broker:
     # What a test says.
 
     def fault(self, endpoint: str, fault: Any) -> None:
-        """Answer the next request to `endpoint` (such as `POST /v1/sign-ins`) by a status and a body, or `cut` it off."""
+        """Answer the next request to `endpoint` (such as `POST /v1/sign-ins`) by a status and a body, or `cut`."""
         self.faults.append((endpoint, fault))
 
     def connect(self, provider: str = "lab-api", **asked: Any) -> dict[str, Any]:
