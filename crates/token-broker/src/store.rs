@@ -8,6 +8,7 @@
 //!    end without reason, or never where a message was lost: it is a hint, the record is the truth.
 //! 5. A value that cannot be opened is an error, never an absent record.
 //! 6. Errors are typed and carry no value and no key.
+//! 7. After [`StoreError::Unavailable`] nobody knows whether a commit was carried out: read again before going on.
 
 mod guard;
 pub mod memory;
@@ -18,7 +19,7 @@ mod telemetry;
 pub mod typed;
 mod watchers;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -44,6 +45,26 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A store that several own.
+#[async_trait]
+impl<S: Store + ?Sized> Store for Arc<S> {
+    async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        (**self).read(keys).await
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
+        (**self).commit(changes).await
+    }
+
+    async fn watch(&self, key: &Key) -> Result<Watch, StoreError> {
+        (**self).watch(key).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        (**self).ping().await
+    }
 }
 
 /// A future that ends when a key may have changed.

@@ -34,6 +34,11 @@ const PATIENCE: Duration = Duration::from_millis(800);
 
 static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/commit.lua")));
 
+static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/read.lua")));
+
+/// A generation and a value.
+type Row = (Option<u64>, Option<Vec<u8>>);
+
 /// Why a Redis was not taken at start.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisOpenError {
@@ -78,18 +83,12 @@ impl RedisStore {
     }
 
     async fn records(&self, keys: &[Key]) -> RedisResult<Vec<Option<Record>>> {
-        // A transaction, so that all records are of one instant.
-        let mut pipeline = redis::pipe();
-        if keys.len() > 1 {
-            pipeline.atomic();
-        }
+        let mut script = READ.prepare_invoke();
         for key in keys {
-            let name = self.names.record(key);
-            pipeline.cmd("HMGET").arg(name).arg("g").arg("v");
+            script.key(self.names.record(key));
         }
         let mut connection = self.connection.clone();
-        let rows: Vec<(Option<u64>, Option<Vec<u8>>)> =
-            pipeline.query_async(&mut connection).await?;
+        let rows: Vec<Row> = script.invoke_async(&mut connection).await?;
         Ok(rows.into_iter().map(record).collect())
     }
 
@@ -199,7 +198,7 @@ fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> St
     StoreError::Unavailable(error.into())
 }
 
-fn record((generation, value): (Option<u64>, Option<Vec<u8>>)) -> Option<Record> {
+fn record((generation, value): Row) -> Option<Record> {
     Some(Record {
         generation: generation?,
         value: Zeroizing::new(value?),
