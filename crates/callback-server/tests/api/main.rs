@@ -7,6 +7,7 @@
     reason = "helpers fail their test by panicking"
 )]
 
+mod attacks;
 mod browser;
 mod chromium;
 mod cookies;
