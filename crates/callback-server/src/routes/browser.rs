@@ -13,6 +13,7 @@ use hubkey_protocol::{
     internal::{BrowserReply, Refusal},
     secret::FlowCookie,
 };
+use hubkey_service::http::Peer;
 
 use crate::{
     answer,
@@ -41,9 +42,14 @@ impl FromRequestParts<App> for Browser {
             app: app.clone(),
             headers: parts.headers.clone(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
-            source: None,
+            source: source(parts),
         })
     }
+}
+
+/// The address that the listener found out; only a router without a listener, in a test, has none.
+fn source(parts: &Parts) -> Option<String> {
+    parts.extensions.get::<Peer>().map(|peer| peer.address().to_string())
 }
 
 impl Browser {
