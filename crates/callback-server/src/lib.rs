@@ -22,7 +22,10 @@ mod headers;
 mod pages;
 mod params;
 mod routes;
+mod run;
+pub mod settings;
 mod site;
 
 pub use app::{App, Parts};
+pub use run::run;
 pub use site::{SiteError, SiteKeeper, SiteState};

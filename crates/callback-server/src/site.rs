@@ -99,27 +99,16 @@ impl SiteKeeper {
     /// Asks for ever; dropped when the server ends.
     pub async fn run(mut self) {
         let mut pause = RETRY.0;
-        let mut was_good = true;
+        let mut told = String::new();
         loop {
-            let wait = match self.ask().await {
-                Ok(()) => {
-                    if !was_good {
-                        tracing::info!("the broker says what the site is called");
-                    }
-                    (was_good, pause) = (true, RETRY.0);
-                    RENEW
-                }
-                Err(problem) => {
-                    if was_good {
-                        let cause = std::error::Error::source(&*problem).map(ToString::to_string);
-                        tracing::warn!(problem = %problem, cause, "not ready; asking again");
-                    }
-                    was_good = false;
-                    pause = (pause * 2).min(RETRY.1);
-                    pause
-                }
+            let outcome = self.ask().await;
+            tell_once(&mut told, outcome.as_ref().err());
+            pause = if outcome.is_ok() {
+                RETRY.0
+            } else {
+                (pause * 2).min(RETRY.1)
             };
-            sleep(wait).await;
+            sleep(if outcome.is_ok() { RENEW } else { pause }).await;
         }
     }
 
@@ -140,4 +129,18 @@ impl SiteKeeper {
         }
         Ok(())
     }
+}
+
+/// Logs what is wrong, or that all is well again, when it is not what was told last.
+fn tell_once(told: &mut String, problem: Option<&Arc<SiteError>>) {
+    let now = problem.map(ToString::to_string).unwrap_or_default();
+    match problem {
+        _ if now == *told => {}
+        Some(problem) => {
+            let cause = std::error::Error::source(&**problem).map(ToString::to_string);
+            tracing::warn!(%problem, cause, "not ready; asking again");
+        }
+        None => tracing::info!("the broker says what the site is called"),
+    }
+    *told = now;
 }

@@ -49,7 +49,10 @@ impl FromRequestParts<App> for Browser {
 
 /// The address that the listener found out; only a router without a listener, in a test, has none.
 fn source(parts: &Parts) -> Option<String> {
-    parts.extensions.get::<Peer>().map(|peer| peer.address().to_string())
+    parts
+        .extensions
+        .get::<Peer>()
+        .map(|peer| peer.address().to_string())
 }
 
 impl Browser {

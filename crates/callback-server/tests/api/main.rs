@@ -17,6 +17,7 @@ mod gate;
 mod headers;
 mod links;
 mod pages;
+mod process;
 mod redirects;
 mod relay;
 mod schema;

@@ -89,7 +89,11 @@ impl Broker {
         change(&mut self.0.lock().unwrap().site);
     }
 
-    async fn start(public_url: &str) -> (Self, String) {
+    pub(crate) async fn start(public_url: &str) -> (Self, String) {
+        Self::start_at("127.0.0.1:0", public_url).await
+    }
+
+    pub(crate) async fn start_at(address: &str, public_url: &str) -> (Self, String) {
         let site = Site {
             hub_name: "hub.example.org".to_owned(),
             hub_url: "https://hub.example.org/".to_owned(),
@@ -105,7 +109,7 @@ impl Broker {
         };
         let broker = Self(Arc::new(Mutex::new(script)));
         let router = Router::new().fallback(hear).with_state(broker.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         (broker, url)

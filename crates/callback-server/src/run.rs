@@ -1,0 +1,72 @@
+//! From settings to running listeners.
+
+use anyhow::Context;
+use hubkey_broker_client::BrokerClient;
+use hubkey_protocol::ErrorCode;
+use hubkey_service::{
+    CancellationToken,
+    http::Server,
+    lifecycle::Lifecycle,
+    ops::{self, Readiness},
+    telemetry::Metrics,
+};
+use time::OffsetDateTime;
+use tokio::{net::TcpListener, task::JoinSet, time::Duration};
+
+use crate::{App, Parts, settings::Settings, site::SiteKeeper};
+
+/// How long load balancers get to notice that readiness failed.
+const DRAIN_DELAY: Duration = Duration::from_millis(500);
+
+/// Runs the server until it is told to end.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let metrics = Metrics::new(
+        env!("CARGO_PKG_VERSION"),
+        option_env!("HUBKEY_COMMIT").unwrap_or("unknown"),
+    )?;
+    let public = bind("listen", settings.listen).await?;
+    let ops_listener = bind("ops.listen", settings.ops.listen).await?;
+    let (app, keeper) = App::new(Parts {
+        broker: BrokerClient::new(&settings.broker, settings.channel_secret).context("`broker`")?,
+        public_url: settings.public_url,
+        now: OffsetDateTime::now_utc,
+    });
+    let readiness = Readiness::new();
+    watch_site(&readiness, &keeper);
+    let ops_end = CancellationToken::new();
+    let ops = tokio::spawn(ops::serve(
+        ops_listener,
+        readiness.clone(),
+        metrics.clone(),
+        ops_end.clone(),
+    ));
+    let keeping = tokio::spawn(keeper.run());
+    let life = Lifecycle::new(readiness, DRAIN_DELAY);
+    let mut running = JoinSet::new();
+    running.spawn(Server::new("public", settings.limits, &metrics).serve(
+        public,
+        app.router(),
+        life.draining(),
+    ));
+    tracing::info!("serving");
+    life.run(running).await?;
+    keeping.abort();
+    ops_end.cancel();
+    ops.await?;
+    Ok(())
+}
+
+async fn bind(name: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("`{name}`: cannot listen on {address}; choose another address"))
+}
+
+/// Not ready before the broker has said what the site is called, and while it does not answer.
+fn watch_site(readiness: &Readiness, keeper: &SiteKeeper) {
+    let site = keeper.watch();
+    readiness.check("token-broker", ErrorCode::Overloaded, move || {
+        let is_known = site.borrow().problem().is_none();
+        async move { is_known }
+    });
+}
