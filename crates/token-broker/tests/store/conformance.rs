@@ -56,7 +56,7 @@ macro_rules! conformance {
 
 conformance!(memory, redis, sealed_memory, sealed_redis);
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Below every life used here, above what a busy machine needs between two commands.
 const SOON: Duration = Duration::from_secs(5);
 

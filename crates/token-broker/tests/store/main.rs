@@ -1,9 +1,15 @@
 //! The store: what its contract promises, backend by backend, and what it withstands.
 
-mod conformance;
-mod subjects;
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
+mod conformance;
 mod outages;
 mod secrecy;
 mod start;
+mod subjects;
 mod tampering;

@@ -250,9 +250,12 @@ fn unescaped(line: &str) -> Vec<u8> {
 /// A text as it may be found somewhere, in every way that it may have been written there.
 fn encodings(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let hex = |upper: bool, prefix: &str| {
-        let digits = |byte: u8| match upper {
-            true => format!("{prefix}{byte:02X}"),
-            false => format!("{prefix}{byte:02x}"),
+        let digits = |byte: u8| {
+            if upper {
+                format!("{prefix}{byte:02X}")
+            } else {
+                format!("{prefix}{byte:02x}")
+            }
         };
         text.bytes()
             .map(digits)
@@ -272,7 +275,7 @@ fn encodings(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("HEX", hex(true, "")),
         ("percent", percent.into_bytes()),
         ("percent, every byte", hex(true, "%")),
-        ("JSON", json[1..json.len() - 1].as_bytes().to_vec()),
+        ("JSON", json.as_bytes()[1..json.len() - 1].to_vec()),
         ("JSON, every character", escaped.concat().into_bytes()),
         (
             "UTF-16, little",

@@ -20,7 +20,7 @@ use crate::{
     subjects::{clock, ring},
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 /// Where what is sealed begins: after `v1`, the key id and the nonce.
 const HEADER: usize = 2 + 8 + 12;
 
@@ -111,7 +111,7 @@ async fn security_s3_a_blob_in_another_place_does_not_open() {
     for (what, from, to) in pairs() {
         let stage = Stage::new();
         let store = stage.sealed(&[[1; 32]]);
-        for (key, value) in [(&from, b"from"), (&to, &b"own!")] {
+        for (key, value) in [(&from, b"from"), (&to, b"own!")] {
             commit(&store, put(key, Expect::Absent, value)).await;
         }
         let [a, b] = [stage.take(&from).await, stage.take(&to).await];

@@ -1,6 +1,6 @@
 //! Where Redis is, and which of its dangers the operator takes.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use redis::{Client, IntoConnectionInfo, TlsCertificates};
 use zeroize::Zeroizing;
@@ -51,12 +51,10 @@ impl RedisSettings {
         if let Some(password) = &self.password {
             redis = redis.set_password(password.as_str());
         }
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
         // A peer that vanished without a word is noticed by what it does not acknowledge.
-        let tcp = info
-            .tcp_settings()
-            .clone()
-            .set_nodelay(true)
-            .set_user_timeout(Duration::from_secs(3));
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(std::time::Duration::from_secs(3));
         let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
         match &self.ca_pem {
             None => Client::open(info),
