@@ -45,6 +45,7 @@ class Broker:
     keys: dict[str, str] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     faults: list[tuple[str, Any]] = field(default_factory=list)
+    account_email: str = "alice.liddell@lab.example"
     drawn: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -61,7 +62,7 @@ class Broker:
             "id": identity,
             "provider": provider,
             "display_name": "Lab API",
-            "account": {"sub": "0001", "name": "Alice Liddell", "email": "alice.liddell@lab.example"},
+            "account": {"sub": "0001", "name": "Alice Liddell", "email": self.account_email},
             "scopes": sorted(asked.get("scopes") or self.scopes),
             "audience": asked.get("audience"),
             "resource": asked.get("resource"),

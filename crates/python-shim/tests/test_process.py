@@ -81,17 +81,20 @@ def test_feature_b14_a_terminal_gets_the_link_on_stderr(broker: Broker) -> None:
     with script, os.fdopen(primary, errors="replace") as terminal:
         said = [terminal.readline() for _ in range(3)]
         broker.wait_until(lambda: broker.calls("GET"))
+        broker.account_email = "\x1b]0;mine\x07Alice"
         broker.end("ready")
+        said.append(terminal.readline())
         out, _ = script.communicate(timeout=20)
     assert f"start/{TICKET}" in said[0]
     assert "Ctrl-C cancels" in said[2]
+    assert said[3].startswith("✓ Lab API as ?]0;mine?Alice")
     assert int(out) > 0
     assert script.returncode == 0
 
 
 def test_feature_b14_plain_python_without_a_terminal_is_told_at_once(broker: Broker) -> None:
     done = python(EXISTING)
-    assert "hubkey._errors.SignInRequired: lab-api needs a sign-in" in done.stderr
+    assert "hubkey.SignInRequired: lab-api needs a sign-in" in done.stderr
     assert broker.sign_ins == {}
 
 
@@ -105,7 +108,7 @@ def test_proxies_of_the_environment_are_not_used(broker: Broker) -> None:
 def test_a_file_without_certificates_is_refused(broker: Broker, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     done = python(EXISTING, env={**os.environ, "HUBKEY_CA_FILE": str(tmp_path / "ca.pem")})
-    assert "hubkey._errors.ConfigurationError" in done.stderr
+    assert "hubkey.ConfigurationError" in done.stderr
     assert "Check HUBKEY_URL and HUBKEY_CA_FILE" in done.stderr
     assert broker.seen == []
 

@@ -50,6 +50,10 @@ __all__ = [
     "connect",
 ]
 
+# People see these names in tracebacks, and should find them there as the documentation writes them.
+for _error in (HubkeyError, *HubkeyError.__subclasses__(), InvalidArgumentType, OriginWarning):
+    _error.__module__ = __name__
+
 # Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
 _LATER = {"Account": "hubkey._connection", "Connection": "hubkey._connection", "connect": "hubkey._connect"}
 

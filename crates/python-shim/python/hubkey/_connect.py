@@ -162,7 +162,7 @@ async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: _display
     if not sign_in.url.startswith(("https://", "http://")):
         raise SignInFailed("The broker's link is no web address. Tell the operator of this JupyterHub.")
     name, loop = sign_in.display_name, asyncio.get_running_loop()
-    wait = min(wish.left, sign_in.expires_in)
+    wait, whole = min(wish.left, sign_in.expires_in), min(wish.patience, sign_in.expires_in)
     card = _display.show_card(place, sign_in, wait)
     try:
         answer = await _ticking(broker.finished_sign_in(loop, sign_in, wait), wait)
@@ -171,11 +171,11 @@ async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: _display
             card.connected(str(connection), connection_html(connection))
             await _acknowledge(broker, sign_in)
             return answer
-        error = _error_of(answer, name, wish.patience)
+        error = _error_of(answer, name, whole)
     except ClientError as failure:
         error = public_error(failure)
     except TimeoutError:
-        error = _timeout_error(name, wish.patience)
+        error = _timeout_error(name, whole)
     except BaseException:
         # Stop, Ctrl-C, or the end of the loop: nobody waits any more.
         card.ended(name, f"the sign-in was cancelled. {_AGAIN}")

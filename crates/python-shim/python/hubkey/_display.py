@@ -145,6 +145,8 @@ def _box(content: str, padding: str = "8px 16px") -> str:
 
 
 def _say(text: str) -> None:
+    # What a provider says of an account must not steer the terminal.
+    text = "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the person is at the terminal; stdout is the program's
 
 
