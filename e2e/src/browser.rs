@@ -216,8 +216,8 @@ impl Browser {
 
     /// Fills in and sends Keycloak's sign-in form, once the tab shows it.
     pub async fn sign_in_at_keycloak(&self, person: &Person) -> anyhow::Result<()> {
-        self.fill("#username", person.name).await?;
-        self.fill("#password", person.password).await?;
+        self.fill("#username", &person.name).await?;
+        self.fill("#password", &person.password).await?;
         self.click("#kc-login").await
     }
 

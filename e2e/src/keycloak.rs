@@ -3,6 +3,7 @@
 //! The first start on a machine takes about a minute, because Keycloak then builds itself and its database.
 //! That state is kept as a template in the user's cache; every later start works on a copy of it.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -19,36 +20,34 @@ const FIRST_START: Duration = Duration::from_secs(400);
 const LATER_START: Duration = Duration::from_mins(4);
 
 /// A person with an account in the realm `hubkey`, and a hub account of the same name.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Person {
     /// The hub user and the user name at Keycloak.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The password at Keycloak.
-    pub password: &'static str,
+    pub password: Cow<'static, str>,
     /// The e-mail address at Keycloak.
-    pub email: &'static str,
+    pub email: Cow<'static, str>,
 }
 
-/// The person of most tests.
-pub const ALICE: Person = Person {
-    name: "alice",
-    password: "alice-dev-password",
-    email: "alice.liddell@lab.example",
-};
+const fn person(name: &'static str, password: &'static str, email: &'static str) -> Person {
+    Person {
+        name: Cow::Borrowed(name),
+        password: Cow::Borrowed(password),
+        email: Cow::Borrowed(email),
+    }
+}
 
+/// The person of the demo.
+pub const ALICE: Person = person("alice", "alice-dev-password", "alice.liddell@lab.example");
 /// Another user, with bad intentions.
-pub const MALLORY: Person = Person {
-    name: "mallory",
-    password: "mallory-dev-password",
-    email: "mallory.gray@lab.example",
-};
-
+pub const MALLORY: Person = person(
+    "mallory",
+    "mallory-dev-password",
+    "mallory.gray@lab.example",
+);
 /// A third user, with none.
-pub const BOB: Person = Person {
-    name: "bob",
-    password: "bob-dev-password",
-    email: "bob.jones@lab.example",
-};
+pub const BOB: Person = person("bob", "bob-dev-password", "bob.jones@lab.example");
 
 /// A running Keycloak. Its issuer is on `localhost`, so that its cookies are not the hub's (which is on 127.0.0.1).
 #[derive(Debug)]
@@ -71,11 +70,16 @@ impl Keycloak {
 
     /// Starts it on a free port. The very first time on this machine, builds the template before.
     pub async fn start(run: &RunFolder) -> anyhow::Result<Self> {
+        Self::start_on(run, free_port()?).await
+    }
+
+    /// Starts it on a port that others know already.
+    pub async fn start_on(run: &RunFolder, port: u16) -> anyhow::Result<Self> {
         tools::require(&["java", "keycloak"])?;
         let template = template(run).await?;
         let folder = run.join("keycloak");
         copy_template(&template, &folder)?;
-        Self::start_in(run, folder, LATER_START).await
+        Self::start_in(run, folder, port, LATER_START).await
     }
 
     /// The issuer of the realm `hubkey`.
@@ -122,8 +126,43 @@ impl Keycloak {
         Ok(token.to_owned())
     }
 
-    async fn start_in(run: &RunFolder, folder: PathBuf, limit: Duration) -> anyhow::Result<Self> {
-        let (port, management) = (free_port()?, free_port()?);
+    /// Makes an account for a person whom the realm does not know yet.
+    pub async fn add_person(&self, name: &str) -> anyhow::Result<Person> {
+        let person = Person {
+            name: Cow::Owned(name.to_owned()),
+            password: Cow::Owned(format!("{name}-dev-password")),
+            email: Cow::Owned(format!("{name}@lab.example")),
+        };
+        let body = serde_json::json!({
+            "username": person.name,
+            "email": person.email,
+            "emailVerified": true,
+            "firstName": "Test",
+            "lastName": name,
+            "enabled": true,
+            "credentials": [{ "type": "password", "value": person.password, "temporary": false }],
+        });
+        let token = self.admin_token().await?;
+        let url = format!("{}/users", self.admin_api());
+        let answer = process::client()?
+            .post(url)
+            .bearer_auth(token)
+            .json(&body)
+            .send()
+            .await?;
+        answer
+            .error_for_status()
+            .context("Keycloak did not take the new person")?;
+        Ok(person)
+    }
+
+    async fn start_in(
+        run: &RunFolder,
+        folder: PathBuf,
+        port: u16,
+        limit: Duration,
+    ) -> anyhow::Result<Self> {
+        let management = free_port()?;
         let process = Spec::new("keycloak", "bash")
             .arg(folder.join("bin/kc.sh"))
             .args(["start-dev", "--import-realm", "--http-host=127.0.0.1"])
@@ -172,7 +211,7 @@ async fn template(run: &RunFolder) -> anyhow::Result<PathBuf> {
     let import = folder.join("data/import");
     std::fs::create_dir_all(&import)?;
     std::fs::write(import.join("hubkey-realm.json"), REALM)?;
-    let mut first = Keycloak::start_in(run, folder.clone(), FIRST_START).await?;
+    let mut first = Keycloak::start_in(run, folder.clone(), free_port()?, FIRST_START).await?;
     first.process.stop();
     // The template stays: forget the folder that dropping would remove.
     first.folder = run.join("keycloak-first");

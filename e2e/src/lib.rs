@@ -17,5 +17,8 @@ pub mod process;
 pub mod protected_api;
 pub mod redis;
 pub mod scripted_hub;
+pub mod servers;
+pub mod sign_in;
+pub mod stack;
 pub mod tools;
 pub mod wheel;

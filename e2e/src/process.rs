@@ -305,12 +305,14 @@ impl Drop for Process {
     }
 }
 
-/// A client for questions to servers on this machine: short time-outs, no redirects, no proxy.
+/// A client for questions to servers on this machine: short time-outs, no redirects, no proxy, and no kept
+/// connection, which would end with the runtime of the test that opened it.
 pub fn client() -> anyhow::Result<reqwest::Client> {
     // Another part of the same program may have chosen the provider already: then it is the same one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Ok(reqwest::Client::builder()
         .no_proxy()
+        .pool_max_idle_per_host(0)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(2))
         .timeout(Duration::from_secs(30))

@@ -108,20 +108,21 @@ async fn a_hub_starts_servers_and_leaves_none_behind() -> Outcome {
         .await?;
     assert_eq!(answer.status(), 200);
     let homes = run.join("jupyterhub/home");
-    assert!(processes_with(&homes) > 0);
+    assert!(processes_with(&homes)? > 0);
     drop(hub);
-    assert_eq!(processes_with(&homes), 0);
+    assert_eq!(processes_with(&homes)?, 0);
     Ok(())
 }
 
 /// How many processes run in a folder or below it.
-fn processes_with(folder: &Path) -> usize {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries
+fn processes_with(folder: &Path) -> anyhow::Result<usize> {
+    let entries = std::fs::read_dir("/proc")?.flatten();
+    let count = entries
         .filter(|entry| {
             std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
         })
-        .count()
+        .count();
+    Ok(count)
 }
 
 #[tokio::test]

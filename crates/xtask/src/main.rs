@@ -3,6 +3,7 @@
 //! `cargo xtask test` checks everything that can be checked, `cargo xtask demo` shows one sign-in on the real
 //! stack, `cargo xtask install` only installs what both need.
 
+mod demo;
 mod report;
 mod steps;
 mod test;
@@ -34,6 +35,15 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
+    /// Show one sign-in on the real stack: Redis, Keycloak, JupyterHub, both servers, a browser.
+    Demo {
+        /// Start everything, print where it is, and wait for Ctrl-C.
+        #[arg(long)]
+        stay: bool,
+        /// Install what is missing without asking.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Install what the other commands need.
     Install {
         /// Do not ask.
@@ -47,6 +57,7 @@ fn main() -> ExitCode {
         Task::Test { quick, only, yes } => {
             test::run(quick, only.as_deref(), Consent::from_flag(yes))
         }
+        Task::Demo { stay, yes } => demo::run(stay, Consent::from_flag(yes)),
         Task::Install { yes } => install(Consent::from_flag(yes)),
     };
     match outcome {

@@ -1,0 +1,101 @@
+//! hubkey's two servers and the protected API, started as the programs that an operator starts.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::process::{self, Process, RunFolder, Spec};
+use crate::{console, protected_api, tools, wheel};
+
+const START: Duration = Duration::from_secs(30);
+
+/// Builds the programs as they are in this checkout now; gives the folder they are in.
+pub fn build() -> anyhow::Result<PathBuf> {
+    let target = wheel::target_folder()?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--workspace", "--bins", "--locked", "--target-dir"])
+        .arg(&target)
+        .current_dir(process::checkout());
+    let _one_at_a_time = tools::lock(&target.join("servers"))?;
+    console::run("cargo build", &mut command, &target.join("servers.log"))?;
+    Ok(target.join("debug"))
+}
+
+/// A running program of ours.
+#[derive(Debug)]
+pub struct Server {
+    process: Process,
+    address: String,
+}
+
+impl Server {
+    /// Starts one of the two servers with the given settings file, and waits until its ops port says that it is
+    /// ready.
+    pub async fn start(
+        run: &RunFolder,
+        program: &Path,
+        settings: &Path,
+        address: String,
+        ops_port: u16,
+    ) -> anyhow::Result<Self> {
+        let name = program
+            .file_name()
+            .context("a program without a name")?
+            .to_string_lossy();
+        let mut process = Spec::new(name, program)
+            .arg("--config")
+            .arg(settings)
+            .in_folder(run.path())
+            .start(run)?;
+        let client = process::client()?;
+        let ready = format!("http://127.0.0.1:{ops_port}/readyz");
+        let probe = async || process::answers(&client, &ready).await;
+        process.ready(START, probe).await?;
+        Ok(Self { process, address })
+    }
+
+    /// Starts a protected API under the name of its audience.
+    pub async fn start_api(
+        run: &RunFolder,
+        program: &Path,
+        port: u16,
+        wanted: &protected_api::Settings,
+    ) -> anyhow::Result<Self> {
+        let address = format!("http://127.0.0.1:{port}");
+        let mut process = Spec::new(&wanted.audience, program)
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .args(["--issuer", &wanted.issuer])
+            .args(["--audience", &wanted.audience])
+            .args(["--scope", &wanted.scope])
+            .start(run)?;
+        process.says("listening on", START).await?;
+        Ok(Self { process, address })
+    }
+
+    /// Its address, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.address
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    /// The program's process id.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Ends it before its time.
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+}

@@ -1,0 +1,232 @@
+//! Everything together: a hub, a provider, Redis, the two servers and an API that wants tokens.
+
+mod settings;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::OnceCell;
+
+use crate::jupyterhub::{HubOptions, JupyterHub, Registration};
+use crate::keycloak::{Keycloak, Person};
+use crate::process::{RunFolder, free_port};
+use crate::redis::Redis;
+use crate::servers::{self, Server};
+use crate::{protected_api, wheel};
+
+pub use settings::{Ports, Secrets, broker_settings, callback_settings};
+
+/// The provider of most tests: audience `lab-api`, confidential client, scope `projects:read`.
+pub const LAB_API: &str = "lab-api";
+/// A second provider: audience `data-api`, public client, scope `data:read`.
+pub const DATA_API: &str = "data-api";
+
+/// How a stack is to be set up.
+#[derive(Debug, Clone, Default)]
+pub struct StackOptions {
+    /// Whether callback-server is a path on the hub's origin, behind the hub's proxy. By default it has its own.
+    pub shared_origin: bool,
+    /// Whether the broker keeps its state in its own memory, without Redis.
+    pub without_redis: bool,
+    /// More lines at the top of the broker's settings file.
+    pub broker_settings: String,
+    /// More lines at the end of the broker's settings file: tables, providers.
+    pub more_broker_settings: String,
+    /// More lines of the hub's configuration.
+    pub hub_config: String,
+}
+
+/// A running stack. What is started first is ended last.
+#[derive(Debug)]
+pub struct Stack {
+    /// The hub, on 127.0.0.1.
+    pub hub: JupyterHub,
+    /// callback-server.
+    pub callback_server: Server,
+    /// token-broker.
+    pub broker: Server,
+    /// The API of [`LAB_API`].
+    pub lab_api: Server,
+    /// The API of [`DATA_API`].
+    pub data_api: Server,
+    /// Keycloak, on `localhost`.
+    pub keycloak: Keycloak,
+    /// Redis, unless the broker keeps its state itself.
+    pub redis: Option<Redis>,
+    /// Where everything listens.
+    pub ports: Ports,
+    /// The folder with all logs.
+    pub run: RunFolder,
+}
+
+static PERSONS: AtomicU32 = AtomicU32::new(1);
+static SHARED: OnceCell<Stack> = OnceCell::const_new();
+
+impl Stack {
+    /// The stack that the tests of one program share. It ends with the program.
+    ///
+    /// Tests that use it take a person of their own each ([`Stack::new_person`]), so that they can run at once.
+    pub async fn shared() -> anyhow::Result<&'static Self> {
+        SHARED
+            .get_or_try_init(|| Self::start("shared", StackOptions::default()))
+            .await
+    }
+
+    /// Builds what is ours and starts everything.
+    pub async fn start(label: &str, options: StackOptions) -> anyhow::Result<Self> {
+        let programs = servers::build()?;
+        let packages = wheel::install()?;
+        Self::start_built(label, options, programs, packages).await
+    }
+
+    /// Starts everything, with programs and Python package built before.
+    pub async fn start_built(
+        label: &str,
+        options: StackOptions,
+        programs: PathBuf,
+        packages: PathBuf,
+    ) -> anyhow::Result<Self> {
+        let run = RunFolder::create(label)?;
+        let site = Site {
+            ports: Ports::free(options.shared_origin)?,
+            secrets: Secrets::write(&run)?,
+            run,
+            programs,
+            options,
+        };
+        let redis = site.start_redis().await?;
+        let redis_url = redis.as_ref().map(Redis::url);
+        // Keycloak and the hub take most of the time, each on its own, so they start together. callback-server has
+        // to be there before the hub's proxy looks for it.
+        let hub_side = async {
+            let (callback_server, broker) = tokio::try_join!(
+                site.start_callback_server(),
+                site.start_broker(redis_url.as_deref()),
+            )?;
+            Ok((callback_server, broker, site.start_hub(packages).await?))
+        };
+        let (keycloak, (callback_server, broker, hub), lab_api, data_api) = tokio::try_join!(
+            Keycloak::start_on(&site.run, site.ports.keycloak),
+            hub_side,
+            site.start_api(LAB_API, "projects:read", site.ports.lab_api),
+            site.start_api(DATA_API, "data:read", site.ports.data_api),
+        )?;
+        let Site { run, ports, .. } = site;
+        Ok(Self {
+            hub,
+            callback_server,
+            broker,
+            lab_api,
+            data_api,
+            keycloak,
+            redis,
+            ports,
+            run,
+        })
+    }
+
+    /// A person with an account at Keycloak and a hub user of the same name, whom no other test knows.
+    pub async fn new_person(&self) -> anyhow::Result<Person> {
+        let number = PERSONS.fetch_add(1, Ordering::Relaxed);
+        self.keycloak.add_person(&format!("person-{number}")).await
+    }
+
+    /// Where browsers find callback-server.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.ports.public_url
+    }
+}
+
+/// What every part of a stack is started with.
+struct Site {
+    run: RunFolder,
+    ports: Ports,
+    secrets: Secrets,
+    programs: PathBuf,
+    options: StackOptions,
+}
+
+impl Site {
+    async fn start_redis(&self) -> anyhow::Result<Option<Redis>> {
+        if self.options.without_redis {
+            return Ok(None);
+        }
+        Redis::start(&self.run).await.map(Some)
+    }
+
+    async fn start_callback_server(&self) -> anyhow::Result<Server> {
+        let file = self.run.join("callback-server.toml");
+        std::fs::write(&file, callback_settings(&self.ports, &self.secrets))?;
+        let program = self.programs.join("callback-server");
+        let url = self.ports.public_url.clone();
+        Server::start(&self.run, &program, &file, url, self.ports.callback_ops).await
+    }
+
+    async fn start_broker(&self, redis_url: Option<&str>) -> anyhow::Result<Server> {
+        let file = self.run.join("token-broker.toml");
+        let settings = broker_settings(&self.options, &self.ports, &self.secrets, redis_url)?;
+        std::fs::write(&file, settings)?;
+        let program = self.programs.join("token-broker");
+        let url = format!("http://127.0.0.1:{}", self.ports.kernel);
+        Server::start(&self.run, &program, &file, url, self.ports.broker_ops).await
+    }
+
+    async fn start_api(&self, audience: &str, scope: &str, port: u16) -> anyhow::Result<Server> {
+        let wanted = protected_api::Settings {
+            issuer: format!("http://localhost:{}/realms/hubkey", self.ports.keycloak),
+            audience: audience.to_owned(),
+            scope: scope.to_owned(),
+            jwks_uri: None,
+        };
+        let program = self.programs.join("protected-api");
+        Server::start_api(&self.run, &program, port, &wanted).await
+    }
+
+    async fn start_hub(&self, packages: PathBuf) -> anyhow::Result<JupyterHub> {
+        let local = |port: u16| format!("http://127.0.0.1:{port}");
+        let ports = &self.ports;
+        let options = HubOptions {
+            port: Some(ports.hub),
+            api_port: Some(ports.hub_api),
+            hubkey: Some(Registration {
+                public_url: ports.public_url.clone(),
+                broker_url: local(ports.kernel),
+                callback_url: self.options.shared_origin.then(|| local(ports.callback)),
+                api_token_file: self.secrets.hub_token.clone(),
+            }),
+            python_packages: Some(packages),
+            kernel_environment: vec![
+                ("LAB_API".to_owned(), local(ports.lab_api)),
+                ("DATA_API".to_owned(), local(ports.data_api)),
+            ],
+            extra_config: self.options.hub_config.clone(),
+        };
+        JupyterHub::start(&self.run, options).await
+    }
+}
+
+/// A free port each; the hub's differs from Keycloak's host as well, see [`Keycloak`].
+impl Ports {
+    fn free(shared_origin: bool) -> anyhow::Result<Self> {
+        let (hub, callback) = (free_port()?, free_port()?);
+        let public_url = if shared_origin {
+            format!("http://127.0.0.1:{hub}/services/hubkey")
+        } else {
+            format!("http://127.0.0.1:{callback}")
+        };
+        Ok(Self {
+            hub,
+            hub_api: free_port()?,
+            keycloak: free_port()?,
+            callback,
+            callback_ops: free_port()?,
+            kernel: free_port()?,
+            internal: free_port()?,
+            broker_ops: free_port()?,
+            lab_api: free_port()?,
+            data_api: free_port()?,
+            public_url,
+        })
+    }
+}
