@@ -1,4 +1,23 @@
-//! Identity providers.
+//! Identity providers: discovery, the authorize URL, one code exchange, and the judgement of what comes back.
+//!
+//! [`provider`] makes an [`OidcProvider`]. Its calls go through `outbound` (where to, how long, how much), its documents
+//! through `json`, `discovery`, `jwks` and `token`, its ID tokens through `jwt` and `id_token`. Access tokens are never
+//! read (RFC 9068 section 6).
+
+mod account;
+mod algorithm;
+mod authorize;
+mod discovery;
+mod id_token;
+mod json;
+mod jwks;
+mod jwt;
+mod kept;
+mod keyring;
+mod oidc;
+mod outbound;
+mod token;
+mod userinfo;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,6 +28,8 @@ use hubkey_protocol::{
 };
 
 use crate::domain::{clock::Timestamp, provider::ProviderConfig};
+
+pub use oidc::{OidcProvider, provider};
 
 /// One provider, as flows see it.
 #[async_trait]
@@ -96,7 +117,8 @@ pub struct Granted {
     pub issuer: String,
     /// Its account, cut to what a kernel may know.
     pub account: Account,
-    /// Text claims of the verified ID token, for the policy `claim:<name>`.
+    /// Text claims of the verified ID token, and of userinfo where that is read, for the policy `claim:<name>`. `email`
+    /// is among them only where the provider says that it verified it.
     pub claims: BTreeMap<String, String>,
     /// The access token.
     pub access_token: AccessToken,

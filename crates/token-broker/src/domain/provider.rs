@@ -79,6 +79,16 @@ pub enum Endpoints {
     },
 }
 
+impl Endpoints {
+    /// The issuer, as the operator wrote it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        match self {
+            Self::Discovered { issuer } | Self::Explicit { issuer, .. } => issuer,
+        }
+    }
+}
+
 /// How hubkey proves itself at a token endpoint (RFC 6749 section 2.3).
 #[derive(Debug, Clone)]
 pub enum ClientAuthentication {

@@ -1,0 +1,110 @@
+//! The URL that begins an authorization (RFC 6749 section 4.1.1).
+
+use hubkey_protocol::secret::{Secret, State};
+use openidconnect::{
+    AuthUrl, AuthenticationFlow, ClientId, CsrfToken, IssuerUrl, JsonWebKeySet, Nonce,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    core::{CoreClient, CoreResponseType},
+};
+use url::Url;
+
+use super::{AuthorizationRequest, IdpError, discovery::Metadata};
+use crate::domain::provider::ProviderConfig;
+
+/// What hubkey sets itself, and what would change how the answer comes back. Neither the settings nor the endpoint's
+/// own query may hold one: a parameter stands once (RFC 6749 section 3.1).
+const OURS: [&str; 14] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "audience",
+    "resource",
+    "request",
+    "request_uri",
+];
+
+/// Whether the settings' extra parameters leave ours alone.
+pub(super) fn check_parameters(config: &ProviderConfig) -> Result<(), IdpError> {
+    let mut names = config.authorize_parameters.keys();
+    if names.any(|name| OURS.contains(&name.as_str())) {
+        return Err(IdpError::Misconfigured("authorize_parameters"));
+    }
+    Ok(())
+}
+
+/// Whether the endpoint's own query leaves ours and the settings' parameters alone.
+pub(super) fn check_endpoint(endpoint: &Url, parameters: &[String]) -> Result<(), IdpError> {
+    let taken = endpoint
+        .query_pairs()
+        .any(|(name, _)| OURS.contains(&&*name) || parameters.iter().any(|other| *other == name));
+    if taken {
+        return Err(IdpError::Misconfigured("authorization_endpoint_query"));
+    }
+    Ok(())
+}
+
+/// Builds the URL. What stands in the endpoint's query stays.
+pub(super) fn url(
+    config: &ProviderConfig,
+    metadata: &Metadata,
+    request: &AuthorizationRequest<'_>,
+) -> Result<State, IdpError> {
+    let issuer =
+        IssuerUrl::new(metadata.issuer.clone()).map_err(|_| IdpError::Misconfigured("issuer"))?;
+    let redirect_uri = RedirectUrl::new(request.redirect_uri.to_owned())
+        .map_err(|_| IdpError::Misconfigured("redirect_uri"))?;
+    let client_id = ClientId::new(config.client_id.clone());
+    let client = CoreClient::new(client_id, issuer, JsonWebKeySet::default())
+        .set_auth_uri(AuthUrl::from_url(metadata.authorization.clone()))
+        .set_redirect_uri(redirect_uri);
+    let state = CsrfToken::new(request.state.expose().to_owned());
+    let oidc_nonce = Nonce::new(request.oidc_nonce.expose().to_owned());
+    let mut authorization = client
+        .authorize_url(
+            AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
+            move || state,
+            move || oidc_nonce,
+        )
+        .set_pkce_challenge(challenge(request)?)
+        .add_scopes(further_scopes(request));
+    let targets = [
+        ("audience", request.audience),
+        ("resource", request.resource),
+    ];
+    for (name, value) in targets {
+        if let Some(value) = value {
+            authorization = authorization.add_extra_param(name, value);
+        }
+    }
+    for (name, value) in &config.authorize_parameters {
+        authorization = authorization.add_extra_param(name, value);
+    }
+    let (url, ..) = authorization.url();
+    Ok(State::new(url.as_str()))
+}
+
+/// S256 (RFC 7636 section 4.2).
+fn challenge(request: &AuthorizationRequest<'_>) -> Result<PkceCodeChallenge, IdpError> {
+    let verifier = request.verifier.expose();
+    // openidconnect panics on any other length.
+    if !(43..=128).contains(&verifier.len()) {
+        return Err(IdpError::Misconfigured("pkce_verifier"));
+    }
+    let verifier = PkceCodeVerifier::new(verifier.to_owned());
+    Ok(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
+}
+
+/// All but `openid`, which openidconnect puts first.
+fn further_scopes(request: &AuthorizationRequest<'_>) -> impl Iterator<Item = Scope> {
+    let scopes = request.scopes.iter().map(hubkey_protocol::Scope::as_str);
+    scopes
+        .filter(|scope| *scope != "openid")
+        .map(|scope| Scope::new(scope.to_owned()))
+}

@@ -1,0 +1,316 @@
+//! A provider's metadata (OpenID Connect Discovery 1.0 section 4, RFC 8414).
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hubkey_protocol::{ProviderId, ProviderState};
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    IdpError,
+    algorithm::Algorithm,
+    authorize, json,
+    kept::Kept,
+    outbound::{Answer, Endpoint, Gate, Outbound},
+};
+use crate::domain::{
+    chance::Chance,
+    clock::Clock,
+    provider::{Endpoints, ProviderConfig},
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What hubkey goes by, judged.
+#[derive(Debug, Clone)]
+pub(super) struct Metadata {
+    pub(super) issuer: String,
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    pub(super) jwks: Url,
+    pub(super) userinfo: Option<Url>,
+    pub(super) revocation: Option<Url>,
+    /// What ID tokens may be signed with.
+    pub(super) algorithms: Vec<Algorithm>,
+    /// Whether every authorization response names its issuer (RFC 9207 section 3).
+    pub(super) names_issuer: bool,
+}
+
+/// The members that hubkey reads, as they are sent.
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    authorization_endpoint: Url,
+    token_endpoint: Url,
+    jwks_uri: Url,
+    userinfo_endpoint: Option<Url>,
+    revocation_endpoint: Option<Url>,
+    id_token_signing_alg_values_supported: Option<Vec<String>>,
+    code_challenge_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+    #[serde(default)]
+    require_pushed_authorization_requests: bool,
+}
+
+/// Knows one provider's metadata.
+#[derive(Debug)]
+pub(super) struct Directory {
+    source: Source,
+    kept: Kept<Metadata>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Explicit(Arc<Metadata>),
+    Discovered(Discovery),
+}
+
+#[derive(Debug)]
+struct Discovery {
+    provider: ProviderId,
+    issuer: String,
+    url: Url,
+    rules: Rules,
+    /// Where codes and secrets went first. Elsewhere they never go (SECURITY P72).
+    token_host: OnceLock<String>,
+}
+
+/// What the settings say about any metadata.
+#[derive(Debug)]
+struct Rules {
+    gate: Arc<Gate>,
+    hosts: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    parameters: Vec<String>,
+}
+
+impl Directory {
+    pub(super) fn new(
+        config: &ProviderConfig,
+        gate: Arc<Gate>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self, IdpError> {
+        let issuer = issuer_url(config.endpoints.issuer())?;
+        let rules = Rules::new(config, gate, &issuer)?;
+        let source = match &config.endpoints {
+            Endpoints::Explicit { .. } => Source::Explicit(Arc::new(rules.given(config)?)),
+            Endpoints::Discovered { issuer } => Source::Discovered(Discovery {
+                provider: config.id.clone(),
+                issuer: issuer.clone(),
+                url: well_known(issuer)?,
+                rules,
+                token_host: OnceLock::new(),
+            }),
+        };
+        Ok(Self {
+            source,
+            // A day-old document is better than none; one that breaks a rule is not.
+            kept: Kept::new(|failure| failure == IdpError::Unavailable),
+            clock,
+            chance,
+        })
+    }
+
+    /// The metadata, asked for at most once an hour.
+    pub(super) async fn metadata(&self, outbound: &Outbound) -> Result<Arc<Metadata>, IdpError> {
+        let discovery = match &self.source {
+            Source::Explicit(metadata) => return Ok(Arc::clone(metadata)),
+            Source::Discovered(discovery) => discovery,
+        };
+        let lifetime = self.lifetime();
+        let fetch = async { Ok((discovery.fetch(outbound).await?, lifetime)) };
+        self.kept.fresh(self.clock.now(), fetch).await
+    }
+
+    pub(super) fn state(&self) -> ProviderState {
+        match (&self.source, self.kept.outcome()) {
+            (Source::Explicit(_), _) | (_, Some(Ok(()))) => ProviderState::Ready,
+            (_, Some(Err(_))) => ProviderState::Unavailable,
+            (_, None) => ProviderState::Unknown,
+        }
+    }
+
+    /// An hour, give or take a tenth: replicas that started together do not ask together for ever.
+    fn lifetime(&self) -> Duration {
+        let mut byte = [0];
+        self.chance.fill(&mut byte);
+        HOUR * (230 + u32::from(byte[0]) / 5) / 256
+    }
+}
+
+impl Discovery {
+    async fn fetch(&self, outbound: &Outbound) -> Result<Metadata, IdpError> {
+        let answer = outbound.get(Endpoint::Discovery, &self.url, None).await?;
+        let metadata = self.judge(&answer)?;
+        let host = metadata.token.host_str().unwrap_or_default();
+        if self.token_host.get_or_init(|| host.to_owned()) != host {
+            tracing::error!(
+                provider = self.provider.as_str(),
+                "The provider's metadata names another host as token endpoint than before; nothing is sent there. \
+                 Restart the broker if the move is genuine."
+            );
+            return Err(IdpError::Misbehaved("token_endpoint_host_changed"));
+        }
+        Ok(metadata)
+    }
+
+    fn judge(&self, answer: &Answer) -> Result<Metadata, IdpError> {
+        match answer.status {
+            StatusCode::OK => {}
+            status if status.is_redirection() => {
+                return Err(IdpError::Misbehaved("metadata_redirected"));
+            }
+            _ => return Err(IdpError::Unavailable),
+        }
+        if !answer.is_json() {
+            return Err(IdpError::Misbehaved("metadata_content_type"));
+        }
+        let document = json::object(&answer.body)
+            .map_err(|_| IdpError::Misbehaved("metadata_not_strict_json"))?;
+        let document = serde_json::from_value(Value::Object(document))
+            .map_err(|_| IdpError::Misbehaved("metadata_members"))?;
+        self.rules.accept(document, &self.issuer)
+    }
+}
+
+impl Rules {
+    fn new(config: &ProviderConfig, gate: Arc<Gate>, issuer: &Url) -> Result<Self, IdpError> {
+        gate.check_form(issuer)
+            .map_err(|_| IdpError::Misconfigured("issuer"))?;
+        let mut hosts: Vec<String> = config
+            .outbound
+            .endpoint_hosts
+            .iter()
+            .map(|host| host.to_ascii_lowercase())
+            .collect();
+        hosts.extend(issuer.host_str().map(str::to_owned));
+        Ok(Self {
+            gate,
+            hosts,
+            algorithms: configured_algorithms(&config.id_token.algorithms)?,
+            parameters: config.authorize_parameters.keys().cloned().collect(),
+        })
+    }
+
+    fn accept(&self, document: Document, issuer: &str) -> Result<Metadata, IdpError> {
+        // Byte by byte: no folding of case or slashes (Discovery 1.0 section 4.3).
+        if document.issuer != issuer {
+            return Err(IdpError::Misbehaved("metadata_issuer"));
+        }
+        let methods = document.code_challenge_methods_supported;
+        if methods.is_some_and(|methods| {
+            !methods.is_empty() && !methods.iter().any(|method| method == "S256")
+        }) {
+            return Err(IdpError::Misconfigured("pkce_s256"));
+        }
+        if document.require_pushed_authorization_requests {
+            return Err(IdpError::Misconfigured("pushed_authorization_requests"));
+        }
+        let metadata = Metadata {
+            issuer: document.issuer,
+            authorization: document.authorization_endpoint,
+            token: document.token_endpoint,
+            jwks: document.jwks_uri,
+            userinfo: document.userinfo_endpoint,
+            revocation: document.revocation_endpoint,
+            algorithms: self.algorithms(document.id_token_signing_alg_values_supported)?,
+            names_issuer: document.authorization_response_iss_parameter_supported,
+        };
+        self.check_endpoints(&metadata)?;
+        Ok(metadata)
+    }
+
+    fn check_endpoints(&self, metadata: &Metadata) -> Result<(), IdpError> {
+        let optional = [&metadata.userinfo, &metadata.revocation];
+        let called = [&metadata.token, &metadata.jwks]
+            .into_iter()
+            .chain(optional.into_iter().flatten());
+        for url in called.clone().chain([&metadata.authorization]) {
+            let host = url.host_str().unwrap_or_default();
+            if !self.hosts.iter().any(|known| known == host) {
+                return Err(IdpError::Misconfigured("endpoint_host"));
+            }
+        }
+        for url in called {
+            self.gate
+                .check(url)
+                .map_err(|_| IdpError::Misconfigured("endpoint_url"))?;
+        }
+        self.gate
+            .check_form(&metadata.authorization)
+            .map_err(|_| IdpError::Misconfigured("endpoint_url"))?;
+        authorize::check_endpoint(&metadata.authorization, &self.parameters)
+    }
+
+    /// The settings' algorithms, else the asymmetric ones that are advertised, else RS256 (Core 1.0 section 2).
+    fn algorithms(&self, advertised: Option<Vec<String>>) -> Result<Vec<Algorithm>, IdpError> {
+        if !self.algorithms.is_empty() {
+            return Ok(self.algorithms.clone());
+        }
+        let Some(advertised) = advertised else {
+            return Ok(vec![Algorithm::Rs256]);
+        };
+        let known: Vec<_> = advertised
+            .iter()
+            .filter_map(|name| Algorithm::parse(name))
+            .collect();
+        if known.is_empty() {
+            return Err(IdpError::Misconfigured("id_token_algorithms"));
+        }
+        Ok(known)
+    }
+
+    fn given(&self, config: &ProviderConfig) -> Result<Metadata, IdpError> {
+        let Endpoints::Explicit {
+            issuer,
+            authorization,
+            token,
+            jwks,
+            userinfo,
+            revocation,
+        } = &config.endpoints
+        else {
+            return Err(IdpError::Misconfigured("endpoints"));
+        };
+        let metadata = Metadata {
+            issuer: issuer.clone(),
+            authorization: authorization.clone(),
+            token: token.clone(),
+            jwks: jwks.clone(),
+            userinfo: userinfo.clone(),
+            revocation: revocation.clone(),
+            algorithms: self.algorithms(None)?,
+            names_issuer: false,
+        };
+        self.check_endpoints(&metadata)?;
+        Ok(metadata)
+    }
+}
+
+fn configured_algorithms(names: &[String]) -> Result<Vec<Algorithm>, IdpError> {
+    names
+        .iter()
+        .map(|name| Algorithm::parse(name).ok_or(IdpError::Misconfigured("id_token_algorithms")))
+        .collect()
+}
+
+/// An issuer has neither query nor fragment (Discovery 1.0 section 3).
+pub(super) fn issuer_url(issuer: &str) -> Result<Url, IdpError> {
+    Url::parse(issuer)
+        .ok()
+        .filter(|url| url.has_host() && url.query().is_none() && url.fragment().is_none())
+        .ok_or(IdpError::Misconfigured("issuer"))
+}
+
+fn well_known(issuer: &str) -> Result<Url, IdpError> {
+    let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
+    Url::parse(&format!("{issuer}/.well-known/openid-configuration"))
+        .map_err(|_| IdpError::Misconfigured("issuer"))
+}

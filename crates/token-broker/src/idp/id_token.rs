@@ -1,0 +1,322 @@
+//! The rules for an ID token (OpenID Connect Core 1.0 section 3.1.3.7, SECURITY section 2.6). One function calls one
+//! small function per rule; each refusal has its own word.
+
+use hubkey_protocol::secret::{AccessToken, AuthorizationCode, OidcNonce, Secret};
+use serde_json::Value;
+
+use super::{IdpError, algorithm::Algorithm, jwt::Claims};
+use crate::domain::clock::Timestamp;
+
+#[cfg(test)]
+mod tests;
+
+/// How old an ID token of a code exchange may be, beside the skew.
+const OLDEST: f64 = 600.0;
+/// The last second of the year 9999: later instants are nonsense.
+const LAST: f64 = 253_402_300_799.0;
+
+/// Why a token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    TooLong,
+    Form,
+    Encrypted,
+    Critical,
+    Type,
+    Algorithm,
+    KeyId,
+    Key,
+    Signature,
+    Issuer,
+    Audience,
+    AuthorizedParty,
+    Expiry,
+    IssuedAt,
+    NotBefore,
+    Nonce,
+    Subject,
+    Context,
+    AuthenticationTime,
+    AccessTokenHash,
+    CodeHash,
+    Profile,
+}
+
+impl Fault {
+    /// The word for logs and the audit stream.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::TooLong => "id_token_too_long",
+            Self::Form => "id_token_form",
+            Self::Encrypted => "id_token_encrypted",
+            Self::Critical => "id_token_crit",
+            Self::Type => "id_token_typ",
+            Self::Algorithm => "id_token_alg",
+            Self::KeyId => "id_token_kid",
+            Self::Key => "id_token_key",
+            Self::Signature => "id_token_signature",
+            Self::Issuer => "id_token_iss",
+            Self::Audience => "id_token_aud",
+            Self::AuthorizedParty => "id_token_azp",
+            Self::Expiry => "id_token_exp",
+            Self::IssuedAt => "id_token_iat",
+            Self::NotBefore => "id_token_nbf",
+            Self::Nonce => "id_token_nonce",
+            Self::Subject => "id_token_sub",
+            Self::Context => "id_token_acr",
+            Self::AuthenticationTime => "id_token_auth_time",
+            Self::AccessTokenHash => "id_token_at_hash",
+            Self::CodeHash => "id_token_c_hash",
+            Self::Profile => "id_token_claims",
+        }
+    }
+}
+
+impl From<Fault> for IdpError {
+    fn from(fault: Fault) -> Self {
+        Self::Misbehaved(fault.word())
+    }
+}
+
+/// Which registration and which moment a token is judged for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'a> {
+    pub(super) issuer: &'a str,
+    pub(super) client_id: &'a str,
+    pub(super) trusted_audiences: &'a [String],
+    pub(super) now: Timestamp,
+    pub(super) skew: std::time::Duration,
+}
+
+/// What one sign-in adds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Transaction<'a> {
+    pub(super) oidc_nonce: &'a OidcNonce,
+    pub(super) access_token: &'a AccessToken,
+    pub(super) code: &'a AuthorizationCode,
+    /// `max_age` of the request.
+    pub(super) max_age: Option<u64>,
+    /// `acr_values` of the request; empty where none were asked for.
+    pub(super) contexts: &'a [String],
+}
+
+/// Judges the claims of an ID token whose signature was checked.
+pub(super) fn judge(
+    claims: &Claims,
+    algorithm: Algorithm,
+    expected: &Expected<'_>,
+    transaction: &Transaction<'_>,
+) -> Result<(), Fault> {
+    issuer(claims, expected)?;
+    audience(claims, expected)?;
+    authorized_party(claims, expected)?;
+    expiry(claims, expected)?;
+    issued_at(claims, expected)?;
+    not_before(claims, expected)?;
+    nonce(claims, transaction)?;
+    subject(claims)?;
+    context(claims, transaction)?;
+    authentication_time(claims, expected, transaction)?;
+    half_hash(claims, "at_hash", algorithm, transaction.access_token)
+        .ok_or(Fault::AccessTokenHash)?;
+    half_hash(claims, "c_hash", algorithm, transaction.code).ok_or(Fault::CodeHash)?;
+    profile(claims)
+}
+
+/// `iss` is a string, equal to the byte.
+pub(super) fn issuer(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+    match claims.get("iss") {
+        Some(Value::String(issuer)) if issuer == expected.issuer => Ok(()),
+        _ => Err(Fault::Issuer),
+    }
+}
+
+/// `aud` holds our client id, and nobody that is not trusted.
+pub(super) fn audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+    let audiences = audiences(claims).ok_or(Fault::Audience)?;
+    let trusted = |audience: &&str| {
+        *audience == expected.client_id
+            || expected
+                .trusted_audiences
+                .iter()
+                .any(|other| other == audience)
+    };
+    if audiences.contains(&expected.client_id) && audiences.iter().all(trusted) {
+        Ok(())
+    } else {
+        Err(Fault::Audience)
+    }
+}
+
+/// A string or a list of strings and nothing else.
+fn audiences(claims: &Claims) -> Option<Vec<&str>> {
+    match claims.get("aud")? {
+        Value::String(audience) => Some(vec![audience]),
+        Value::Array(audiences) => audiences.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}
+
+fn authorized_party(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+    match claims.get("azp") {
+        Some(Value::String(party)) if party == expected.client_id => Ok(()),
+        None if audiences(claims).is_some_and(|audiences| audiences.len() == 1) => Ok(()),
+        _ => Err(Fault::AuthorizedParty),
+    }
+}
+
+pub(super) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+    let ends = instant(claims, "exp").ok_or(Fault::Expiry)?;
+    if seconds(expected.now) < ends + expected.skew.as_secs_f64() {
+        Ok(())
+    } else {
+        Err(Fault::Expiry)
+    }
+}
+
+fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+    let issued = instant(claims, "iat").ok_or(Fault::IssuedAt)?;
+    let (now, skew) = (seconds(expected.now), expected.skew.as_secs_f64());
+    if (now - OLDEST - skew..=now + skew).contains(&issued) {
+        Ok(())
+    } else {
+        Err(Fault::IssuedAt)
+    }
+}
+
+/// A value of a wrong type is not an absent one.
+fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+    if !claims.contains_key("nbf") {
+        return Ok(());
+    }
+    let begins = instant(claims, "nbf").ok_or(Fault::NotBefore)?;
+    if begins <= seconds(expected.now) + expected.skew.as_secs_f64() {
+        Ok(())
+    } else {
+        Err(Fault::NotBefore)
+    }
+}
+
+fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
+    match claims.get("nonce") {
+        Some(Value::String(given)) if OidcNonce::new(given).matches(transaction.oidc_nonce) => {
+            Ok(())
+        }
+        _ => Err(Fault::Nonce),
+    }
+}
+
+fn subject(claims: &Claims) -> Result<(), Fault> {
+    match claims.get("sub") {
+        Some(Value::String(subject)) if is_subject(subject) => Ok(()),
+        _ => Err(Fault::Subject),
+    }
+}
+
+/// 1 to 255 ASCII characters (Core 1.0 section 2).
+fn is_subject(subject: &str) -> bool {
+    (1..=255).contains(&subject.len()) && subject.is_ascii()
+}
+
+/// One of the contexts that the settings ask for, where they ask.
+fn context(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
+    let given = match claims.get("acr") {
+        None => None,
+        Some(Value::String(context)) => Some(context),
+        Some(_) => return Err(Fault::Context),
+    };
+    let asked = transaction.contexts;
+    if asked.is_empty() || given.is_some_and(|given| asked.contains(given)) {
+        Ok(())
+    } else {
+        Err(Fault::Context)
+    }
+}
+
+fn authentication_time(
+    claims: &Claims,
+    expected: &Expected<'_>,
+    transaction: &Transaction<'_>,
+) -> Result<(), Fault> {
+    let given = instant(claims, "auth_time");
+    if given.is_none() && claims.contains_key("auth_time") {
+        return Err(Fault::AuthenticationTime);
+    }
+    let Some(max_age) = transaction.max_age else {
+        return Ok(());
+    };
+    let given = given.ok_or(Fault::AuthenticationTime)?;
+    let age = std::time::Duration::from_secs(max_age) + expected.skew;
+    if seconds(expected.now) - given <= age.as_secs_f64() {
+        Ok(())
+    } else {
+        Err(Fault::AuthenticationTime)
+    }
+}
+
+/// `at_hash` or `c_hash`: absent, or the left half of the secret's hash.
+fn half_hash(
+    claims: &Claims,
+    name: &str,
+    algorithm: Algorithm,
+    secret: &impl Secret,
+) -> Option<()> {
+    match claims.get(name) {
+        None => Some(()),
+        Some(Value::String(given)) => {
+            (*given == algorithm.half_hash(secret.expose())).then_some(())
+        }
+        Some(_) => None,
+    }
+}
+
+/// The claims for people are of the types that Core 1.0 section 5.1 gives them. They reach pages and policies.
+fn profile(claims: &Claims) -> Result<(), Fault> {
+    let fits = claims.iter().all(|(name, value)| {
+        let name = name.split('#').next().unwrap_or_default();
+        value.is_null()
+            || match name {
+                "name" | "given_name" | "family_name" | "middle_name" | "nickname"
+                | "preferred_username" | "profile" | "picture" | "website" | "email" | "gender"
+                | "birthday" | "birthdate" | "zoneinfo" | "locale" | "phone_number" => {
+                    value.is_string()
+                }
+                "email_verified" | "phone_number_verified" => value.is_boolean(),
+                "updated_at" => value.as_f64().is_some_and(is_instant),
+                "address" => is_address(value),
+                "amr" => is_strings(value),
+                _ => true,
+            }
+    });
+    fits.then_some(()).ok_or(Fault::Profile)
+}
+
+fn is_address(value: &Value) -> bool {
+    value.as_object().is_some_and(|address| {
+        address
+            .values()
+            .all(|part| part.is_string() || part.is_null())
+    })
+}
+
+fn is_strings(value: &Value) -> bool {
+    value
+        .as_array()
+        .is_some_and(|items| items.iter().all(Value::is_string))
+}
+
+/// A `NumericDate`, which may carry a fraction (RFC 7519 section 2).
+fn instant(claims: &Claims, name: &str) -> Option<f64> {
+    claims
+        .get(name)?
+        .as_f64()
+        .filter(|instant| is_instant(*instant))
+}
+
+fn is_instant(instant: f64) -> bool {
+    (0.0..=LAST).contains(&instant)
+}
+
+fn seconds(now: Timestamp) -> f64 {
+    std::time::Duration::from_millis(now.as_millis()).as_secs_f64()
+}

@@ -1,0 +1,101 @@
+//! A signed JWT in its compact form, before and after its signature is checked. jsonwebtoken does the arithmetic of
+//! the signature and nothing else: which key, which algorithm and which claims are decided here.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use super::{algorithm::Algorithm, id_token::Fault, json, jwks::Key};
+
+/// The claims of a token.
+pub(super) type Claims = Map<String, Value>;
+
+const LONGEST: usize = 16 * 1024;
+const LONGEST_KID: usize = 256;
+
+/// A token that nobody has vouched for: only what is needed to choose a key can be read.
+pub(super) struct UnverifiedJwt<'a> {
+    unverified_algorithm: Algorithm,
+    unverified_kid: Option<String>,
+    unverified_payload: Vec<u8>,
+    signed: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> UnverifiedJwt<'a> {
+    /// Takes the three parts apart and judges the header.
+    pub(super) fn parse(token: &'a str, allowed: &[Algorithm]) -> Result<Self, Fault> {
+        if token.len() > LONGEST {
+            return Err(Fault::TooLong);
+        }
+        let segments: Vec<&str> = token.split('.').collect();
+        let [header, payload, signature] = segments[..] else {
+            return Err(match segments.len() {
+                5 => Fault::Encrypted,
+                _ => Fault::Form,
+            });
+        };
+        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| Fault::Form);
+        let header = json::object(&decode(header)?).map_err(|_| Fault::Form)?;
+        decode(signature)?;
+        Ok(Self {
+            unverified_algorithm: algorithm(&header, allowed)?,
+            unverified_kid: kid(&header)?,
+            unverified_payload: decode(payload)?,
+            signed: &token[..token.len() - signature.len() - 1],
+            signature,
+        })
+    }
+
+    /// What the header says it is signed with; one of the allowed ones.
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.unverified_algorithm
+    }
+
+    /// What the header says the key is called. Only ever a name to look up (RFC 8725 section 3.10).
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.unverified_kid.as_deref()
+    }
+
+    /// The claims, once the signature fits the key.
+    pub(super) fn verify(&self, key: &Key) -> Result<Claims, Fault> {
+        let genuine = jsonwebtoken::crypto::verify(
+            self.signature,
+            self.signed.as_bytes(),
+            key.decoding(),
+            self.unverified_algorithm.jose(),
+        );
+        if !matches!(genuine, Ok(true)) {
+            return Err(Fault::Signature);
+        }
+        json::object(&self.unverified_payload).map_err(|_| Fault::Form)
+    }
+}
+
+/// `typ`, `cty`, `crit` and `alg`. Keys that come along (`jwk`, `jku`, `x5u`, `x5c`) are never looked at.
+fn algorithm(header: &Claims, allowed: &[Algorithm]) -> Result<Algorithm, Fault> {
+    if header.contains_key("crit") {
+        return Err(Fault::Critical);
+    }
+    match header.get("typ") {
+        None => {}
+        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("JWT") => {}
+        Some(_) => return Err(Fault::Type),
+    }
+    if header.contains_key("cty") {
+        return Err(Fault::Type);
+    }
+    header
+        .get("alg")
+        .and_then(Value::as_str)
+        .and_then(Algorithm::parse)
+        .filter(|algorithm| allowed.contains(algorithm))
+        .ok_or(Fault::Algorithm)
+}
+
+fn kid(header: &Claims) -> Result<Option<String>, Fault> {
+    match header.get("kid") {
+        None => Ok(None),
+        Some(Value::String(kid)) if kid.len() <= LONGEST_KID => Ok(Some(kid.clone())),
+        Some(_) => Err(Fault::KeyId),
+    }
+}

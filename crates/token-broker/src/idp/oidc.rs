@@ -1,0 +1,223 @@
+//! An OpenID provider: the pieces put together.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hubkey_protocol::{
+    ProviderState,
+    secret::{AccessToken, RefreshToken, Secret},
+};
+use url::Url;
+
+use super::{
+    Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, Redemption, account,
+    authorize,
+    discovery::{Directory, Metadata, issuer_url},
+    id_token::{self, Expected, Transaction},
+    jwt::{Claims, UnverifiedJwt},
+    keyring::Keyring,
+    outbound::{Endpoint, Gate, Outbound, is_loopback},
+    token::{self, Form, Handed},
+    userinfo,
+};
+use crate::domain::{
+    chance::Chance,
+    clock::{Clock, Timestamp},
+    provider::ProviderConfig,
+};
+
+/// A provider that speaks OpenID Connect.
+#[derive(Debug)]
+pub struct OidcProvider {
+    config: ProviderConfig,
+    /// `max_age` among the authorize parameters.
+    max_age: Option<u64>,
+    /// `acr_values` among the authorize parameters.
+    contexts: Vec<String>,
+    outbound: Outbound,
+    directory: Directory,
+    keyring: Keyring,
+    clock: Arc<dyn Clock>,
+}
+
+/// Takes a provider as configured. Asks nothing of it: one that is down does not keep the broker from starting.
+pub fn provider(
+    config: ProviderConfig,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+) -> Result<OidcProvider, IdpError> {
+    if config.id_token.clock_skew > LARGEST_SKEW {
+        return Err(IdpError::Misconfigured("clock_skew"));
+    }
+    authorize::check_parameters(&config)?;
+    let issuer = issuer_url(config.endpoints.issuer())?;
+    let gate = Arc::new(Gate::new(&config.outbound, &issuer));
+    if config.outbound.plaintext && issuer.scheme() == "http" && !is_loopback(&issuer) {
+        tracing::warn!(
+            provider = config.id.as_str(),
+            "plaintext = true: codes, secrets and tokens of this provider cross the network in clear."
+        );
+    }
+    Ok(OidcProvider {
+        max_age: max_age(&config)?,
+        contexts: contexts(&config),
+        outbound: Outbound::new(config.id.clone(), Arc::clone(&gate))?,
+        directory: Directory::new(&config, gate, Arc::clone(&clock), chance)?,
+        keyring: Keyring::new(config.id.clone(), Arc::clone(&clock)),
+        clock,
+        config,
+    })
+}
+
+const LARGEST_SKEW: Duration = Duration::from_secs(300);
+
+fn max_age(config: &ProviderConfig) -> Result<Option<u64>, IdpError> {
+    let value = config.authorize_parameters.get("max_age");
+    value
+        .map(|seconds| seconds.parse::<u32>().map(u64::from))
+        .transpose()
+        .map_err(|_| IdpError::Misconfigured("authorize_parameters"))
+}
+
+fn contexts(config: &ProviderConfig) -> Vec<String> {
+    let values = config.authorize_parameters.get("acr_values");
+    let values = values.map_or("", String::as_str);
+    values.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+#[async_trait]
+impl IdentityProvider for OidcProvider {
+    fn config(&self) -> &ProviderConfig {
+        &self.config
+    }
+
+    fn state(&self) -> ProviderState {
+        self.directory.state()
+    }
+
+    async fn authorize(
+        &self,
+        request: &AuthorizationRequest<'_>,
+    ) -> Result<Authorization, IdpError> {
+        let metadata = self.directory.metadata(&self.outbound).await?;
+        Ok(Authorization {
+            url: authorize::url(&self.config, &metadata, request)?,
+            issuer: metadata.issuer.clone(),
+        })
+    }
+
+    async fn check_response_issuer(
+        &self,
+        expected: &str,
+        given: Option<&str>,
+    ) -> Result<(), IdpError> {
+        let metadata = self.directory.metadata(&self.outbound).await?;
+        match given {
+            _ if expected != metadata.issuer => Err(IdpError::Misbehaved("issuer_changed")),
+            Some(given) if given != expected => Err(IdpError::Misbehaved("response_iss")),
+            None if metadata.names_issuer => Err(IdpError::Misbehaved("response_iss_missing")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError> {
+        let metadata = self.directory.metadata(&self.outbound).await?;
+        if redemption.issuer != metadata.issuer {
+            return Err(IdpError::Misbehaved("issuer_changed"));
+        }
+        // Before the code is spent: without keys its ID token could not be judged.
+        self.keyring.keys(&self.outbound, &metadata.jwks).await?;
+        let sent = self.clock.now();
+        let handed = token::exchange(&self.config, &metadata, &self.outbound, &redemption).await?;
+        let claims = match self.claims(&metadata, &handed, &redemption).await {
+            // The code is spent.
+            Err(IdpError::Unavailable) => return Err(IdpError::OutcomeUnknown),
+            result => result?,
+        };
+        granted(handed, claims, redemption, sent)
+    }
+
+    async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
+        let Ok(metadata) = self.directory.metadata(&self.outbound).await else {
+            return;
+        };
+        let Some(url) = &metadata.revocation else {
+            return;
+        };
+        if let Some(token) = refresh_token {
+            self.forget(url, token.expose(), "refresh_token").await;
+        }
+        self.forget(url, access_token.expose(), "access_token")
+            .await;
+    }
+}
+
+impl OidcProvider {
+    /// The claims of the judged ID token, with those of userinfo where the settings ask for them.
+    async fn claims(
+        &self,
+        metadata: &Metadata,
+        handed: &Handed,
+        redemption: &Redemption,
+    ) -> Result<Claims, IdpError> {
+        let token = UnverifiedJwt::parse(&handed.unverified_id_token, &metadata.algorithms)?;
+        let mut claims = self
+            .keyring
+            .verified(&self.outbound, &metadata.jwks, &token)
+            .await?;
+        let expected = self.expected(metadata);
+        let transaction = Transaction {
+            oidc_nonce: &redemption.oidc_nonce,
+            access_token: &handed.access_token,
+            code: &redemption.code,
+            max_age: self.max_age,
+            contexts: &self.contexts,
+        };
+        id_token::judge(&claims, token.algorithm(), &expected, &transaction)?;
+        if self.config.id_token.userinfo {
+            let subject = account::subject(&claims);
+            let ends = (&self.outbound, &self.keyring);
+            let access_token = &handed.access_token;
+            let more = userinfo::claims(metadata, ends, access_token, &subject, &expected).await?;
+            account::complete(&mut claims, more);
+        }
+        Ok(claims)
+    }
+
+    fn expected<'a>(&'a self, metadata: &'a Metadata) -> Expected<'a> {
+        Expected {
+            issuer: &metadata.issuer,
+            client_id: &self.config.client_id,
+            trusted_audiences: &self.config.id_token.trusted_audiences,
+            now: self.clock.now(),
+            skew: self.config.id_token.clock_skew,
+        }
+    }
+
+    /// RFC 7009 section 2.1. What comes back changes nothing here; the metric has it.
+    async fn forget(&self, url: &Url, token: &str, hint: &str) {
+        let pairs = [("token", token), ("token_type_hint", hint)];
+        if let Ok(form) = Form::new(&self.config, &pairs) {
+            let answer = self.outbound.post(Endpoint::Revocation, url, form);
+            answer.await.ok();
+        }
+    }
+}
+
+fn granted(
+    handed: Handed,
+    claims: Claims,
+    redemption: Redemption,
+    sent: Timestamp,
+) -> Result<Granted, IdpError> {
+    Ok(Granted {
+        issuer: redemption.issuer,
+        account: account::account(&claims),
+        claims: account::texts(&claims),
+        access_token: handed.access_token,
+        token_type: "Bearer".to_owned(),
+        expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
+        refresh_token: handed.refresh_token,
+        scopes: handed.scopes.unwrap_or(redemption.scopes),
+    })
+}

@@ -1,0 +1,311 @@
+//! The one HTTP client for providers (SECURITY section 7.6).
+
+mod gate;
+
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+use hubkey_protocol::{
+    ProviderId,
+    secret::{AccessToken, Secret},
+};
+use reqwest::{
+    Method, Request, StatusCode,
+    header::{
+        ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    },
+};
+use tokio::sync::Semaphore;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{IdpError, token::Form};
+pub(super) use gate::{Gate, NotPermitted, is_loopback};
+use gate::{Guarded, System};
+
+const CONNECT: Duration = Duration::from_secs(3);
+const TOTAL: Duration = Duration::from_secs(10);
+const IN_FLIGHT: usize = 32;
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// What is asked, for metrics, logs and caps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    Discovery,
+    Jwks,
+    Token,
+    Userinfo,
+    Revocation,
+}
+
+impl Endpoint {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Discovery => "discovery",
+            Self::Jwks => "jwks",
+            Self::Token => "token",
+            Self::Userinfo => "userinfo",
+            Self::Revocation => "revocation",
+        }
+    }
+
+    /// The longest body that is read.
+    fn cap(self) -> usize {
+        match self {
+            Self::Discovery => 256 * 1024,
+            Self::Jwks | Self::Token | Self::Userinfo | Self::Revocation => 64 * 1024,
+        }
+    }
+}
+
+/// A whole answer, whatever its status.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
+    /// May hold tokens.
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// The media type without its parameters, in lower case.
+    pub(super) fn media_type(&self) -> Option<String> {
+        let value = self.text(&CONTENT_TYPE)?;
+        let essence = value.split(';').next().unwrap_or_default();
+        Some(essence.trim().to_ascii_lowercase())
+    }
+
+    /// Whether it says of itself that it is JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.media_type().is_some_and(|media| {
+            media == "application/json"
+                || (media.starts_with("application/") && media.ends_with("+json"))
+        })
+    }
+
+    /// `max-age` of `Cache-Control`; zero where caching is forbidden; absent where nothing is said.
+    pub(super) fn max_age(&self) -> Option<Duration> {
+        let directives = self.text(&CACHE_CONTROL)?.to_ascii_lowercase();
+        let mut directives = directives.split(',').map(str::trim);
+        directives.find_map(|directive| match directive {
+            "no-store" | "no-cache" => Some(Duration::ZERO),
+            other => {
+                let seconds = other.strip_prefix("max-age=")?.trim_matches('"');
+                seconds.parse().ok().map(Duration::from_secs)
+            }
+        })
+    }
+
+    /// A header that is there exactly once and is text.
+    fn text(&self, name: &HeaderName) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Answer({})", self.status)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// Hubkey does not go there. No byte was sent.
+    NotPermitted,
+    /// There was no connection. No byte was sent.
+    NotSent,
+    /// Something was sent, and no whole answer came back.
+    Lost,
+    /// The answer was longer than the cap.
+    TooLong,
+}
+
+impl Unanswered {
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::NotPermitted => "not_permitted",
+            Self::NotSent => "not_sent",
+            Self::Lost => "lost",
+            Self::TooLong => "too_long",
+        }
+    }
+}
+
+/// For requests that change nothing: where it does not matter whether they arrived.
+impl From<Unanswered> for IdpError {
+    fn from(reason: Unanswered) -> Self {
+        match reason {
+            Unanswered::NotPermitted => Self::Misconfigured("address_not_permitted"),
+            Unanswered::NotSent | Unanswered::Lost => Self::Unavailable,
+            Unanswered::TooLong => Self::Misbehaved("answer_too_long"),
+        }
+    }
+}
+
+/// The client of one provider.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    provider: ProviderId,
+    client: reqwest::Client,
+    gate: Arc<Gate>,
+    slots: Semaphore,
+}
+
+impl Outbound {
+    pub(super) fn new(provider: ProviderId, gate: Arc<Gate>) -> Result<Self, IdpError> {
+        let resolver = Guarded::new(Arc::clone(&gate), Arc::new(System));
+        let client = client(resolver).map_err(|_| IdpError::Misconfigured("http_client"))?;
+        Ok(Self {
+            provider,
+            client,
+            gate,
+            slots: Semaphore::new(IN_FLIGHT),
+        })
+    }
+
+    /// Asks; with an access token where one is needed, which goes in the header only (RFC 6750 section 2.1).
+    pub(super) async fn get(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        bearer: Option<&AccessToken>,
+    ) -> Result<Answer, Unanswered> {
+        let mut request = Request::new(Method::GET, url.clone());
+        if let Some(token) = bearer {
+            let value = Zeroizing::new(format!("Bearer {}", token.expose()));
+            let mut value = HeaderValue::from_str(&value).map_err(|_| Unanswered::NotSent)?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        self.send(endpoint, request).await
+    }
+
+    /// Sends a form, once.
+    pub(super) async fn post(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        form: Form,
+    ) -> Result<Answer, Unanswered> {
+        let mut request = Request::new(Method::POST, url.clone());
+        request.headers_mut().insert(CONTENT_TYPE, FORM);
+        if let Some(value) = form.authorization {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        *request.body_mut() = Some(form.body.into());
+        self.send(endpoint, request).await
+    }
+
+    async fn send(&self, endpoint: Endpoint, mut request: Request) -> Result<Answer, Unanswered> {
+        let accepts = HeaderValue::from_static(match endpoint {
+            Endpoint::Userinfo => "application/json, application/jwt",
+            _ => "application/json",
+        });
+        request.headers_mut().insert(ACCEPT, accepts);
+        let result = self.exchange(endpoint, request).await;
+        self.count(endpoint, result.as_ref());
+        result
+    }
+
+    async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Unanswered> {
+        self.gate
+            .check(request.url())
+            .map_err(|NotPermitted(_)| Unanswered::NotPermitted)?;
+        let slot = tokio::time::timeout(TOTAL, self.slots.acquire()).await;
+        let _slot = slot
+            .map_err(|_| Unanswered::NotSent)?
+            .map_err(|_| Unanswered::NotSent)?;
+        let response = self
+            .client
+            .execute(request)
+            .await
+            .map_err(|error| unanswered(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(response, endpoint.cap()).await?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    fn count(&self, endpoint: Endpoint, result: Result<&Answer, &Unanswered>) {
+        let outcome = match result {
+            Ok(answer) => match answer.status.as_u16() {
+                200..=299 => "ok",
+                300..=399 => "redirected",
+                400..=499 => "refused",
+                _ => "failed",
+            },
+            Err(reason) => reason.outcome(),
+        };
+        metrics::counter!(
+            "hubkey_idp_requests_total",
+            "provider" => self.provider.as_str().to_owned(),
+            "endpoint" => endpoint.label(),
+            "outcome" => outcome,
+        )
+        .increment(1);
+        if outcome != "ok" {
+            tracing::warn!(
+                provider = self.provider.as_str(),
+                endpoint = endpoint.label(),
+                outcome,
+                "A call to a provider did not succeed."
+            );
+        }
+    }
+}
+
+/// No idle connections are kept: one that the provider closes while we write would turn a code exchange into an
+/// unknown outcome, and every call goes to an address that was judged just now.
+fn client(resolver: Guarded) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .dns_resolver(Arc::new(resolver))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .timeout(TOTAL)
+        .pool_max_idle_per_host(0)
+        .tls_version_min(reqwest::tls::Version::TLS_1_2)
+        .user_agent(concat!("hubkey/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+fn unanswered(error: &reqwest::Error) -> Unanswered {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(source) = cause {
+        if source.is::<NotPermitted>() {
+            return Unanswered::NotPermitted;
+        }
+        cause = source.source();
+    }
+    if error.is_connect() || error.is_builder() {
+        Unanswered::NotSent
+    } else {
+        Unanswered::Lost
+    }
+}
+
+async fn read(
+    mut response: reqwest::Response,
+    cap: usize,
+) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
+    // Reserved at once where the length is known, so that growing leaves no copies behind.
+    let expected = response.content_length().unwrap_or(0);
+    let expected = usize::try_from(expected).map_err(|_| Unanswered::TooLong)?;
+    if expected > cap {
+        return Err(Unanswered::TooLong);
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(expected));
+    while let Some(chunk) = response.chunk().await.map_err(|_| Unanswered::Lost)? {
+        if body.len() + chunk.len() > cap {
+            return Err(Unanswered::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,73 @@
+//! The userinfo endpoint (OpenID Connect Core 1.0 section 5.3).
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::{
+    IdpError,
+    discovery::Metadata,
+    id_token::{self, Expected},
+    json,
+    jwt::{Claims, UnverifiedJwt},
+    keyring::Keyring,
+    outbound::{Answer, Endpoint, Outbound},
+};
+use hubkey_protocol::secret::AccessToken;
+
+/// Reads the claims, if they are about the account of the ID token (section 5.3.2).
+pub(super) async fn claims(
+    metadata: &Metadata,
+    (outbound, keyring): (&Outbound, &Keyring),
+    access_token: &AccessToken,
+    subject: &str,
+    expected: &Expected<'_>,
+) -> Result<Claims, IdpError> {
+    let url = metadata
+        .userinfo
+        .as_ref()
+        .ok_or(IdpError::Misconfigured("userinfo_endpoint"))?;
+    let answer = outbound
+        .get(Endpoint::Userinfo, url, Some(access_token))
+        .await?;
+    check_status(answer.status)?;
+    let claims = if answer.media_type().as_deref() == Some("application/jwt") {
+        signed(metadata, (outbound, keyring), &answer, expected).await?
+    } else if answer.is_json() {
+        json::object(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_json"))?
+    } else {
+        return Err(IdpError::Misbehaved("userinfo_content_type"));
+    };
+    match claims.get("sub") {
+        Some(Value::String(other)) if other == subject => Ok(claims),
+        _ => Err(IdpError::Misbehaved("userinfo_sub")),
+    }
+}
+
+fn check_status(status: StatusCode) -> Result<(), IdpError> {
+    match status {
+        StatusCode::OK => Ok(()),
+        status if status.is_redirection() => Err(IdpError::Misbehaved("userinfo_redirected")),
+        status if status.is_client_error() => Err(IdpError::Misbehaved("userinfo_refused")),
+        _ => Err(IdpError::Unavailable),
+    }
+}
+
+/// A signed answer is a JWT of its own, for us and from this issuer: no other token passes for it.
+async fn signed(
+    metadata: &Metadata,
+    (outbound, keyring): (&Outbound, &Keyring),
+    answer: &Answer,
+    expected: &Expected<'_>,
+) -> Result<Claims, IdpError> {
+    let word = |_| IdpError::Misbehaved("userinfo_jwt");
+    let text =
+        std::str::from_utf8(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_jwt"))?;
+    let token = UnverifiedJwt::parse(text.trim_ascii(), &metadata.algorithms).map_err(word)?;
+    let claims = keyring.verified(outbound, &metadata.jwks, &token).await?;
+    id_token::issuer(&claims, expected).map_err(word)?;
+    id_token::audience(&claims, expected).map_err(word)?;
+    if claims.contains_key("exp") {
+        id_token::expiry(&claims, expected).map_err(word)?;
+    }
+    Ok(claims)
+}
