@@ -22,6 +22,9 @@ use crate::domain::{
     provider::{Endpoints, ProviderConfig},
 };
 
+#[cfg(test)]
+mod tests;
+
 const HOUR: Duration = Duration::from_hours(1);
 
 /// What hubkey goes by, judged.

@@ -23,8 +23,7 @@ use crate::domain::provider::{ClientAuthentication, ProviderConfig};
 /// A longer lifetime is taken for nonsense, not for a promise.
 const LONGEST_LIFETIME: u64 = 10 * 366 * 24 * 60 * 60;
 
-/// What a token endpoint handed out, its ID token not yet judged.
-#[derive(Debug)]
+/// What a token endpoint handed out, its ID token not yet judged. No `Debug`: an ID token must not be shown.
 pub(super) struct Handed {
     pub(super) access_token: AccessToken,
     pub(super) refresh_token: Option<RefreshToken>,

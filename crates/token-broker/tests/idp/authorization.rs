@@ -65,7 +65,12 @@ async fn security_p2_the_endpoints_own_query_stays_and_nothing_is_doubled() {
 
 #[tokio::test]
 async fn security_p2_an_endpoint_query_that_speaks_for_us_is_refused() {
-    for query in ["client_id=evil", "state=x", "code_challenge_method=plain", "response_mode=fragment"] {
+    for query in [
+        "client_id=evil",
+        "state=x",
+        "code_challenge_method=plain",
+        "response_mode=fragment",
+    ] {
         let setup = Setup::new().await;
         setup.op.metadata(move |metadata| {
             let url = metadata["authorization_endpoint"].as_str().unwrap();
@@ -79,7 +84,15 @@ async fn security_p2_an_endpoint_query_that_speaks_for_us_is_refused() {
 #[tokio::test]
 async fn security_p2_settings_cannot_override_ours() {
     let clock = Arc::new(TestClock::at(Timestamp::from_millis(0)));
-    for name in ["state", "nonce", "redirect_uri", "code_challenge", "scope", "request_uri", "resource"] {
+    for name in [
+        "state",
+        "nonce",
+        "redirect_uri",
+        "code_challenge",
+        "scope",
+        "request_uri",
+        "resource",
+    ] {
         let mut config = config("https://op.example");
         config.authorize_parameters = [(name.to_owned(), "x".to_owned())].into();
         let refused = provider(config, clock.clone(), chance());
@@ -93,7 +106,10 @@ async fn security_p15_each_transaction_has_its_own_verifier_and_openid() {
     let mut setup = Setup::new().await;
     setup.scopes = scopes("read");
     let (first, second) = (Transaction::new(), Transaction::new());
-    let urls = [setup.url(&first).await.unwrap(), setup.url(&second).await.unwrap()];
+    let urls = [
+        setup.url(&first).await.unwrap(),
+        setup.url(&second).await.unwrap(),
+    ];
     let [one, other] = urls.map(|url| parameters(&url));
     assert_eq!(first.verifier.expose().len(), 43);
     for name in ["code_challenge", "state", "nonce"] {
@@ -195,8 +211,12 @@ async fn security_p14_two_providers_with_one_client_id_stay_apart() {
     ours.sign_in_honestly().await;
     // The other provider hands out an ID token of ours: same client id, same nonce, genuine signature.
     let transaction = Transaction::new();
-    let foreign = ours.op.mint_id_token("hubkey", transaction.oidc_nonce.expose());
-    other.op.token_responses(move |answer| answer["id_token"] = foreign.clone().into());
+    let foreign = ours
+        .op
+        .mint_id_token("hubkey", transaction.oidc_nonce.expose());
+    other
+        .op
+        .token_responses(move |answer| answer["id_token"] = foreign.clone().into());
     let back = other.authorize(&transaction).await.unwrap();
     let redemption = other.redemption(&back.code.unwrap(), transaction);
     let redeemed = other.client.redeem(redemption).await;
@@ -211,7 +231,10 @@ async fn security_p16_a_victims_code_in_another_transaction_is_refused() {
     let victims = setup.authorize(&Transaction::new()).await.unwrap();
     let redemption = setup.redemption(&victims.code.unwrap(), Transaction::new());
     let redeemed = setup.client.redeem(redemption).await;
-    assert_eq!(redeemed.err(), Some(IdpError::Refused(OAuthError::InvalidGrant)));
+    assert_eq!(
+        redeemed.err(),
+        Some(IdpError::Refused(OAuthError::InvalidGrant))
+    );
 
     // A provider that ignores PKCE: the nonce catches it.
     setup.op.ignore_pkce();

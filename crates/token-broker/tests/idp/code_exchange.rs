@@ -39,11 +39,17 @@ async fn first_sign_in_at_an_honest_provider_succeeds() {
     assert_eq!(granted.issuer, setup.op.issuer());
     assert_eq!(granted.account.sub, "op-alice");
     assert_eq!(granted.account.name.as_deref(), Some("Person op-alice"));
-    assert_eq!(granted.account.email.as_deref(), Some("op-alice@op.example"));
+    assert_eq!(
+        granted.account.email.as_deref(),
+        Some("op-alice@op.example")
+    );
     assert_eq!(granted.claims["preferred_username"], "op-alice");
     assert_eq!(granted.token_type, "Bearer");
     assert_eq!(granted.scopes, scopes("openid read"));
-    assert_eq!(granted.expires_at, Some(sent.after(Duration::from_secs(300))));
+    assert_eq!(
+        granted.expires_at,
+        Some(sent.after(Duration::from_secs(300)))
+    );
     assert!(granted.refresh_token.is_some());
     assert_eq!(setup.hits(Endpoint::Discovery), 1);
     assert_eq!(setup.hits(Endpoint::Jwks), 1);
@@ -62,8 +68,16 @@ async fn security_p20_the_bare_code_flow_succeeds_without_userinfo() {
 async fn security_p1_each_way_of_client_authentication_is_accepted_by_a_strict_provider() {
     let secret = || ClientSecret::new(ODD_SECRET);
     for (id, auth, ours) in [
-        ("hub key/ü", ClientAuth::Basic, ClientAuthentication::Basic(secret())),
-        ("hub key/ü", ClientAuth::Post, ClientAuthentication::Post(secret())),
+        (
+            "hub key/ü",
+            ClientAuth::Basic,
+            ClientAuthentication::Basic(secret()),
+        ),
+        (
+            "hub key/ü",
+            ClientAuth::Post,
+            ClientAuthentication::Post(secret()),
+        ),
         ("hub key/ü", ClientAuth::None, ClientAuthentication::None),
     ] {
         let setup = Setup::with(|config| {
@@ -72,7 +86,10 @@ async fn security_p1_each_way_of_client_authentication_is_accepted_by_a_strict_p
         })
         .await;
         setup.op.register(client(id, auth));
-        setup.sign_in().await.unwrap_or_else(|error| panic!("{auth:?}: {error}"));
+        setup
+            .sign_in()
+            .await
+            .unwrap_or_else(|error| panic!("{auth:?}: {error}"));
         let request = &setup.op.requests(Endpoint::Token)[0];
         assert!(request.query.is_empty());
         let in_form = request.form_value("client_secret").is_some();
@@ -100,7 +117,10 @@ async fn security_p3_the_redirect_uri_is_the_same_at_both_endpoints() {
     setup.sign_in().await.unwrap();
     let authorize = &setup.op.requests(Endpoint::Authorize)[0];
     let token = &setup.op.requests(Endpoint::Token)[0];
-    assert_eq!(authorize.query_value("redirect_uri").as_deref(), Some(CALLBACK));
+    assert_eq!(
+        authorize.query_value("redirect_uri").as_deref(),
+        Some(CALLBACK)
+    );
     assert_eq!(token.form_value("redirect_uri").as_deref(), Some(CALLBACK));
 }
 
@@ -114,7 +134,10 @@ async fn security_p4_what_was_granted_is_told_and_silence_means_as_requested() {
         setup.sign_in().await.map(|granted| granted.scopes)
     };
     assert_eq!(granted(json!("openid")).await.unwrap(), scopes("openid"));
-    assert_eq!(granted(json!("openid read write")).await.unwrap(), scopes("openid read write"));
+    assert_eq!(
+        granted(json!("openid read write")).await.unwrap(),
+        scopes("openid read write")
+    );
     for silent in [json!(null), json!(""), json!(" ")] {
         assert_eq!(granted(silent).await.unwrap(), scopes("openid read"));
     }
@@ -135,7 +158,14 @@ async fn security_p7_token_types_and_lifetimes() {
     for right in ["bearer", "BEARER", "Bearer"] {
         assert!(answer("token_type", json!(right)).await.is_ok(), "{right}");
     }
-    for wrong in [json!("DPoP"), json!("mac"), json!("N_A"), json!(""), json!(null), json!(1)] {
+    for wrong in [
+        json!("DPoP"),
+        json!("mac"),
+        json!("N_A"),
+        json!(""),
+        json!(null),
+        json!(1),
+    ] {
         assert_eq!(word(answer("token_type", wrong).await), "token_type");
     }
     let sent = setup.clock.now();
@@ -149,13 +179,25 @@ async fn security_p7_token_types_and_lifetimes() {
         (json!("NaN"), None),
         (json!(null), None),
     ] {
-        assert_eq!(answer("expires_in", value).await.unwrap().expires_at, expected);
+        assert_eq!(
+            answer("expires_in", value).await.unwrap().expires_at,
+            expected
+        );
     }
-    for wrong in [json!(null), json!(""), json!(1), json!("a\r\nb"), json!("a b")] {
+    for wrong in [
+        json!(null),
+        json!(""),
+        json!(1),
+        json!("a\r\nb"),
+        json!("a b"),
+    ] {
         assert_eq!(word(answer("access_token", wrong).await), "access_token");
     }
     assert!(answer("unknown", json!({"a": [1]})).await.is_ok());
-    assert_eq!(word(answer("id_token", json!(null)).await), "id_token_missing");
+    assert_eq!(
+        word(answer("id_token", json!(null)).await),
+        "id_token_missing"
+    );
 }
 
 #[tokio::test]
@@ -182,18 +224,54 @@ async fn security_p8_errors_are_known_by_their_code_only() {
     let bad = StatusCode::BAD_REQUEST;
     let refused = IdpError::Refused;
     for (reply, expected) in [
-        (error(bad, "invalid_grant"), refused(OAuthError::InvalidGrant)),
-        (error(StatusCode::UNAUTHORIZED, "invalid_client"), refused(OAuthError::Misconfigured)),
-        (error(bad, "invalid_target"), refused(OAuthError::NotOffered)),
-        (error(bad, "<script>canary</script>"), refused(OAuthError::Other)),
-        (error(StatusCode::OK, "invalid_grant"), refused(OAuthError::InvalidGrant)),
-        (Reply::html("canary").with_status(bad), IdpError::Misbehaved("token_error_form")),
-        (error(bad, "x").typed("text/html"), IdpError::Misbehaved("token_error_form")),
-        (Reply::json(&json!({"error": 1})).with_status(bad), IdpError::Misbehaved("token_error_form")),
-        (Reply::new(StatusCode::SERVICE_UNAVAILABLE), IdpError::Unavailable),
-        (Reply::new(StatusCode::TOO_MANY_REQUESTS), IdpError::Unavailable),
-        (Reply::new(StatusCode::INTERNAL_SERVER_ERROR), IdpError::OutcomeUnknown),
-        (Reply::new(StatusCode::BAD_GATEWAY), IdpError::OutcomeUnknown),
+        (
+            error(bad, "invalid_grant"),
+            refused(OAuthError::InvalidGrant),
+        ),
+        (
+            error(StatusCode::UNAUTHORIZED, "invalid_client"),
+            refused(OAuthError::Misconfigured),
+        ),
+        (
+            error(bad, "invalid_target"),
+            refused(OAuthError::NotOffered),
+        ),
+        (
+            error(bad, "<script>canary</script>"),
+            refused(OAuthError::Other),
+        ),
+        (
+            error(StatusCode::OK, "invalid_grant"),
+            refused(OAuthError::InvalidGrant),
+        ),
+        (
+            Reply::html("canary").with_status(bad),
+            IdpError::Misbehaved("token_error_form"),
+        ),
+        (
+            error(bad, "x").typed("text/html"),
+            IdpError::Misbehaved("token_error_form"),
+        ),
+        (
+            Reply::json(&json!({"error": 1})).with_status(bad),
+            IdpError::Misbehaved("token_error_form"),
+        ),
+        (
+            Reply::new(StatusCode::SERVICE_UNAVAILABLE),
+            IdpError::Unavailable,
+        ),
+        (
+            Reply::new(StatusCode::TOO_MANY_REQUESTS),
+            IdpError::Unavailable,
+        ),
+        (
+            Reply::new(StatusCode::INTERNAL_SERVER_ERROR),
+            IdpError::OutcomeUnknown,
+        ),
+        (
+            Reply::new(StatusCode::BAD_GATEWAY),
+            IdpError::OutcomeUnknown,
+        ),
         (Reply::new(StatusCode::NO_CONTENT), IdpError::OutcomeUnknown),
     ] {
         setup.op.forget_requests();
@@ -212,7 +290,9 @@ async fn security_r3_an_answer_that_is_lost_is_not_asked_for_again() {
     setup.sign_in_honestly().await;
     for pace in [Pace::CutAfter(20), Pace::CutAfter(0), Pace::Never] {
         setup.op.forget_requests();
-        setup.op.next_reply(Endpoint::Token, move |reply| reply.pace = pace);
+        setup
+            .op
+            .next_reply(Endpoint::Token, move |reply| reply.pace = pace);
         let lost = setup.sign_in().await.err();
         assert_eq!(lost, Some(IdpError::OutcomeUnknown), "{pace:?}");
         assert_eq!(setup.hits(Endpoint::Token), 1, "{pace:?}");
@@ -222,7 +302,9 @@ async fn security_r3_an_answer_that_is_lost_is_not_asked_for_again() {
 
 #[tokio::test]
 async fn security_r3_a_code_that_never_left_is_known_not_to_be_spent() {
-    let op = hubkey_e2e::hostile_provider::HostileProvider::start().await.unwrap();
+    let op = hubkey_e2e::hostile_provider::HostileProvider::start()
+        .await
+        .unwrap();
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = format!("http://{}/token", closed.local_addr().unwrap());
     drop(closed);
@@ -239,14 +321,19 @@ async fn security_r3_a_code_that_never_left_is_known_not_to_be_spent() {
     let setup = Setup::of(op, config);
     let transaction = Transaction::new();
     let code = setup.authorize(&transaction).await.unwrap().code.unwrap();
-    let redeemed = setup.client.redeem(setup.redemption(&code, transaction)).await;
+    let redeemed = setup
+        .client
+        .redeem(setup.redemption(&code, transaction))
+        .await;
     assert_eq!(redeemed.err(), Some(IdpError::Unavailable));
     assert_eq!(setup.hits(Endpoint::Discovery), 0);
 }
 
 #[tokio::test]
 async fn explicit_endpoints_need_no_discovery() {
-    let op = hubkey_e2e::hostile_provider::HostileProvider::start().await.unwrap();
+    let op = hubkey_e2e::hostile_provider::HostileProvider::start()
+        .await
+        .unwrap();
     let url = |path: &str| Url::parse(&format!("{}{path}", op.issuer())).unwrap();
     let mut config = crate::support::config(&op.issuer());
     config.endpoints = Endpoints::Explicit {
@@ -278,7 +365,10 @@ async fn security_p89_an_access_token_is_never_read() {
     assert!(granted.access_token.expose().starts_with("eyJ"));
     assert_eq!(granted.account.sub, "op-alice");
     assert_eq!(granted.scopes, scopes("openid read"));
-    assert_eq!(granted.expires_at, Some(sent.after(Duration::from_secs(300))));
+    assert_eq!(
+        granted.expires_at,
+        Some(sent.after(Duration::from_secs(300)))
+    );
 }
 
 #[tokio::test]
@@ -289,7 +379,10 @@ async fn resource_and_audience_go_along_to_both_endpoints() {
     setup.sign_in().await.unwrap();
     let authorize = &setup.op.requests(Endpoint::Authorize)[0];
     let token = &setup.op.requests(Endpoint::Token)[0];
-    for (name, value) in [("audience", "https://api.example"), ("resource", "https://lab.example/v1")] {
+    for (name, value) in [
+        ("audience", "https://api.example"),
+        ("resource", "https://lab.example/v1"),
+    ] {
         assert_eq!(authorize.query_value(name).as_deref(), Some(value));
         assert_eq!(token.form_value(name).as_deref(), Some(value));
     }
@@ -299,7 +392,9 @@ async fn resource_and_audience_go_along_to_both_endpoints() {
 async fn the_account_is_the_one_that_signed_in() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    setup.op.sign_in_as(Account::new("op-bob").claim("email_verified", false));
+    setup
+        .op
+        .sign_in_as(Account::new("op-bob").claim("email_verified", false));
     let granted = setup.sign_in().await.unwrap();
     assert_eq!(granted.account.sub, "op-bob");
     assert_eq!(granted.account.email, None);
@@ -314,7 +409,10 @@ async fn revocation_sends_the_refresh_token_first_and_never_fails() {
     setup.client.revoke(&access, Some(&refresh)).await;
     assert_eq!(setup.op.revoked(), ["rt", "at"]);
     let request = &setup.op.requests(Endpoint::Revocation)[0];
-    assert_eq!(request.form_value("token_type_hint").as_deref(), Some("refresh_token"));
+    assert_eq!(
+        request.form_value("token_type_hint").as_deref(),
+        Some("refresh_token")
+    );
     assert_eq!(request.form_value("client_id").as_deref(), Some("hubkey"));
     setup.op.set_up(false);
     setup.client.revoke(&access, None).await;

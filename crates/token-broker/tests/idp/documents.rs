@@ -33,7 +33,11 @@ async fn security_p70_metadata_of_another_issuer_is_refused() {
 
 #[tokio::test]
 async fn security_p71_endpoints_elsewhere_are_refused() {
-    row("p71", &["endpoint_host", "endpoint_url", "metadata_members"]).await;
+    row(
+        "p71",
+        &["endpoint_host", "endpoint_url", "metadata_members"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -43,7 +47,8 @@ async fn security_p74_userinfo_on_another_host_is_refused() {
 
 #[tokio::test]
 async fn security_p72_a_token_endpoint_that_moves_is_refused() {
-    let setup = Setup::with(|config| config.outbound.endpoint_hosts = vec!["localhost".into()]).await;
+    let setup =
+        Setup::with(|config| config.outbound.endpoint_hosts = vec!["localhost".into()]).await;
     setup.sign_in_honestly().await;
     let elsewhere = setup.op.url_at("localhost");
     setup.op.metadata(move |metadata| {
@@ -64,7 +69,9 @@ async fn metadata_is_read_once_an_hour_and_by_one_at_a_time() {
     let setup = Setup::new().await;
     assert_eq!(setup.client.state(), ProviderState::Unknown);
     let transactions: Vec<_> = (0..30).map(|_| Transaction::new()).collect();
-    let urls = transactions.iter().map(|transaction| setup.url(transaction));
+    let urls = transactions
+        .iter()
+        .map(|transaction| setup.url(transaction));
     for url in futures_util::future::join_all(urls).await {
         url.unwrap();
     }
@@ -106,6 +113,8 @@ async fn old_metadata_serves_while_the_provider_is_silent() {
 #[tokio::test]
 async fn a_provider_that_insists_on_pushed_requests_is_refused() {
     let setup = Setup::new().await;
-    setup.op.metadata(|metadata| metadata["require_pushed_authorization_requests"] = true.into());
+    setup
+        .op
+        .metadata(|metadata| metadata["require_pushed_authorization_requests"] = true.into());
     assert_eq!(word(setup.sign_in().await), "pushed_authorization_requests");
 }

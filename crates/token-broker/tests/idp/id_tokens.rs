@@ -88,7 +88,9 @@ async fn security_p22_to_p24_only_trusted_audiences_may_stand_beside_us() {
         token.claim("azp", "hubkey");
     });
     setup.sign_in_honestly().await;
-    setup.op.next_id_token(|token| token.claim("aud", json!(["api"])));
+    setup
+        .op
+        .next_id_token(|token| token.claim("aud", json!(["api"])));
     assert_eq!(word(setup.sign_in().await), "id_token_aud");
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 }
@@ -100,7 +102,9 @@ async fn security_p40_the_nonce_of_another_live_sign_in_is_refused() {
     let other = Transaction::new();
     setup.authorize(&other).await.unwrap();
     let nonce = other.oidc_nonce.expose().to_owned();
-    setup.op.next_id_token(move |token| token.claim("nonce", nonce));
+    setup
+        .op
+        .next_id_token(move |token| token.claim("nonce", nonce));
     assert_eq!(word(setup.sign_in().await), "id_token_nonce");
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 }
@@ -117,11 +121,15 @@ async fn security_p41_asked_for_contexts_and_ages_are_demanded() {
     .await;
     setup.op.id_tokens(|token| token.claim("acr", "mfa"));
     setup.sign_in_honestly().await;
-    setup.op.next_id_token(|token| token.claim("acr", "password"));
+    setup
+        .op
+        .next_id_token(|token| token.claim("acr", "password"));
     assert_eq!(word(setup.sign_in().await), "id_token_acr");
     setup.op.next_id_token(|token| token.without("acr"));
     assert_eq!(word(setup.sign_in().await), "id_token_acr");
-    setup.op.next_id_token(|token| token.shift("auth_time", -3600));
+    setup
+        .op
+        .next_id_token(|token| token.shift("auth_time", -3600));
     assert_eq!(word(setup.sign_in().await), "id_token_auth_time");
     setup.op.next_id_token(|token| token.without("auth_time"));
     assert_eq!(word(setup.sign_in().await), "id_token_auth_time");
@@ -132,7 +140,9 @@ async fn security_p41_asked_for_contexts_and_ages_are_demanded() {
 async fn security_p43_wrong_c_hash_is_refused() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    setup.op.next_id_token(|token| token.claim("c_hash", "A".repeat(22)));
+    setup
+        .op
+        .next_id_token(|token| token.claim("c_hash", "A".repeat(22)));
     assert_eq!(word(setup.sign_in().await), "id_token_c_hash");
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 }
@@ -143,12 +153,16 @@ async fn security_p51_keys_that_come_along_are_never_looked_at() {
     let bystander = Bystander::start().await.unwrap();
     setup.sign_in_honestly().await;
     let url = bystander.url();
-    setup.op.next_id_token(move |token| point_elsewhere(token, &url));
+    setup
+        .op
+        .next_id_token(move |token| point_elsewhere(token, &url));
     setup.sign_in_honestly().await;
 
     let url = bystander.url();
     let own = SigningKey::generate(Alg::Rs256, 40).unwrap();
-    setup.op.next_id_token(move |token| bring_own_key(token, &own, &url));
+    setup
+        .op
+        .next_id_token(move |token| bring_own_key(token, &own, &url));
     assert_eq!(word(setup.sign_in().await), "id_token_key");
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 
@@ -156,7 +170,9 @@ async fn security_p51_keys_that_come_along_are_never_looked_at() {
     let url = bystander.url();
     let mut own = SigningKey::generate(Alg::Rs256, 40).unwrap();
     own.kid.clone_from(&setup.op.keys()[0].kid);
-    setup.op.next_id_token(move |token| bring_own_key(token, &own, &url));
+    setup
+        .op
+        .next_id_token(move |token| bring_own_key(token, &own, &url));
     assert_eq!(word(setup.sign_in().await), "id_token_signature");
     assert_eq!(bystander.hits(), 0);
 }
@@ -173,10 +189,14 @@ async fn claims_for_people_have_their_types() {
         ("updated_at", json!("yesterday")),
         ("address", json!("here")),
     ] {
-        setup.op.next_id_token(move |token| token.claim(name, value));
+        setup
+            .op
+            .next_id_token(move |token| token.claim(name, value));
         assert_eq!(word(setup.sign_in().await), "id_token_claims", "{name}");
     }
     let ignored = json!({"src": {"endpoint": "http://169.254.169.254/", "access_token": "x"}});
-    setup.op.next_id_token(move |token| token.claim("_claim_sources", ignored));
+    setup
+        .op
+        .next_id_token(move |token| token.claim("_claim_sources", ignored));
     setup.sign_in().await.unwrap();
 }

@@ -142,7 +142,16 @@ async fn security_p58_an_unusable_key_set_keeps_the_code_unspent() {
 
 #[tokio::test]
 async fn security_p59_sets_out_of_bounds_are_refused() {
-    row("p59", &["id_token_key", "jwks_form", "jwks_too_many_keys", "answer_too_long"]).await;
+    row(
+        "p59",
+        &[
+            "id_token_key",
+            "jwks_form",
+            "jwks_too_many_keys",
+            "answer_too_long",
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -150,12 +159,16 @@ async fn security_p59_invented_kids_cause_one_fetch_in_half_a_minute() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
     for round in 0..100 {
-        setup.op.next_id_token(move |token| token.head("kid", format!("invented-{round}")));
+        setup
+            .op
+            .next_id_token(move |token| token.head("kid", format!("invented-{round}")));
         assert_eq!(word(setup.sign_in().await), "id_token_key");
     }
     assert_eq!(setup.hits(Endpoint::Jwks), 1);
     setup.later(Duration::from_secs(31));
-    setup.op.next_id_token(|token| token.head("kid", "invented"));
+    setup
+        .op
+        .next_id_token(|token| token.head("kid", "invented"));
     assert_eq!(word(setup.sign_in().await), "id_token_key");
     assert_eq!(setup.hits(Endpoint::Jwks), 2);
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
@@ -186,10 +199,22 @@ async fn a_removed_key_stops_counting_when_its_time_is_over() {
 #[tokio::test]
 async fn keys_keep_as_long_as_the_provider_says_within_bounds() {
     for (cache_control, fresh, stale) in [
-        ("max-age=600", Duration::from_secs(599), Duration::from_secs(2)),
-        ("max-age=1", Duration::from_secs(299), Duration::from_secs(2)),
+        (
+            "max-age=600",
+            Duration::from_secs(599),
+            Duration::from_secs(2),
+        ),
+        (
+            "max-age=1",
+            Duration::from_secs(299),
+            Duration::from_secs(2),
+        ),
         ("no-store", Duration::from_secs(299), Duration::from_secs(2)),
-        ("public, max-age=99999999", 24 * HOUR - Duration::from_secs(1), Duration::from_secs(2)),
+        (
+            "public, max-age=99999999",
+            24 * HOUR - Duration::from_secs(1),
+            Duration::from_secs(2),
+        ),
     ] {
         let setup = Setup::new().await;
         setup.op.replies(Endpoint::Jwks, move |reply| {
@@ -209,7 +234,10 @@ async fn keys_keep_as_long_as_the_provider_says_within_bounds() {
 async fn known_keys_outlive_an_outage_of_a_day_and_no_longer() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    setup.op.answer(Endpoint::Jwks, Reply::new(StatusCode::INTERNAL_SERVER_ERROR));
+    setup.op.answer(
+        Endpoint::Jwks,
+        Reply::new(StatusCode::INTERNAL_SERVER_ERROR),
+    );
     setup.later(20 * HOUR);
     setup.sign_in().await.unwrap();
     setup.later(4 * HOUR);
@@ -223,7 +251,10 @@ async fn an_unknown_key_during_an_outage_leaves_the_outcome_open() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
     setup.op.rotate_keys().unwrap();
-    setup.op.answer(Endpoint::Jwks, Reply::new(StatusCode::INTERNAL_SERVER_ERROR));
+    setup.op.answer(
+        Endpoint::Jwks,
+        Reply::new(StatusCode::INTERNAL_SERVER_ERROR),
+    );
     assert_eq!(setup.sign_in().await.err(), Some(IdpError::OutcomeUnknown));
     assert_eq!(setup.hits(Endpoint::Token), 1);
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);

@@ -62,7 +62,10 @@ async fn security_p73_redirects_are_refused_and_not_followed() {
             let target = format!("{}/elsewhere", bystander.url());
             setup.op.answer(endpoint, Reply::redirect(status, &target));
             let word = word(setup.sign_in().await);
-            assert!(word.ends_with("_redirected"), "{endpoint:?} {status}: {word}");
+            assert!(
+                word.ends_with("_redirected"),
+                "{endpoint:?} {status}: {word}"
+            );
             assert_eq!(setup.hits(endpoint), 1);
         }
     }
@@ -108,10 +111,18 @@ async fn security_p79_cookies_are_neither_kept_nor_sent() {
     for endpoint in ENDPOINTS {
         let requests = setup.op.requests(endpoint);
         assert!(!requests.is_empty());
-        assert!(requests.iter().all(|request| !request.headers.contains_key("cookie")));
+        assert!(
+            requests
+                .iter()
+                .all(|request| !request.headers.contains_key("cookie"))
+        );
         // Nothing that asks for a packed answer either (P76), nor says where it comes from.
         for name in ["accept-encoding", "referer"] {
-            assert!(requests.iter().all(|request| !request.headers.contains_key(name)));
+            assert!(
+                requests
+                    .iter()
+                    .all(|request| !request.headers.contains_key(name))
+            );
         }
     }
 }
@@ -133,7 +144,9 @@ async fn security_p71_a_loopback_endpoint_of_a_public_issuer_is_not_called() {
     let issuer = op.url_at("localhost");
     // Permitted: a loopback issuer.
     let setup = Setup::of(op, config(&issuer));
-    setup.op.metadata(move |metadata| metadata["issuer"] = issuer.clone().into());
+    setup
+        .op
+        .metadata(move |metadata| metadata["issuer"] = issuer.clone().into());
     let url = setup.url(&Transaction::new()).await;
     assert_eq!(url.err(), Some(IdpError::Misconfigured("endpoint_host")));
     assert_eq!(setup.hits(Endpoint::Discovery), 1);

@@ -144,7 +144,10 @@ impl Setup {
     }
 
     /// Goes to the provider and back, up to the code.
-    pub(crate) async fn authorize(&self, transaction: &Transaction) -> Result<Redirected, IdpError> {
+    pub(crate) async fn authorize(
+        &self,
+        transaction: &Transaction,
+    ) -> Result<Redirected, IdpError> {
         let url = self.url(transaction).await?;
         let back = self.op.authorize(&url).await.unwrap();
         assert_eq!(back.state.as_deref(), Some(transaction.state.expose()));
@@ -172,7 +175,9 @@ impl Setup {
             .check_response_issuer(&self.op.issuer(), back.iss.as_deref())
             .await?;
         let code = back.code.expect("an honest redirect has a code");
-        self.client.redeem(self.redemption(&code, transaction)).await
+        self.client
+            .redeem(self.redemption(&code, transaction))
+            .await
     }
 
     /// A whole sign-in that must succeed; then forgets what was asked.

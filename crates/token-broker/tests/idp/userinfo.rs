@@ -1,10 +1,10 @@
 //! The userinfo endpoint.
 
+use http::StatusCode;
+use hubkey_e2e::fake_http::Reply;
 use hubkey_e2e::hostile_provider::{Alg, Endpoint, SigningKey, TokenKind};
 use hubkey_protocol::secret::Secret;
 use hubkey_token_broker::idp::IdpError;
-use http::StatusCode;
-use hubkey_e2e::fake_http::Reply;
 use serde_json::json;
 
 use crate::support::{Setup, word};
@@ -35,17 +35,23 @@ async fn security_p44_b_signed_userinfo_is_verified_as_a_token() {
     ] {
         let setup = Setup::new().await;
         setup.op.sign_userinfo();
-        setup.op.tokens(TokenKind::UserInfo, move |token| token.claim(name, value.clone()));
+        setup.op.tokens(TokenKind::UserInfo, move |token| {
+            token.claim(name, value.clone())
+        });
         assert_eq!(word(setup.sign_in().await), "userinfo_jwt", "{name}");
     }
     let setup = Setup::new().await;
     setup.op.sign_userinfo();
-    setup.op.tokens(TokenKind::UserInfo, |token| token.claim("sub", "op-eve"));
+    setup
+        .op
+        .tokens(TokenKind::UserInfo, |token| token.claim("sub", "op-eve"));
     assert_eq!(word(setup.sign_in().await), "userinfo_sub");
     let other = SigningKey::generate(Alg::Rs256, 41).unwrap();
     let setup = Setup::new().await;
     setup.op.sign_userinfo();
-    setup.op.tokens(TokenKind::UserInfo, move |token| token.sign_with(&other));
+    setup
+        .op
+        .tokens(TokenKind::UserInfo, move |token| token.sign_with(&other));
     assert_eq!(word(setup.sign_in().await), "id_token_key");
 }
 
@@ -57,9 +63,17 @@ async fn security_p9_access_tokens_travel_in_the_header_only() {
     let [request] = requests.as_slice() else {
         panic!("one request, not {}", requests.len());
     };
-    assert_eq!(request.token_of_scheme("Bearer"), Some(granted.access_token.expose()));
+    assert_eq!(
+        request.token_of_scheme("Bearer"),
+        Some(granted.access_token.expose())
+    );
     assert!(request.query.is_empty() && request.body.is_empty());
-    for endpoint in [Endpoint::Discovery, Endpoint::Jwks, Endpoint::Authorize, Endpoint::Token] {
+    for endpoint in [
+        Endpoint::Discovery,
+        Endpoint::Jwks,
+        Endpoint::Authorize,
+        Endpoint::Token,
+    ] {
         for request in setup.op.requests(endpoint) {
             assert!(!request.query.contains(granted.access_token.expose()));
             assert!(!request.path.contains(granted.access_token.expose()));
@@ -86,7 +100,10 @@ async fn userinfo_that_fails_leaves_no_grant() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
     for (status, expected) in [
-        (StatusCode::UNAUTHORIZED, IdpError::Misbehaved("userinfo_refused")),
+        (
+            StatusCode::UNAUTHORIZED,
+            IdpError::Misbehaved("userinfo_refused"),
+        ),
         (StatusCode::BAD_GATEWAY, IdpError::OutcomeUnknown),
     ] {
         setup.op.answer_next(Endpoint::UserInfo, Reply::new(status));

@@ -1,0 +1,106 @@
+//! No document makes the reader panic, and only one that names its issuer is believed.
+
+use proptest::prelude::*;
+use serde_json::{Map, json};
+
+use super::*;
+
+const ISSUER: &str = "https://op.example";
+
+fn rules() -> Rules {
+    let issuer = Url::parse(ISSUER).unwrap();
+    Rules {
+        gate: Arc::new(Gate::new(
+            &crate::domain::provider::OutboundRules::default(),
+            &issuer,
+        )),
+        hosts: vec!["op.example".into()],
+        algorithms: Vec::new(),
+        parameters: vec!["prompt".into()],
+    }
+}
+
+fn honest() -> Value {
+    json!({
+        "issuer": ISSUER,
+        "authorization_endpoint": "https://op.example/authorize",
+        "token_endpoint": "https://op.example/token",
+        "jwks_uri": "https://op.example/jwks",
+        "userinfo_endpoint": "https://op.example/userinfo",
+        "revocation_endpoint": "https://op.example/revoke",
+        "id_token_signing_alg_values_supported": ["RS256", "none", "HS256", "ES512"],
+        "code_challenge_methods_supported": ["S256", "plain"],
+        "authorization_response_iss_parameter_supported": true,
+    })
+}
+
+fn judged(document: Value) -> Option<Metadata> {
+    let document = serde_json::from_value(document).ok()?;
+    rules().accept(document, ISSUER).ok()
+}
+
+#[test]
+fn an_honest_document_is_believed() {
+    let metadata = judged(honest()).unwrap();
+    assert_eq!(metadata.algorithms, [Algorithm::Rs256]);
+    assert!(metadata.names_issuer);
+}
+
+#[test]
+fn the_well_known_path_replaces_a_slash_at_the_end() {
+    for issuer in [
+        "https://op.example/realms/x",
+        "https://op.example/realms/x/",
+    ] {
+        let url = well_known(issuer).unwrap();
+        assert_eq!(
+            url.as_str(),
+            "https://op.example/realms/x/.well-known/openid-configuration"
+        );
+    }
+}
+
+#[test]
+fn an_issuer_has_neither_query_nor_fragment() {
+    for issuer in [
+        "https://op.example/?x",
+        "https://op.example/#x",
+        "op.example",
+        "mailto:x",
+        "",
+    ] {
+        assert!(issuer_url(issuer).is_err(), "{issuer}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn security_p71_no_endpoint_of_a_believed_document_lies_elsewhere(
+        member in prop::sample::select(vec![
+            "issuer", "authorization_endpoint", "token_endpoint", "jwks_uri",
+            "userinfo_endpoint", "revocation_endpoint", "code_challenge_methods_supported",
+            "id_token_signing_alg_values_supported",
+        ]),
+        value in prop_oneof![
+            "\\PC{0,30}".prop_map(Value::from),
+            "(https?|file|ftp)://[a-z0-9.@:\\[\\]]{1,20}/[a-z?#&=]{0,8}".prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            prop::collection::vec("[A-Z0-9]{0,6}".prop_map(Value::from), 0..3).prop_map(Value::from),
+            Just(Value::Null),
+            Just(Value::Object(Map::new())),
+        ],
+    ) {
+        let mut document = honest();
+        document[member] = value;
+        if let Some(metadata) = judged(document) {
+            prop_assert_eq!(metadata.issuer, ISSUER);
+            let optional = metadata.userinfo.iter().chain(&metadata.revocation);
+            let required = [&metadata.authorization, &metadata.token, &metadata.jwks];
+            for url in optional.chain(required) {
+                prop_assert_eq!(url.scheme(), "https");
+                prop_assert_eq!(url.host_str(), Some("op.example"));
+            }
+        }
+    }
+}
