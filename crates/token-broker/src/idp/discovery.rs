@@ -71,7 +71,7 @@ pub(super) struct Directory {
 #[derive(Debug)]
 enum Source {
     Explicit(Arc<Metadata>),
-    Discovered(Discovery),
+    Discovered(Box<Discovery>),
 }
 
 #[derive(Debug)]
@@ -104,13 +104,13 @@ impl Directory {
         let rules = Rules::new(config, gate, &issuer)?;
         let source = match &config.endpoints {
             Endpoints::Explicit { .. } => Source::Explicit(Arc::new(rules.given(config)?)),
-            Endpoints::Discovered { issuer } => Source::Discovered(Discovery {
+            Endpoints::Discovered { issuer } => Source::Discovered(Box::new(Discovery {
                 provider: config.id.clone(),
                 issuer: issuer.clone(),
                 url: well_known(issuer)?,
                 rules,
                 token_host: OnceLock::new(),
-            }),
+            })),
         };
         Ok(Self {
             source,

@@ -20,7 +20,7 @@ const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     kid: Option<String>,
-    kind: KeyKind,
+    shape: KeyKind,
     algorithm: Option<Algorithm>,
     decoding: DecodingKey,
 }
@@ -31,7 +31,7 @@ impl Key {
     }
 
     fn fits(&self, algorithm: Algorithm) -> bool {
-        self.kind == algorithm.key_kind() && self.algorithm.is_none_or(|only| only == algorithm)
+        self.shape == algorithm.key_kind() && self.algorithm.is_none_or(|only| only == algorithm)
     }
 }
 
@@ -90,10 +90,10 @@ fn key(members: &Map<String, Value>) -> Option<Key> {
     if !may_verify(members) {
         return None;
     }
-    let (kind, decoding) = material(members)?;
+    let (shape, decoding) = material(members)?;
     Some(Key {
         kid,
-        kind,
+        shape,
         algorithm,
         decoding,
     })

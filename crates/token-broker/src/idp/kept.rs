@@ -160,7 +160,10 @@ impl<T> Kept<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        future::{Ready, ready},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
 
@@ -171,12 +174,12 @@ mod tests {
         Kept::new(|failure| failure == IdpError::Unavailable)
     }
 
-    async fn value(value: u32) -> Result<(u32, Duration), IdpError> {
-        Ok((value, HOUR))
+    fn value(value: u32) -> Ready<Result<(u32, Duration), IdpError>> {
+        ready(Ok((value, HOUR)))
     }
 
-    async fn fault(error: IdpError) -> Result<(u32, Duration), IdpError> {
-        Err(error)
+    fn fault(error: IdpError) -> Ready<Result<(u32, Duration), IdpError>> {
+        ready(Err(error))
     }
 
     #[tokio::test]

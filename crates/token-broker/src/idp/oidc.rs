@@ -69,7 +69,7 @@ pub fn provider(
     })
 }
 
-const LARGEST_SKEW: Duration = Duration::from_secs(300);
+const LARGEST_SKEW: Duration = Duration::from_mins(5);
 
 fn max_age(config: &ProviderConfig) -> Result<Option<u64>, IdpError> {
     let value = config.authorize_parameters.get("max_age");
@@ -134,7 +134,7 @@ impl IdentityProvider for OidcProvider {
             Err(IdpError::Unavailable) => return Err(IdpError::OutcomeUnknown),
             result => result?,
         };
-        granted(handed, claims, redemption, sent)
+        Ok(granted(handed, &claims, redemption, sent))
     }
 
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
@@ -204,20 +204,15 @@ impl OidcProvider {
     }
 }
 
-fn granted(
-    handed: Handed,
-    claims: Claims,
-    redemption: Redemption,
-    sent: Timestamp,
-) -> Result<Granted, IdpError> {
-    Ok(Granted {
+fn granted(handed: Handed, claims: &Claims, redemption: Redemption, sent: Timestamp) -> Granted {
+    Granted {
         issuer: redemption.issuer,
-        account: account::account(&claims),
-        claims: account::texts(&claims),
+        account: account::account(claims),
+        claims: account::texts(claims),
         access_token: handed.access_token,
         token_type: "Bearer".to_owned(),
         expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
         refresh_token: handed.refresh_token,
         scopes: handed.scopes.unwrap_or(redemption.scopes),
-    })
+    }
 }

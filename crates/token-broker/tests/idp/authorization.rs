@@ -209,7 +209,8 @@ async fn security_p13_a_code_goes_to_the_token_endpoint_of_the_stored_issuer_onl
 async fn security_p14_two_providers_with_one_client_id_stay_apart() {
     let (ours, other) = (Setup::new().await, Setup::new().await);
     ours.sign_in_honestly().await;
-    // The other provider hands out an ID token of ours: same client id, same nonce, genuine signature.
+    // The other provider hands out an ID token of ours: same client id, same nonce, and, since RSA keys are shared in
+    // this process, a signature that fits its own key set too.
     let transaction = Transaction::new();
     let foreign = ours
         .op
@@ -220,7 +221,7 @@ async fn security_p14_two_providers_with_one_client_id_stay_apart() {
     let back = other.authorize(&transaction).await.unwrap();
     let redemption = other.redemption(&back.code.unwrap(), transaction);
     let redeemed = other.client.redeem(redemption).await;
-    assert!(["id_token_key", "id_token_signature"].contains(&word(redeemed)));
+    assert_eq!(word(redeemed), "id_token_iss");
     assert_eq!(other.hits(Endpoint::UserInfo), 0);
 }
 

@@ -87,8 +87,6 @@ async fn security_p55_without_kid_exactly_one_key_must_fit() {
     setup.op.id_tokens(|token| token.without_head("kid"));
     setup.sign_in_honestly().await;
     setup.op.use_keys(&[Alg::Rs256, Alg::Rs256]).unwrap();
-    assert_eq!(word(setup.sign_in().await), "id_token_signature");
-    setup.later(Duration::from_mins(1));
     assert_eq!(word(setup.sign_in().await), "id_token_key");
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 }

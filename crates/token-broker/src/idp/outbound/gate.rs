@@ -113,12 +113,19 @@ fn is_public(address: IpAddr) -> bool {
 /// Everything but the special-purpose registry (RFC 6890).
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let special = match address.octets() {
-        [0 | 10 | 127 | 224..=255, ..] => true,
         [100, second, ..] => (64..128).contains(&second),
         [172, second, ..] => (16..32).contains(&second),
-        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [192, 168, ..] | [169, 254, ..] => true,
-        [198, 18 | 19, ..] | [198, 51, 100, _] | [203, 0, 113, _] => true,
-        _ => false,
+        octets => matches!(
+            octets,
+            [0 | 10 | 127 | 224..=255, ..]
+                | [192, 0, 0 | 2, _]
+                | [192, 88, 99, _]
+                | [192, 168, ..]
+                | [169, 254, ..]
+                | [198, 18 | 19, ..]
+                | [198, 51, 100, _]
+                | [203, 0, 113, _]
+        ),
     };
     !special
 }
