@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use thirtyfour::extensions::query::ElementQueryable as _;
 use thirtyfour::{
     BrowserCapabilitiesHelper as _, By, ChromiumLikeCapabilities as _, DesiredCapabilities,
-    WebDriver, WebElement, WindowHandle,
+    LoggingPrefsLogLevel, WebDriver, WebElement, WindowHandle,
 };
 
 use crate::jupyterhub::JupyterHub;
@@ -64,6 +64,8 @@ impl Browser {
         wanted.add_arg(&format!("--user-data-dir={}", profile.display()))?;
         // ChromeDriver turns the popup blocker off; a person has it on.
         wanted.set_browser_option("excludeSwitches", ["disable-popup-blocking"])?;
+        // For tests that ask what the browser complained about, such as a broken policy.
+        wanted.set_browser_log_level(LoggingPrefsLogLevel::All)?;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted)
             .await
             .context("Chromium did not start")?;

@@ -18,7 +18,7 @@ use thirtyfour::{By, WebDriver};
 use tokio::time::sleep;
 
 use crate::{
-    chromium::{Chromium, listening},
+    chromium::{in_browser, listening},
     support::{Server, TICKET, confirm_page, short},
 };
 
@@ -117,7 +117,7 @@ fn asked_beyond(server: &Server, person: usize) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn security_o1_a_script_of_the_same_origin_reads_nothing() {
     let (server, origin) = hub().await;
-    Chromium::run(async move |driver| {
+    in_browser(async move |driver| {
         with_flow(&driver, &server, &origin).await;
         driver.goto(format!("{origin}/user/mallory/")).await.unwrap();
         let seen = script(&driver, &format!("
@@ -156,7 +156,7 @@ async fn security_o2_no_opener_keeps_a_handle_on_our_pages() {
         "unsafe-none",
     ] {
         let (server, origin) = hub().await;
-        Chromium::run(async move |driver| {
+        in_browser(async move |driver| {
             with_flow(&driver, &server, &origin).await;
             let query = if coop.is_empty() { String::new() } else { format!("?coop={coop}") };
             driver.goto(format!("{origin}/user/mallory/{query}")).await.unwrap();
@@ -207,7 +207,7 @@ async fn no_opener(driver: &WebDriver) {
 #[tokio::test(flavor = "multi_thread")]
 async fn security_o4_a_service_worker_of_the_origin_gets_no_page() {
     let (server, origin) = hub().await;
-    Chromium::run(async move |driver| {
+    in_browser(async move |driver| {
         with_flow(&driver, &server, &origin).await;
         driver.goto(format!("{origin}/user/mallory/")).await.unwrap();
         let installed = script(&driver, "
@@ -242,7 +242,7 @@ async fn security_o4_a_service_worker_of_the_origin_gets_no_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn security_o5_a_scripted_form_brings_no_form_token() {
     let (server, origin) = hub().await;
-    Chromium::run(async move |driver| {
+    in_browser(async move |driver| {
         with_flow(&driver, &server, &origin).await;
         driver.goto(format!("{origin}/user/mallory/")).await.unwrap();
         driver.execute(format!("
@@ -265,7 +265,7 @@ async fn security_o5_a_scripted_form_brings_no_form_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn security_b5_a_script_cannot_make_a_flow_cookie() {
     let (server, origin) = hub().await;
-    Chromium::run(async move |driver| {
+    in_browser(async move |driver| {
         driver
             .goto(format!("{origin}/user/mallory/"))
             .await

