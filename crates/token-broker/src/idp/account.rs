@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn security_o10_labels_steer_nothing() {
         let hostile = claims(
-            &json!({"sub": "1", "name": "\u{202e}ecila\r\n\u{1b}[2J".to_owned() + &"x".repeat(70_000)}),
+            &json!({"sub": "1", "name": format!("\u{202e}ecila\r\n\u{1b}[2J{}", "x".repeat(70_000))}),
         );
         let name = account(&hostile).name.unwrap();
         assert!(name.starts_with("ecila[2Jx"));

@@ -218,7 +218,7 @@ const HEADER: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn security_differential_whatever_openidconnect_refuses_is_refused(
