@@ -1,0 +1,173 @@
+//! The only place where traits meet backends: settings become running listeners.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::Router;
+use hubkey_protocol::ErrorCode;
+use hubkey_service::{
+    http::Server,
+    lifecycle::Lifecycle,
+    ops::{self, Readiness},
+    telemetry::Metrics,
+};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{chance::Chance, clock::Clock, provider::ProviderConfig},
+    flows::{Flows, Providers},
+    hub::{browser::HubBrowserAuthenticator, http::HubApi, kernel::HubKernelAuthenticator},
+    idp::{self, IdentityProvider},
+    keys::{IndexKey, KeyRing},
+    routes,
+    settings::{KeyFiles, RedisSection, Settings},
+    store::{
+        Store,
+        memory::MemoryStore,
+        redis::{RedisSettings, RedisStore},
+        sealed::SealedStore,
+    },
+    system::{SystemChance, SystemClock},
+};
+
+/// How often key files are looked at.
+const KEY_RELOAD: Duration = Duration::from_secs(10);
+/// How long load balancers get to notice that readiness failed.
+const DRAIN_DELAY: Duration = Duration::from_millis(500);
+
+/// Runs the broker until it is told to end.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("HUBKEY_COMMIT").unwrap_or("unknown"))?;
+    metrics.install()?;
+    let readiness = Readiness::new();
+    let life = Lifecycle::new(readiness.clone(), DRAIN_DELAY);
+    let draining = life.draining();
+    let listeners = Listeners::bind(&settings).await?;
+    let ops_end = CancellationToken::new();
+    let ops = tokio::spawn(ops::serve(listeners.ops, readiness.clone(), metrics.clone(), ops_end.clone()));
+    let Settings { kernel, internal, hub, keys, redis, rules, providers, .. } = settings;
+    let parts = Parts::new(keys, redis).await?;
+    watch_store(&readiness, &parts.store);
+    let hub_api = Arc::new(HubApi::new(&hub)?);
+    let flows = Arc::new(Flows {
+        kernels: Arc::new(HubKernelAuthenticator::new(Arc::clone(&hub_api), &hub, parts.index_key.clone(), Arc::clone(&parts.clock))),
+        browsers: Arc::new(HubBrowserAuthenticator::new(hub_api, &hub)?),
+        providers: self::providers(providers, &parts)?,
+        store: parts.store,
+        clock: parts.clock,
+        chance: parts.chance,
+        index_key: parts.index_key,
+        rules,
+        polls: Arc::new(Semaphore::new(kernel.polls)),
+        stopping: draining.clone(),
+    });
+    let mut running = JoinSet::new();
+    let mut serve = |name, limits, listener, router: Router| {
+        running.spawn(Server::new(name, limits, &metrics).serve(listener, router, draining.clone()));
+    };
+    serve("kernel", kernel.limits, listeners.kernel, routes::kernel(Arc::clone(&flows)));
+    serve("internal", internal.limits, listeners.internal, routes::internal(flows, internal.channel_secrets));
+    tracing::info!("ready");
+    life.run(running).await?;
+    ops_end.cancel();
+    ops.await?;
+    Ok(())
+}
+
+/// The three listeners. They are bound before anything else, so that a port that is taken is told at once.
+struct Listeners {
+    kernel: TcpListener,
+    internal: TcpListener,
+    ops: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let bind = async |name: &str, address| {
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("`{name}.listen`: cannot listen on {address}; choose another address"))
+        };
+        Ok(Self {
+            kernel: bind("kernel", settings.kernel.listen).await?,
+            internal: bind("internal", settings.internal.listen).await?,
+            ops: bind("ops", settings.ops.listen).await?,
+        })
+    }
+}
+
+/// Backends.
+struct Parts {
+    store: Arc<dyn Store>,
+    index_key: IndexKey,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+}
+
+impl Parts {
+    async fn new(keys: Option<KeyFiles>, redis: Option<RedisSection>) -> anyhow::Result<Self> {
+        let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
+        let (index_key, ring) = open_keys(keys, chance.as_ref())?;
+        let store = open_store(redis, &index_key, ring, clock.clone()).await?;
+        Ok(Self { store, index_key, clock, chance })
+    }
+}
+
+/// The keys of the files; without files, keys that last as long as this process.
+fn open_keys(keys: Option<KeyFiles>, chance: &dyn Chance) -> anyhow::Result<(IndexKey, Arc<KeyRing>)> {
+    let Some(keys) = keys else {
+        let (mut sealing, mut index) = ([0; 32], [0; 32]);
+        chance.fill(&mut sealing);
+        chance.fill(&mut index);
+        let index_key = IndexKey::new(&index);
+        let ring = KeyRing::from_keys(&[sealing], &index_key)?;
+        return Ok((index_key, Arc::new(ring)));
+    };
+    let index_key = IndexKey::from_file(&keys.index).context("`keys.index_file`")?;
+    let ring = Arc::new(KeyRing::open(keys.sealing, &index_key).context("`keys.sealing_files`")?);
+    tokio::spawn(Arc::clone(&ring).keep_reloading(KEY_RELOAD));
+    Ok((index_key, ring))
+}
+
+async fn open_store(
+    redis: Option<RedisSection>,
+    index_key: &IndexKey,
+    ring: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn Store>> {
+    let Some(redis) = redis else {
+        tracing::warn!("no [redis] section: everything is kept in this process, and a restart forgets all of it");
+        return Ok(Arc::new(SealedStore::new(MemoryStore::new(Arc::clone(&clock)), ring, clock)));
+    };
+    let settings = RedisSettings {
+        url: redis.url,
+        password: redis.password,
+        ca_pem: redis.ca_pem,
+        plaintext: redis.plaintext,
+        allow_unauthenticated: redis.allow_unauthenticated,
+        allow_eviction: redis.allow_eviction,
+        replicas_required: redis.replicas_required,
+    };
+    let store = RedisStore::open(settings, index_key.clone()).await?;
+    Ok(Arc::new(SealedStore::new(store, ring, clock)))
+}
+
+fn providers(configs: Vec<ProviderConfig>, parts: &Parts) -> anyhow::Result<Providers> {
+    let mut providers: Vec<Arc<dyn IdentityProvider>> = Vec::new();
+    for config in configs {
+        let id = config.id.as_str().to_owned();
+        let provider = idp::provider(config, Arc::clone(&parts.clock), Arc::clone(&parts.chance))
+            .with_context(|| format!("`providers.{id}` cannot be used"))?;
+        providers.push(Arc::new(provider));
+    }
+    Ok(Providers::new(providers))
+}
+
+fn watch_store(readiness: &Readiness, store: &Arc<dyn Store>) {
+    let store = Arc::clone(store);
+    readiness.check("store", ErrorCode::StoreUnavailable, move || {
+        let store = Arc::clone(&store);
+        async move { store.ping().await.is_ok() }
+    });
+}

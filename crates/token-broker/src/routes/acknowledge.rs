@@ -1,0 +1,33 @@
+//! `POST /v1/sign-ins/{nonce}/ack`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use hubkey_protocol::Problem;
+use hubkey_service::http::Failure;
+
+use super::poll::Poll;
+use crate::flows::{Asker, Flows};
+
+/// Confirms that the result arrived. Twice is as good as once.
+#[utoipa::path(
+    post, path = hubkey_protocol::path::SIGN_IN_ACK, operation_id = "acknowledge", tag = "sign-ins",
+    params(
+        ("nonce" = String, Path, description = "The sign-in's nonce"),
+        ("Hubkey-Poll-Secret" = String, Header, description = "What the kernel got when it opened the sign-in"),
+    ),
+    responses(
+        (status = 204, description = "Closed"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
+    ),
+    security(("server_token" = []))
+)]
+pub(super) async fn handler(
+    State(flows): State<Arc<Flows>>,
+    asker: Asker,
+    poll: Poll,
+) -> Result<StatusCode, Failure> {
+    flows.acknowledge(&asker, &poll.nonce, &poll.secret).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

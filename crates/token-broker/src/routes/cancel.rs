@@ -1,0 +1,33 @@
+//! `DELETE /v1/sign-ins/{nonce}`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use hubkey_protocol::Problem;
+use hubkey_service::http::Failure;
+
+use super::poll::Poll;
+use crate::flows::{Asker, Flows};
+
+/// Ends an open sign-in; its link is dead from then on.
+#[utoipa::path(
+    delete, path = hubkey_protocol::path::SIGN_IN, operation_id = "cancel", tag = "sign-ins",
+    params(
+        ("nonce" = String, Path, description = "The sign-in's nonce"),
+        ("Hubkey-Poll-Secret" = String, Header, description = "What the kernel got when it opened the sign-in"),
+    ),
+    responses(
+        (status = 204, description = "Ended"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
+    ),
+    security(("server_token" = []))
+)]
+pub(super) async fn handler(
+    State(flows): State<Arc<Flows>>,
+    asker: Asker,
+    poll: Poll,
+) -> Result<StatusCode, Failure> {
+    flows.cancel(&asker, &poll.nonce, &poll.secret).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,51 @@
+//! `POST /v1/sign-ins`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+use hubkey_protocol::{CreateSignIn, CreateSignInAnswer, ErrorCode, Problem, path::IDEMPOTENCY_KEY_HEADER};
+use hubkey_service::http::{Failure, Json};
+
+use crate::flows::{Asker, Flows};
+
+/// Answers with a connection of this very server, or opens a sign-in.
+#[utoipa::path(
+    post, path = hubkey_protocol::path::SIGN_INS, operation_id = "create_sign_in", tag = "sign-ins",
+    request_body = CreateSignIn,
+    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request gets the same answer for 60 s.")),
+    responses(
+        (status = 200, body = CreateSignInAnswer, description = "A connection that fits exists"),
+        (status = 201, body = CreateSignInAnswer, description = "A person has to sign in"),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("server_token" = []))
+)]
+pub(super) async fn handler(
+    State(flows): State<Arc<Flows>>,
+    asker: Asker,
+    headers: HeaderMap,
+    Json(request): Json<CreateSignIn>,
+) -> Result<(StatusCode, Json<CreateSignInAnswer>), Failure> {
+    let key = idempotency_key(&headers)?;
+    let answer = flows.create_sign_in(&asker, &request, key).await?;
+    let status = match &answer {
+        CreateSignInAnswer::Connected { .. } => StatusCode::OK,
+        CreateSignInAnswer::Opened(_) => StatusCode::CREATED,
+    };
+    Ok((status, Json(answer)))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
+    let Some(first) = given.next() else { return Ok(None) };
+    match (first.to_str(), given.next()) {
+        (Ok(key), None) if (1..=255).contains(&key.len()) => Ok(Some(key)),
+        _ => Err(Failure::new(
+            ErrorCode::BadRequest,
+            "The idempotency key is not usable.",
+            "Send one Idempotency-Key of 1 to 255 visible characters.",
+        )),
+    }
+}

@@ -1,0 +1,124 @@
+//! How a kernel's failed request is answered: one match.
+
+use hubkey_protocol::ErrorCode;
+use hubkey_service::http::Failure;
+
+use crate::{domain::user_index::TooMany, flows::failure::KernelFailure, hub::KernelError, store::StoreError};
+
+impl From<KernelFailure> for Failure {
+    fn from(failure: KernelFailure) -> Self {
+        let retry_after = failure.retry_after().map(|wait| wait.as_secs().max(1));
+        let answer = answer(failure);
+        match retry_after {
+            Some(seconds) => answer.retry_after(seconds),
+            None => answer,
+        }
+    }
+}
+
+fn answer(failure: KernelFailure) -> Failure {
+    match failure {
+        KernelFailure::Kernel(error) => kernel(error),
+        KernelFailure::Store(error) => store(error),
+        KernelFailure::Policy { code, detail } => Failure::new(code, policy_title(code), detail),
+        KernelFailure::NotFound => Failure::not_found(),
+        KernelFailure::Gone => Failure::new(
+            ErrorCode::Gone,
+            "The result of this sign-in was delivered already.",
+            "Look in GET /v1/connections, or open a new sign-in.",
+        ),
+        KernelFailure::Superseded => Failure::new(
+            ErrorCode::Superseded,
+            "A newer request waits for the same sign-in.",
+            "Let the newer one go on.",
+        ),
+        KernelFailure::SignInRequired => Failure::new(
+            ErrorCode::SignInRequired,
+            "A person has to sign in.",
+            "Open a sign-in with POST /v1/sign-ins and show its link.",
+        ),
+        KernelFailure::TokenTooShort(seconds) => Failure::new(
+            ErrorCode::TokenTooShort,
+            format!("The current token is valid for {seconds} seconds."),
+            "Ask for less, or sign in anew.",
+        ),
+        KernelFailure::TooMany(TooMany::Open(_)) => Failure::new(
+            ErrorCode::TooManySignIns,
+            "Too many sign-ins of yours wait already.",
+            "Finish one of them, stop the cells that wait, or wait until one expires.",
+        ),
+        KernelFailure::TooMany(TooMany::Created(_)) => Failure::new(
+            ErrorCode::RateLimited,
+            "Too many sign-ins were opened within a minute.",
+            "Wait a moment and try again.",
+        ),
+        KernelFailure::Overloaded | KernelFailure::Contended => Failure::new(
+            ErrorCode::Overloaded,
+            "Too much is going on at once.",
+            "Try again in a moment.",
+        ),
+        KernelFailure::KeyReused => Failure::new(
+            ErrorCode::BadRequest,
+            "This idempotency key belongs to another request.",
+            "Make a new key for each new request.",
+        ),
+    }
+}
+
+fn kernel(error: KernelError) -> Failure {
+    match error {
+        KernelError::Malformed => Failure::new(
+            ErrorCode::MissingToken,
+            "The token is not of the form of a Hub token.",
+            "Send this server's JUPYTERHUB_API_TOKEN as it is.",
+        ),
+        KernelError::Unknown => Failure::new(
+            ErrorCode::InvalidToken,
+            "The Hub does not know this token.",
+            "Restart the server from the Hub's control panel; its token ends when it stops.",
+        ),
+        KernelError::NotAServerToken => Failure::new(
+            ErrorCode::NotAServerToken,
+            "This is not the token of a single-user server.",
+            "Ask from a notebook, with that server's own JUPYTERHUB_API_TOKEN.",
+        ),
+        KernelError::MissingKernelScope => Failure::new(
+            ErrorCode::NotAServerToken,
+            "This server's token lacks the scope for hubkey.",
+            "Restart the server; if that does not help, the operator has to call hubkey.hub.configure in \
+             jupyterhub_config.py, which adds custom:hubkey:kernel!user to Spawner.server_token_scopes.",
+        ),
+        KernelError::TooMany => Failure::new(
+            ErrorCode::RateLimited,
+            "Too many unknown tokens were tried from here.",
+            "Wait a moment, then use this server's own token.",
+        ),
+        KernelError::HubUnavailable => {
+            Failure::new(ErrorCode::HubUnavailable, "The Hub did not answer.", "Try again in a moment.")
+        }
+    }
+}
+
+fn store(error: StoreError) -> Failure {
+    match error {
+        StoreError::Unavailable(_) => Failure::new(
+            ErrorCode::StoreUnavailable,
+            "The store of hubkey did not answer.",
+            "Try again in a moment.",
+        )
+        .because(error),
+        StoreError::Unsealable | StoreError::Malformed => Failure::internal(error),
+    }
+}
+
+fn policy_title(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::UnknownProvider => "There is no provider of that name.",
+        ErrorCode::ProviderRequired => "There are several providers, and the request names none.",
+        ErrorCode::ScopeNotAllowed => "The provider is not configured for a scope that was asked for.",
+        ErrorCode::AudienceNotAllowed => "The provider is not configured for that audience.",
+        ErrorCode::ResourceNotAllowed => "The provider is not configured for that resource.",
+        ErrorCode::SharedServer => "Other people may enter this server, and the operator does not allow that.",
+        _ => "The operator does not allow that.",
+    }
+}

@@ -1,0 +1,50 @@
+//! `GET /v1/openapi.json`
+
+use http::header::CONTENT_TYPE;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use super::{acknowledge, cancel, connections, create_sign_in, providers, sign_in_status, token};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "hubkey kernel API",
+        description = "How a program in a JupyterHub single-user server gets access tokens of the person in front of it.",
+        license(name = "Apache-2.0 OR MIT")
+    ),
+    paths(
+        create_sign_in::handler, sign_in_status::handler, acknowledge::handler, cancel::handler,
+        providers::handler, connections::handler, token::handler,
+    ),
+    modifiers(&ServerToken)
+)]
+struct KernelApi;
+
+/// Every request carries the server's own token.
+struct ServerToken;
+
+impl Modify for ServerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The server's JUPYTERHUB_API_TOKEN."))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("server_token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The OpenAPI document of the kernel API, as it is checked in under `docs/`.
+#[must_use]
+pub fn document() -> String {
+    let mut text = KernelApi::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+pub(super) async fn handler() -> ([(http::HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, "application/json")], document())
+}

@@ -1,0 +1,25 @@
+//! `GET /v1/providers`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use hubkey_protocol::{Problem, ProviderList};
+use hubkey_service::http::{Failure, Json};
+
+use crate::flows::{Asker, Flows};
+
+/// The configured providers, in the operator's order.
+#[utoipa::path(
+    get, path = hubkey_protocol::path::PROVIDERS, operation_id = "providers", tag = "providers",
+    responses(
+        (status = 200, body = ProviderList),
+        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+    ),
+    security(("server_token" = []))
+)]
+pub(super) async fn handler(
+    State(flows): State<Arc<Flows>>,
+    asker: Asker,
+) -> Result<Json<ProviderList>, Failure> {
+    Ok(Json(flows.providers(&asker).await?))
+}

@@ -1,0 +1,31 @@
+//! `POST /v1/connections/{id}/token`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use hubkey_protocol::{ConnectionId, Problem, TokenAnswer, TokenRequest};
+use hubkey_service::http::{Failure, Json, Path};
+
+use crate::flows::{Asker, Flows};
+
+/// An access token of a connection, valid for at least as long as asked.
+#[utoipa::path(
+    post, path = hubkey_protocol::path::CONNECTION_TOKEN, operation_id = "token", tag = "connections",
+    params(("id" = String, Path, description = "The connection's id")),
+    request_body = TokenRequest,
+    responses(
+        (status = 200, body = TokenAnswer),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "A person has to sign in"),
+    ),
+    security(("server_token" = []))
+)]
+pub(super) async fn handler(
+    State(flows): State<Arc<Flows>>,
+    asker: Asker,
+    Path(id): Path<String>,
+    Json(request): Json<TokenRequest>,
+) -> Result<Json<TokenAnswer>, Failure> {
+    let id = ConnectionId::parse(id).map_err(|_| Failure::not_found())?;
+    Ok(Json(flows.token(&asker, &id, &request).await?))
+}

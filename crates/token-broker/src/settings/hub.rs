@@ -1,0 +1,76 @@
+//! The Hub.
+
+use hubkey_protocol::secret::ClientSecret;
+use hubkey_service::settings::{Reader, Section, kind};
+
+use crate::hub::config::{HubConfig, HubConfigError};
+
+pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfig> {
+    let section = reader.section("hub");
+    let api_url = section.required("api_url", &kind::WEB_URL, "The Hub's API, such as http://hub:8081/hub/api.");
+    let hub_url = section.required("public_url", &kind::WEB_URL, "The Hub as browsers see it.");
+    let api_token = section.secret(
+        "api_token",
+        ClientSecret::new,
+        "The API token of the service hubkey in the Hub's configuration.",
+    );
+    let service_name = section.or(
+        "service_name",
+        &kind::TEXT,
+        "hubkey".to_owned(),
+        "The name of that service.",
+    );
+    let kernel_scope = section.or(
+        "kernel_scope",
+        &kind::TEXT,
+        "custom:hubkey:kernel".to_owned(),
+        "The scope that only single-user servers get; empty to do without, which start-up warns of.",
+    );
+    let plaintext = section.or(
+        "plaintext",
+        &kind::SWITCH,
+        false,
+        "Whether the Hub's API may be on another machine without TLS.",
+    );
+    let ca_pem = read_ca(&section);
+    let hub = HubConfig {
+        api_url: api_url?,
+        public_url: hub_url?,
+        api_token: api_token?,
+        client_id: format!("service-{service_name}"),
+        service_name,
+        redirect_uri: format!("{}/hub-callback", public_url?),
+        kernel_scope,
+        plaintext,
+        ca_pem,
+    };
+    if let Err(error) = hub.check() {
+        section.fail(key_of(error), &format!("{error}."));
+    }
+    Some(hub)
+}
+
+/// The certificates of the authorities to trust, if a file of them is named.
+pub(super) fn read_ca(section: &Section<'_>) -> Option<Vec<u8>> {
+    let path = section.optional(
+        "ca_file",
+        &kind::PATH,
+        "PEM certificates of the authorities to trust instead of the system's.",
+    )?;
+    match std::fs::read(&path) {
+        Ok(pem) => Some(pem),
+        Err(error) => {
+            section.fail("ca_file", &format!("name a file that can be read ({}).", error.kind()));
+            None
+        }
+    }
+}
+
+fn key_of(error: HubConfigError) -> &'static str {
+    match error {
+        HubConfigError::Url(name) => name,
+        HubConfigError::Plaintext | HubConfigError::Tls => "api_url",
+        HubConfigError::ApiToken => "api_token_file",
+        HubConfigError::Certificates => "ca_file",
+    }
+}

@@ -1,0 +1,94 @@
+//! The kernel listener and the internal listener.
+
+use std::net::SocketAddr;
+
+use hubkey_protocol::secret::{ChannelSecret, Secret};
+use hubkey_service::{
+    http::{Limits, read_limits},
+    settings::{Reader, kind},
+};
+
+/// Where kernels reach the broker.
+#[derive(Debug)]
+pub struct KernelSettings {
+    /// The address.
+    pub listen: SocketAddr,
+    /// How much it takes.
+    pub limits: Limits,
+    /// How many polls may wait at once.
+    pub polls: usize,
+}
+
+/// Where callback-server reaches the broker.
+#[derive(Debug)]
+pub struct InternalSettings {
+    /// The address.
+    pub listen: SocketAddr,
+    /// How much it takes.
+    pub limits: Limits,
+    /// What callback-server proves itself with; two during rotation.
+    pub channel_secrets: Vec<ChannelSecret>,
+}
+
+pub(super) fn read_kernel(reader: &Reader) -> Option<KernelSettings> {
+    let section = reader.section("kernel");
+    let listen = section.required("listen", &kind::ADDRESS, "Where kernels reach the broker.");
+    let limits = read_limits(&section, Limits::kernel());
+    let plaintext = section.or(
+        "plaintext",
+        &kind::SWITCH,
+        false,
+        "Whether kernels of other machines may reach this address without TLS.",
+    );
+    let polls = section.or(
+        "max_polls",
+        &kind::Number::between(1, 1_000_000),
+        10_240,
+        "How many kernels may wait for their sign-in at once.",
+    );
+    let listen = listen?;
+    if !listen.ip().is_loopback() && !plaintext {
+        section.fail(
+            "listen",
+            "server tokens would cross the network in clear; listen on 127.0.0.1, or set `kernel.plaintext = true` \
+             where the network between kernels and hubkey is trusted.",
+        );
+    }
+    Some(KernelSettings { listen, limits, polls: usize::try_from(polls).unwrap_or(usize::MAX) })
+}
+
+pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
+    let section = reader.section("internal");
+    let listen = section.required(
+        "listen",
+        &kind::ADDRESS,
+        "Where callback-server reaches the broker; nothing else should.",
+    );
+    let limits = read_limits(&section, Limits::internal());
+    let plaintext = section.or(
+        "plaintext",
+        &kind::SWITCH,
+        false,
+        "Whether a callback-server on another machine may reach this address without TLS.",
+    );
+    let current =
+        section.secret("channel_secret", ChannelSecret::new, "What callback-server proves itself with.");
+    let previous = section.optional_secret(
+        "previous_channel_secret",
+        ChannelSecret::new,
+        "The one before, valid too while both servers are being changed over.",
+    );
+    let (listen, current) = (listen?, current?);
+    if !listen.ip().is_loopback() && !plaintext {
+        section.fail(
+            "listen",
+            "sign-ins would cross the network in clear; listen on 127.0.0.1, or set `internal.plaintext = true` where \
+             the network between the two servers is trusted.",
+        );
+    }
+    let channel_secrets: Vec<_> = std::iter::once(current).chain(previous).collect();
+    if channel_secrets.iter().any(|secret| secret.expose().len() < 32) {
+        section.fail("channel_secret_file", "give it at least 32 characters, such as `openssl rand -hex 32` prints.");
+    }
+    Some(InternalSettings { listen, limits, channel_secrets })
+}

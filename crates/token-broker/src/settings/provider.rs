@@ -1,0 +1,256 @@
+//! The providers.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use hubkey_protocol::{ProviderId, Scope, secret::ClientSecret};
+use hubkey_service::settings::{Reader, Section, kind};
+use url::Url;
+
+use super::words::{ENDPOINT, ORIGIN, PAIR, PROVIDER_ID, SCOPE};
+use crate::domain::provider::{
+    ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules, ProviderConfig, Sharing,
+};
+
+/// How a provider's client proves itself, by its registered word.
+#[derive(Debug, Clone, Copy)]
+enum Method {
+    None,
+    Basic,
+    Post,
+}
+
+const METHOD: kind::Word<Method> = kind::Word(&[
+    ("none", Method::None),
+    ("client_secret_basic", Method::Basic),
+    ("client_secret_post", Method::Post),
+]);
+
+const SHARING: kind::Word<Sharing> = kind::Word(&[("server", Sharing::Server), ("none", Sharing::Nobody)]);
+
+const IDENTITY: kind::Parsed<IdentityPolicy> = kind::Parsed::with(
+    "`pin`, `claim:<name>` or `i-accept-account-mixups`",
+    |text| match text {
+        "pin" => Some(IdentityPolicy::Pin),
+        "i-accept-account-mixups" => Some(IdentityPolicy::Unchecked),
+        _ => text.strip_prefix("claim:").filter(|name| !name.is_empty()).map(|name| IdentityPolicy::Claim(name.to_owned())),
+    },
+    |policy| match policy {
+        IdentityPolicy::Pin => "pin".to_owned(),
+        IdentityPolicy::Claim(name) => format!("claim:{name}"),
+        IdentityPolicy::Unchecked => "i-accept-account-mixups".to_owned(),
+    },
+);
+
+/// Parameters that hubkey sets itself.
+const OURS: [&str; 12] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "response_mode",
+    "request",
+    "request_uri",
+    "client_secret",
+];
+
+pub(super) fn read_all(reader: &Reader) -> Vec<ProviderConfig> {
+    let found = reader.required_tables("providers", &PROVIDER_ID, |section| Some(read(section)));
+    found.into_iter().filter_map(|(id, draft)| draft.finish(id)).collect()
+}
+
+/// A provider without its id.
+struct Draft {
+    display_name: Option<String>,
+    endpoints: Option<Endpoints>,
+    client_id: Option<String>,
+    client_authentication: Option<ClientAuthentication>,
+    offer: Offer,
+    authorize_parameters: BTreeMap<String, String>,
+    api_origins: Vec<String>,
+    identity: IdentityPolicy,
+    sharing: Sharing,
+    id_token: IdTokenRules,
+    outbound: OutboundRules,
+}
+
+impl Draft {
+    fn finish(self, id: ProviderId) -> Option<ProviderConfig> {
+        Some(ProviderConfig {
+            display_name: self.display_name.unwrap_or_else(|| id.as_str().to_owned()),
+            id,
+            endpoints: self.endpoints?,
+            client_id: self.client_id?,
+            client_authentication: self.client_authentication?,
+            offer: self.offer,
+            authorize_parameters: self.authorize_parameters,
+            api_origins: self.api_origins,
+            identity: self.identity,
+            sharing: self.sharing,
+            id_token: self.id_token,
+            outbound: self.outbound,
+        })
+    }
+}
+
+fn read(section: &Section<'_>) -> Draft {
+    Draft {
+        display_name: section.optional("display_name", &kind::TEXT, "What people read; the id by default."),
+        endpoints: read_endpoints(section),
+        client_id: section.required("client_id", &kind::TEXT, "hubkey's registration at the provider."),
+        client_authentication: read_client_authentication(section),
+        offer: read_offer(section),
+        authorize_parameters: read_parameters(section),
+        api_origins: section.list("api_origins", &ORIGIN, "The origins of the APIs that tokens are sent to."),
+        identity: section.or(
+            "identity",
+            &IDENTITY,
+            IdentityPolicy::Pin,
+            "Which account fits a hub user: the one that the person confirmed, or the one whose claim has the hub user's name.",
+        ),
+        sharing: section.or("share", &SHARING, Sharing::Server, "Who shares a connection: the kernels of one server, or none."),
+        id_token: read_id_token(section),
+        outbound: read_outbound(section),
+    }
+}
+
+fn read_endpoints(section: &Section<'_>) -> Option<Endpoints> {
+    let issuer = section.required("issuer", &ENDPOINT_TEXT, "The provider's issuer, exactly as it calls itself.");
+    let url = |key: &str, about: &str| -> Option<Url> { section.optional(key, &ENDPOINT, about) };
+    let authorization = url("authorization_endpoint", "Given with the next two, nothing is read from the provider's metadata.");
+    let token = url("token_endpoint", "See `authorization_endpoint`.");
+    let jwks = url("jwks_uri", "See `authorization_endpoint`.");
+    let userinfo = url("userinfo_endpoint", "Where accounts are asked for, if at all.");
+    let revocation = url("revocation_endpoint", "Where tokens are given back, if at all.");
+    let issuer = issuer?;
+    match (authorization, token, jwks) {
+        (None, None, None) => Some(Endpoints::Discovered { issuer }),
+        (Some(authorization), Some(token), Some(jwks)) => {
+            Some(Endpoints::Explicit { issuer, authorization, token, jwks, userinfo, revocation })
+        }
+        _ => {
+            section.fail(
+                "authorization_endpoint",
+                "give all of authorization_endpoint, token_endpoint and jwks_uri, or none of them.",
+            );
+            None
+        }
+    }
+}
+
+/// An issuer is compared byte by byte, so it stays text.
+const ENDPOINT_TEXT: kind::Parsed<String> = kind::Parsed::with(
+    "an http or https URL without query and fragment",
+    |text| {
+        let url = Url::parse(text).ok()?;
+        let fits = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+        fits.then(|| text.to_owned())
+    },
+    Clone::clone,
+);
+
+fn read_client_authentication(section: &Section<'_>) -> Option<ClientAuthentication> {
+    let method = section.or(
+        "client_authentication",
+        &METHOD,
+        Method::Basic,
+        "How hubkey proves itself at the token endpoint.",
+    );
+    let secret =
+        section.optional_secret("client_secret", ClientSecret::new, "The secret of hubkey's registration.");
+    match (method, secret) {
+        (Method::None, None) => Some(ClientAuthentication::None),
+        (Method::Basic, Some(secret)) => Some(ClientAuthentication::Basic(secret)),
+        (Method::Post, Some(secret)) => Some(ClientAuthentication::Post(secret)),
+        (Method::None, Some(_)) => {
+            section.fail("client_secret_file", "remove it, or choose another `client_authentication` than `none`.");
+            None
+        }
+        (Method::Basic | Method::Post, None) => {
+            section.fail("client_secret_file", "name a file that holds the secret, or set `client_authentication = \"none\"`.");
+            None
+        }
+    }
+}
+
+fn read_offer(section: &Section<'_>) -> Offer {
+    let default_scopes =
+        section.list("default_scopes", &SCOPE, "Asked for when a notebook names none.").into_iter().collect();
+    let further: Vec<Scope> = section.list("allowed_scopes", &SCOPE, "What a notebook may ask for beside the default ones.");
+    let descriptions =
+        section.list("scope_descriptions", &PAIR, "What a scope permits, in words for people: `scope=words`.");
+    let text = |key: &str, about: &str| section.optional(key, &kind::TEXT, about);
+    let default_audience = text("audience", "The audience to ask for when a notebook names none.");
+    let default_resource = text("resource", "The resource (RFC 8707) to ask for when a notebook names none.");
+    Offer {
+        allowed_scopes: further.into_iter().chain(scopes(&default_scopes)).collect(),
+        scope_descriptions: descriptions
+            .into_iter()
+            .filter_map(|(scope, words)| Some((Scope::parse(scope).ok()?, words)))
+            .collect(),
+        default_scopes,
+        default_audience,
+        audiences: section.list("audiences", &kind::TEXT, "The audiences that a notebook may name."),
+        default_resource,
+        resources: section.list("resources", &kind::TEXT, "The resources that a notebook may name."),
+    }
+}
+
+fn scopes(scopes: &hubkey_protocol::Scopes) -> Vec<Scope> {
+    scopes.iter().cloned().collect()
+}
+
+fn read_parameters(section: &Section<'_>) -> BTreeMap<String, String> {
+    let pairs = section.list(
+        "authorize_parameters",
+        &PAIR,
+        "Further parameters of the authorization request, such as `prompt=consent` or `kc_idp_hint=lab`.",
+    );
+    for (name, _) in &pairs {
+        if OURS.contains(&name.as_str()) {
+            section.fail("authorize_parameters", &format!("remove `{name}`: hubkey sets it itself."));
+        }
+    }
+    pairs.into_iter().collect()
+}
+
+fn read_id_token(section: &Section<'_>) -> IdTokenRules {
+    IdTokenRules {
+        algorithms: section.list(
+            "id_token_algs",
+            &kind::TEXT,
+            "The signature algorithms of ID tokens; those that the provider's metadata names by default.",
+        ),
+        trusted_audiences: section.list(
+            "trusted_audiences",
+            &kind::TEXT,
+            "Audiences that may stand in an ID token beside hubkey's client id.",
+        ),
+        clock_skew: section.or(
+            "clock_skew",
+            &kind::Time::between(Duration::ZERO, Duration::from_secs(300)),
+            Duration::from_secs(60),
+            "How far the provider's clock may be off.",
+        ),
+        userinfo: section.or("userinfo", &kind::SWITCH, false, "Whether to ask the provider for the account's name and e-mail."),
+    }
+}
+
+fn read_outbound(section: &Section<'_>) -> OutboundRules {
+    OutboundRules {
+        plaintext: section.or("plaintext", &kind::SWITCH, false, "Whether the provider may be on another machine without TLS."),
+        allow_private_hosts: section.list(
+            "allow_private_hosts",
+            &kind::TEXT,
+            "Hosts of the provider that may have private addresses.",
+        ),
+        endpoint_hosts: section.list(
+            "endpoint_hosts",
+            &kind::TEXT,
+            "Hosts, beside the issuer's, that the provider's endpoints may be on.",
+        ),
+    }
+}
