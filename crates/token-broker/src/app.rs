@@ -38,21 +38,45 @@ const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
 /// Runs the broker until it is told to end.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("HUBKEY_COMMIT").unwrap_or("unknown"))?;
-    metrics.install()?;
+    let metrics = Metrics::new(
+        env!("CARGO_PKG_VERSION"),
+        option_env!("HUBKEY_COMMIT").unwrap_or("unknown"),
+    )?;
+    metrics
+        .install()
+        .map_err(|_| anyhow::anyhow!("the metrics were started twice"))?;
     let readiness = Readiness::new();
     let life = Lifecycle::new(readiness.clone(), DRAIN_DELAY);
     let draining = life.draining();
     let listeners = Listeners::bind(&settings).await?;
     let ops_end = CancellationToken::new();
-    let ops = tokio::spawn(ops::serve(listeners.ops, readiness.clone(), metrics.clone(), ops_end.clone()));
-    let Settings { kernel, internal, hub, keys, redis, rules, providers, .. } = settings;
+    let ops = tokio::spawn(ops::serve(
+        listeners.ops,
+        readiness.clone(),
+        metrics.clone(),
+        ops_end.clone(),
+    ));
+    let Settings {
+        kernel,
+        internal,
+        hub,
+        keys,
+        redis,
+        rules,
+        providers,
+        ..
+    } = settings;
     let parts = Parts::new(keys, redis).await?;
     watch_store(&readiness, &parts.store);
     let hub_api = Arc::new(HubApi::new(&hub)?);
     let flows = Arc::new(Flows {
-        kernels: Arc::new(HubKernelAuthenticator::new(Arc::clone(&hub_api), &hub, parts.index_key.clone(), Arc::clone(&parts.clock))),
-        browsers: Arc::new(HubBrowserAuthenticator::new(hub_api, &hub)?),
+        kernels: Arc::new(HubKernelAuthenticator::new(
+            Arc::clone(&hub_api),
+            &hub,
+            parts.index_key.clone(),
+            Arc::clone(&parts.clock),
+        )),
+        browsers: Arc::new(HubBrowserAuthenticator::new(hub_api, &hub)),
         providers: self::providers(providers, &parts)?,
         store: parts.store,
         clock: parts.clock,
@@ -64,10 +88,24 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     });
     let mut running = JoinSet::new();
     let mut serve = |name, limits, listener, router: Router| {
-        running.spawn(Server::new(name, limits, &metrics).serve(listener, router, draining.clone()));
+        running.spawn(Server::new(name, limits, &metrics).serve(
+            listener,
+            router,
+            draining.clone(),
+        ));
     };
-    serve("kernel", kernel.limits, listeners.kernel, routes::kernel(Arc::clone(&flows)));
-    serve("internal", internal.limits, listeners.internal, routes::internal(flows, internal.channel_secrets));
+    serve(
+        "kernel",
+        kernel.limits,
+        listeners.kernel,
+        routes::kernel(Arc::clone(&flows)),
+    );
+    serve(
+        "internal",
+        internal.limits,
+        listeners.internal,
+        routes::internal(flows, internal.channel_secrets),
+    );
     tracing::info!("ready");
     life.run(running).await?;
     ops_end.cancel();
@@ -85,9 +123,9 @@ struct Listeners {
 impl Listeners {
     async fn bind(settings: &Settings) -> anyhow::Result<Self> {
         let bind = async |name: &str, address| {
-            TcpListener::bind(address)
-                .await
-                .with_context(|| format!("`{name}.listen`: cannot listen on {address}; choose another address"))
+            TcpListener::bind(address).await.with_context(|| {
+                format!("`{name}.listen`: cannot listen on {address}; choose another address")
+            })
         };
         Ok(Self {
             kernel: bind("kernel", settings.kernel.listen).await?,
@@ -110,12 +148,20 @@ impl Parts {
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         let (index_key, ring) = open_keys(keys, chance.as_ref())?;
         let store = open_store(redis, &index_key, ring, clock.clone()).await?;
-        Ok(Self { store, index_key, clock, chance })
+        Ok(Self {
+            store,
+            index_key,
+            clock,
+            chance,
+        })
     }
 }
 
 /// The keys of the files; without files, keys that last as long as this process.
-fn open_keys(keys: Option<KeyFiles>, chance: &dyn Chance) -> anyhow::Result<(IndexKey, Arc<KeyRing>)> {
+fn open_keys(
+    keys: Option<KeyFiles>,
+    chance: &dyn Chance,
+) -> anyhow::Result<(IndexKey, Arc<KeyRing>)> {
     let Some(keys) = keys else {
         let (mut sealing, mut index) = ([0; 32], [0; 32]);
         chance.fill(&mut sealing);
@@ -137,8 +183,14 @@ async fn open_store(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn Store>> {
     let Some(redis) = redis else {
-        tracing::warn!("no [redis] section: everything is kept in this process, and a restart forgets all of it");
-        return Ok(Arc::new(SealedStore::new(MemoryStore::new(Arc::clone(&clock)), ring, clock)));
+        tracing::warn!(
+            "no [redis] section: everything is kept in this process, and a restart forgets all of it"
+        );
+        return Ok(Arc::new(SealedStore::new(
+            MemoryStore::new(Arc::clone(&clock)),
+            ring,
+            clock,
+        )));
     };
     let settings = RedisSettings {
         url: redis.url,

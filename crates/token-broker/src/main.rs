@@ -61,7 +61,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             say("The settings are complete and fit together.\n")
         }
         Command::Health => {
-            hubkey_service::ops::ask_health(load()?.ops.listen)?;
+            ask_health(load()?)?;
             say("ok\n")
         }
         Command::GenerateKey { path } => Ok(keys::generate(&path)?),
@@ -74,6 +74,11 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     telemetry::start(&settings.log)?;
     app::run(settings).await
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn ask_health(settings: Settings) -> anyhow::Result<()> {
+    Ok(hubkey_service::ops::ask(settings.ops.listen, "/healthz").await?)
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

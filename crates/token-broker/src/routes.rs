@@ -36,7 +36,10 @@ pub use openapi::document;
 pub fn kernel(flows: Arc<Flows>) -> Router {
     let routes = Router::new()
         .route(path::SIGN_INS, post(create_sign_in::handler))
-        .route(path::SIGN_IN, get(sign_in_status::handler).delete(cancel::handler))
+        .route(
+            path::SIGN_IN,
+            get(sign_in_status::handler).delete(cancel::handler),
+        )
         .route(path::SIGN_IN_ACK, post(acknowledge::handler))
         .route(path::PROVIDERS, get(providers::handler))
         .route(path::CONNECTIONS, get(connections::handler))
@@ -64,6 +67,12 @@ pub fn internal(flows: Arc<Flows>, channel_secrets: Vec<ChannelSecret>) -> Route
 /// No answer is kept by anything between, nor taken for another kind of document.
 fn private(router: Router) -> Router {
     router
-        .layer(SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .layer(SetResponseHeaderLayer::overriding(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::overriding(
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(
+            X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
 }

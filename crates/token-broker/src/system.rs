@@ -14,9 +14,14 @@ use crate::domain::{
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is passed")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that everything else is passed"
+    )]
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
@@ -26,7 +31,10 @@ impl Clock for SystemClock {
 pub struct SystemChance;
 
 impl Chance for SystemChance {
-    #[expect(clippy::expect_used, reason = "without random bytes there are no secrets, and nothing may go on")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without random bytes there are no secrets, and nothing may go on"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         rand::fill(bytes).expect("the machine gives random bytes");
     }

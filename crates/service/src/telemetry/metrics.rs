@@ -47,6 +47,11 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// Makes this the registry that the macros of the crate `metrics` write to. Once in a process.
+    pub fn install(&self) -> Result<(), metrics::SetRecorderError<Arc<PrometheusRecorder>>> {
+        metrics::set_global_recorder(Arc::clone(&self.recorder))
+    }
+
     /// Tells what a counter, gauge or histogram of that name means, for the `# HELP` line.
     pub fn describe(&self, name: &'static str, meaning: &'static str) {
         let text = || SharedString::from(meaning);

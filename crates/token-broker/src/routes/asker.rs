@@ -12,7 +12,10 @@ impl<S: Sync> FromRequestParts<S> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let token = token(&parts.headers)?;
-        Ok(Self { token, peer: parts.extensions.get::<Peer>().map(|peer| peer.network()) })
+        Ok(Self {
+            token,
+            peer: parts.extensions.get::<Peer>().map(|peer| peer.network()),
+        })
     }
 }
 

@@ -32,8 +32,14 @@ pub(super) async fn gate(
 
 fn admits(secrets: &[ChannelSecret], headers: &HeaderMap) -> bool {
     let mut given = headers.get_all(AUTHORIZATION).iter();
-    let (Some(first), None) = (given.next(), given.next()) else { return false };
-    let Some(given) = first.to_str().ok().and_then(bearer).map(ChannelSecret::new) else { return false };
+    let (Some(first), None) = (given.next(), given.next()) else {
+        return false;
+    };
+    let Some(given) = first.to_str().ok().and_then(bearer).map(ChannelSecret::new) else {
+        return false;
+    };
     // Each is compared, so that the time does not tell which one it was.
-    secrets.iter().fold(false, |admitted, secret| admitted | secret.matches(&given))
+    secrets
+        .iter()
+        .fold(false, |admitted, secret| admitted | secret.matches(&given))
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
-use hubkey_protocol::{CreateSignIn, CreateSignInAnswer, ErrorCode, Problem, path::IDEMPOTENCY_KEY_HEADER};
+use hubkey_protocol::{
+    CreateSignIn, CreateSignInAnswer, ErrorCode, Problem, path::IDEMPOTENCY_KEY_HEADER,
+};
 use hubkey_service::http::{Failure, Json};
 
 use crate::flows::{Asker, Flows};
@@ -39,7 +41,9 @@ pub(super) async fn handler(
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let mut given = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
-    let Some(first) = given.next() else { return Ok(None) };
+    let Some(first) = given.next() else {
+        return Ok(None);
+    };
     match (first.to_str(), given.next()) {
         (Ok(key), None) if (1..=255).contains(&key.len()) => Ok(Some(key)),
         _ => Err(Failure::new(

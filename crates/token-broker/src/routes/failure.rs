@@ -3,7 +3,9 @@
 use hubkey_protocol::ErrorCode;
 use hubkey_service::http::Failure;
 
-use crate::{domain::user_index::TooMany, flows::failure::KernelFailure, hub::KernelError, store::StoreError};
+use crate::{
+    domain::user_index::TooMany, flows::failure::KernelFailure, hub::KernelError, store::StoreError,
+};
 
 impl From<KernelFailure> for Failure {
     fn from(failure: KernelFailure) -> Self {
@@ -93,9 +95,11 @@ fn kernel(error: KernelError) -> Failure {
             "Too many unknown tokens were tried from here.",
             "Wait a moment, then use this server's own token.",
         ),
-        KernelError::HubUnavailable => {
-            Failure::new(ErrorCode::HubUnavailable, "The Hub did not answer.", "Try again in a moment.")
-        }
+        KernelError::HubUnavailable => Failure::new(
+            ErrorCode::HubUnavailable,
+            "The Hub did not answer.",
+            "Try again in a moment.",
+        ),
     }
 }
 
@@ -115,10 +119,14 @@ fn policy_title(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::UnknownProvider => "There is no provider of that name.",
         ErrorCode::ProviderRequired => "There are several providers, and the request names none.",
-        ErrorCode::ScopeNotAllowed => "The provider is not configured for a scope that was asked for.",
+        ErrorCode::ScopeNotAllowed => {
+            "The provider is not configured for a scope that was asked for."
+        }
         ErrorCode::AudienceNotAllowed => "The provider is not configured for that audience.",
         ErrorCode::ResourceNotAllowed => "The provider is not configured for that resource.",
-        ErrorCode::SharedServer => "Other people may enter this server, and the operator does not allow that.",
+        ErrorCode::SharedServer => {
+            "Other people may enter this server, and the operator does not allow that."
+        }
         _ => "The operator does not allow that.",
     }
 }

@@ -32,7 +32,10 @@ pub(super) async fn view(State(flows): Broker, Json(request): Json<View>) -> Jso
     answer(&flows, flows.view(request).await)
 }
 
-pub(super) async fn r#continue(State(flows): Broker, Json(request): Json<Decide>) -> Json<BrowserReply> {
+pub(super) async fn r#continue(
+    State(flows): Broker,
+    Json(request): Json<Decide>,
+) -> Json<BrowserReply> {
     answer(&flows, flows.r#continue(request).await)
 }
 
@@ -45,7 +48,10 @@ pub(super) async fn callback(
     Ok(answer(&flows, flows.callback(&provider, request).await))
 }
 
-pub(super) async fn confirm(State(flows): Broker, Json(request): Json<Decide>) -> Json<BrowserReply> {
+pub(super) async fn confirm(
+    State(flows): Broker,
+    Json(request): Json<Decide>,
+) -> Json<BrowserReply> {
     answer(&flows, flows.confirm(request).await)
 }
 

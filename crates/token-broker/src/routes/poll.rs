@@ -19,7 +19,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Poll {
         let nonce = Nonce::parse(nonce).map_err(|_| Failure::not_found())?;
         let mut given = parts.headers.get_all(POLL_SECRET_HEADER).iter();
         match (given.next().map(|value| value.to_str()), given.next()) {
-            (Some(Ok(secret)), None) => Ok(Self { nonce, secret: PollSecret::new(secret) }),
+            (Some(Ok(secret)), None) => Ok(Self {
+                nonce,
+                secret: PollSecret::new(secret),
+            }),
             _ => Err(Failure::not_found()),
         }
     }

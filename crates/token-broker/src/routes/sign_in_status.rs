@@ -30,5 +30,9 @@ pub(super) async fn handler(
     asker: Asker,
     poll: Poll,
 ) -> Result<Json<SignInStatus>, Failure> {
-    Ok(Json(flows.sign_in_status(&asker, &poll.nonce, &poll.secret).await?))
+    Ok(Json(
+        flows
+            .sign_in_status(&asker, &poll.nonce, &poll.secret)
+            .await?,
+    ))
 }

@@ -7,7 +7,11 @@ use crate::hub::config::{HubConfig, HubConfigError};
 
 pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfig> {
     let section = reader.section("hub");
-    let api_url = section.required("api_url", &kind::WEB_URL, "The Hub's API, such as http://hub:8081/hub/api.");
+    let api_url = section.required(
+        "api_url",
+        &kind::WEB_URL,
+        "The Hub's API, such as http://hub:8081/hub/api.",
+    );
     let hub_url = section.required("public_url", &kind::WEB_URL, "The Hub as browsers see it.");
     let api_token = section.secret(
         "api_token",
@@ -60,7 +64,10 @@ pub(super) fn read_ca(section: &Section<'_>) -> Option<Vec<u8>> {
     match std::fs::read(&path) {
         Ok(pem) => Some(pem),
         Err(error) => {
-            section.fail("ca_file", &format!("name a file that can be read ({}).", error.kind()));
+            section.fail(
+                "ca_file",
+                &format!("name a file that can be read ({}).", error.kind()),
+            );
             None
         }
     }

@@ -28,11 +28,20 @@ pub(super) fn read(reader: &Reader, needed: bool) -> Option<KeyFiles> {
         "A further file of 32 random bytes; it hides names and never changes.",
     );
     if needed && sealing.is_empty() {
-        section.fail("sealing_files", "name at least one key file: what is kept in Redis is sealed.");
+        section.fail(
+            "sealing_files",
+            "name at least one key file: what is kept in Redis is sealed.",
+        );
     }
     if (needed || !sealing.is_empty()) && index.is_none() {
-        section.fail("index_file", "name a key file: names in Redis are hidden with it.");
+        section.fail(
+            "index_file",
+            "name a key file: names in Redis are hidden with it.",
+        );
     }
     (!sealing.is_empty()).then_some(())?;
-    Some(KeyFiles { sealing, index: index? })
+    Some(KeyFiles {
+        sealing,
+        index: index?,
+    })
 }

@@ -54,7 +54,11 @@ pub(super) fn read_kernel(reader: &Reader) -> Option<KernelSettings> {
              where the network between kernels and hubkey is trusted.",
         );
     }
-    Some(KernelSettings { listen, limits, polls: usize::try_from(polls).unwrap_or(usize::MAX) })
+    Some(KernelSettings {
+        listen,
+        limits,
+        polls: usize::try_from(polls).unwrap_or(usize::MAX),
+    })
 }
 
 pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
@@ -71,8 +75,11 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
         false,
         "Whether a callback-server on another machine may reach this address without TLS.",
     );
-    let current =
-        section.secret("channel_secret", ChannelSecret::new, "What callback-server proves itself with.");
+    let current = section.secret(
+        "channel_secret",
+        ChannelSecret::new,
+        "What callback-server proves itself with.",
+    );
     let previous = section.optional_secret(
         "previous_channel_secret",
         ChannelSecret::new,
@@ -87,8 +94,18 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
         );
     }
     let channel_secrets: Vec<_> = std::iter::once(current).chain(previous).collect();
-    if channel_secrets.iter().any(|secret| secret.expose().len() < 32) {
-        section.fail("channel_secret_file", "give it at least 32 characters, such as `openssl rand -hex 32` prints.");
+    if channel_secrets
+        .iter()
+        .any(|secret| secret.expose().len() < 32)
+    {
+        section.fail(
+            "channel_secret_file",
+            "give it at least 32 characters, such as `openssl rand -hex 32` prints.",
+        );
     }
-    Some(InternalSettings { listen, limits, channel_secrets })
+    Some(InternalSettings {
+        listen,
+        limits,
+        channel_secrets,
+    })
 }

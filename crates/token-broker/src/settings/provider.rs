@@ -8,11 +8,12 @@ use url::Url;
 
 use super::words::{ENDPOINT, ORIGIN, PAIR, PROVIDER_ID, SCOPE};
 use crate::domain::provider::{
-    ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules, ProviderConfig, Sharing,
+    ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
+    ProviderConfig, Sharing,
 };
 
 /// How a provider's client proves itself, by its registered word.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Method {
     None,
     Basic,
@@ -25,14 +26,18 @@ const METHOD: kind::Word<Method> = kind::Word(&[
     ("client_secret_post", Method::Post),
 ]);
 
-const SHARING: kind::Word<Sharing> = kind::Word(&[("server", Sharing::Server), ("none", Sharing::Nobody)]);
+const SHARING: kind::Word<Sharing> =
+    kind::Word(&[("server", Sharing::Server), ("none", Sharing::Nobody)]);
 
 const IDENTITY: kind::Parsed<IdentityPolicy> = kind::Parsed::with(
     "`pin`, `claim:<name>` or `i-accept-account-mixups`",
     |text| match text {
         "pin" => Some(IdentityPolicy::Pin),
         "i-accept-account-mixups" => Some(IdentityPolicy::Unchecked),
-        _ => text.strip_prefix("claim:").filter(|name| !name.is_empty()).map(|name| IdentityPolicy::Claim(name.to_owned())),
+        _ => text
+            .strip_prefix("claim:")
+            .filter(|name| !name.is_empty())
+            .map(|name| IdentityPolicy::Claim(name.to_owned())),
     },
     |policy| match policy {
         IdentityPolicy::Pin => "pin".to_owned(),
@@ -59,7 +64,10 @@ const OURS: [&str; 12] = [
 
 pub(super) fn read_all(reader: &Reader) -> Vec<ProviderConfig> {
     let found = reader.required_tables("providers", &PROVIDER_ID, |section| Some(read(section)));
-    found.into_iter().filter_map(|(id, draft)| draft.finish(id)).collect()
+    found
+        .into_iter()
+        .filter_map(|(id, draft)| draft.finish(id))
+        .collect()
 }
 
 /// A provider without its id.
@@ -118,19 +126,37 @@ fn read(section: &Section<'_>) -> Draft {
 }
 
 fn read_endpoints(section: &Section<'_>) -> Option<Endpoints> {
-    let issuer = section.required("issuer", &ENDPOINT_TEXT, "The provider's issuer, exactly as it calls itself.");
+    let issuer = section.required(
+        "issuer",
+        &ENDPOINT_TEXT,
+        "The provider's issuer, exactly as it calls itself.",
+    );
     let url = |key: &str, about: &str| -> Option<Url> { section.optional(key, &ENDPOINT, about) };
-    let authorization = url("authorization_endpoint", "Given with the next two, nothing is read from the provider's metadata.");
+    let authorization = url(
+        "authorization_endpoint",
+        "Given with the next two, nothing is read from the provider's metadata.",
+    );
     let token = url("token_endpoint", "See `authorization_endpoint`.");
     let jwks = url("jwks_uri", "See `authorization_endpoint`.");
-    let userinfo = url("userinfo_endpoint", "Where accounts are asked for, if at all.");
-    let revocation = url("revocation_endpoint", "Where tokens are given back, if at all.");
+    let userinfo = url(
+        "userinfo_endpoint",
+        "Where accounts are asked for, if at all.",
+    );
+    let revocation = url(
+        "revocation_endpoint",
+        "Where tokens are given back, if at all.",
+    );
     let issuer = issuer?;
     match (authorization, token, jwks) {
         (None, None, None) => Some(Endpoints::Discovered { issuer }),
-        (Some(authorization), Some(token), Some(jwks)) => {
-            Some(Endpoints::Explicit { issuer, authorization, token, jwks, userinfo, revocation })
-        }
+        (Some(authorization), Some(token), Some(jwks)) => Some(Endpoints::Explicit {
+            issuer,
+            authorization,
+            token,
+            jwks,
+            userinfo,
+            revocation,
+        }),
         _ => {
             section.fail(
                 "authorization_endpoint",
@@ -146,7 +172,9 @@ const ENDPOINT_TEXT: kind::Parsed<String> = kind::Parsed::with(
     "an http or https URL without query and fragment",
     |text| {
         let url = Url::parse(text).ok()?;
-        let fits = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+        let fits = matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none();
         fits.then(|| text.to_owned())
     },
     Clone::clone,
@@ -159,32 +187,60 @@ fn read_client_authentication(section: &Section<'_>) -> Option<ClientAuthenticat
         Method::Basic,
         "How hubkey proves itself at the token endpoint.",
     );
-    let secret =
-        section.optional_secret("client_secret", ClientSecret::new, "The secret of hubkey's registration.");
+    let secret = section.optional_secret(
+        "client_secret",
+        ClientSecret::new,
+        "The secret of hubkey's registration.",
+    );
     match (method, secret) {
         (Method::None, None) => Some(ClientAuthentication::None),
         (Method::Basic, Some(secret)) => Some(ClientAuthentication::Basic(secret)),
         (Method::Post, Some(secret)) => Some(ClientAuthentication::Post(secret)),
         (Method::None, Some(_)) => {
-            section.fail("client_secret_file", "remove it, or choose another `client_authentication` than `none`.");
+            section.fail(
+                "client_secret_file",
+                "remove it, or choose another `client_authentication` than `none`.",
+            );
             None
         }
         (Method::Basic | Method::Post, None) => {
-            section.fail("client_secret_file", "name a file that holds the secret, or set `client_authentication = \"none\"`.");
+            section.fail(
+                "client_secret_file",
+                "name a file that holds the secret, or set `client_authentication = \"none\"`.",
+            );
             None
         }
     }
 }
 
 fn read_offer(section: &Section<'_>) -> Offer {
-    let default_scopes =
-        section.list("default_scopes", &SCOPE, "Asked for when a notebook names none.").into_iter().collect();
-    let further: Vec<Scope> = section.list("allowed_scopes", &SCOPE, "What a notebook may ask for beside the default ones.");
-    let descriptions =
-        section.list("scope_descriptions", &PAIR, "What a scope permits, in words for people: `scope=words`.");
+    let default_scopes = section
+        .list(
+            "default_scopes",
+            &SCOPE,
+            "Asked for when a notebook names none.",
+        )
+        .into_iter()
+        .collect();
+    let further: Vec<Scope> = section.list(
+        "allowed_scopes",
+        &SCOPE,
+        "What a notebook may ask for beside the default ones.",
+    );
+    let descriptions = section.list(
+        "scope_descriptions",
+        &PAIR,
+        "What a scope permits, in words for people: `scope=words`.",
+    );
     let text = |key: &str, about: &str| section.optional(key, &kind::TEXT, about);
-    let default_audience = text("audience", "The audience to ask for when a notebook names none.");
-    let default_resource = text("resource", "The resource (RFC 8707) to ask for when a notebook names none.");
+    let default_audience = text(
+        "audience",
+        "The audience to ask for when a notebook names none.",
+    );
+    let default_resource = text(
+        "resource",
+        "The resource (RFC 8707) to ask for when a notebook names none.",
+    );
     Offer {
         allowed_scopes: further.into_iter().chain(scopes(&default_scopes)).collect(),
         scope_descriptions: descriptions
@@ -193,9 +249,17 @@ fn read_offer(section: &Section<'_>) -> Offer {
             .collect(),
         default_scopes,
         default_audience,
-        audiences: section.list("audiences", &kind::TEXT, "The audiences that a notebook may name."),
+        audiences: section.list(
+            "audiences",
+            &kind::TEXT,
+            "The audiences that a notebook may name.",
+        ),
         default_resource,
-        resources: section.list("resources", &kind::TEXT, "The resources that a notebook may name."),
+        resources: section.list(
+            "resources",
+            &kind::TEXT,
+            "The resources that a notebook may name.",
+        ),
     }
 }
 
@@ -211,7 +275,10 @@ fn read_parameters(section: &Section<'_>) -> BTreeMap<String, String> {
     );
     for (name, _) in &pairs {
         if OURS.contains(&name.as_str()) {
-            section.fail("authorize_parameters", &format!("remove `{name}`: hubkey sets it itself."));
+            section.fail(
+                "authorize_parameters",
+                &format!("remove `{name}`: hubkey sets it itself."),
+            );
         }
     }
     pairs.into_iter().collect()
@@ -241,7 +308,12 @@ fn read_id_token(section: &Section<'_>) -> IdTokenRules {
 
 fn read_outbound(section: &Section<'_>) -> OutboundRules {
     OutboundRules {
-        plaintext: section.or("plaintext", &kind::SWITCH, false, "Whether the provider may be on another machine without TLS."),
+        plaintext: section.or(
+            "plaintext",
+            &kind::SWITCH,
+            false,
+            "Whether the provider may be on another machine without TLS.",
+        ),
         allow_private_hosts: section.list(
             "allow_private_hosts",
             &kind::TEXT,

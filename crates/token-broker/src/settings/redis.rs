@@ -26,7 +26,9 @@ pub struct RedisSection {
 
 impl std::fmt::Debug for RedisSection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisSection").field("plaintext", &self.plaintext).finish_non_exhaustive()
+        f.debug_struct("RedisSection")
+            .field("plaintext", &self.plaintext)
+            .finish_non_exhaustive()
     }
 }
 
@@ -37,13 +39,25 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSection> {
         Zeroizing::new,
         "Where Redis is: `rediss://user@host:port`; the embedded memory store where left out.",
     );
-    let password = section.optional_secret("password", Zeroizing::new, "The password, where the address holds none.");
+    let password = section.optional_secret(
+        "password",
+        Zeroizing::new,
+        "The password, where the address holds none.",
+    );
     let ca_pem = read_ca(&section);
     let switch = |key: &str, about: &str| section.or(key, &kind::SWITCH, false, about);
-    let plaintext = switch("plaintext", "Whether Redis may be on another machine without TLS.");
-    let allow_unauthenticated =
-        switch("allow_unauthenticated", "Whether Redis on another machine may ask for no password.");
-    let allow_eviction = switch("allow_eviction", "Whether Redis may throw records away when its memory is full.");
+    let plaintext = switch(
+        "plaintext",
+        "Whether Redis may be on another machine without TLS.",
+    );
+    let allow_unauthenticated = switch(
+        "allow_unauthenticated",
+        "Whether Redis on another machine may ask for no password.",
+    );
+    let allow_eviction = switch(
+        "allow_eviction",
+        "Whether Redis may throw records away when its memory is full.",
+    );
     let replicas_required = section.or(
         "replicas_required",
         &kind::Number::between(0, 16),

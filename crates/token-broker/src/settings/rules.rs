@@ -23,23 +23,41 @@ const SHARED_SERVERS: kind::Word<SharedServers> = kind::Word(&[
 /// that every guard rests on.
 pub(super) fn read_public_url(reader: &Reader) -> Option<String> {
     let section = reader.root();
-    let url = section.required("public_url", &kind::WEB_URL, "callback-server as browsers see it.")?;
+    let url = section.required(
+        "public_url",
+        &kind::WEB_URL,
+        "callback-server as browsers see it.",
+    )?;
     if url.scheme() == "http" && !is_loopback(&url) {
-        section.fail("public_url", "use https; over plain http browsers drop the cookies that sign-ins need.");
+        section.fail(
+            "public_url",
+            "use https; over plain http browsers drop the cookies that sign-ins need.",
+        );
     }
     Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
-pub(super) fn read(reader: &Reader, public_url: Option<String>, hub: Option<&HubConfig>) -> Option<Rules> {
+pub(super) fn read(
+    reader: &Reader,
+    public_url: Option<String>,
+    hub: Option<&HubConfig>,
+) -> Option<Rules> {
     let lives = reader.section("sign_in");
-    let between = |low: u64, high: u64| kind::Time::between(Duration::from_secs(low), Duration::from_secs(high));
+    let between = |low: u64, high: u64| {
+        kind::Time::between(Duration::from_secs(low), Duration::from_secs(high))
+    };
     let sign_in_life = lives.or(
         "life",
         &between(30, 3600),
         Duration::from_secs(600),
         "How long a sign-in, its link and its pages are good.",
     );
-    let poll_hold = lives.or("poll_hold", &between(1, 28), Duration::from_secs(25), "How long one poll waits.");
+    let poll_hold = lives.or(
+        "poll_hold",
+        &between(1, 28),
+        Duration::from_secs(25),
+        "How long one poll waits.",
+    );
     let open = lives.or(
         "max_open",
         &kind::Number::between(1, 1000),
@@ -82,14 +100,21 @@ pub(super) fn read(reader: &Reader, public_url: Option<String>, hub: Option<&Hub
         poll_hold,
         poll_safety: Duration::from_secs(2),
         redelivery: Duration::from_secs(120),
-        open: OpenLimits { open: whole(open), per_minute: whole(per_minute) },
+        open: OpenLimits {
+            open: whole(open),
+            per_minute: whole(per_minute),
+        },
         site,
     })
 }
 
 fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>) -> Option<Site> {
     let section = reader.section("site");
-    let name = section.optional("hub_name", &kind::TEXT, "The hub's name in the header of each page; its host by default.");
+    let name = section.optional(
+        "hub_name",
+        &kind::TEXT,
+        "The hub's name in the header of each page; its host by default.",
+    );
     let accent = section.optional("accent", &COLOUR, "The colour of the main button.");
     let support_url = section.optional("support_url", &kind::WEB_URL, "Where people find help.");
     let (public_url, hub) = (public_url?, hub?);

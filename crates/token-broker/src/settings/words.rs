@@ -19,17 +19,26 @@ pub(super) const SCOPE: Parsed<Scope> = Parsed::with(
 );
 
 /// A URL that may have a query.
-pub(super) const ENDPOINT: Parsed<Url> =
-    Parsed::with("an http or https URL without fragment", endpoint, ToString::to_string);
+pub(super) const ENDPOINT: Parsed<Url> = Parsed::with(
+    "an http or https URL without fragment",
+    endpoint,
+    ToString::to_string,
+);
 
 /// The origin of an API.
-pub(super) const ORIGIN: Parsed<String> =
-    Parsed::with("an origin such as https://api.example.org, without a path", origin, Clone::clone);
+pub(super) const ORIGIN: Parsed<String> = Parsed::with(
+    "an origin such as https://api.example.org, without a path",
+    origin,
+    Clone::clone,
+);
 
 /// A name and a text.
 pub(super) const PAIR: Parsed<(String, String)> = Parsed::with(
     "name=text",
-    |text| text.split_once('=').map(|(name, text)| (name.trim().to_owned(), text.trim().to_owned())),
+    |text| {
+        text.split_once('=')
+            .map(|(name, text)| (name.trim().to_owned(), text.trim().to_owned()))
+    },
     |(name, text)| format!("{name}={text}"),
 );
 
@@ -38,19 +47,24 @@ pub(super) const COLOUR: Parsed<String> = Parsed::with(
     "a colour such as #0b6b62",
     |text| {
         let digits = text.strip_prefix('#')?;
-        (digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_owned())
+        (digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| text.to_owned())
     },
     Clone::clone,
 );
 
 fn endpoint(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host() && url.fragment().is_none()).then_some(url)
+    (matches!(url.scheme(), "http" | "https") && url.has_host() && url.fragment().is_none())
+        .then_some(url)
 }
 
 fn origin(text: &str) -> Option<String> {
     let url = endpoint(text)?;
-    let bare = url.path() == "/" && url.query().is_none() && url.username().is_empty() && url.password().is_none();
+    let bare = url.path() == "/"
+        && url.query().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
     bare.then(|| url.origin().ascii_serialization())
 }
 

@@ -1,0 +1,12 @@
+//! The broker through its real routers, against a scripted Hub and a provider that is honest until told otherwise.
+
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod browser;
+#[cfg(test)]
+mod happy;
+#[cfg(test)]
+mod kernel;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,327 @@
+//! One broker with everything around it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hubkey_e2e::{
+    hostile_provider::{Client, HostileProvider},
+    scripted_hub::{HubClient, ScriptedHub},
+};
+use hubkey_protocol::{ProviderId, internal::Site, secret::ChannelSecret, secret::ClientSecret};
+use hubkey_token_broker::{
+    domain::{
+        chance::Chance,
+        clock::{Clock, TestClock},
+        provider::{
+            ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
+            ProviderConfig, Sharing,
+        },
+        user_index::OpenLimits,
+    },
+    flows::{Flows, Providers, Rules, SharedServers},
+    hub::{
+        browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
+        kernel::HubKernelAuthenticator,
+    },
+    idp::{self, IdentityProvider},
+    keys::{IndexKey, KeyRing},
+    routes,
+    store::{Store, memory::MemoryStore, sealed::SealedStore},
+    system::{SystemChance, SystemClock},
+};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{browser::TestBrowser, kernel::TestKernel};
+
+/// Where browsers would find callback-server.
+pub(crate) const PUBLIC_URL: &str = "https://hubkey.example.org";
+/// What callback-server proves itself with.
+pub(crate) const CHANNEL_SECRET: &str = "channel-secret-of-the-tests-0123456789";
+const SERVICE_TOKEN: &str = "service-token-of-the-tests";
+const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+
+/// How a world differs from the usual one.
+pub(crate) struct WorldOptions {
+    pub(crate) identity: IdentityPolicy,
+    pub(crate) sharing: Sharing,
+    pub(crate) shared_origin: bool,
+    pub(crate) shared_servers: SharedServers,
+    pub(crate) open: OpenLimits,
+    pub(crate) poll_hold: Duration,
+    /// Ids of the providers; all of them are registrations at the same provider.
+    pub(crate) providers: Vec<&'static str>,
+    /// In place of the memory store; sealed by the world.
+    pub(crate) store: Option<Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn Store>>>,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self {
+            identity: IdentityPolicy::Pin,
+            sharing: Sharing::Server,
+            shared_origin: false,
+            shared_servers: SharedServers::Warn,
+            open: OpenLimits {
+                open: 10,
+                per_minute: 30,
+            },
+            poll_hold: Duration::from_millis(300),
+            providers: vec!["lab-api"],
+            store: None,
+        }
+    }
+}
+
+/// A broker, its Hub and its provider.
+pub(crate) struct World {
+    pub(crate) hub: ScriptedHub,
+    pub(crate) provider: HostileProvider,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) flows: Arc<Flows>,
+    pub(crate) kernel_api: Router,
+    pub(crate) internal_api: Router,
+}
+
+impl World {
+    /// The usual world: one provider, accounts are pinned, own host, memory store.
+    pub(crate) async fn new() -> Self {
+        Self::with(WorldOptions::default()).await
+    }
+
+    pub(crate) async fn with(options: WorldOptions) -> Self {
+        hubkey_service::lifecycle::install_crypto_provider();
+        let hub = ScriptedHub::start().await.expect("the scripted Hub starts");
+        let redirect_uri = format!("{PUBLIC_URL}/hub-callback");
+        hub.register(HubClient::hubkey(SERVICE_TOKEN, &redirect_uri));
+        let provider = HostileProvider::start().await.expect("the provider starts");
+        provider.register(Client::basic("hubkey", CLIENT_SECRET));
+        let clock = Arc::new(TestClock::at(SystemClock.now()));
+        let index_key = IndexKey::new(&[7; 32]);
+        let store = open_store(options.store, &clock, &index_key);
+        let rules = rules(
+            &hub,
+            options.shared_origin,
+            options.shared_servers,
+            options.open,
+            options.poll_hold,
+        );
+        let providers = providers(
+            &provider,
+            &options.providers,
+            &options.identity,
+            options.sharing,
+            &clock,
+        );
+        let hub_config = hub_config(&hub, redirect_uri);
+        let api = Arc::new(HubApi::new(&hub_config).expect("the Hub client is made"));
+        let flows = Arc::new(Flows {
+            store: Arc::clone(&store),
+            kernels: Arc::new(HubKernelAuthenticator::new(
+                Arc::clone(&api),
+                &hub_config,
+                index_key.clone(),
+                clock.clone(),
+            )),
+            browsers: Arc::new(HubBrowserAuthenticator::new(api, &hub_config)),
+            providers,
+            clock: clock.clone(),
+            chance: Arc::new(SystemChance),
+            index_key,
+            rules,
+            polls: Arc::new(Semaphore::new(64)),
+            stopping: CancellationToken::new(),
+        });
+        Self {
+            kernel_api: routes::kernel(Arc::clone(&flows)),
+            internal_api: routes::internal(
+                Arc::clone(&flows),
+                vec![ChannelSecret::new(CHANNEL_SECRET)],
+            ),
+            hub,
+            provider,
+            clock,
+            store,
+            flows,
+        }
+    }
+
+    /// A kernel of this user's server with a fresh server token.
+    pub(crate) fn kernel(&self, user: &str, server: &str) -> TestKernel {
+        TestKernel::new(self.kernel_api.clone(), self.hub.server_token(user, server))
+    }
+
+    /// A kernel API client with any token.
+    pub(crate) fn kernel_with(&self, token: &str) -> TestKernel {
+        TestKernel::new(self.kernel_api.clone(), token.to_owned())
+    }
+
+    /// A browser in which this user is logged in at the Hub.
+    pub(crate) fn browser(&self, user: &str) -> TestBrowser<'_> {
+        TestBrowser::new(self, user)
+    }
+}
+
+/// An answer of a router.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    /// The stable word of a problem document.
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Sends one request through a router.
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let response = tower::ServiceExt::oneshot(router.clone(), request)
+        .await
+        .expect("routers do not fail");
+    let (parts, body) = response.into_parts();
+    let bytes = body
+        .collect()
+        .await
+        .expect("the body is whole")
+        .to_bytes()
+        .to_vec();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        bytes,
+    }
+}
+
+/// A POST as callback-server sends it.
+pub(crate) fn internal_request(path: &str, body: &Value) -> Request<Body> {
+    Request::post(path)
+        .header(header::AUTHORIZATION, format!("Bearer {CHANNEL_SECRET}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body.to_string()))
+        .expect("a request")
+}
+
+fn open_store(
+    store: Option<Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn Store>>>,
+    clock: &Arc<TestClock>,
+    index_key: &IndexKey,
+) -> Arc<dyn Store> {
+    if let Some(open) = store {
+        return open(clock.clone(), index_key);
+    }
+    let ring = KeyRing::from_keys(&[[9; 32]], index_key).expect("a key ring");
+    Arc::new(SealedStore::new(
+        MemoryStore::new(clock.clone()),
+        Arc::new(ring),
+        clock.clone(),
+    ))
+}
+
+fn hub_config(hub: &ScriptedHub, redirect_uri: String) -> HubConfig {
+    HubConfig {
+        api_url: hub.api_url().parse().expect("a URL"),
+        public_url: hub.url().parse().expect("a URL"),
+        api_token: ClientSecret::new(SERVICE_TOKEN),
+        service_name: "hubkey".to_owned(),
+        client_id: "service-hubkey".to_owned(),
+        redirect_uri,
+        kernel_scope: "custom:hubkey:kernel".to_owned(),
+        plaintext: false,
+        ca_pem: None,
+    }
+}
+
+fn rules(
+    hub: &ScriptedHub,
+    shared_origin: bool,
+    shared_servers: SharedServers,
+    open: OpenLimits,
+    poll_hold: Duration,
+) -> Rules {
+    let site = Site {
+        hub_name: "hub.example.org".to_owned(),
+        hub_url: hub.url(),
+        accent: None,
+        support_url: None,
+        public_url: PUBLIC_URL.to_owned(),
+        shared_origin,
+    };
+    Rules {
+        public_url: PUBLIC_URL.to_owned(),
+        shared_origin,
+        shared_servers,
+        sign_in_life: Duration::from_secs(600),
+        connection_life: Duration::from_secs(12 * 3600),
+        pin_life: Duration::from_secs(400 * 86_400),
+        poll_hold,
+        poll_safety: Duration::from_millis(100),
+        redelivery: Duration::from_secs(120),
+        open,
+        site,
+    }
+}
+
+fn providers(
+    provider: &HostileProvider,
+    ids: &[&str],
+    identity: &IdentityPolicy,
+    sharing: Sharing,
+    clock: &Arc<TestClock>,
+) -> Providers {
+    let chance: Arc<dyn Chance> = Arc::new(SystemChance);
+    let made = ids.iter().map(|id| {
+        let config = provider_config(provider, id, identity.clone(), sharing);
+        let provider =
+            idp::provider(config, clock.clone(), Arc::clone(&chance)).expect("a provider");
+        Arc::new(provider) as Arc<dyn IdentityProvider>
+    });
+    Providers::new(made.collect())
+}
+
+fn provider_config(
+    provider: &HostileProvider,
+    id: &str,
+    identity: IdentityPolicy,
+    sharing: Sharing,
+) -> ProviderConfig {
+    let scopes = |text: &str| hubkey_protocol::Scopes::parse(text).expect("scopes");
+    ProviderConfig {
+        id: ProviderId::parse(id).expect("an id"),
+        display_name: "Lab API".to_owned(),
+        endpoints: Endpoints::Discovered {
+            issuer: provider.issuer(),
+        },
+        client_id: "hubkey".to_owned(),
+        client_authentication: ClientAuthentication::Basic(ClientSecret::new(CLIENT_SECRET)),
+        offer: Offer {
+            default_scopes: scopes("openid projects:read"),
+            allowed_scopes: scopes("openid projects:read projects:write"),
+            audiences: vec!["https://api.example.org".to_owned()],
+            resources: vec!["https://api.example.org/v1".to_owned()],
+            ..Offer::default()
+        },
+        authorize_parameters: BTreeMap::new(),
+        api_origins: vec!["https://api.example.org".to_owned()],
+        identity,
+        sharing,
+        id_token: IdTokenRules {
+            algorithms: Vec::new(),
+            trusted_audiences: Vec::new(),
+            clock_skew: Duration::from_secs(60),
+            userinfo: false,
+        },
+        outbound: OutboundRules::default(),
+    }
+}
