@@ -64,7 +64,7 @@ impl App {
         (app, keeper)
     }
 
-    /// All routes, with the gate before them and the headers of [`crate::headers`] on every answer.
+    /// All routes, with the gate before them and the headers of the module `headers` on every answer.
     pub fn router(&self) -> Router {
         let app = self.clone();
         routes::table(&self.0.prefix)

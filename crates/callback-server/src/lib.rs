@@ -1,9 +1,9 @@
 //! The only part of hubkey that browsers reach.
 //!
 //! It renders pages and relays what browsers send to token-broker; it keeps nothing, decides nothing, and holds no
-//! secret but the credential of the broker's internal listener. A request passes the gate ([`gate`]: only a person's own
-//! navigation), one handler ([`routes`]) that hands it to the broker, and [`answer`], which turns the broker's word into
-//! a page ([`pages`]) or a redirect; [`headers`] are on every answer.
+//! secret but the credential of the broker's internal listener. A request passes the gate (`gate`: only a person's own
+//! navigation), one handler (`routes`) that hands it to the broker, and `answer`, which turns the broker's word into
+//! a page (`pages`) or a redirect; `headers` are on every answer.
 //!
 //! | path below the public URL | what it is |
 //! |---|---|
