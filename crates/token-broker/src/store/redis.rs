@@ -18,7 +18,7 @@ use redis::{
     Client, RedisResult, Script,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
 pub use self::{checks::Refusal, settings::RedisSettings};
@@ -30,7 +30,9 @@ use super::{
 use crate::keys::IndexKey;
 
 /// A Redis that is silent for this long counts as dead; below the second within which a kernel gets its 503.
-const PATIENCE: Duration = Duration::from_millis(800);
+const PATIENCE: Duration = Duration::from_millis(700);
+/// How long a commit may take with the wait for replicas.
+const COMMIT_PATIENCE: Duration = Duration::from_millis(900);
 
 static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/commit.lua")));
 
@@ -145,9 +147,10 @@ impl Store for RedisStore {
         if changes.is_empty() {
             return Ok(Outcome::Done);
         }
+        let end = Instant::now() + COMMIT_PATIENCE;
         let outcome = measured("commit", answer(self.carry_out(&changes))).await?;
         if let (Outcome::Done, Some(replication)) = (outcome, &self.replication) {
-            measured("replicate", replication.wait()).await?;
+            measured("replicate", replication.wait(end)).await?;
         }
         Ok(outcome)
     }

@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use redis::{RedisResult, aio::ConnectionManager};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{answer, unavailable};
@@ -15,7 +18,7 @@ use crate::store::StoreError;
 /// How long replicas may take.
 const WAIT: Duration = Duration::from_millis(500);
 /// How long the answer to a wait may take; longer than the wait.
-pub(super) const PATIENCE: Duration = Duration::from_millis(750);
+pub(super) const PATIENCE: Duration = Duration::from_millis(650);
 /// How many may queue for the next wait; as many as there are polls at most.
 const QUEUE: usize = 1024;
 
@@ -47,15 +50,16 @@ impl Replication {
     }
 
     /// Ends when enough replicas hold all that was written before.
-    pub(super) async fn wait(&self) -> Result<(), StoreError> {
+    pub(super) async fn wait(&self, end: Instant) -> Result<(), StoreError> {
         let (sender, receiver) = oneshot::channel();
-        if self.queue.send(sender).await.is_err() {
-            return Err(unavailable(NotReplicated::Ended));
-        }
-        match receiver.await {
-            Ok(held) if held => Ok(()),
-            Ok(_) => Err(unavailable(NotReplicated::TooFew)),
-            Err(_) => Err(unavailable(NotReplicated::Ended)),
+        let held = timeout_at(end, async {
+            self.queue.send(sender).await.ok()?;
+            receiver.await.ok()
+        });
+        match held.await {
+            Ok(Some(held)) if held => Ok(()),
+            Ok(Some(_)) | Err(_) => Err(unavailable(NotReplicated::TooFew)),
+            Ok(None) => Err(unavailable(NotReplicated::Ended)),
         }
     }
 }
