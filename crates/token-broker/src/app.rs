@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use axum::Router;
 use hubkey_protocol::ErrorCode;
 use hubkey_service::{
@@ -16,8 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{chance::Chance, clock::Clock, provider::ProviderConfig},
-    flows::{Flows, Providers},
-    hub::{browser::HubBrowserAuthenticator, http::HubApi, kernel::HubKernelAuthenticator},
+    flows::{Flows, Providers, Rules},
+    hub::{
+        browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
+        kernel::HubKernelAuthenticator,
+    },
     idp::{self, IdentityProvider},
     keys::{IndexKey, KeyRing},
     routes,
@@ -38,79 +41,86 @@ const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
 /// Runs the broker until it is told to end.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let metrics = start_metrics()?;
+    let readiness = Readiness::new();
+    let starting = readiness.hold();
+    let life = Lifecycle::new(readiness.clone(), DRAIN_DELAY);
+    let listeners = Listeners::bind(&settings).await?;
+    let ops_end = CancellationToken::new();
+    let ops = ops::serve(
+        listeners.ops,
+        readiness.clone(),
+        metrics.clone(),
+        ops_end.clone(),
+    );
+    let ops = tokio::spawn(ops);
+    let parts = Parts::new(settings.keys, settings.redis).await?;
+    watch_store(&readiness, &parts.store);
+    let plan = Plan {
+        hub: settings.hub,
+        rules: settings.rules,
+        providers: settings.providers,
+        polls: settings.kernel.polls,
+        stopping: life.draining(),
+    };
+    let flows = Arc::new(flows(parts, plan)?);
+    let kernel = routes::kernel(Arc::clone(&flows));
+    let internal = routes::internal(flows, settings.internal.channel_secrets);
+    let mut running = JoinSet::new();
+    let mut serve = |server: Server, listener, router: Router| {
+        running.spawn(server.serve(listener, router, life.draining()));
+    };
+    let kernel_server = Server::new("kernel", settings.kernel.limits, &metrics);
+    serve(kernel_server, listeners.kernel, kernel);
+    let internal_server = Server::new("internal", settings.internal.limits, &metrics);
+    serve(internal_server, listeners.internal, internal);
+    drop(starting);
+    tracing::info!("ready");
+    life.run(running).await?;
+    ops_end.cancel();
+    Ok(ops.await?)
+}
+
+fn start_metrics() -> anyhow::Result<Metrics> {
     let metrics = Metrics::new(
         env!("CARGO_PKG_VERSION"),
         option_env!("HUBKEY_COMMIT").unwrap_or("unknown"),
     )?;
     metrics
         .install()
-        .map_err(|_| anyhow::anyhow!("the metrics were started twice"))?;
-    let readiness = Readiness::new();
-    let life = Lifecycle::new(readiness.clone(), DRAIN_DELAY);
-    let draining = life.draining();
-    let listeners = Listeners::bind(&settings).await?;
-    let ops_end = CancellationToken::new();
-    let ops = tokio::spawn(ops::serve(
-        listeners.ops,
-        readiness.clone(),
-        metrics.clone(),
-        ops_end.clone(),
-    ));
-    let Settings {
-        kernel,
-        internal,
-        hub,
-        keys,
-        redis,
-        rules,
-        providers,
-        ..
-    } = settings;
-    let parts = Parts::new(keys, redis).await?;
-    watch_store(&readiness, &parts.store);
-    let hub_api = Arc::new(HubApi::new(&hub)?);
-    let flows = Arc::new(Flows {
+        .map_err(|_| anyhow!("the metrics were started twice"))?;
+    Ok(metrics)
+}
+
+/// What of the settings the use cases need.
+struct Plan {
+    hub: HubConfig,
+    rules: Rules,
+    providers: Vec<ProviderConfig>,
+    polls: usize,
+    stopping: CancellationToken,
+}
+
+fn flows(parts: Parts, plan: Plan) -> anyhow::Result<Flows> {
+    let api = Arc::new(HubApi::new(&plan.hub)?);
+    let clock = Arc::clone(&parts.clock);
+    Ok(Flows {
         kernels: Arc::new(HubKernelAuthenticator::new(
-            Arc::clone(&hub_api),
-            &hub,
+            Arc::clone(&api),
+            &plan.hub,
             parts.index_key.clone(),
-            Arc::clone(&parts.clock),
+            clock,
         )),
-        browsers: Arc::new(HubBrowserAuthenticator::new(hub_api, &hub)),
-        providers: self::providers(providers, &parts)?,
+        browsers: Arc::new(HubBrowserAuthenticator::new(api, &plan.hub)),
+        providers: providers(plan.providers, &parts)?,
         store: parts.store,
         clock: parts.clock,
         chance: parts.chance,
         index_key: parts.index_key,
-        rules,
-        polls: Arc::new(Semaphore::new(kernel.polls)),
-        stopping: draining.clone(),
-    });
-    let mut running = JoinSet::new();
-    let mut serve = |name, limits, listener, router: Router| {
-        running.spawn(Server::new(name, limits, &metrics).serve(
-            listener,
-            router,
-            draining.clone(),
-        ));
-    };
-    serve(
-        "kernel",
-        kernel.limits,
-        listeners.kernel,
-        routes::kernel(Arc::clone(&flows)),
-    );
-    serve(
-        "internal",
-        internal.limits,
-        listeners.internal,
-        routes::internal(flows, internal.channel_secrets),
-    );
-    tracing::info!("ready");
-    life.run(running).await?;
-    ops_end.cancel();
-    ops.await?;
-    Ok(())
+        rules: plan.rules,
+        polls: Arc::new(Semaphore::new(plan.polls)),
+        stopping: plan.stopping,
+    })
 }
 
 /// The three listeners. They are bound before anything else, so that a port that is taken is told at once.

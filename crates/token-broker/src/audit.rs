@@ -186,11 +186,20 @@ impl<'a> Event<'a> {
 #[must_use]
 pub fn short(handle: &str) -> String {
     let hash = digest::digest(&digest::SHA256, handle.as_bytes());
-    hash.as_ref()
+    hex(&hash.as_ref()[..4])
+}
+
+/// Bytes as hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
         .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            for digit in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(u32::from(digit), 16));
+            }
+            text
+        })
 }
 
 /// A name from outside, cut to 64 characters, with every control character escaped.

@@ -168,7 +168,7 @@ pub struct Asker {
 }
 
 /// How long a finished sign-in's record outlives its end, so that its kernel learns how it ended.
-const AFTERLIFE: Duration = Duration::from_secs(180);
+const AFTERLIFE: Duration = Duration::from_mins(3);
 
 impl Flows {
     async fn kernel(&self, asker: &Asker, freshness: Freshness) -> Result<Kernel, KernelFailure> {

@@ -61,7 +61,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             say("The settings are complete and fit together.\n")
         }
         Command::Health => {
-            ask_health(load()?)?;
+            ask_health(&load()?)?;
             say("ok\n")
         }
         Command::GenerateKey { path } => Ok(keys::generate(&path)?),
@@ -77,7 +77,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn ask_health(settings: Settings) -> anyhow::Result<()> {
+async fn ask_health(settings: &Settings) -> anyhow::Result<()> {
     Ok(hubkey_service::ops::ask(settings.ops.listen, "/healthz").await?)
 }
 

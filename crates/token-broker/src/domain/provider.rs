@@ -56,6 +56,10 @@ pub struct Offer {
 
 /// Where a provider's endpoints are.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once per provider, at start"
+)]
 pub enum Endpoints {
     /// To be read from the issuer's metadata (OpenID Connect Discovery 1.0 section 4).
     Discovered {

@@ -68,7 +68,7 @@ pub enum TooMany {
     Created(Duration),
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 impl UserIndex {
     /// Forgets what has ended.

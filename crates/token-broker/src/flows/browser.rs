@@ -105,9 +105,9 @@ impl Flows {
         let (Some(flow), Some(cookie)) = (flow, cookie) else {
             return Ok(Arrival::Strange(record.value.nonce));
         };
-        let (browser, stage) = self.opened(flow, cookie, source);
+        let (browser, at) = self.opened(flow, cookie, source);
         if record.value.leg == *leg && record.value.flow.matches(&browser.fingerprint) {
-            Ok(Arrival::Fits(browser, stage))
+            Ok(Arrival::Fits(browser, at))
         } else {
             Ok(Arrival::Strange(record.value.nonce))
         }

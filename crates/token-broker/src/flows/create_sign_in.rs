@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Asker, Flows, SharedServers, failure::KernelFailure, policy};
 use crate::{
-    audit::{Event, What},
+    audit::{Event, What, hex},
     domain::{
         clock::Timestamp,
         connection::Connection,
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long a repeated request gets the same answer.
-const REPEATABLE: Duration = Duration::from_secs(60);
+const REPEATABLE: Duration = Duration::from_mins(1);
 /// A connection whose token ends sooner is not worth handing out.
 const WORTHWHILE_SECONDS: u64 = 10;
 /// How often a commit is tried against concurrent ones of the same hub user.
@@ -56,15 +56,15 @@ impl Flows {
         idempotency_key: Option<&str>,
     ) -> Result<CreateSignInAnswer, KernelFailure> {
         let kernel = self.kernel(asker, Freshness::Asked).await?;
-        let asked = self.asked(&kernel, request).inspect_err(|_| {
+        let asking = self.asking(request).inspect_err(|_| {
             Event::new()
                 .kernel(&kernel)
                 .reason("wish_refused")
                 .tell(What::PolicyDenied);
         })?;
         let index = self.store.load(&Key::user_index(&kernel.user)).await?;
-        if let Some(connection) = self.existing(&kernel, &asked, index.as_ref()).await? {
-            return Ok(connected(&connection, &asked));
+        if let Some(connection) = self.existing(&kernel, &asking, index.as_ref()).await? {
+            return Ok(connected(&connection, &asking));
         }
         if request.existing_only {
             return Err(KernelFailure::SignInRequired);
@@ -72,7 +72,7 @@ impl Flows {
         let shared_server = self.shared(&kernel).await?;
         let opening = Opening {
             kernel,
-            asked,
+            asking,
             shared_server,
         };
         let repetition = idempotency_key.map(|key| self.repetition(&opening.kernel, request, key));
@@ -81,20 +81,20 @@ impl Flows {
         ))
     }
 
-    fn asked(&self, _: &Kernel, request: &CreateSignIn) -> Result<Asked, KernelFailure> {
+    fn asking(&self, request: &CreateSignIn) -> Result<Asking, KernelFailure> {
         let provider = Arc::clone(self.chosen_provider(request)?);
         let wish = policy::wish(request, &provider.config().offer)?;
-        Ok(Asked { provider, wish })
+        Ok(Asking { provider, wish })
     }
 
     /// The newest connection of this very server token that is what is asked for.
     async fn existing(
         &self,
         kernel: &Kernel,
-        asked: &Asked,
+        asking: &Asking,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Connection>, StoreError> {
-        let (Some(index), Sharing::Server) = (index, asked.provider.config().sharing) else {
+        let (Some(index), Sharing::Server) = (index, asking.provider.config().sharing) else {
             return Ok(None);
         };
         let now = self.clock.now();
@@ -108,7 +108,7 @@ impl Flows {
             };
             let connection = found.value;
             if connection.kernel.is_same_server(kernel)
-                && connection.satisfies(&asked.provider.config().id, &asked.wish)
+                && connection.satisfies(&asking.provider.config().id, &asking.wish)
                 && connection.is_valid_for(now, WORTHWHILE_SECONDS)
             {
                 return Ok(Some(connection));
@@ -202,7 +202,7 @@ impl Flows {
     fn draft(&self, opening: Opening) -> Draft {
         let Opening {
             kernel,
-            asked,
+            asking,
             shared_server,
         } = opening;
         let now = self.clock.now();
@@ -210,7 +210,7 @@ impl Flows {
         let short = chance.short_id();
         let ticket = chance.ticket(&short);
         let poll_secret = chance.poll_secret();
-        let config = asked.provider.config();
+        let config = asking.provider.config();
         let opened = SignInOpened {
             nonce: chance.nonce(&short),
             poll_secret: poll_secret.clone(),
@@ -228,7 +228,7 @@ impl Flows {
             nonce: opened.nonce.clone(),
             kernel,
             provider: config.id.clone(),
-            wish: asked.wish,
+            wish: asking.wish,
             poll_secret: self.poll_fingerprint(&poll_secret),
             shared_server,
             asked_at: now,
@@ -337,14 +337,14 @@ impl Flows {
 }
 
 /// A provider and what is asked for there.
-struct Asked {
+struct Asking {
     provider: Arc<dyn IdentityProvider>,
     wish: Wish,
 }
 
 struct Opening {
     kernel: Kernel,
-    asked: Asked,
+    asking: Asking,
     shared_server: bool,
 }
 
@@ -360,14 +360,14 @@ struct Repetition {
     request: [u8; 32],
 }
 
-fn connected(connection: &Connection, asked: &Asked) -> CreateSignInAnswer {
+fn connected(connection: &Connection, asking: &Asking) -> CreateSignInAnswer {
     Event::new()
         .kernel(&connection.kernel)
         .provider(&connection.provider)
         .connection(&connection.id)
         .tell(What::TokenDelivered);
     CreateSignInAnswer::Connected {
-        connection: connection.message(asked.provider.config()),
+        connection: connection.message(asking.provider.config()),
         token: connection.token(),
     }
 }
@@ -380,8 +380,4 @@ fn open_entry(sign_in: &SignIn) -> OpenSignIn {
         wish: sign_in.wish.clone(),
         expires_at: sign_in.expires_at,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

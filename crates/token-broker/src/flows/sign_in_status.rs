@@ -33,8 +33,14 @@ impl Stored for NewestPoll {
 
 /// What a poll may do next.
 enum Look {
-    Answer(SignInStatus),
+    Answer(Box<SignInStatus>),
     Wait,
+}
+
+impl Look {
+    fn answer(status: SignInStatus) -> Self {
+        Self::Answer(Box::new(status))
+    }
 }
 
 impl Flows {
@@ -56,7 +62,7 @@ impl Flows {
         loop {
             let woken = self.wakeup(nonce).await?;
             if let Look::Answer(status) = self.look(asker, nonce, secret, number).await? {
-                return Ok(status);
+                return Ok(*status);
             }
             let until = deadline.min(Instant::now() + self.rules.poll_safety);
             tokio::select! {
@@ -150,7 +156,7 @@ impl Flows {
             return Err(KernelFailure::Superseded);
         }
         if loaded.value.is_expired(self.clock.now()) {
-            return Ok(Look::Answer(SignInStatus::Expired));
+            return Ok(Look::answer(SignInStatus::Expired));
         }
         self.answer(asker, loaded).await
     }
@@ -167,12 +173,12 @@ impl Flows {
                 if self.clock.now() > since.after(self.rules.redelivery) {
                     return Err(KernelFailure::Gone);
                 }
-                self.deliver(&loaded.value).await.map(Look::Answer)
+                self.deliver(&loaded.value).await.map(Look::answer)
             }
             SignInState::Closed => Err(KernelFailure::Gone),
-            SignInState::Denied => Ok(Look::Answer(SignInStatus::Denied)),
+            SignInState::Denied => Ok(Look::answer(SignInStatus::Denied)),
             SignInState::Failed { reason } => {
-                Ok(Look::Answer(SignInStatus::Failed { reason: *reason }))
+                Ok(Look::answer(SignInStatus::Failed { reason: *reason }))
             }
         }
     }
@@ -200,7 +206,7 @@ impl Flows {
             Outcome::Done => {
                 Event::about(&delivered).tell(What::TokenDelivered);
                 self.observe_duration(&delivered);
-                Ok(Look::Answer(status))
+                Ok(Look::answer(status))
             }
             // Another poll of the same kernel was faster; the next look finds it delivered.
             Outcome::Conflict => Ok(Look::Wait),

@@ -298,8 +298,8 @@ fn read_id_token(section: &Section<'_>) -> IdTokenRules {
         ),
         clock_skew: section.or(
             "clock_skew",
-            &kind::Time::between(Duration::ZERO, Duration::from_secs(300)),
-            Duration::from_secs(60),
+            &kind::Time::between(Duration::ZERO, Duration::from_mins(5)),
+            Duration::from_mins(1),
             "How far the provider's clock may be off.",
         ),
         userinfo: section.or("userinfo", &kind::SWITCH, false, "Whether to ask the provider for the account's name and e-mail."),

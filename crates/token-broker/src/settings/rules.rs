@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hubkey_protocol::internal::Site;
-use hubkey_service::settings::{Reader, kind};
+use hubkey_service::settings::{Reader, Section, kind};
 use url::Url;
 
 use super::words::{COLOUR, is_loopback};
@@ -42,51 +42,14 @@ pub(super) fn read(
     public_url: Option<String>,
     hub: Option<&HubConfig>,
 ) -> Option<Rules> {
-    let lives = reader.section("sign_in");
-    let between = |low: u64, high: u64| {
-        kind::Time::between(Duration::from_secs(low), Duration::from_secs(high))
-    };
-    let sign_in_life = lives.or(
-        "life",
-        &between(30, 3600),
-        Duration::from_secs(600),
-        "How long a sign-in, its link and its pages are good.",
-    );
-    let poll_hold = lives.or(
-        "poll_hold",
-        &between(1, 28),
-        Duration::from_secs(25),
-        "How long one poll waits.",
-    );
-    let open = lives.or(
-        "max_open",
-        &kind::Number::between(1, 1000),
-        10,
-        "How many sign-ins one hub user may have open at once.",
-    );
-    let per_minute = lives.or(
-        "max_per_minute",
-        &kind::Number::between(1, 10_000),
-        30,
-        "How many sign-ins one hub user may open in a minute.",
-    );
-    let shared_servers = lives.or(
+    let sign_in = reader.section("sign_in");
+    let lives = read_lives(reader, &sign_in);
+    let open = read_open_limits(&sign_in);
+    let shared_servers = sign_in.or(
         "shared_servers",
         &SHARED_SERVERS,
         SharedServers::Warn,
         "What to do with servers that other people may enter.",
-    );
-    let connection_life = reader.section("connections").or(
-        "life",
-        &between(60, 30 * 86_400),
-        Duration::from_secs(12 * 3600),
-        "How long a connection lives.",
-    );
-    let pin_life = reader.section("pins").or(
-        "life",
-        &between(3600, 10 * 365 * 86_400),
-        Duration::from_secs(400 * 86_400),
-        "How long it is remembered which account belongs to which hub user.",
     );
     let site = read_site(reader, public_url.as_deref(), hub);
     let (public_url, site) = (public_url?, site?);
@@ -94,18 +57,73 @@ pub(super) fn read(
         shared_origin: site.shared_origin,
         public_url,
         shared_servers,
-        sign_in_life,
-        connection_life,
-        pin_life,
-        poll_hold,
+        sign_in_life: lives.sign_in,
+        connection_life: lives.connection,
+        pin_life: lives.pin,
+        poll_hold: lives.poll_hold,
         poll_safety: Duration::from_secs(2),
-        redelivery: Duration::from_secs(120),
-        open: OpenLimits {
-            open: whole(open),
-            per_minute: whole(per_minute),
-        },
+        redelivery: Duration::from_mins(2),
+        open,
         site,
     })
+}
+
+struct Lives {
+    sign_in: Duration,
+    poll_hold: Duration,
+    connection: Duration,
+    pin: Duration,
+}
+
+fn read_lives(reader: &Reader, sign_in: &Section<'_>) -> Lives {
+    let between = |low: u64, high: u64| {
+        kind::Time::between(Duration::from_secs(low), Duration::from_secs(high))
+    };
+    Lives {
+        sign_in: sign_in.or(
+            "life",
+            &between(30, 3600),
+            Duration::from_mins(10),
+            "How long a sign-in, its link and its pages are good.",
+        ),
+        poll_hold: sign_in.or(
+            "poll_hold",
+            &between(1, 26),
+            Duration::from_secs(25),
+            "How long one poll waits.",
+        ),
+        connection: reader.section("connections").or(
+            "life",
+            &between(60, 30 * 86_400),
+            Duration::from_hours(12),
+            "How long a connection lives.",
+        ),
+        pin: reader.section("pins").or(
+            "life",
+            &between(3600, 10 * 365 * 86_400),
+            Duration::from_hours(400 * 24),
+            "How long it is remembered which account belongs to which hub user.",
+        ),
+    }
+}
+
+fn read_open_limits(sign_in: &Section<'_>) -> OpenLimits {
+    let open = sign_in.or(
+        "max_open",
+        &kind::Number::between(1, 1000),
+        10,
+        "How many sign-ins one hub user may have open at once.",
+    );
+    let per_minute = sign_in.or(
+        "max_per_minute",
+        &kind::Number::between(1, 10_000),
+        30,
+        "How many sign-ins one hub user may open in a minute.",
+    );
+    OpenLimits {
+        open: whole(open),
+        per_minute: whole(per_minute),
+    }
 }
 
 fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>) -> Option<Site> {
