@@ -76,7 +76,6 @@ enum Source {
 
 #[derive(Debug)]
 struct Discovery {
-    provider: ProviderId,
     issuer: String,
     url: Url,
     rules: Rules,
@@ -87,6 +86,7 @@ struct Discovery {
 /// What the settings say about any metadata.
 #[derive(Debug)]
 struct Rules {
+    provider: ProviderId,
     gate: Arc<Gate>,
     hosts: Vec<String>,
     algorithms: Vec<Algorithm>,
@@ -105,7 +105,6 @@ impl Directory {
         let source = match &config.endpoints {
             Endpoints::Explicit { .. } => Source::Explicit(Arc::new(rules.given(config)?)),
             Endpoints::Discovered { issuer } => Source::Discovered(Box::new(Discovery {
-                provider: config.id.clone(),
                 issuer: issuer.clone(),
                 url: well_known(issuer)?,
                 rules,
@@ -155,7 +154,7 @@ impl Discovery {
         let host = metadata.token.host_str().unwrap_or_default();
         if self.token_host.get_or_init(|| host.to_owned()) != host {
             tracing::error!(
-                provider = self.provider.as_str(),
+                provider = self.rules.provider.as_str(),
                 "The provider's metadata names another host as token endpoint than before; nothing is sent there. \
                  Restart the broker if the move is genuine."
             );
@@ -195,6 +194,7 @@ impl Rules {
             .collect();
         hosts.extend(issuer.host_str().map(str::to_owned));
         Ok(Self {
+            provider: config.id.clone(),
             gate,
             hosts,
             algorithms: configured_algorithms(&config.id_token.algorithms)?,
@@ -238,6 +238,12 @@ impl Rules {
         for url in called.clone().chain([&metadata.authorization]) {
             let host = url.host_str().unwrap_or_default();
             if !self.hosts.iter().any(|known| known == host) {
+                tracing::warn!(
+                    provider = self.provider.as_str(),
+                    host = host.get(..64).unwrap_or(host),
+                    "An endpoint of the provider lies on another host than its issuer. If that is right, add the \
+                     host to endpoint_hosts."
+                );
                 return Err(IdpError::Misconfigured("endpoint_host"));
             }
         }

@@ -10,6 +10,7 @@ use hubkey_protocol::{
 };
 use reqwest::{
     Method, Request, StatusCode,
+    dns::Resolve,
     header::{
         ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     },
@@ -21,6 +22,9 @@ use zeroize::Zeroizing;
 use super::{IdpError, token::Form};
 pub(super) use gate::{Gate, NotPermitted, is_loopback};
 use gate::{Guarded, System};
+
+#[cfg(test)]
+mod tests;
 
 const CONNECT: Duration = Duration::from_secs(3);
 const TOTAL: Duration = Duration::from_secs(10);
@@ -154,7 +158,15 @@ pub(super) struct Outbound {
 
 impl Outbound {
     pub(super) fn new(provider: ProviderId, gate: Arc<Gate>) -> Result<Self, IdpError> {
-        let resolver = Guarded::new(Arc::clone(&gate), Arc::new(System));
+        Self::with_resolver(provider, gate, Arc::new(System))
+    }
+
+    fn with_resolver(
+        provider: ProviderId,
+        gate: Arc<Gate>,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, IdpError> {
+        let resolver = Guarded::new(Arc::clone(&gate), resolver);
         let client = client(resolver).map_err(|_| IdpError::Misconfigured("http_client"))?;
         Ok(Self {
             provider,

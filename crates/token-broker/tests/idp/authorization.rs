@@ -246,3 +246,31 @@ async fn security_p16_a_victims_code_in_another_transaction_is_refused() {
     assert_eq!(setup.hits(Endpoint::Token), 2);
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 }
+
+#[tokio::test]
+async fn a_provider_on_localhost_is_reached_by_that_name() {
+    let op = HostileProvider::start().await.unwrap();
+    let (numeric, issuer) = (op.issuer(), op.url_at("localhost"));
+    let config = config(&issuer);
+    let setup = Setup::of(op, config);
+    let (from, to) = (numeric.clone(), issuer.clone());
+    setup.op.replies(Endpoint::Discovery, move |reply| {
+        reply.edit_text(|text| text.replace(&from, &to));
+    });
+    let to = issuer.clone();
+    setup
+        .op
+        .id_tokens(move |token| token.claim("iss", to.as_str()));
+    let transaction = Transaction::new();
+    let authorization = setup.begin(&transaction).await.unwrap();
+    assert_eq!(authorization.issuer, issuer);
+    let back = setup
+        .op
+        .authorize(authorization.url.expose())
+        .await
+        .unwrap();
+    let mut redemption = setup.redemption(&back.code.unwrap(), transaction);
+    redemption.issuer.clone_from(&issuer);
+    let granted = setup.client.redeem(redemption).await.unwrap();
+    assert_eq!(granted.issuer, issuer);
+}

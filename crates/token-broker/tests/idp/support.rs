@@ -17,8 +17,8 @@ use hubkey_token_broker::{
         },
     },
     idp::{
-        AuthorizationRequest, Granted, IdentityProvider, IdpError, OidcProvider, Redemption,
-        provider,
+        Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, OidcProvider,
+        Redemption, provider,
     },
 };
 
@@ -56,7 +56,7 @@ pub(crate) fn config(issuer: &str) -> ProviderConfig {
         id_token: IdTokenRules {
             algorithms: Vec::new(),
             trusted_audiences: Vec::new(),
-            clock_skew: Duration::from_secs(60),
+            clock_skew: Duration::from_mins(1),
             userinfo: true,
         },
         outbound: OutboundRules::default(),
@@ -126,13 +126,13 @@ impl Setup {
 
     /// The authorize URL of a transaction.
     pub(crate) async fn url(&self, transaction: &Transaction) -> Result<String, IdpError> {
-        let authorization = self.client.authorize(&self.request(transaction)).await?;
+        let authorization = self.begin(transaction).await?;
         assert_eq!(authorization.issuer, self.op.issuer());
         Ok(authorization.url.expose().to_owned())
     }
 
-    fn request<'a>(&'a self, transaction: &'a Transaction) -> AuthorizationRequest<'a> {
-        AuthorizationRequest {
+    pub(crate) async fn begin(&self, transaction: &Transaction) -> Result<Authorization, IdpError> {
+        let request = AuthorizationRequest {
             scopes: &self.scopes,
             audience: self.audience.as_deref(),
             resource: self.resource.as_deref(),
@@ -140,7 +140,8 @@ impl Setup {
             state: &transaction.state,
             oidc_nonce: &transaction.oidc_nonce,
             verifier: &transaction.verifier,
-        }
+        };
+        self.client.authorize(&request).await
     }
 
     /// Goes to the provider and back, up to the code.

@@ -36,7 +36,7 @@ async fn security_p44_b_signed_userinfo_is_verified_as_a_token() {
         let setup = Setup::new().await;
         setup.op.sign_userinfo();
         setup.op.tokens(TokenKind::UserInfo, move |token| {
-            token.claim(name, value.clone())
+            token.claim(name, value.clone());
         });
         assert_eq!(word(setup.sign_in().await), "userinfo_jwt", "{name}");
     }

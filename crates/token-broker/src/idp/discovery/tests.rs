@@ -10,6 +10,7 @@ const ISSUER: &str = "https://op.example";
 fn rules() -> Rules {
     let issuer = Url::parse(ISSUER).unwrap();
     Rules {
+        provider: ProviderId::parse("op").unwrap(),
         gate: Arc::new(Gate::new(
             &crate::domain::provider::OutboundRules::default(),
             &issuer,
