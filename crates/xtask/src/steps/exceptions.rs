@@ -2,7 +2,7 @@
 
 use super::budget::{read, tracked};
 use super::{Bench, Outcome};
-use crate::report::{Count, Failure};
+use crate::report::Count;
 
 /// Each pair is written in two halves, so that this file does not find itself.
 const FORBIDDEN: [(&str, &str); 4] = [
@@ -13,18 +13,12 @@ const FORBIDDEN: [(&str, &str); 4] = [
 ];
 
 pub(crate) fn run(bench: &Bench) -> Outcome {
-    let mut count = Count::default();
     let mut trouble = Vec::new();
     for file in tracked(bench)? {
         if ![Some("rs"), Some("py")].contains(&file.rsplit_once('.').map(|(_, kind)| kind)) {
             continue;
         }
         let found = offences(&read(bench, &file)?);
-        if found.is_empty() {
-            count.passed += 1;
-            continue;
-        }
-        count.failed += 1;
         trouble.extend(
             found
                 .iter()
@@ -32,12 +26,9 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
         );
     }
     if trouble.is_empty() {
-        return Ok(count);
+        return Ok(Count::ONE);
     }
-    Err(Failure {
-        count,
-        trouble: trouble.join("\n"),
-    })
+    Err(anyhow::anyhow!(trouble.join("\n")).into())
 }
 
 fn offences(text: &str) -> Vec<(usize, String)> {
