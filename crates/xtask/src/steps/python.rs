@@ -56,12 +56,13 @@ pub(crate) fn tests(bench: &Bench) -> Outcome {
     }
 }
 
-/// Reads the closing line of pytest: `3 failed, 12 passed, 1 warning in 2.31s`.
+/// Reads the closing line of pytest: `3 failed, 12 passed, 1 warning in 2.31s`, or `… in 71.20s (0:01:11)`.
 fn count(output: &str) -> Count {
     let closing = output
         .lines()
         .rev()
-        .find(|line| line.contains(" in ") && line.ends_with('s'));
+        .find(|line| line.contains(" passed") || line.contains(" failed"));
+    let closing = closing.and_then(|line| line.split(" in ").next());
     let number = |word: &str| {
         let mut parts = closing?.split([',', '=']).map(str::trim);
         let part = parts.find(|part| part.split(' ').nth(1) == Some(word))?;
@@ -82,7 +83,7 @@ mod tests {
     fn the_closing_line_of_pytest_is_read() {
         let counted = |line| count(&format!("....\n{line}\n"));
         assert_eq!(
-            counted("12 passed in 2.31s"),
+            counted("12 passed in 71.20s (0:01:11)"),
             Count {
                 passed: 12,
                 failed: 0
