@@ -8,6 +8,8 @@ mod authorization;
 #[cfg(test)]
 mod code_exchange;
 #[cfg(test)]
+mod counting;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod id_tokens;
