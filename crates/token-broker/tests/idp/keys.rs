@@ -110,7 +110,7 @@ async fn security_p57_a_rotation_just_before_signing_costs_one_fetch() {
 }
 
 #[tokio::test]
-async fn security_p57_a_hundred_sign_ins_after_a_rotation_share_one_fetch() {
+async fn security_p57_thirty_sign_ins_after_a_rotation_share_one_fetch() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
     setup.op.rotate_keys().unwrap();

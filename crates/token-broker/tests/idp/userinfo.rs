@@ -24,7 +24,7 @@ async fn security_p44_userinfo_of_another_subject_is_refused() {
 }
 
 #[tokio::test]
-async fn security_p44_b_signed_userinfo_is_verified_as_a_token() {
+async fn security_p44b_signed_userinfo_is_verified_as_a_token() {
     let setup = Setup::new().await;
     setup.op.sign_userinfo();
     setup.sign_in_honestly().await;
