@@ -1,31 +1,42 @@
 //! Reads the audit stream of one test.
 
 use std::{
+    cell::RefCell,
     fmt::Debug,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
-    subscriber::DefaultGuard,
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry};
 
+type Events = Arc<Mutex<Vec<String>>>;
+
+/// One listener for the process: one for each thread would miss the events whose callsite another test's thread
+/// reached first, since tracing then remembers that nobody listens.
+static LISTEN: Once = Once::new();
+
+thread_local! {
+    /// Where the events of this thread's test go; each test runs in a thread of its own.
+    static TRAIL: RefCell<Option<Events>> = const { RefCell::new(None) };
+}
+
 /// The events that were told while it lives, in this thread.
 pub(crate) struct AuditTrail {
-    events: Arc<Mutex<Vec<String>>>,
-    _guard: DefaultGuard,
+    events: Events,
 }
 
 impl AuditTrail {
     pub(crate) fn begin() -> Self {
-        let events = Arc::default();
-        let layer = Listener(Arc::clone(&events));
-        Self {
-            events,
-            _guard: tracing::subscriber::set_default(registry().with(layer)),
-        }
+        LISTEN.call_once(|| {
+            tracing::subscriber::set_global_default(registry().with(Listener))
+                .expect("nobody else listens");
+        });
+        let events = Events::default();
+        TRAIL.set(Some(Arc::clone(&events)));
+        Self { events }
     }
 
     /// The events, each as `name key=value …`.
@@ -38,20 +49,37 @@ impl AuditTrail {
             .iter()
             .any(|event| event.split(' ').next() == Some(name))
     }
+
+    /// Whether an event of that name says this of itself: `reason=wish_refused`.
+    pub(crate) fn says(&self, name: &str, what: &str) -> bool {
+        self.events().iter().any(|event| {
+            let mut words = event.split(' ');
+            words.next() == Some(name) && words.any(|word| word == what)
+        })
+    }
 }
 
-struct Listener(Arc<Mutex<Vec<String>>>);
+impl Drop for AuditTrail {
+    fn drop(&mut self) {
+        TRAIL.set(None);
+    }
+}
+
+struct Listener;
 
 impl<S: Subscriber> Layer<S> for Listener {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "audit" {
-            let mut line = Line::default();
-            event.record(&mut line);
-            self.0
-                .lock()
-                .expect("no test panicked here")
-                .push(format!("{}{}", line.name, line.rest));
+        if event.metadata().target() != "audit" {
+            return;
         }
+        TRAIL.with_borrow(|trail| {
+            if let Some(events) = trail {
+                let mut line = Line::default();
+                event.record(&mut line);
+                let line = format!("{}{}", line.name, line.rest);
+                events.lock().expect("no test panicked here").push(line);
+            }
+        });
     }
 }
 

@@ -75,7 +75,12 @@ impl<'w> TestBrowser<'w> {
     pub(crate) async fn sign_in(&mut self, sign_in: &Opened) -> Reply {
         let at_provider = self.go_to_provider(sign_in).await;
         let back = self.at_provider(at_provider.location()).await;
-        let reply = self.callback("lab-api", &back).await;
+        self.come_back("lab-api", &back).await
+    }
+
+    /// Back from a provider, and Connect on the confirmation page where it is shown.
+    pub(crate) async fn come_back(&mut self, provider: &str, back: &Url) -> Reply {
+        let reply = self.callback(provider, back).await;
         if reply.kind() != "view" {
             return reply;
         }

@@ -9,4 +9,6 @@ mod happy;
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod world;

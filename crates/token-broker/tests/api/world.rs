@@ -6,7 +6,7 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hubkey_e2e::{
-    hostile_provider::{Client, HostileProvider},
+    hostile_provider::{Client, Endpoint, HostileProvider},
     scripted_hub::{HubClient, ScriptedHub},
 };
 use hubkey_protocol::{ProviderId, internal::Site, secret::ChannelSecret, secret::ClientSecret};
@@ -35,7 +35,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{browser::TestBrowser, kernel::TestKernel};
+use crate::{browser::TestBrowser, kernel::TestKernel, probe::Probe};
 
 /// Where browsers would find callback-server.
 pub(crate) const PUBLIC_URL: &str = "https://hubkey.example.org";
@@ -52,6 +52,7 @@ pub(crate) struct WorldOptions {
     pub(crate) shared_servers: SharedServers,
     pub(crate) open: OpenLimits,
     pub(crate) poll_hold: Duration,
+    pub(crate) poll_safety: Duration,
     /// Ids of the providers; all of them are registrations at the same provider.
     pub(crate) providers: Vec<&'static str>,
     /// In place of the memory store; sealed by the world.
@@ -70,6 +71,7 @@ impl Default for WorldOptions {
                 per_minute: 30,
             },
             poll_hold: Duration::from_millis(300),
+            poll_safety: Duration::from_millis(100),
             providers: vec!["lab-api"],
             store: None,
         }
@@ -81,6 +83,8 @@ pub(crate) struct World {
     pub(crate) hub: ScriptedHub,
     pub(crate) provider: HostileProvider,
     pub(crate) clock: Arc<TestClock>,
+    /// Around the store: counts, and fails on demand.
+    pub(crate) probe: Arc<Probe>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) flows: Arc<Flows>,
     pub(crate) kernel_api: Router,
@@ -102,14 +106,7 @@ impl World {
         provider.register(Client::basic("hubkey", CLIENT_SECRET));
         let clock = Arc::new(TestClock::at(SystemClock.now()));
         let index_key = IndexKey::new(&[7; 32]);
-        let store = open_store(options.store, &clock, &index_key);
-        let rules = rules(
-            &hub,
-            options.shared_origin,
-            options.shared_servers,
-            options.open,
-            options.poll_hold,
-        );
+        let rules = rules(&hub, &options);
         let providers = providers(
             &provider,
             &options.providers,
@@ -117,6 +114,8 @@ impl World {
             options.sharing,
             &clock,
         );
+        let probe = Arc::new(Probe::new(open_store(options.store, &clock, &index_key)));
+        let store: Arc<dyn Store> = probe.clone();
         let hub_config = hub_config(&hub, redirect_uri);
         let api = Arc::new(HubApi::new(&hub_config).expect("the Hub client is made"));
         let flows = Arc::new(Flows {
@@ -145,8 +144,34 @@ impl World {
             hub,
             provider,
             clock,
+            probe,
             store,
             flows,
+        }
+    }
+
+    /// The kernel API of a second replica: same store, Hub and providers, nothing else in common.
+    pub(crate) fn replica(&self) -> Router {
+        let first = &self.flows;
+        routes::kernel(Arc::new(Flows {
+            store: Arc::clone(&first.store),
+            kernels: Arc::clone(&first.kernels),
+            browsers: Arc::clone(&first.browsers),
+            providers: Providers::new(first.providers.iter().cloned().collect()),
+            clock: Arc::clone(&first.clock),
+            chance: Arc::clone(&first.chance),
+            index_key: first.index_key.clone(),
+            rules: first.rules.clone(),
+            polls: Arc::new(Semaphore::new(64)),
+            stopping: CancellationToken::new(),
+        }))
+    }
+
+    /// What a refused request must leave as it is: the store, and the provider's token endpoint.
+    pub(crate) fn traces(&self) -> Traces {
+        Traces {
+            commits: self.probe.commits(),
+            redeemed: self.provider.hits(Endpoint::Token),
         }
     }
 
@@ -164,6 +189,13 @@ impl World {
     pub(crate) fn browser(&self, user: &str) -> TestBrowser<'_> {
         TestBrowser::new(self, user)
     }
+}
+
+/// How often something was written, and how often a code was redeemed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traces {
+    pub(crate) commits: usize,
+    pub(crate) redeemed: usize,
 }
 
 /// An answer of a router.
@@ -243,32 +275,26 @@ fn hub_config(hub: &ScriptedHub, redirect_uri: String) -> HubConfig {
     }
 }
 
-fn rules(
-    hub: &ScriptedHub,
-    shared_origin: bool,
-    shared_servers: SharedServers,
-    open: OpenLimits,
-    poll_hold: Duration,
-) -> Rules {
+fn rules(hub: &ScriptedHub, options: &WorldOptions) -> Rules {
     let site = Site {
         hub_name: "hub.example.org".to_owned(),
         hub_url: hub.url(),
         accent: None,
         support_url: None,
         public_url: PUBLIC_URL.to_owned(),
-        shared_origin,
+        shared_origin: options.shared_origin,
     };
     Rules {
         public_url: PUBLIC_URL.to_owned(),
-        shared_origin,
-        shared_servers,
+        shared_origin: options.shared_origin,
+        shared_servers: options.shared_servers,
         sign_in_life: Duration::from_secs(600),
         connection_life: Duration::from_secs(12 * 3600),
         pin_life: Duration::from_secs(400 * 86_400),
-        poll_hold,
-        poll_safety: Duration::from_millis(100),
+        poll_hold: options.poll_hold,
+        poll_safety: options.poll_safety,
         redelivery: Duration::from_secs(120),
-        open,
+        open: options.open,
         site,
     }
 }
