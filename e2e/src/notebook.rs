@@ -48,10 +48,14 @@ impl<'a> Notebook<'a> {
         Ok(notebook)
     }
 
-    /// Types code into the selected cell. The editor indents by itself, so lines must not be indented.
+    /// Types code into the last cell. The editor indents by itself, so lines must not be indented.
     pub async fn write(&self, code: &str) -> anyhow::Result<()> {
-        let editor = ".jp-Notebook .jp-Cell.jp-mod-active .cm-content";
-        let cell = self.browser.await_element(editor).await?;
+        let last = self
+            .cells()
+            .await?
+            .checked_sub(1)
+            .context("the notebook has no cell")?;
+        let cell = self.cell(last).await?.find(By::Css(".cm-content")).await?;
         cell.click().await?;
         for (number, line) in code.lines().enumerate() {
             if number > 0 {
@@ -69,7 +73,7 @@ impl<'a> Notebook<'a> {
         self.press(Key::Control + Key::Enter).await
     }
 
-    /// Writes code into the selected cell and runs it; a new cell is selected below.
+    /// Writes code into the last cell and runs it; a new cell appears below.
     pub async fn write_and_run(&self, code: &str) -> anyhow::Result<()> {
         self.write(code).await?;
         self.press(Key::Shift + Key::Enter).await

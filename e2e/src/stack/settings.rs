@@ -113,6 +113,7 @@ pub fn broker_settings(
 ) -> anyhow::Result<String> {
     let mut settings = table([
         ("public_url", ports.public_url.clone().into()),
+        ("site", table([("hub_name", "Example Hub".into())]).into()),
         ("kernel", listener(ports.kernel)),
         ("ops", listener(ports.broker_ops)),
         (
@@ -186,6 +187,9 @@ fn providers(ports: &Ports, secrets: &Secrets) -> Table {
         (
             "scope_descriptions",
             list(&[
+                "email=see your e-mail address",
+                "openid=know that it is you",
+                "profile=see your name",
                 "projects:read=read your projects",
                 "projects:write=change your projects",
             ]),
@@ -204,7 +208,15 @@ fn providers(ports: &Ports, secrets: &Secrets) -> Table {
             "default_scopes",
             list(&["openid", "profile", "email", "data:read"]),
         ),
-        ("scope_descriptions", list(&["data:read=read data sets"])),
+        (
+            "scope_descriptions",
+            list(&[
+                "email=see your e-mail address",
+                "openid=know that it is you",
+                "profile=see your name",
+                "data:read=read data sets",
+            ]),
+        ),
         (
             "api_origins",
             list(&[&format!("http://127.0.0.1:{}", ports.data_api)]),
