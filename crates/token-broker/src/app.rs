@@ -22,6 +22,7 @@ use crate::{
         kernel::HubKernelAuthenticator,
     },
     idp::{self, IdentityProvider},
+    instruments,
     keys::{IndexKey, KeyRing},
     routes,
     settings::{KeyFiles, RedisSection, Settings},
@@ -86,6 +87,7 @@ fn start_metrics() -> anyhow::Result<Metrics> {
         env!("CARGO_PKG_VERSION"),
         option_env!("HUBKEY_COMMIT").unwrap_or("unknown"),
     )?;
+    instruments::describe(&metrics);
     metrics
         .install()
         .map_err(|_| anyhow!("the metrics were started twice"))?;

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod flows;
 pub mod hub;
 pub mod idp;
+pub mod instruments;
 pub mod keys;
 pub mod routes;
 pub mod settings;

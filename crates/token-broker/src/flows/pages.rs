@@ -31,8 +31,21 @@ impl Flows {
             .iter()
             .map(|scope| ScopeLabel {
                 scope: scope.as_str().to_owned(),
-                description: descriptions.and_then(|known| known.get(scope)).cloned(),
+                description: descriptions
+                    .and_then(|known| known.get(scope).cloned())
+                    .or_else(|| standard(scope.as_str()).map(str::to_owned)),
             })
             .collect()
+    }
+}
+
+/// What the scopes of OpenID Connect Core 1.0 section 5.4 and 11 permit, where the operator says nothing else.
+fn standard(scope: &str) -> Option<&'static str> {
+    match scope {
+        "openid" => Some("know which account is yours"),
+        "profile" => Some("know your name"),
+        "email" => Some("know your e-mail address"),
+        "offline_access" => Some("stay connected while you are away"),
+        _ => None,
     }
 }

@@ -1,4 +1,7 @@
 //! What callback-server asks, one handler each. A fault of the store is answered as a refusal that has a page.
+//!
+//! A step that began is carried out even when callback-server, or the browser behind it, has gone: a code that was sent
+//! to a provider cannot be sent again.
 
 use std::sync::Arc;
 
@@ -8,56 +11,65 @@ use hubkey_protocol::{
     internal::{BrowserReply, Decide, HubCallback, ProviderCallback, Site, Start, View},
 };
 use hubkey_service::http::{Failure, Json, Path};
+use tracing::Instrument;
 
 use crate::{flows::Flows, store::StoreError};
 
 type Broker = State<Arc<Flows>>;
+type Answer = Result<Json<BrowserReply>, Failure>;
 
 pub(super) async fn site(State(flows): Broker) -> Json<Site> {
     Json(flows.site())
 }
 
-pub(super) async fn start(State(flows): Broker, Json(request): Json<Start>) -> Json<BrowserReply> {
-    answer(&flows, flows.start(request).await)
+pub(super) async fn start(State(flows): Broker, Json(request): Json<Start>) -> Answer {
+    carry_out(flows, |flows| async move { flows.start(request).await }).await
 }
 
-pub(super) async fn hub_callback(
-    State(flows): Broker,
-    Json(request): Json<HubCallback>,
-) -> Json<BrowserReply> {
-    answer(&flows, flows.hub_callback(request).await)
+pub(super) async fn hub_callback(State(flows): Broker, Json(request): Json<HubCallback>) -> Answer {
+    carry_out(
+        flows,
+        |flows| async move { flows.hub_callback(request).await },
+    )
+    .await
 }
 
-pub(super) async fn view(State(flows): Broker, Json(request): Json<View>) -> Json<BrowserReply> {
-    answer(&flows, flows.view(request).await)
+pub(super) async fn view(State(flows): Broker, Json(request): Json<View>) -> Answer {
+    carry_out(flows, |flows| async move { flows.view(request).await }).await
 }
 
-pub(super) async fn r#continue(
-    State(flows): Broker,
-    Json(request): Json<Decide>,
-) -> Json<BrowserReply> {
-    answer(&flows, flows.r#continue(request).await)
+pub(super) async fn r#continue(State(flows): Broker, Json(request): Json<Decide>) -> Answer {
+    carry_out(
+        flows,
+        |flows| async move { flows.r#continue(request).await },
+    )
+    .await
 }
 
 pub(super) async fn callback(
     State(flows): Broker,
     Path(provider): Path<String>,
     Json(request): Json<ProviderCallback>,
-) -> Result<Json<BrowserReply>, Failure> {
+) -> Answer {
     let provider = ProviderId::parse(provider).map_err(|_| Failure::not_found())?;
-    Ok(answer(&flows, flows.callback(&provider, request).await))
+    carry_out(flows, |flows| async move {
+        flows.callback(&provider, request).await
+    })
+    .await
 }
 
-pub(super) async fn confirm(
-    State(flows): Broker,
-    Json(request): Json<Decide>,
-) -> Json<BrowserReply> {
-    answer(&flows, flows.confirm(request).await)
+pub(super) async fn confirm(State(flows): Broker, Json(request): Json<Decide>) -> Answer {
+    carry_out(flows, |flows| async move { flows.confirm(request).await }).await
 }
 
-fn answer(flows: &Flows, reply: Result<BrowserReply, StoreError>) -> Json<BrowserReply> {
-    Json(reply.unwrap_or_else(|error| {
+async fn carry_out<W>(flows: Arc<Flows>, step: impl FnOnce(Arc<Flows>) -> W) -> Answer
+where
+    W: Future<Output = Result<BrowserReply, StoreError>> + Send + 'static,
+{
+    let work = step(Arc::clone(&flows)).in_current_span();
+    let reply = tokio::spawn(work).await.map_err(Failure::internal)?;
+    Ok(Json(reply.unwrap_or_else(|error| {
         tracing::error!(%error, "a step of a browser failed at the store");
         flows.store_failed(&error)
-    }))
+    })))
 }

@@ -1,0 +1,54 @@
+//! Every instrument of this crate, with what it means. Labels are out of closed sets: providers as configured, and words
+//! of ours; never a user, a server or a text from outside.
+
+use hubkey_service::telemetry::Metrics;
+
+const ALL: [(&str, &str); 10] = [
+    (
+        "hubkey_sign_ins_opened_total",
+        "Sign-ins that kernels opened, by provider.",
+    ),
+    (
+        "hubkey_sign_ins_total",
+        "Sign-ins that ended, by provider and outcome.",
+    ),
+    (
+        "hubkey_sign_in_duration_seconds",
+        "From a sign-in's request to its delivery, by provider.",
+    ),
+    (
+        "hubkey_hub_requests_total",
+        "Questions to the Hub, by endpoint and outcome.",
+    ),
+    (
+        "hubkey_idp_requests_total",
+        "Requests to providers, by provider, endpoint and outcome.",
+    ),
+    (
+        "hubkey_jwks_refreshes_total",
+        "Key sets that were read from providers, by provider and outcome.",
+    ),
+    (
+        "hubkey_store_operation_duration_seconds",
+        "Operations of the store, by operation and outcome.",
+    ),
+    (
+        "hubkey_store_up",
+        "1 if the last operation of the store succeeded, else 0.",
+    ),
+    (
+        "hubkey_aead_failures_total",
+        "Stored records that could not be opened, by purpose: someone altered them, or a key is missing.",
+    ),
+    (
+        "hubkey_sealing_key_used_total",
+        "Records sealed and opened, by key: a key that opens nothing any more can be retired.",
+    ),
+];
+
+/// Tells the registry what each instrument means.
+pub fn describe(metrics: &Metrics) {
+    for (name, meaning) in ALL {
+        metrics.describe(name, meaning);
+    }
+}
