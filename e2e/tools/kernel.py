@@ -22,9 +22,10 @@ TIMEOUT = 30
 
 
 def emit(event: str, **fields: Any) -> None:
-    """Write one event."""
-    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
-    sys.stdout.flush()
+    """Write one event, if anybody still listens."""
+    with suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+        sys.stdout.flush()
 
 
 class Kernel:
@@ -101,8 +102,8 @@ class Kernel:
 
     def close(self) -> None:
         """Delete the kernel, if its server is still there."""
-        self.socket.close()
-        with suppress(requests.RequestException):
+        with suppress(OSError, websocket.WebSocketException, requests.RequestException):
+            self.socket.close()
             requests.delete(f"{self.server}api/kernels/{self.id}", headers=self.headers, timeout=TIMEOUT)
 
 
@@ -120,6 +121,8 @@ def main() -> None:
                 kernel.interrupt()
     finally:
         kernel.close()
+        # Nothing is left to be flushed to, and nothing to be said about that.
+        os._exit(0)
 
 
 if __name__ == "__main__":
