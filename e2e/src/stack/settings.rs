@@ -116,113 +116,86 @@ pub fn broker_settings(
         ("site", table([("hub_name", "Example Hub".into())]).into()),
         ("kernel", listener(ports.kernel)),
         ("ops", listener(ports.broker_ops)),
-        (
-            "internal",
-            table([
-                ("listen", loopback(ports.internal).into()),
-                ("channel_secret_file", text(&secrets.channel)),
-            ])
-            .into(),
-        ),
-        (
-            "hub",
-            table([
-                (
-                    "api_url",
-                    format!("http://127.0.0.1:{}/hub/api", ports.hub_api).into(),
-                ),
-                (
-                    "public_url",
-                    format!("http://127.0.0.1:{}", ports.hub).into(),
-                ),
-                ("api_token_file", text(&secrets.hub_token)),
-            ])
-            .into(),
-        ),
-        (
-            "keys",
-            table([
-                ("sealing_files", vec![text(&secrets.sealing_key)].into()),
-                ("index_file", text(&secrets.index_key)),
-            ])
-            .into(),
-        ),
+        ("internal", internal(ports, secrets).into()),
+        ("hub", hub(ports, secrets).into()),
+        ("keys", keys(secrets).into()),
         ("providers", providers(ports, secrets).into()),
     ]);
     if let Some(url) = redis_url {
         let file = secrets.channel.with_file_name("redis-url");
         std::fs::write(&file, url)?;
-        settings.insert(
-            "redis".to_owned(),
-            table([("url_file", text(&file))]).into(),
-        );
+        let redis = table([("url_file", text(&file))]);
+        settings.insert("redis".to_owned(), redis.into());
     }
-    let first = &options.broker_settings;
-    Ok(format!(
-        "{first}\n{settings}\n{}",
-        options.more_broker_settings
-    ))
+    let (first, last) = (&options.broker_settings, &options.more_broker_settings);
+    Ok(format!("{first}\n{settings}\n{last}"))
+}
+
+fn internal(ports: &Ports, secrets: &Secrets) -> Table {
+    table([
+        ("listen", loopback(ports.internal).into()),
+        ("channel_secret_file", text(&secrets.channel)),
+    ])
+}
+
+fn hub(ports: &Ports, secrets: &Secrets) -> Table {
+    let api_url = format!("http://127.0.0.1:{}/hub/api", ports.hub_api);
+    let public_url = format!("http://127.0.0.1:{}", ports.hub);
+    table([
+        ("api_url", api_url.into()),
+        ("public_url", public_url.into()),
+        ("api_token_file", text(&secrets.hub_token)),
+    ])
+}
+
+fn keys(secrets: &Secrets) -> Table {
+    table([
+        ("sealing_files", vec![text(&secrets.sealing_key)].into()),
+        ("index_file", text(&secrets.index_key)),
+    ])
 }
 
 /// Both providers are the realm `hubkey`, with another client and another audience.
 fn providers(ports: &Ports, secrets: &Secrets) -> Table {
     let issuer = format!("http://localhost:{}/realms/hubkey", ports.keycloak);
-    let list = |words: &[&str]| -> Value {
-        words
-            .iter()
-            .map(|word| Value::from(*word))
-            .collect::<Vec<_>>()
-            .into()
-    };
+    let api = |port: u16| list(&[&format!("http://127.0.0.1:{port}")]);
     let lab = table([
         ("display_name", "Example Lab".into()),
         ("issuer", issuer.clone().into()),
         ("client_id", Keycloak::CLIENT_ID.into()),
         ("client_secret_file", text(&secrets.client)),
-        (
-            "default_scopes",
-            list(&["openid", "profile", "email", "projects:read"]),
-        ),
+        ("default_scopes", scopes("projects:read")),
         ("allowed_scopes", list(&["projects:write"])),
-        (
-            "scope_descriptions",
-            list(&[
-                "email=see your e-mail address",
-                "openid=know that it is you",
-                "profile=see your name",
-                "projects:read=read your projects",
-                "projects:write=change your projects",
-            ]),
-        ),
-        (
-            "api_origins",
-            list(&[&format!("http://127.0.0.1:{}", ports.lab_api)]),
-        ),
+        ("scope_descriptions", list(&LAB_WORDS)),
+        ("api_origins", api(ports.lab_api)),
     ]);
     let data = table([
         ("display_name", "Example Data".into()),
         ("issuer", issuer.into()),
         ("client_id", Keycloak::PUBLIC_CLIENT_ID.into()),
         ("client_authentication", "none".into()),
-        (
-            "default_scopes",
-            list(&["openid", "profile", "email", "data:read"]),
-        ),
-        (
-            "scope_descriptions",
-            list(&[
-                "email=see your e-mail address",
-                "openid=know that it is you",
-                "profile=see your name",
-                "data:read=read data sets",
-            ]),
-        ),
-        (
-            "api_origins",
-            list(&[&format!("http://127.0.0.1:{}", ports.data_api)]),
-        ),
+        ("default_scopes", scopes("data:read")),
+        ("scope_descriptions", list(&["data:read=read data sets"])),
+        ("api_origins", api(ports.data_api)),
     ]);
     table([(LAB_API, lab.into()), (DATA_API, data.into())])
+}
+
+const LAB_WORDS: [&str; 2] = [
+    "projects:read=read your projects",
+    "projects:write=change your projects",
+];
+
+fn scopes(own: &str) -> Value {
+    list(&["openid", "profile", "email", own])
+}
+
+fn list(words: &[&str]) -> Value {
+    words
+        .iter()
+        .map(|word| Value::from(*word))
+        .collect::<Vec<_>>()
+        .into()
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
