@@ -1,7 +1,7 @@
 //! The developer's commands.
 //!
 //! `cargo xtask test` checks everything that can be checked, `cargo xtask demo` shows one sign-in on the real
-//! stack, `cargo xtask install` only installs what both need.
+//! stack, `cargo xtask install` only installs what both need, `cargo xtask docs` writes the generated parts of `docs/`.
 
 mod demo;
 mod report;
@@ -44,6 +44,8 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
+    /// Write the parts of `docs/` that the programs print themselves.
+    Docs,
     /// Install what the other commands need.
     Install {
         /// Do not ask.
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
             test::run(quick, only.as_deref(), Consent::from_flag(yes))
         }
         Task::Demo { stay, yes } => demo::run(stay, Consent::from_flag(yes)),
+        Task::Docs => docs(),
         Task::Install { yes } => install(Consent::from_flag(yes)),
     };
     match outcome {
@@ -68,6 +71,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn docs() -> anyhow::Result<bool> {
+    steps::generated::write(&steps::Bench::new()?)?;
+    say("The settings reference and the OpenAPI document are written.");
+    Ok(true)
 }
 
 fn install(consent: Consent) -> anyhow::Result<bool> {

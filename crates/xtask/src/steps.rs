@@ -5,9 +5,11 @@ mod deny;
 mod docs;
 mod exceptions;
 mod format;
+pub(crate) mod generated;
 mod lint;
 mod python;
 mod rust_tests;
+mod texts;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,6 +48,11 @@ pub(crate) const STEPS: &[Step] = &[
         run: exceptions::run,
     },
     Step {
+        name: "texts",
+        quick: true,
+        run: texts::run,
+    },
+    Step {
         name: "deny",
         quick: true,
         run: deny::run,
@@ -59,6 +66,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "docs",
         quick: false,
         run: docs::run,
+    },
+    Step {
+        name: "generated docs",
+        quick: false,
+        run: generated::run,
     },
     Step {
         name: "unit tests",

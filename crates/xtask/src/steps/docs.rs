@@ -1,4 +1,4 @@
-//! The API documentation builds without a warning, and every path that a text names exists.
+//! The API documentation builds without a warning.
 
 use super::{Bench, Outcome};
 
