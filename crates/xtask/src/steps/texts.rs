@@ -108,11 +108,15 @@ impl Known {
         (!there).then(|| format!("`{name}` does not exist; correct the text"))
     }
 
+    /// Python's tests carry a further `test_` in front, which texts leave out.
     fn has_test(&self, name: &str) -> bool {
-        match name.strip_suffix('…') {
-            Some(start) => self.tests.iter().any(|test| test.starts_with(start)),
-            None => self.tests.contains(name),
-        }
+        let named = |test: &str| match name.strip_suffix('…') {
+            Some(start) => test.starts_with(start),
+            None => test == name,
+        };
+        self.tests
+            .iter()
+            .any(|test| named(test) || test.strip_prefix("test_").is_some_and(named))
     }
 
     fn is_path(&self, name: &str) -> bool {
@@ -266,7 +270,7 @@ mod tests {
 
     #[test]
     fn names_of_what_is_there_or_not_ours_pass() {
-        let text = "`crates/x/src/` `docs/a.md` `lib.rs` `security_k1_…` `test_need_5_x` `/v1/sign-ins` `a b.rs`\n\
+        let text = "`crates/x/src/` `docs/a.md` `lib.rs` `security_k1_…` `need_5_x` `/v1/sign-ins` `a b.rs`\n\
             [w](https://example.org) [s](#part)\n```\n`crates/gone.rs`\n```\n";
         assert_eq!(complaints(text), Vec::<String>::new());
     }
