@@ -1,13 +1,12 @@
 //! The settings files of the two servers, and the secrets that they name.
 
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use std::io::Write as _;
-use toml::{Table, Value};
 
 use super::{DATA_API, LAB_API, StackOptions};
 use crate::keycloak::Keycloak;
@@ -91,17 +90,27 @@ fn random() -> anyhow::Result<String> {
 /// The settings file of callback-server.
 #[must_use]
 pub fn callback_settings(ports: &Ports, secrets: &Secrets) -> String {
-    let table = table([
-        ("listen", loopback(ports.callback).into()),
-        ("public_url", ports.public_url.clone().into()),
-        ("channel_secret_file", text(&secrets.channel)),
-        (
-            "broker",
-            table([("url", format!("http://127.0.0.1:{}", ports.internal).into())]).into(),
-        ),
-        ("ops", listener(ports.callback_ops)),
-    ]);
-    table.to_string()
+    let Ports {
+        callback,
+        callback_ops,
+        internal,
+        public_url,
+        ..
+    } = ports;
+    let channel = secrets.channel.display();
+    format!(
+        r#"
+listen = "127.0.0.1:{callback}"
+public_url = "{public_url}"
+channel_secret_file = "{channel}"
+
+[broker]
+url = "http://127.0.0.1:{internal}"
+
+[ops]
+listen = "127.0.0.1:{callback_ops}"
+"#
+    )
 }
 
 /// The settings file of token-broker.
@@ -111,108 +120,108 @@ pub fn broker_settings(
     secrets: &Secrets,
     redis_url: Option<&str>,
 ) -> anyhow::Result<String> {
-    let mut settings = table([
-        ("public_url", ports.public_url.clone().into()),
-        ("site", table([("hub_name", "Example Hub".into())]).into()),
-        ("kernel", listener(ports.kernel)),
-        ("ops", listener(ports.broker_ops)),
-        ("internal", internal(ports, secrets).into()),
-        ("hub", hub(ports, secrets).into()),
-        ("keys", keys(secrets).into()),
-        ("providers", providers(ports, secrets).into()),
-    ]);
-    if let Some(url) = redis_url {
-        let file = secrets.channel.with_file_name("redis-url");
-        std::fs::write(&file, url)?;
-        let redis = table([("url_file", text(&file))]);
-        settings.insert("redis".to_owned(), redis.into());
-    }
-    let (first, last) = (&options.broker_settings, &options.more_broker_settings);
-    Ok(format!("{first}\n{settings}\n{last}"))
+    let Ports {
+        kernel,
+        internal,
+        broker_ops,
+        hub,
+        hub_api,
+        public_url,
+        ..
+    } = ports;
+    let files = [
+        &secrets.channel,
+        &secrets.hub_token,
+        &secrets.sealing_key,
+        &secrets.index_key,
+    ];
+    let [channel, hub_token, sealing_key, index_key] = files.map(|file| file.display());
+    let first = &options.broker_settings;
+    let last = &options.more_broker_settings;
+    let redis = redis_settings(secrets, redis_url)?;
+    let providers = providers(ports, secrets);
+    Ok(format!(
+        r#"
+public_url = "{public_url}"
+{first}
+
+[site]
+hub_name = "Example Hub"
+
+[kernel]
+listen = "127.0.0.1:{kernel}"
+
+[internal]
+listen = "127.0.0.1:{internal}"
+channel_secret_file = "{channel}"
+
+[ops]
+listen = "127.0.0.1:{broker_ops}"
+
+[hub]
+api_url = "http://127.0.0.1:{hub_api}/hub/api"
+public_url = "http://127.0.0.1:{hub}"
+api_token_file = "{hub_token}"
+
+[keys]
+sealing_files = ["{sealing_key}"]
+index_file = "{index_key}"
+{redis}{providers}{last}"#
+    ))
 }
 
-fn internal(ports: &Ports, secrets: &Secrets) -> Table {
-    table([
-        ("listen", loopback(ports.internal).into()),
-        ("channel_secret_file", text(&secrets.channel)),
-    ])
-}
-
-fn hub(ports: &Ports, secrets: &Secrets) -> Table {
-    let api_url = format!("http://127.0.0.1:{}/hub/api", ports.hub_api);
-    let public_url = format!("http://127.0.0.1:{}", ports.hub);
-    table([
-        ("api_url", api_url.into()),
-        ("public_url", public_url.into()),
-        ("api_token_file", text(&secrets.hub_token)),
-    ])
-}
-
-fn keys(secrets: &Secrets) -> Table {
-    table([
-        ("sealing_files", vec![text(&secrets.sealing_key)].into()),
-        ("index_file", text(&secrets.index_key)),
-    ])
+/// The address holds the password, so it is a secret with a file of its own.
+fn redis_settings(secrets: &Secrets, url: Option<&str>) -> anyhow::Result<String> {
+    let Some(url) = url else {
+        return Ok(String::new());
+    };
+    let file = secrets.channel.with_file_name("redis-url");
+    std::fs::write(&file, url)?;
+    let file = file.display();
+    Ok(format!("\n[redis]\nurl_file = \"{file}\"\n"))
 }
 
 /// Both providers are the realm `hubkey`, with another client and another audience.
-fn providers(ports: &Ports, secrets: &Secrets) -> Table {
-    let issuer = format!("http://localhost:{}/realms/hubkey", ports.keycloak);
-    let api = |port: u16| list(&[&format!("http://127.0.0.1:{port}")]);
-    let lab = table([
-        ("display_name", "Example Lab".into()),
-        ("issuer", issuer.clone().into()),
-        ("client_id", Keycloak::CLIENT_ID.into()),
-        ("client_secret_file", text(&secrets.client)),
-        ("default_scopes", scopes("projects:read")),
-        ("allowed_scopes", list(&["projects:write"])),
-        ("scope_descriptions", list(&LAB_WORDS)),
-        ("api_origins", api(ports.lab_api)),
-    ]);
-    let data = table([
-        ("display_name", "Example Data".into()),
-        ("issuer", issuer.into()),
-        ("client_id", Keycloak::PUBLIC_CLIENT_ID.into()),
-        ("client_authentication", "none".into()),
-        ("default_scopes", scopes("data:read")),
-        ("scope_descriptions", list(&["data:read=read data sets"])),
-        ("api_origins", api(ports.data_api)),
-    ]);
-    table([(LAB_API, lab.into()), (DATA_API, data.into())])
-}
+fn providers(ports: &Ports, secrets: &Secrets) -> String {
+    let Ports {
+        keycloak,
+        lab_api,
+        data_api,
+        ..
+    } = ports;
+    let client_secret = secrets.client.display();
+    let (client, public_client) = (Keycloak::CLIENT_ID, Keycloak::PUBLIC_CLIENT_ID);
+    format!(
+        r#"
+[providers.{LAB_API}]
+display_name = "Example Lab"
+issuer = "http://localhost:{keycloak}/realms/hubkey"
+client_id = "{client}"
+client_secret_file = "{client_secret}"
+default_scopes = ["openid", "profile", "email", "projects:read"]
+allowed_scopes = ["projects:write"]
+scope_descriptions = [
+  "email=see your e-mail address",
+  "openid=know that it is you",
+  "profile=see your name",
+  "projects:read=read your projects",
+  "projects:write=change your projects",
+]
+api_origins = ["http://127.0.0.1:{lab_api}"]
 
-const LAB_WORDS: [&str; 2] = [
-    "projects:read=read your projects",
-    "projects:write=change your projects",
-];
-
-fn scopes(own: &str) -> Value {
-    list(&["openid", "profile", "email", own])
-}
-
-fn list(words: &[&str]) -> Value {
-    words
-        .iter()
-        .map(|word| Value::from(*word))
-        .collect::<Vec<_>>()
-        .into()
-}
-
-fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
-    entries
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
-}
-
-fn listener(port: u16) -> Value {
-    table([("listen", loopback(port).into())]).into()
-}
-
-fn loopback(port: u16) -> String {
-    format!("127.0.0.1:{port}")
-}
-
-fn text(path: &Path) -> Value {
-    path.display().to_string().into()
+[providers.{DATA_API}]
+display_name = "Example Data"
+issuer = "http://localhost:{keycloak}/realms/hubkey"
+client_id = "{public_client}"
+client_authentication = "none"
+default_scopes = ["openid", "profile", "email", "data:read"]
+scope_descriptions = [
+  "email=see your e-mail address",
+  "openid=know that it is you",
+  "profile=see your name",
+  "data:read=read data sets",
+]
+api_origins = ["http://127.0.0.1:{data_api}"]
+"#
+    )
 }

