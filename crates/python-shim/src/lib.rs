@@ -2,7 +2,7 @@
 //!
 //! Functions here take, call and convert; they decide nothing. What a call means is in `hubkey_broker_client`, what a
 //! person sees is in Python. Two things live here because they can live nowhere else: the tokio runtime of the
-//! interpreter ([`runtime`]), and the secrets, which stay inside these objects so that no `repr`, `vars`, pickle or
+//! interpreter (`runtime`), and the secrets, which stay inside these objects so that no `repr`, `vars`, pickle or
 //! traceback of Python can reach them.
 
 mod broker;
