@@ -25,7 +25,7 @@ use crate::{
     instruments,
     keys::{IndexKey, KeyRing},
     routes,
-    settings::{KeyFiles, RedisSection, Settings},
+    settings::{KeyFiles, Settings},
     store::{
         Store,
         memory::MemoryStore,
@@ -156,7 +156,7 @@ struct Parts {
 }
 
 impl Parts {
-    async fn new(keys: Option<KeyFiles>, redis: Option<RedisSection>) -> anyhow::Result<Self> {
+    async fn new(keys: Option<KeyFiles>, redis: Option<RedisSettings>) -> anyhow::Result<Self> {
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         let (index_key, ring) = open_keys(keys, chance.as_ref())?;
         let store = open_store(redis, &index_key, ring, clock.clone()).await?;
@@ -189,7 +189,7 @@ fn open_keys(
 }
 
 async fn open_store(
-    redis: Option<RedisSection>,
+    redis: Option<RedisSettings>,
     index_key: &IndexKey,
     ring: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
@@ -204,16 +204,7 @@ async fn open_store(
             clock,
         )));
     };
-    let settings = RedisSettings {
-        url: redis.url,
-        password: redis.password,
-        ca_pem: redis.ca_pem,
-        plaintext: redis.plaintext,
-        allow_unauthenticated: redis.allow_unauthenticated,
-        allow_eviction: redis.allow_eviction,
-        replicas_required: redis.replicas_required,
-    };
-    let store = RedisStore::open(settings, index_key.clone()).await?;
+    let store = RedisStore::open(redis, index_key.clone()).await?;
     Ok(Arc::new(SealedStore::new(store, ring, clock)))
 }
 

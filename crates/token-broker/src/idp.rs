@@ -29,6 +29,7 @@ use hubkey_protocol::{
 
 use crate::domain::{clock::Timestamp, provider::ProviderConfig};
 
+pub use authorize::RESERVED;
 pub use oidc::{OidcProvider, provider};
 
 /// One provider, as flows see it.

@@ -12,12 +12,14 @@ use std::path::Path;
 
 use hubkey_service::settings::{self, LogSettings, Mistakes, OpsSettings, Reader};
 
-use crate::{domain::provider::ProviderConfig, flows::Rules, hub::config::HubConfig};
+use crate::{
+    domain::provider::ProviderConfig, flows::Rules, hub::config::HubConfig,
+    store::redis::RedisSettings,
+};
 
 pub use hubkey_service::settings::FILE_VARIABLE;
 pub use keys::KeyFiles;
 pub use listeners::{InternalSettings, KernelSettings};
-pub use redis::RedisSection;
 
 /// Everything that the operator set.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub struct Settings {
     /// Where the keys are; needed with Redis.
     pub keys: Option<KeyFiles>,
     /// Where Redis is; the embedded memory store where absent.
-    pub redis: Option<RedisSection>,
+    pub redis: Option<RedisSettings>,
     /// How sign-ins go.
     pub rules: Rules,
     /// In the order of their ids.

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use hubkey_protocol::{
     Nonce, ShortId,
-    secret::{FlowCookie, Secret, State},
+    secret::{FlowCookie, HubToken, Secret, State},
 };
 
 use super::Flows;
 use crate::{
     domain::{
         flow::{Flow, FlowStage, Leg, StateRecord},
-        kernel::Fingerprint,
+        kernel::{Fingerprint, HubUser},
     },
+    hub::BrowserError,
     store::{
         Change, Expect, Key, Outcome, StoreError,
         typed::{Loaded, TypedStore},
@@ -62,7 +63,27 @@ pub(super) enum Arrival<'a> {
     Unknown,
 }
 
+/// What the Hub says now of a browser that it knew before.
+pub(super) enum Presence {
+    /// Still the same hub user.
+    Same,
+    /// Another hub user, or logged out; the word says which.
+    Gone(&'static str),
+    /// The Hub did not answer.
+    Unknown,
+}
+
 impl Flows {
+    /// Asks the Hub again who the browser is.
+    pub(super) async fn presence(&self, hub_token: &HubToken, user: &HubUser) -> Presence {
+        match self.browsers.ask_again(hub_token).await {
+            Ok(now) if now == *user => Presence::Same,
+            Ok(_) => Presence::Gone("other_user"),
+            Err(BrowserError::Refused) => Presence::Gone("logged_out"),
+            Err(BrowserError::HubUnavailable) => Presence::Unknown,
+        }
+    }
+
     /// The flow of a page.
     pub(super) async fn browser<'a>(
         &self,

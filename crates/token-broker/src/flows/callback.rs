@@ -10,7 +10,7 @@ use hubkey_protocol::{
 
 use super::{
     Flows,
-    browser::{Arrival, Browser},
+    browser::{Arrival, Browser, Presence},
     ending::{End, Ending},
 };
 use crate::{
@@ -19,7 +19,6 @@ use crate::{
         flow::{AtProvider, FlowStage, Leg},
         sign_in::{SignIn, Wish},
     },
-    hub::BrowserError,
     idp::{IdentityProvider, OAuthError, Redemption},
     store::{Outcome, StoreError, typed::Loaded},
 };
@@ -106,19 +105,16 @@ impl Flows {
         at: AtProvider,
         code: Code,
     ) -> Result<BrowserReply, StoreError> {
-        match self.browsers.ask_again(&at.hub_token).await {
-            Ok(user) if user == loaded.value.kernel.user => {
-                self.exchange(browser, loaded, at, code).await
-            }
-            Ok(_) => {
-                self.deny_and_refuse(browser, loaded, What::HubMismatch, "other_user")
+        match self
+            .presence(&at.hub_token, &loaded.value.kernel.user)
+            .await
+        {
+            Presence::Same => self.exchange(browser, loaded, at, code).await,
+            Presence::Gone(word) => {
+                self.deny_and_refuse(browser, loaded, What::HubMismatch, word)
                     .await
             }
-            Err(BrowserError::Refused) => {
-                self.deny_and_refuse(browser, loaded, What::HubMismatch, "logged_out")
-                    .await
-            }
-            Err(BrowserError::HubUnavailable) => {
+            Presence::Unknown => {
                 self.end_with_page(browser, loaded, Ending::hub_unavailable())
                     .await
             }

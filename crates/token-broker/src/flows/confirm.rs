@@ -2,7 +2,11 @@
 
 use hubkey_protocol::internal::{BrowserReply, Decide, Decision};
 
-use super::{Flows, browser::Browser, ending::Ending};
+use super::{
+    Flows,
+    browser::{Browser, Presence},
+    ending::Ending,
+};
 use crate::{
     audit::{Event, What},
     domain::{
@@ -10,7 +14,6 @@ use crate::{
         flow::FlowStage,
         sign_in::{SignIn, SignInState},
     },
-    hub::BrowserError,
     store::{StoreError, typed::Loaded},
 };
 
@@ -35,18 +38,14 @@ impl Flows {
                 .end_with_page(browser, loaded, Ending::cancelled("confirm_page"))
                 .await;
         }
-        match self.browsers.ask_again(&hub_token).await {
-            Ok(user) if user == loaded.value.kernel.user => self.confirmed(browser, loaded).await,
-            Ok(_) => {
-                self.deny_and_refuse(browser, loaded, What::HubMismatch, "other_user")
-                    .await
-            }
-            Err(BrowserError::Refused) => {
-                self.deny_and_refuse(browser, loaded, What::HubMismatch, "logged_out")
+        match self.presence(&hub_token, &loaded.value.kernel.user).await {
+            Presence::Same => self.confirmed(browser, loaded).await,
+            Presence::Gone(word) => {
+                self.deny_and_refuse(browser, loaded, What::HubMismatch, word)
                     .await
             }
             // Nothing has changed: the person may press the button again.
-            Err(BrowserError::HubUnavailable) => Ok(self.hub_unavailable(source)),
+            Presence::Unknown => Ok(self.hub_unavailable(source)),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::domain::provider::ProviderConfig;
 
 /// What hubkey sets itself, and what would change how the answer comes back. Neither the settings nor the endpoint's
 /// own query may hold one: a parameter stands once (RFC 6749 section 3.1).
-const OURS: [&str; 14] = [
+pub const RESERVED: [&str; 14] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -33,7 +33,7 @@ const OURS: [&str; 14] = [
 /// Whether the settings' extra parameters leave ours alone.
 pub(super) fn check_parameters(config: &ProviderConfig) -> Result<(), IdpError> {
     let mut names = config.authorize_parameters.keys();
-    if names.any(|name| OURS.contains(&name.as_str())) {
+    if names.any(|name| RESERVED.contains(&name.as_str())) {
         return Err(IdpError::Misconfigured("authorize_parameters"));
     }
     Ok(())
@@ -41,9 +41,9 @@ pub(super) fn check_parameters(config: &ProviderConfig) -> Result<(), IdpError> 
 
 /// Whether the endpoint's own query leaves ours and the settings' parameters alone.
 pub(super) fn check_endpoint(endpoint: &Url, parameters: &[String]) -> Result<(), IdpError> {
-    let taken = endpoint
-        .query_pairs()
-        .any(|(name, _)| OURS.contains(&&*name) || parameters.iter().any(|other| *other == name));
+    let taken = endpoint.query_pairs().any(|(name, _)| {
+        RESERVED.contains(&&*name) || parameters.iter().any(|other| *other == name)
+    });
     if taken {
         return Err(IdpError::Misconfigured("authorization_endpoint_query"));
     }

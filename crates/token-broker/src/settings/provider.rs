@@ -11,6 +11,7 @@ use crate::domain::provider::{
     ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
     ProviderConfig, Sharing,
 };
+use crate::idp::RESERVED;
 
 /// How a provider's client proves itself, by its registered word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +46,6 @@ const IDENTITY: kind::Parsed<IdentityPolicy> = kind::Parsed::with(
         IdentityPolicy::Unchecked => "i-accept-account-mixups".to_owned(),
     },
 );
-
-/// Parameters that hubkey sets itself.
-const OURS: [&str; 12] = [
-    "response_type",
-    "client_id",
-    "redirect_uri",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "response_mode",
-    "request",
-    "request_uri",
-    "client_secret",
-];
 
 pub(super) fn read_all(reader: &Reader) -> Vec<ProviderConfig> {
     let found = reader.required_tables("providers", &PROVIDER_ID, |section| Some(read(section)));
@@ -274,7 +259,7 @@ fn read_parameters(section: &Section<'_>) -> BTreeMap<String, String> {
         "Further parameters of the authorization request, such as `prompt=consent` or `kc_idp_hint=lab`.",
     );
     for (name, _) in &pairs {
-        if OURS.contains(&name.as_str()) {
+        if RESERVED.contains(&name.as_str()) {
             section.fail(
                 "authorize_parameters",
                 &format!("remove `{name}`: hubkey sets it itself."),

@@ -4,35 +4,9 @@ use hubkey_service::settings::{Reader, kind};
 use zeroize::Zeroizing;
 
 use super::hub::read_ca;
+use crate::store::redis::RedisSettings;
 
-/// Where Redis is, and which of its dangers the operator takes.
-#[derive(Clone)]
-pub struct RedisSection {
-    /// Its address; may hold a password.
-    pub url: Zeroizing<String>,
-    /// The password, where the address holds none.
-    pub password: Option<Zeroizing<String>>,
-    /// PEM certificates of the authorities to trust.
-    pub ca_pem: Option<Vec<u8>>,
-    /// Take an unencrypted connection to another machine.
-    pub plaintext: bool,
-    /// Take a Redis on another machine that asks for no password.
-    pub allow_unauthenticated: bool,
-    /// Take a Redis that may throw records away.
-    pub allow_eviction: bool,
-    /// How many replicas have to hold a commit.
-    pub replicas_required: u32,
-}
-
-impl std::fmt::Debug for RedisSection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RedisSection")
-            .field("plaintext", &self.plaintext)
-            .finish_non_exhaustive()
-    }
-}
-
-pub(super) fn read(reader: &Reader) -> Option<RedisSection> {
+pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
     let section = reader.section("redis");
     let url = section.optional_secret(
         "url",
@@ -64,7 +38,7 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSection> {
         0,
         "How many replicas have to hold what was written before it counts.",
     );
-    Some(RedisSection {
+    Some(RedisSettings {
         url: url?,
         password,
         ca_pem,
