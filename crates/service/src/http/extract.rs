@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::failure::Failure;
 use super::strict_json::Strict;
 
-/// A JSON body, in a request or a response.
+/// A JSON body, in a request or a response. A message is always an object.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(
     /// The message.
@@ -84,6 +84,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+const NO_SUCH_MESSAGE: &str = "Send a message of the form that the API reference shows.";
+
 fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers
         .get(CONTENT_TYPE)
@@ -100,6 +102,10 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
         return Err(bad_request(format!(
             "Send JSON in which no object has a key twice; this body ceases to be that at line {line}, column {column}."
         )));
+    }
+    // A derived reader takes a list for an object whose fields come in order, which no message is.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(bad_request(NO_SUCH_MESSAGE));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| bad_request(advice(&error)))
@@ -121,7 +127,7 @@ fn advice(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b'`');
     if path == "." || !is_plain {
-        return "Send a message of the form that the API reference shows.".to_owned();
+        return NO_SUCH_MESSAGE.to_owned();
     }
     format!("Give the field `{path}` a value of the form that the API reference shows.")
 }
