@@ -160,41 +160,52 @@ impl Flows {
         }
     }
 
-    /// Opens a sign-in: first the user's index (which counts), then the sign-in itself. A crash between leaves an
-    /// entry without a record, which ends by itself.
+    /// Opens a sign-in: first its own records, which nobody is told of yet, then the entry in its user's index, which
+    /// counts. A crash between leaves records that end by themselves, and never an answer without a sign-in.
     async fn open(
         &self,
         opening: Opening,
         repetition: Option<Repetition>,
     ) -> Result<SignInOpened, KernelFailure> {
-        let drafted = self.draft(opening);
-        if let Some(earlier) = self.enter(&drafted, repetition.as_ref()).await? {
-            return Ok(earlier);
+        let draft = self.draft(opening);
+        let mut entry = self.entry(&draft, repetition.as_ref()).await?;
+        if let Entry::New(_) = entry {
+            self.write(&draft).await?;
         }
-        let Draft {
-            sign_in,
-            opened,
-            ticket,
-        } = drafted;
+        for _ in 0..TRIES {
+            match entry {
+                Entry::Earlier(opened) => return Ok(opened),
+                Entry::New(changes) => {
+                    if self.store.commit(changes).await? == Outcome::Done {
+                        tell(&draft.sign_in);
+                        return Ok(draft.opened);
+                    }
+                }
+            }
+            entry = self.entry(&draft, repetition.as_ref()).await?;
+        }
+        Err(KernelFailure::Contended)
+    }
+
+    /// Writes the sign-in and its ticket.
+    async fn write(&self, draft: &Draft) -> Result<(), KernelFailure> {
+        let sign_in = &draft.sign_in;
+        let nonce = &sign_in.nonce;
         let life = self.life_of(sign_in.expires_at);
+        let ticket = TicketRecord {
+            nonce: nonce.clone(),
+        };
         let changes = vec![
-            Change::put(Key::sign_in(&sign_in.nonce), Expect::Absent, &sign_in, life)?,
+            Change::put(Key::sign_in(nonce), Expect::Absent, sign_in, life)?,
             Change::put(
-                Key::ticket(&sign_in.nonce.short(), &ticket),
+                Key::ticket(&nonce.short(), &draft.ticket),
                 Expect::Absent,
-                &TicketRecord {
-                    nonce: sign_in.nonce.clone(),
-                },
+                &ticket,
                 self.rules.sign_in_life,
             )?,
         ];
         match self.store.commit(changes).await? {
-            Outcome::Done => {
-                Event::about(&sign_in).tell(What::SessionCreated);
-                metrics::counter!("hubkey_sign_ins_opened_total", "provider" => sign_in.provider.as_str().to_owned())
-                    .increment(1);
-                Ok(opened)
-            }
+            Outcome::Done => Ok(()),
             Outcome::Conflict => Err(KernelFailure::Contended),
         }
     }
@@ -242,29 +253,22 @@ impl Flows {
         }
     }
 
-    /// Notes the sign-in in its user's index, within the limits; answers with the earlier sign-in where the request
-    /// came before.
-    async fn enter(
+    /// What notes the sign-in in its user's index, within the limits; the earlier sign-in where the request came
+    /// before.
+    async fn entry(
         &self,
         draft: &Draft,
         repetition: Option<&Repetition>,
-    ) -> Result<Option<SignInOpened>, KernelFailure> {
+    ) -> Result<Entry, KernelFailure> {
         let user = &draft.sign_in.kernel.user;
-        for _ in 0..TRIES {
-            let (index, earlier) = self.read_index(user, repetition).await?;
-            if let (Some(earlier), Some(repetition)) = (earlier, repetition) {
-                return if earlier.value.request == repetition.request {
-                    Ok(Some(earlier.value.answer))
-                } else {
-                    Err(KernelFailure::KeyReused)
-                };
+        let (index, earlier) = self.read_index(user, repetition).await?;
+        match (earlier, repetition) {
+            (Some(earlier), Some(repetition)) if earlier.value.request == repetition.request => {
+                Ok(Entry::Earlier(earlier.value.answer))
             }
-            let changes = self.entry(draft, index, repetition)?;
-            if self.store.commit(changes).await? == Outcome::Done {
-                return Ok(None);
-            }
+            (Some(_), _) => Err(KernelFailure::KeyReused),
+            (None, repetition) => Ok(Entry::New(self.changes(draft, index, repetition)?)),
         }
-        Err(KernelFailure::Contended)
     }
 
     async fn read_index(
@@ -279,7 +283,7 @@ impl Flows {
         }
     }
 
-    fn entry(
+    fn changes(
         &self,
         draft: &Draft,
         index: Found<UserIndex>,
@@ -354,6 +358,14 @@ struct Draft {
     ticket: Ticket,
 }
 
+/// How a request enters its user's index.
+enum Entry {
+    /// It came before, and was answered so.
+    Earlier(SignInOpened),
+    /// By these changes.
+    New(Vec<Change>),
+}
+
 /// A request that may come again, by its idempotency key.
 struct Repetition {
     key: Key,
@@ -370,6 +382,12 @@ fn connected(connection: &Connection, asking: &Asking) -> CreateSignInAnswer {
         connection: connection.message(asking.provider.config()),
         token: connection.token(),
     }
+}
+
+fn tell(sign_in: &SignIn) {
+    Event::about(sign_in).tell(What::SessionCreated);
+    let provider = sign_in.provider.as_str().to_owned();
+    metrics::counter!("hubkey_sign_ins_opened_total", "provider" => provider).increment(1);
 }
 
 fn open_entry(sign_in: &SignIn) -> OpenSignIn {
