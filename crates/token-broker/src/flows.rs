@@ -42,7 +42,7 @@ use crate::{
         kernel::{Fingerprint, Kernel},
         user_index::OpenLimits,
     },
-    hub::{BrowserAuthenticator, Freshness, KernelAuthenticator},
+    hub::{BrowserAuthenticator, Freshness, KernelAuthenticator, KernelError},
     idp::IdentityProvider,
     keys::IndexKey,
     store::{
@@ -172,10 +172,11 @@ const AFTERLIFE: Duration = Duration::from_mins(3);
 
 impl Flows {
     async fn kernel(&self, asker: &Asker, freshness: Freshness) -> Result<Kernel, KernelFailure> {
-        Ok(self
+        let kernel = self
             .kernels
             .authenticate(&asker.token, freshness, asker.peer)
-            .await?)
+            .await;
+        Ok(kernel.inspect_err(|error| tell_refused(*error, asker))?)
     }
 
     fn provider(&self, id: &ProviderId) -> Option<&Arc<dyn IdentityProvider>> {
@@ -240,6 +241,24 @@ impl Flows {
         let event = Event::new().source(source).reason("hub_unavailable");
         self.refuse(Refusal::Unavailable, What::HubMismatch, event)
     }
+}
+
+/// A token that the Hub knows and that is no kernel's is somebody's attempt, or the operator's mistake. What the Hub
+/// does not know is told by its measurements only: guesses would flood the audit stream.
+fn tell_refused(error: KernelError, asker: &Asker) {
+    let reason = match error {
+        KernelError::NotAServerToken => "not_a_server_token",
+        KernelError::MissingKernelScope => "missing_kernel_scope",
+        KernelError::Malformed
+        | KernelError::Unknown
+        | KernelError::TooMany
+        | KernelError::HubUnavailable => return,
+    };
+    let source = asker.peer.map(|peer| peer.to_string());
+    Event::new()
+        .source(source.as_deref())
+        .reason(reason)
+        .tell(What::PolicyDenied);
 }
 
 /// An answer that touches no cookie.

@@ -19,6 +19,7 @@ use crate::{
         connection::{Candidate, Connection, Grant},
         flow::FlowStage,
         kernel::HubUser,
+        provider::Sharing,
         sign_in::SignIn,
         user_index::{IndexedConnection, UserIndex},
     },
@@ -112,7 +113,9 @@ impl Flows {
     ) -> Result<BrowserReply, StoreError> {
         let connection = self.connection_of(&loaded.value, candidate);
         self.create(&connection).await?;
-        let pending = self.enter_connection(&connection).await?;
+        let pending = self
+            .enter_connection(&connection, &loaded.value.nonce)
+            .await?;
         let Ok(ready) = loaded.try_map(|sign_in| sign_in.finish(connection.id.clone())) else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };
@@ -160,21 +163,28 @@ impl Flows {
 
     /// Notes the connection in its user's index, and answers with the other open sign-ins of the same server token
     /// that it satisfies.
-    async fn enter_connection(&self, connection: &Connection) -> Result<Vec<Nonce>, StoreError> {
+    async fn enter_connection(
+        &self,
+        connection: &Connection,
+        finished: &Nonce,
+    ) -> Result<Vec<Nonce>, StoreError> {
         let entry = || IndexedConnection {
             id: connection.id.clone(),
             fingerprint: connection.kernel.fingerprint,
             provider: connection.provider.clone(),
             expires_at: connection.since.after(self.rules.connection_life),
         };
+        let shares = self
+            .provider(&connection.provider)
+            .is_some_and(|provider| provider.config().sharing == Sharing::Server);
         let mut satisfied = Vec::new();
         self.change_index(&connection.kernel.user, |index| {
             satisfied = index
                 .open_of(&connection.kernel, &connection.provider)
-                .filter(|open| connection.satisfies(&open.provider, &open.wish))
+                .filter(|open| shares && connection.satisfies(&open.provider, &open.wish))
                 .map(|open| open.nonce.clone())
                 .collect();
-            for nonce in &satisfied {
+            for nonce in satisfied.iter().chain([finished]) {
                 index.ended(nonce);
             }
             index.connected(entry());

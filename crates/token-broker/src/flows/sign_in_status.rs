@@ -96,13 +96,20 @@ impl Flows {
         let token = self.index_key.fingerprint(&asker.token);
         let poll_secret = self.poll_fingerprint(secret);
         let loaded = found.ok_or(KernelFailure::NotFound)?;
-        let mine = loaded.value.kernel.fingerprint.matches(&token)
-            & loaded.value.poll_secret.matches(&poll_secret);
-        if mine {
-            Ok(loaded)
-        } else {
-            Err(KernelFailure::NotFound)
+        let by_token = loaded.value.kernel.fingerprint.matches(&token);
+        let by_secret = loaded.value.poll_secret.matches(&poll_secret);
+        if by_token & by_secret {
+            return Ok(loaded);
         }
+        // Whoever has the secret knew already that there is such a sign-in, so the time that this takes tells nothing.
+        if by_secret {
+            let source = asker.peer.map(|peer| peer.to_string());
+            Event::about(&loaded.value)
+                .source(source.as_deref())
+                .reason("foreign_server_token")
+                .tell(What::PolicyDenied);
+        }
+        Err(KernelFailure::NotFound)
     }
 
     /// Makes this poll the newest one; older ones end as superseded.

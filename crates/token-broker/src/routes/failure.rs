@@ -1,5 +1,7 @@
 //! How a kernel's failed request is answered: one match.
 
+use std::time::Duration;
+
 use hubkey_protocol::ErrorCode;
 use hubkey_service::http::Failure;
 
@@ -9,10 +11,12 @@ use crate::{
 
 impl From<KernelFailure> for Failure {
     fn from(failure: KernelFailure) -> Self {
-        let retry_after = failure.retry_after().map(|wait| wait.as_secs().max(1));
+        // Rounded up: who comes back at that time is not too early.
+        let seconds = |wait: Duration| wait.as_millis().div_ceil(1000).max(1);
+        let retry_after = failure.retry_after().map(seconds);
         let answer = answer(failure);
         match retry_after {
-            Some(seconds) => answer.retry_after(seconds),
+            Some(seconds) => answer.retry_after(u64::try_from(seconds).unwrap_or(u64::MAX)),
             None => answer,
         }
     }
