@@ -1,14 +1,40 @@
 //! The broker through its real routers, against a scripted Hub and a provider that is honest until told otherwise.
 
 #[cfg(test)]
+mod acknowledge;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod browser;
+#[cfg(test)]
+mod cancel;
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod create_sign_in;
 #[cfg(test)]
 mod happy;
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
+mod kernel_identity;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod probe;
+#[cfg(test)]
+mod providers;
+#[cfg(test)]
+mod repetition;
+#[cfg(test)]
+mod sign_in_status;
+#[cfg(test)]
+mod store_faults;
+#[cfg(test)]
+mod token;
+#[cfg(test)]
+mod wakeup;
 #[cfg(test)]
 mod world;

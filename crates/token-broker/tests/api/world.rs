@@ -35,7 +35,11 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{browser::TestBrowser, kernel::TestKernel, probe::Probe};
+use crate::{
+    browser::TestBrowser,
+    kernel::{Connected, TestKernel},
+    probe::Probe,
+};
 
 /// Where browsers would find callback-server.
 pub(crate) const PUBLIC_URL: &str = "https://hubkey.example.org";
@@ -132,7 +136,7 @@ impl World {
             chance: Arc::new(SystemChance),
             index_key,
             rules,
-            polls: Arc::new(Semaphore::new(64)),
+            polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
         });
         Self {
@@ -162,9 +166,17 @@ impl World {
             chance: Arc::clone(&first.chance),
             index_key: first.index_key.clone(),
             rules: first.rules.clone(),
-            polls: Arc::new(Semaphore::new(64)),
+            polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
         }))
+    }
+
+    /// A whole sign-in of this kernel at `lab-api`, up to the acknowledgement.
+    pub(crate) async fn connect(&self, kernel: &TestKernel, user: &str) -> Connected {
+        let sign_in = kernel.open().await;
+        let reply = self.browser(user).sign_in(&sign_in).await;
+        assert_eq!(reply.kind(), "view", "{reply:?}");
+        kernel.collect(&sign_in).await
     }
 
     /// What a refused request must leave as it is: the store, and the provider's token endpoint.
@@ -199,7 +211,7 @@ pub(crate) struct Traces {
 }
 
 /// An answer of a router.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -209,6 +221,40 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    /// The body as text, to look for what must not be in it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// Asserts a problem document with this status and word, and a `Retry-After` exactly where one is due.
+    #[track_caller]
+    pub(crate) fn assert_problem(&self, status: StatusCode, code: &str) {
+        let problem = self.json();
+        assert_eq!(
+            (self.status, self.code().as_str()),
+            (status, code),
+            "{problem}"
+        );
+        assert_eq!(problem["status"], status.as_u16());
+        assert_eq!(
+            self.headers[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        assert_eq!(self.headers[header::CACHE_CONTROL], "no-store");
+        for sentence in ["title", "detail"] {
+            let text = problem[sentence].as_str().unwrap_or_default();
+            assert!(text.ends_with('.'), "{sentence}: {text}");
+        }
+        let transient = matches!(status.as_u16(), 429 | 503);
+        let seconds = self.headers.get(header::RETRY_AFTER);
+        assert_eq!(seconds.is_some(), transient, "{problem}");
+        let seconds = seconds.map(|text| text.to_str().expect("ASCII").to_owned());
+        let repeated = problem["retry_after"]
+            .as_u64()
+            .map(|seconds| seconds.to_string());
+        assert_eq!(seconds, repeated);
     }
 
     /// The stable word of a problem document.

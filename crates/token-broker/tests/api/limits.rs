@@ -1,0 +1,188 @@
+//! How much one hub user may open, and that it costs nobody else (SECURITY Q5, Q8, Q9).
+
+use std::time::Duration;
+
+use http::{Method, StatusCode, header};
+use hubkey_protocol::{ConnectionId, Nonce, ShortId};
+use hubkey_token_broker::{
+    domain::{chance::Chance, user_index::OpenLimits},
+    system::SystemChance,
+};
+use serde_json::json;
+
+use crate::{
+    kernel::TestKernel,
+    world::{Answer, World, WorldOptions},
+};
+
+fn wait_of(answer: &Answer) -> u64 {
+    let text = answer.headers[header::RETRY_AFTER].to_str().unwrap();
+    text.parse().expect("seconds")
+}
+
+#[tokio::test]
+async fn security_q8_ten_open_sign_ins_are_the_most_and_only_of_their_own_user() {
+    let world = World::new().await;
+    let mallory = world.kernel("mallory", "");
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        open.push(mallory.open().await);
+    }
+    let commits = world.probe.commits();
+    for kernel in [&mallory, &world.kernel("mallory", "gpu")] {
+        let answer = kernel.create(&json!({})).await;
+        answer.assert_problem(StatusCode::TOO_MANY_REQUESTS, "too_many_sign_ins");
+        assert_eq!(wait_of(&answer), 600, "when the first one ends by itself");
+    }
+    assert_eq!(world.probe.commits(), commits);
+    world.kernel("alice", "").open().await;
+    let ended = mallory.cancel(&open[0]).await;
+    assert_eq!(ended.status, StatusCode::NO_CONTENT);
+    mallory.open().await;
+    let again = mallory.create(&json!({})).await;
+    again.assert_problem(StatusCode::TOO_MANY_REQUESTS, "too_many_sign_ins");
+    world.clock.advance(Duration::from_secs(600));
+    mallory.open().await;
+}
+
+#[tokio::test]
+async fn security_q8_a_finished_sign_in_makes_room_for_another() {
+    let world = World::with(WorldOptions {
+        open: OpenLimits {
+            open: 1,
+            per_minute: 30,
+        },
+        ..WorldOptions::default()
+    })
+    .await;
+    let kernel = world.kernel("alice", "");
+    world.connect(&kernel, "alice").await;
+    kernel
+        .open_with(&json!({"scopes": ["projects:write"]}))
+        .await;
+}
+
+#[tokio::test]
+async fn security_q8_thirty_sign_ins_a_minute_are_the_most() {
+    let world = World::new().await;
+    let mallory = world.kernel("mallory", "");
+    for _ in 0..30 {
+        let sign_in = mallory.open().await;
+        mallory.cancel(&sign_in).await;
+    }
+    world.clock.advance(Duration::from_millis(500));
+    let commits = world.probe.commits();
+    let answer = mallory.create(&json!({})).await;
+    answer.assert_problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited");
+    assert_eq!(world.probe.commits(), commits);
+    world.kernel("alice", "").open().await;
+    world.clock.advance(Duration::from_secs(wait_of(&answer)));
+    mallory.open().await;
+}
+
+#[tokio::test]
+async fn security_q5_of_a_hundred_polls_of_one_sign_in_one_lives() {
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    let polls: Vec<_> = (0..100).map(|_| kernel.start_poll(&sign_in)).collect();
+    let mut pending = 0;
+    for poll in polls {
+        let answer = poll.await.unwrap();
+        if answer.status == StatusCode::OK {
+            assert_eq!(answer.json()["state"], "pending");
+            pending += 1;
+        } else {
+            answer.assert_problem(StatusCode::CONFLICT, "superseded");
+        }
+    }
+    assert_eq!(pending, 1);
+}
+
+#[tokio::test]
+async fn security_q5_more_polls_than_a_replica_holds_are_sent_away() {
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    let all = world.flows.polls.available_permits();
+    let taken = world
+        .flows
+        .polls
+        .try_acquire_many(u32::try_from(all).unwrap());
+    let commits = world.probe.commits();
+    let answer = kernel.poll(&sign_in).await;
+    answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded");
+    assert_eq!(world.probe.commits(), commits);
+    drop(taken);
+    assert_eq!(kernel.state(&sign_in).await, "pending");
+}
+
+/// One answer for all, or the test ends.
+async fn same(kernel: &TestKernel, nonces: &[(&str, String, String)]) -> Answer {
+    let mut expected: Option<Answer> = None;
+    for (name, nonce, secret) in nonces {
+        let answer = kernel.poll_as(nonce, secret).await;
+        let expected = expected.get_or_insert_with(|| answer.clone());
+        assert_eq!(answer, *expected, "{name}");
+    }
+    expected.expect("at least one")
+}
+
+#[tokio::test]
+async fn security_q9_two_thousand_guesses_learn_nothing() {
+    let world = World::new().await;
+    let (alice, mallory) = (world.kernel("alice", ""), world.kernel("mallory", ""));
+    let used = alice.open().await;
+    world.browser("alice").sign_in(&used).await;
+    let consumed = alice.collect(&used).await;
+    let expired = alice
+        .open_with(&json!({"scopes": ["projects:write"]}))
+        .await;
+    let mine_expired = mallory.open().await;
+    world.clock.advance(Duration::from_secs(3600));
+    let open = alice
+        .open_with(&json!({"scopes": ["projects:write"]}))
+        .await;
+    let secret = "a".repeat(43);
+    let chance: &dyn Chance = &SystemChance;
+    let guess = || chance.nonce(&chance.short_id()).as_str().to_owned();
+    let of = |nonce: &str| nonce.to_owned();
+    let short = ShortId::of(&open.nonce).unwrap();
+    let neighbour = Nonce::from_random(&short, [7; 16]);
+    let mut nonces = vec![
+        ("open", of(&open.nonce), secret.clone()),
+        (
+            "open, with its secret",
+            of(&open.nonce),
+            open.poll_secret.clone(),
+        ),
+        ("consumed", of(&used.nonce), used.poll_secret.clone()),
+        ("expired", of(&expired.nonce), expired.poll_secret.clone()),
+        (
+            "mine, expired",
+            of(&mine_expired.nonce),
+            mine_expired.poll_secret.clone(),
+        ),
+        (
+            "of the same short id",
+            of(neighbour.as_str()),
+            open.poll_secret.clone(),
+        ),
+    ];
+    nonces.extend((0..2000).map(|_| ("a guess", guess(), secret.clone())));
+    let before = world.traces();
+    let polled = same(&mallory, &nonces).await;
+    polled.assert_problem(StatusCode::NOT_FOUND, "not_found");
+    for id in [
+        consumed.id.as_str(),
+        "abcdef.AAAAAAAAAAAAAAAAAAAAAA",
+        "nonsense",
+    ] {
+        assert_eq!(mallory.draw(id, 0).await, polled, "{id}");
+    }
+    let id = ConnectionId::from_random(&short, [8; 16]);
+    assert_eq!(mallory.draw(id.as_str(), 0).await, polled);
+    assert_eq!(world.traces(), before);
+    let elsewhere = mallory.send(Method::GET, "/v1/nothing", None).await;
+    assert_eq!(elsewhere.bytes, polled.bytes);
+}
