@@ -11,7 +11,7 @@ const CHECKED_IN: &str = include_str!("../../../../docs/openapi.json");
 fn the_checked_in_openapi_document_is_current() {
     assert!(
         routes::document() == CHECKED_IN,
-        "docs/openapi.json is not what the routes say; write it anew with `token-broker openapi > docs/openapi.json`"
+        "docs/openapi.json is not what the routes say; run `cargo xtask docs`"
     );
 }
 
