@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    fmt::Debug,
+    fmt::{Debug, Write},
     sync::{Arc, Mutex, Once},
 };
 
@@ -94,11 +94,11 @@ impl Visit for Line {
         if field.name() == "event" {
             value.clone_into(&mut self.name);
         } else {
-            self.rest.push_str(&format!(" {}={value}", field.name()));
+            let _ = write!(self.rest, " {}={value}", field.name());
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.rest.push_str(&format!(" {}={value:?}", field.name()));
+        let _ = write!(self.rest, " {}={value:?}", field.name());
     }
 }

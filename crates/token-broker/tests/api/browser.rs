@@ -114,7 +114,7 @@ impl<'w> TestBrowser<'w> {
     pub(crate) async fn at_hub(&self, location: &str) -> Url {
         let cookie = format!("scripted-hub-user={}", self.hub_user);
         let request = self.http.get(location).header(header::COOKIE, cookie);
-        redirect_of(request.send().await.expect("the Hub answers"), location)
+        redirect_of(&request.send().await.expect("the Hub answers"), location)
     }
 
     /// Comes back from the Hub.
@@ -129,7 +129,8 @@ impl<'w> TestBrowser<'w> {
     /// Follows a redirect to the provider, where the person signs in; gives the redirect back.
     pub(crate) async fn at_provider(&self, location: &str) -> Url {
         redirect_of(
-            self.http
+            &self
+                .http
                 .get(location)
                 .send()
                 .await
@@ -213,7 +214,7 @@ pub(crate) fn parameter(url: &Url, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-fn redirect_of(response: reqwest::Response, from: &str) -> Url {
+fn redirect_of(response: &reqwest::Response, from: &str) -> Url {
     let status = response.status();
     let location = response
         .headers()

@@ -121,6 +121,6 @@ async fn feature_g6_a_list_holds_the_own_servers_connections_newest_first() {
     assert_eq!(ids(kernel.connections().await), [newer.id, older.id]);
     assert!(world.kernel("alice", "gpu").connections().await.is_empty());
     assert!(world.kernel("mallory", "").connections().await.is_empty());
-    world.clock.advance(Duration::from_secs(12 * 3600));
+    world.clock.advance(Duration::from_hours(12));
     assert!(kernel.connections().await.is_empty(), "their time is over");
 }

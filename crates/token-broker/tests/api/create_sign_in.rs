@@ -11,7 +11,7 @@ use crate::{
     kernel::connected,
     world::{World, WorldOptions, send},
 };
-use hubkey_token_broker::domain::provider::Sharing;
+use hubkey_token_broker::domain::{provider::Sharing, user_index::OpenLimits};
 
 /// What a kernel may not ask for, and the word that it is refused with.
 fn forbidden_wishes() -> Vec<(Value, &'static str)> {
@@ -228,7 +228,7 @@ async fn feature_a13_only_a_connection_that_fits_is_given_again() {
     ] {
         assert_eq!(kernel.create(&wish).await.status, status, "{wish}");
     }
-    world.clock.advance(Duration::from_secs(13 * 3600));
+    world.clock.advance(Duration::from_hours(13));
     let later = kernel.create(&json!({})).await;
     assert_eq!(later.status, StatusCode::CREATED, "its time is over");
 }
@@ -256,6 +256,10 @@ async fn feature_a14_a_second_kernel_of_the_same_server_is_connected_and_nobody_
 async fn feature_a14_where_the_operator_shares_nothing_each_request_needs_its_own_sign_in() {
     let world = World::with(WorldOptions {
         sharing: Sharing::Nobody,
+        open: OpenLimits {
+            open: 2,
+            per_minute: 30,
+        },
         ..WorldOptions::default()
     })
     .await;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod acknowledge;
 #[cfg(test)]
+mod asker;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod browser;

@@ -19,7 +19,7 @@ async fn world(hold: Duration, safety: Duration) -> World {
 
 #[tokio::test]
 async fn a_finished_sign_in_ends_its_poll_at_once() {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let world = world(minute, minute).await;
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
@@ -38,7 +38,7 @@ async fn a_finished_sign_in_ends_its_poll_at_once() {
 
 #[tokio::test]
 async fn a_cancelled_sign_in_ends_its_poll_at_once() {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let world = world(minute, minute).await;
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
@@ -53,7 +53,7 @@ async fn a_cancelled_sign_in_ends_its_poll_at_once() {
 #[tokio::test]
 async fn security_q12_a_lost_wakeup_costs_no_more_than_the_safety_read() {
     let safety = Duration::from_millis(500);
-    let world = world(Duration::from_secs(60), safety).await;
+    let world = world(Duration::from_mins(1), safety).await;
     world.probe.lose_wakeups(true);
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
@@ -68,7 +68,7 @@ async fn security_q12_a_lost_wakeup_costs_no_more_than_the_safety_read() {
 /// Proves that the wake-ups of this file are lost where they are said to be, and that the next poll finds out anyway.
 #[tokio::test]
 async fn security_q12_without_wakeup_and_safety_read_the_next_poll_finds_the_result() {
-    let world = world(Duration::from_millis(1500), Duration::from_secs(60)).await;
+    let world = world(Duration::from_millis(1500), Duration::from_mins(1)).await;
     world.probe.lose_wakeups(true);
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
@@ -82,7 +82,7 @@ async fn security_q12_without_wakeup_and_safety_read_the_next_poll_finds_the_res
 #[tokio::test]
 async fn a_poll_ends_by_itself_after_its_hold() {
     let hold = Duration::from_millis(400);
-    let world = world(hold, Duration::from_secs(60)).await;
+    let world = world(hold, Duration::from_mins(1)).await;
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
     let begun = Instant::now();
@@ -94,7 +94,7 @@ async fn a_poll_ends_by_itself_after_its_hold() {
 
 #[tokio::test]
 async fn a_process_that_ends_lets_its_polls_go_as_pending() {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let world = world(minute, minute).await;
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
