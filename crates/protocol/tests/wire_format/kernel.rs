@@ -1,0 +1,195 @@
+//! What kernels and the broker say to each other.
+
+use hubkey_protocol::{
+    Account, Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ErrorCode,
+    Nonce, Problem, Provider, ProviderId, ProviderList, ProviderState, Scopes, ShortId,
+    SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
+    secret::{AccessToken, PollSecret, Ticket},
+};
+
+use crate::line::line;
+
+fn short() -> ShortId {
+    ShortId::parse("abcdef").expect("a short id")
+}
+
+fn provider() -> ProviderId {
+    ProviderId::parse("lab-api").expect("an id")
+}
+
+fn scopes(text: &str) -> Scopes {
+    Scopes::parse(text).expect("scopes")
+}
+
+fn connection() -> Connection {
+    Connection {
+        id: ConnectionId::from_random(&short(), [1; 16]),
+        provider: provider(),
+        display_name: "Lab API".to_owned(),
+        account: Account {
+            sub: "1234".to_owned(),
+            name: Some("Alice".to_owned()),
+            email: Some("alice@example.org".to_owned()),
+        },
+        scopes: scopes("projects:read openid"),
+        audience: Some("https://api.example.org".to_owned()),
+        resource: Some("https://api.example.org/v1".to_owned()),
+        expires_at: Some(1_795_600_000),
+        api_origins: vec!["https://api.example.org".to_owned()],
+        token_type: "Bearer".to_owned(),
+    }
+}
+
+fn bare_connection() -> Connection {
+    Connection {
+        account: Account {
+            sub: "1234".to_owned(),
+            name: None,
+            email: None,
+        },
+        audience: None,
+        resource: None,
+        expires_at: None,
+        api_origins: Vec::new(),
+        ..connection()
+    }
+}
+
+fn token(expires_at: Option<u64>) -> TokenAnswer {
+    TokenAnswer {
+        access_token: AccessToken::new("at-1"),
+        token_type: "Bearer".to_owned(),
+        expires_at,
+        scopes: scopes("openid projects:read"),
+    }
+}
+
+fn opened() -> SignInOpened {
+    SignInOpened {
+        nonce: Nonce::from_random(&short(), [2; 16]),
+        poll_secret: PollSecret::new("poll-1"),
+        sign_in_url: Ticket::new("https://hubkey.example.org/start/abcdef.ticket"),
+        expires_in: 600,
+        provider: provider(),
+        display_name: "Lab API".to_owned(),
+        user: "alice".to_owned(),
+    }
+}
+
+fn wish() -> CreateSignIn {
+    CreateSignIn {
+        provider: Some(provider()),
+        scopes: Some(scopes("openid projects:read")),
+        audience: Some("https://api.example.org".to_owned()),
+        resource: Some("https://api.example.org/v1".to_owned()),
+        existing_only: true,
+    }
+}
+
+#[test]
+fn what_a_kernel_asks() {
+    let lines = [
+        line("CreateSignIn", &wish()),
+        line("CreateSignIn, empty", &CreateSignIn::default()),
+        line("TokenRequest", &TokenRequest { min_valid: 60 }),
+    ];
+    insta::assert_snapshot!(lines.join("\n"));
+    for empty in [
+        serde_json::from_str::<CreateSignIn>("{}").map(|_| ()),
+        serde_json::from_str::<TokenRequest>("{}").map(|_| ()),
+    ] {
+        assert!(empty.is_ok(), "every field may be left out");
+    }
+}
+
+#[test]
+fn how_a_request_for_a_sign_in_is_answered() {
+    let connected = CreateSignInAnswer::Connected {
+        connection: connection(),
+        token: token(Some(1_795_600_000)),
+    };
+    let lines = [
+        line("CreateSignInAnswer, connected", &connected),
+        line(
+            "CreateSignInAnswer, opened",
+            &CreateSignInAnswer::Opened(opened()),
+        ),
+    ];
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn how_a_poll_is_answered() {
+    let ready = |connection, expires_at| SignInStatus::Ready {
+        connection,
+        token: token(expires_at),
+    };
+    let pending = SignInStatus::Pending { retry_after_ms: 0 };
+    let mut lines = vec![
+        line("pending", &pending),
+        line("ready", &ready(connection(), Some(1_795_600_000))),
+        line(
+            "ready, with nothing that may be absent",
+            &ready(bare_connection(), None),
+        ),
+        line("denied", &SignInStatus::Denied),
+        line("expired", &SignInStatus::Expired),
+    ];
+    let reasons = [
+        SignInFailure::ProviderDenied,
+        SignInFailure::ProviderUnavailable,
+        SignInFailure::ProviderMisbehaved,
+        SignInFailure::ProviderMisconfigured,
+        SignInFailure::RetrySignIn,
+    ];
+    lines.extend(reasons.map(|reason| line("failed", &SignInStatus::Failed { reason })));
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn what_connections_and_providers_look_like() {
+    let list = ConnectionList {
+        connections: vec![connection(), bare_connection()],
+    };
+    let provider = |state| Provider {
+        id: provider(),
+        display_name: "Lab API".to_owned(),
+        default_scopes: scopes("openid"),
+        allowed_scopes: scopes("openid projects:read"),
+        api_origins: vec!["https://api.example.org".to_owned()],
+        state,
+    };
+    let states = [
+        ProviderState::Ready,
+        ProviderState::Unknown,
+        ProviderState::Unavailable,
+    ];
+    let providers = ProviderList {
+        providers: states.map(provider).into(),
+    };
+    let lines = [
+        line("ConnectionList", &list),
+        line("TokenAnswer", &token(Some(1_795_600_000))),
+        line("TokenAnswer, without an end", &token(None)),
+        line("ProviderList", &providers),
+    ];
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn what_a_failure_looks_like() {
+    let problem = |retry_after| Problem {
+        status: 503,
+        code: ErrorCode::HubUnavailable,
+        title: "The Hub did not answer.".to_owned(),
+        detail: "Try again in a moment.".to_owned(),
+        retry_after,
+    };
+    let lines = [
+        line("Problem", &problem(None)),
+        line("Problem, transient", &problem(Some(1))),
+    ];
+    insta::assert_snapshot!(lines.join("\n"));
+    let newer: ErrorCode = serde_json::from_str(r#""of_a_later_version""#).expect("a code");
+    assert_eq!(newer, ErrorCode::Unknown, "an old client reads a new code");
+}

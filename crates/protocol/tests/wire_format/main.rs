@@ -1,0 +1,8 @@
+//! Every message as it goes over the wire: whoever changes a line of these snapshots changes what programs rely on.
+
+#[cfg(test)]
+mod internal;
+#[cfg(test)]
+mod kernel;
+#[cfg(test)]
+mod line;
