@@ -2,8 +2,11 @@
 
 use hubkey_protocol::{Nonce, secret::PollSecret};
 
-use super::{Asker, Flows, failure::KernelFailure};
+use super::{Asker, Flows, ending::End, failure::KernelFailure};
 use crate::audit::{Event, What};
+
+/// How often a cancellation is tried against the steps of a browser.
+const TRIES: usize = 3;
 
 impl Flows {
     /// Ends an open sign-in; its link is dead from then on. One that has ended stays as it is.
@@ -13,18 +16,19 @@ impl Flows {
         nonce: &Nonce,
         secret: &PollSecret,
     ) -> Result<(), KernelFailure> {
-        let loaded = self.own_sign_in(asker, nonce, secret).await?;
-        if !loaded.value.is_open() {
-            return Ok(());
+        for _ in 0..TRIES {
+            let loaded = self.own_sign_in(asker, nonce, secret).await?;
+            if !loaded.value.is_open() {
+                return Ok(());
+            }
+            let kernel = loaded.value.kernel.clone();
+            let provider = loaded.value.provider.clone();
+            if self.end_sign_in(loaded, End::Denied, Vec::new()).await? {
+                let event = Event::new().kernel(&kernel).provider(&provider);
+                event.sign_in(nonce).tell(What::SessionCancelled);
+                return Ok(());
+            }
         }
-        Event::about(&loaded.value).tell(What::SessionCancelled);
-        if self
-            .end_sign_in(loaded, super::ending::End::Denied, Vec::new())
-            .await?
-        {
-            Ok(())
-        } else {
-            Err(KernelFailure::Contended)
-        }
+        Err(KernelFailure::Contended)
     }
 }

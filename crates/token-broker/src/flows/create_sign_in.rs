@@ -20,7 +20,7 @@ use crate::{
         sign_in::{SignIn, SignInState, Wish},
         user_index::{OpenSignIn, UserIndex},
     },
-    hub::Freshness,
+    hub::{Freshness, KernelError},
     idp::IdentityProvider,
     store::{
         Change, Expect, Key, Outcome, Purpose, StoreError,
@@ -123,32 +123,26 @@ impl Flows {
         if policy == SharedServers::Allow {
             return Ok(false);
         }
-        let shared = self.browsers.is_shared(&kernel.user, &kernel.server).await;
-        match (policy, shared) {
-            (SharedServers::Deny, Ok(Some(false)))
-            | (SharedServers::Warn | SharedServers::Allow, Ok(None | Some(false))) => Ok(false),
-            (SharedServers::Warn | SharedServers::Allow, Ok(Some(true))) => {
-                Event::new()
-                    .kernel(kernel)
-                    .reason("shared_server")
-                    .tell(What::PolicyDenied);
-                Ok(true)
-            }
-            (SharedServers::Warn | SharedServers::Allow, Err(_)) => {
-                Err(crate::hub::KernelError::HubUnavailable.into())
-            }
-            (SharedServers::Deny, _) => {
-                Event::new()
-                    .kernel(kernel)
-                    .reason("shared_server")
-                    .tell(What::PolicyDenied);
-                Err(KernelFailure::Policy {
-                    code: ErrorCode::SharedServer,
-                    detail: "Stop sharing this server, or use one of yours that is not shared."
-                        .to_owned(),
-                })
-            }
+        let shared = self
+            .browsers
+            .is_shared(&kernel.user, &kernel.server)
+            .await
+            .map_err(|_| KernelError::HubUnavailable)?;
+        let denied = policy == SharedServers::Deny && shared != Some(false);
+        if denied || shared == Some(true) {
+            Event::new()
+                .kernel(kernel)
+                .reason("shared_server")
+                .tell(What::PolicyDenied);
         }
+        if denied {
+            return Err(KernelFailure::Policy {
+                code: ErrorCode::SharedServer,
+                detail: "Stop sharing this server, or use one of yours that is not shared."
+                    .to_owned(),
+            });
+        }
+        Ok(shared == Some(true))
     }
 
     fn repetition(&self, kernel: &Kernel, request: &CreateSignIn, key: &str) -> Repetition {

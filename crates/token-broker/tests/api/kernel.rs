@@ -101,9 +101,14 @@ impl TestKernel {
 
     /// A poll that goes on beside the test.
     pub(crate) fn start_poll(&self, sign_in: &Opened) -> JoinHandle<Answer> {
+        tokio::spawn(self.poll_of(sign_in))
+    }
+
+    /// A poll that was not sent yet.
+    pub(crate) fn poll_of(&self, sign_in: &Opened) -> impl Future<Output = Answer> + Send + use<> {
         let request = self.of_sign_in(Method::GET, &sign_in.nonce, "", &sign_in.poll_secret);
         let api = self.api.clone();
-        tokio::spawn(async move { send(&api, request).await })
+        async move { send(&api, request).await }
     }
 
     pub(crate) async fn acknowledge(&self, sign_in: &Opened) -> Answer {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use hubkey_e2e::{
     fake_http::Reply,
-    scripted_hub::{Fault, models},
+    scripted_hub::{Fault, HubEndpoint, models},
 };
+use hubkey_token_broker::flows::SharedServers;
 use serde_json::{Value, json};
 
 use crate::{
     audit::AuditTrail,
     kernel::TestKernel,
-    world::{Answer, Traces, World},
+    world::{Answer, Traces, World, WorldOptions},
 };
 
 /// Every way into the kernel API, with a body where one is due.
@@ -288,4 +289,25 @@ async fn security_k7_every_wrong_pair_of_proofs_is_answered_like_an_unknown_sign
         .filter(|event| event.contains("reason=foreign_server_token"));
     assert_eq!(alarms.count(), 3 + 6, "one for each use of a stolen secret");
     assert_eq!(alice.state(&sign_in).await, "pending");
+}
+
+#[tokio::test]
+async fn security_k4_whether_a_server_is_shared_is_never_guessed() {
+    let trail = AuditTrail::begin();
+    for shared_servers in [SharedServers::Warn, SharedServers::Deny] {
+        let world = World::with(WorldOptions {
+            shared_servers,
+            ..WorldOptions::default()
+        })
+        .await;
+        let kernel = world.kernel("alice", "");
+        let fault = Reply::new(StatusCode::INTERNAL_SERVER_ERROR);
+        world.hub.answer(HubEndpoint::Shares, fault);
+        let answer = kernel.create(&json!({})).await;
+        answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "hub_unavailable");
+        assert_eq!(world.probe.commits(), 0);
+        world.hub.answer_honestly(HubEndpoint::Shares);
+        kernel.open().await;
+    }
+    assert!(!trail.has("policy_denied"), "nobody did anything wrong");
 }

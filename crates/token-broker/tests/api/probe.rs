@@ -19,6 +19,8 @@ pub(crate) enum CommitFault {
     None,
     /// It is not carried out.
     Lost,
+    /// Another one was faster.
+    Overtaken,
     /// It is carried out, but the answer does not arrive.
     AnswerLost,
 }
@@ -99,6 +101,9 @@ impl Store for Probe {
         let fault = self.fault();
         if fault == CommitFault::Lost {
             return Err(failed());
+        }
+        if fault == CommitFault::Overtaken {
+            return Ok(Outcome::Conflict);
         }
         let outcome = self.inner.commit(changes).await?;
         if outcome == Outcome::Done {

@@ -83,6 +83,7 @@ async fn security_i6_a_delivery_that_is_not_written_down_is_none() {
 #[tokio::test]
 async fn security_i6_an_acknowledgement_or_an_end_that_got_lost_is_repeated() {
     for fault in [CommitFault::Lost, CommitFault::AnswerLost] {
+        let trail = AuditTrail::begin();
         let world = World::new().await;
         let kernel = world.kernel("alice", "");
         let (done, given_up) = (
@@ -101,10 +102,54 @@ async fn security_i6_an_acknowledgement_or_an_end_that_got_lost_is_repeated() {
         );
         world.probe.next_commits(&[fault]);
         assert_unavailable(&kernel.cancel(&given_up).await);
+        assert!(!trail.has("session_cancelled"), "{fault:?}");
         assert_eq!(
             kernel.cancel(&given_up).await.status,
             StatusCode::NO_CONTENT
         );
         assert_eq!(kernel.state(&given_up).await, "denied");
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_another_change_overtook_is_tried_again() {
+    let trail = AuditTrail::begin();
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let (done, given_up) = (
+        kernel.open().await,
+        kernel
+            .open_with(&json!({"scopes": ["projects:write"]}))
+            .await,
+    );
+    world.browser("alice").sign_in(&done).await;
+    kernel.poll(&done).await;
+    world.probe.next_commits(&[CommitFault::Overtaken]);
+    let acknowledged = kernel.acknowledge(&done).await;
+    assert_eq!(acknowledged.status, StatusCode::NO_CONTENT);
+    world.probe.next_commits(&[CommitFault::Overtaken]);
+    let cancelled = kernel.cancel(&given_up).await;
+    assert_eq!(cancelled.status, StatusCode::NO_CONTENT);
+    assert_eq!(kernel.state(&given_up).await, "denied");
+    let told = trail.events();
+    let told = told
+        .iter()
+        .filter(|event| event.starts_with("session_cancelled"));
+    assert_eq!(told.count(), 1);
+}
+
+#[tokio::test]
+async fn security_i6_a_request_that_is_overtaken_again_and_again_opens_nothing() {
+    let trail = AuditTrail::begin();
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let mut faults = vec![CommitFault::None];
+    faults.extend([CommitFault::Overtaken; 8]);
+    world.probe.next_commits(&faults);
+    let answer = kernel.create(&json!({})).await;
+    answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded");
+    assert!(!trail.has("session_created"));
+    for _ in 0..10 {
+        kernel.open().await;
     }
 }
