@@ -26,7 +26,7 @@ pub struct Connection {
 }
 
 /// What a provider granted, and to which account.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Grant {
     /// Of the verified ID token.
     pub issuer: String,

@@ -56,10 +56,11 @@ impl Browser<'_> {
 pub(super) enum Arrival<'a> {
     /// They belong together, and the state leads back from where it was sent to. It is used up.
     Fits(Browser<'a>, FlowStage),
-    /// The state is of this sign-in, and came without its cookie or from elsewhere: it is in the wrong browser. It is
+    /// A provider's state of this sign-in came without its cookie or from elsewhere: it is in the wrong browser. It is
     /// used up.
     Strange(Nonce),
-    /// No such state, or used before.
+    /// No such state, or used before. Or one on the way to the Hub in the wrong browser: whoever opens a link gets
+    /// such a state, before anybody knows who that is, so it says nothing of the sign-in (SECURITY Q15).
     Unknown,
 }
 
@@ -123,15 +124,17 @@ impl Flows {
         {
             return Ok(Arrival::Unknown);
         }
-        let (Some(flow), Some(cookie)) = (flow, cookie) else {
-            return Ok(Arrival::Strange(record.value.nonce));
-        };
-        let (browser, at) = self.opened(flow, cookie, source);
-        if record.value.leg == *leg && record.value.flow.matches(&browser.fingerprint) {
-            Ok(Arrival::Fits(browser, at))
-        } else {
-            Ok(Arrival::Strange(record.value.nonce))
+        let record = record.value;
+        if let (Some(flow), Some(cookie)) = (flow, cookie) {
+            let (browser, at) = self.opened(flow, cookie, source);
+            if record.leg == *leg && record.flow.matches(&browser.fingerprint) {
+                return Ok(Arrival::Fits(browser, at));
+            }
         }
+        Ok(match record.leg {
+            Leg::Provider { .. } => Arrival::Strange(record.nonce),
+            Leg::Hub => Arrival::Unknown,
+        })
     }
 
     async fn state_and_flow(

@@ -124,6 +124,19 @@ impl Flows {
         Ok(true)
     }
 
+    /// A sign-in with the pinned account keeps the pin alive.
+    pub(super) async fn renew_pin(
+        &self,
+        sign_in: &SignIn,
+        grant: &Grant,
+    ) -> Result<(), StoreError> {
+        let provider = self.provider(&sign_in.provider);
+        if provider.is_some_and(|provider| provider.config().identity == IdentityPolicy::Pin) {
+            self.pin(sign_in, grant).await?;
+        }
+        Ok(())
+    }
+
     async fn reserve(&self, user: &HubUser, key: &Key) -> Result<bool, StoreError> {
         loop {
             let found: Option<Loaded<Owner>> = self.store.load(key).await?;

@@ -20,7 +20,7 @@ use crate::{
         flow::FlowStage,
         kernel::HubUser,
         provider::Sharing,
-        sign_in::SignIn,
+        sign_in::{SignIn, SignInState},
         user_index::{IndexedConnection, UserIndex},
     },
     idp::Granted,
@@ -30,6 +30,8 @@ use crate::{
     },
 };
 
+/// Of a record that was created and not changed since.
+const FIRST_GENERATION: u64 = 1;
 /// How often an index change is tried against concurrent ones of the same hub user.
 const TRIES: usize = 8;
 
@@ -49,7 +51,10 @@ impl Flows {
             replaces_account: verdict == Verdict::Ask { replaces: true },
         };
         match verdict {
-            Verdict::Fits => self.settle(browser, exchanging, candidate).await,
+            Verdict::Fits => {
+                self.renew_pin(&exchanging.value, &candidate.grant).await?;
+                self.settle(browser, exchanging, candidate).await
+            }
             Verdict::Ask { .. } => self.ask(browser, exchanging, candidate, hub_token).await,
             Verdict::Refused(word) => {
                 self.refuse_account(browser, exchanging, candidate.grant, word)
@@ -79,6 +84,7 @@ impl Flows {
         candidate: Candidate,
         hub_token: HubToken,
     ) -> Result<BrowserReply, StoreError> {
+        let granted = candidate.grant.clone();
         let Ok(confirming) = exchanging.try_map(|sign_in| sign_in.ask(candidate)) else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };
@@ -99,12 +105,17 @@ impl Flows {
                     flow: browser.short,
                 }))
             }
-            Outcome::Conflict => Ok(self.forbidden(browser.source, "moved_meanwhile")),
+            // Ended meanwhile, by its kernel or by time: nobody is asked, so nothing is kept.
+            Outcome::Conflict => {
+                self.revoke(&confirming.value, granted);
+                Ok(self.forbidden(browser.source, "moved_meanwhile"))
+            }
         }
     }
 
-    /// `exchanging | confirming → ready`. First the connection, then the user's index, last the sign-in: a crash
-    /// between leaves a connection that nobody is told of, and that ends by itself.
+    /// `exchanging | confirming → ready`. First the connection, which nobody is told of; then the sign-in, which
+    /// decides against a concurrent end of it; last the user's index. A crash between leaves a connection that ends by
+    /// itself, or one that its kernel has and no list names.
     pub(super) async fn settle(
         &self,
         browser: Browser<'_>,
@@ -113,9 +124,6 @@ impl Flows {
     ) -> Result<BrowserReply, StoreError> {
         let connection = self.connection_of(&loaded.value, candidate);
         self.create(&connection).await?;
-        let pending = self
-            .enter_connection(&connection, &loaded.value.nonce)
-            .await?;
         let Ok(ready) = loaded.try_map(|sign_in| sign_in.finish(connection.id.clone())) else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };
@@ -129,17 +137,40 @@ impl Flows {
             self.put_sign_in(&ready)?.waking(),
         ];
         if self.store.commit(changes).await? == Outcome::Conflict {
-            return Ok(self.forbidden(browser.source, "moved_meanwhile"));
+            return self.overtaken(browser, &ready.value, connection).await;
         }
         Event::about(&ready.value)
             .connection(&connection.id)
             .source(browser.source)
             .tell(What::TokenIssued);
         count(&connection.provider, "connected");
-        self.satisfy_others(&connection, pending).await;
+        self.satisfy_others(&connection, &ready.value.nonce).await;
         Ok(reply(BrowserAnswer::View {
             flow: browser.short,
         }))
+    }
+
+    /// The sign-in moved while its connection was made. Where it ended without one, what was granted is given back;
+    /// else the same confirmation came twice, and the connection is in use.
+    async fn overtaken(
+        &self,
+        browser: Browser<'_>,
+        sign_in: &SignIn,
+        connection: Connection,
+    ) -> Result<BrowserReply, StoreError> {
+        let now = self.sign_in(&sign_in.nonce).await?;
+        let ended = now.is_none_or(|loaded| {
+            matches!(
+                loaded.value.state,
+                SignInState::Denied | SignInState::Failed { .. }
+            )
+        });
+        if ended {
+            let delete = Change::delete(Key::connection(&connection.id), FIRST_GENERATION);
+            let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![delete]).await?;
+            self.revoke(sign_in, connection.grant);
+        }
+        Ok(self.forbidden(browser.source, "moved_meanwhile"))
     }
 
     fn connection_of(&self, sign_in: &SignIn, candidate: Candidate) -> Connection {
@@ -193,8 +224,14 @@ impl Flows {
         Ok(satisfied)
     }
 
-    /// Completes what else waits for such a connection. What cannot be completed now completes on its own.
-    async fn satisfy_others(&self, connection: &Connection, nonces: Vec<Nonce>) {
+    /// Lists the connection, and completes what else waits for such a one. The sign-in is finished, so its person is
+    /// not told of a fault here.
+    async fn satisfy_others(&self, connection: &Connection, finished: &Nonce) {
+        let nonces = self.enter_connection(connection, finished).await;
+        let nonces = nonces.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a connection is missing in its user's index");
+            Vec::new()
+        });
         for nonce in nonces {
             if let Err(error) = self.satisfy(&connection.id, &nonce).await {
                 tracing::warn!(%error, "a waiting sign-in could not be completed by another one's connection");

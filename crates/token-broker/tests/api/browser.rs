@@ -141,11 +141,7 @@ impl<'w> TestBrowser<'w> {
 
     /// Comes back from a provider.
     pub(crate) async fn callback(&mut self, provider: &str, back: &Url) -> Reply {
-        let state = parameter(back, "state").expect("a state");
-        let body = json!({
-            "state": state, "flow_cookie": self.cookie_of(&state),
-            "code": parameter(back, "code"), "iss": parameter(back, "iss"), "error": parameter(back, "error"),
-        });
+        let body = self.returned(back);
         self.ask(&format!("callback/{provider}"), &body).await
     }
 
@@ -186,16 +182,17 @@ impl<'w> TestBrowser<'w> {
         self.cookies.get(state.split('.').next()?).cloned()
     }
 
-    async fn ask(&mut self, step: &str, body: &Value) -> Reply {
-        let request = internal_request(&format!("/internal/v1/{step}"), body);
-        let answer = send(&self.world.internal_api, request).await;
-        assert!(
-            answer.status.is_success(),
-            "{step}: {} {}",
-            answer.status,
-            answer.json()
-        );
-        let reply = Reply(answer.json());
+    /// The body of `callback` for a redirect that came back to this browser.
+    pub(crate) fn returned(&self, back: &Url) -> Value {
+        let state = parameter(back, "state").expect("a state");
+        json!({
+            "state": state, "flow_cookie": self.cookie_of(&state),
+            "code": parameter(back, "code"), "iss": parameter(back, "iss"), "error": parameter(back, "error"),
+        })
+    }
+
+    pub(crate) async fn ask(&mut self, step: &str, body: &Value) -> Reply {
+        let reply = ask(self.world, step, body).await;
         if let Some(set) = reply.0["set_cookie"].as_object() {
             let text = |name: &str| set[name].as_str().expect("text").to_owned();
             self.cookies.insert(text("flow"), text("value"));
@@ -205,6 +202,25 @@ impl<'w> TestBrowser<'w> {
         }
         reply
     }
+}
+
+/// One step of a browser, as callback-server relays it.
+pub(crate) async fn ask(world: &World, step: &str, body: &Value) -> Reply {
+    let request = internal_request(&format!("/internal/v1/{step}"), body);
+    let answer = send(&world.internal_api, request).await;
+    assert!(
+        answer.status.is_success(),
+        "{step}: {} {}",
+        answer.status,
+        answer.json()
+    );
+    let text = String::from_utf8(answer.bytes.clone()).expect("text");
+    let mut answers = world
+        .internal_answers
+        .lock()
+        .expect("no test panicked here");
+    answers.push(text);
+    Reply(answer.json())
 }
 
 /// A parameter of a redirect.

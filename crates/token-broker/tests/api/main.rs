@@ -3,19 +3,33 @@
 #[cfg(test)]
 mod acknowledge;
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod asker;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod callback;
+#[cfg(test)]
 mod cancel;
+#[cfg(test)]
+mod channel;
+#[cfg(test)]
+mod confirm;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod r#continue;
+#[cfg(test)]
 mod create_sign_in;
 #[cfg(test)]
+mod features;
+#[cfg(test)]
 mod happy;
+#[cfg(test)]
+mod hub_callback;
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
@@ -25,6 +39,8 @@ mod limits;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod outcome;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod providers;
@@ -33,9 +49,13 @@ mod repetition;
 #[cfg(test)]
 mod sign_in_status;
 #[cfg(test)]
+mod start;
+#[cfg(test)]
 mod store_faults;
 #[cfg(test)]
 mod token;
+#[cfg(test)]
+mod view;
 #[cfg(test)]
 mod wakeup;
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! One broker with everything around it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode, header};
@@ -45,8 +49,8 @@ use crate::{
 pub(crate) const PUBLIC_URL: &str = "https://hubkey.example.org";
 /// What callback-server proves itself with.
 pub(crate) const CHANNEL_SECRET: &str = "channel-secret-of-the-tests-0123456789";
-const SERVICE_TOKEN: &str = "service-token-of-the-tests";
-const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
+pub(crate) const CLIENT_SECRET: &str = "client-secret-of-the-tests";
 
 /// How a world differs from the usual one.
 pub(crate) struct WorldOptions {
@@ -59,6 +63,8 @@ pub(crate) struct WorldOptions {
     pub(crate) poll_safety: Duration,
     /// Ids of the providers; all of them are registrations at the same provider.
     pub(crate) providers: Vec<&'static str>,
+    /// Ids of more providers, at another issuer.
+    pub(crate) elsewhere: Vec<&'static str>,
     /// In place of the memory store; sealed by the world.
     pub(crate) store: Option<Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn Store>>>,
 }
@@ -77,6 +83,7 @@ impl Default for WorldOptions {
             poll_hold: Duration::from_millis(300),
             poll_safety: Duration::from_millis(100),
             providers: vec!["lab-api"],
+            elsewhere: Vec::new(),
             store: None,
         }
     }
@@ -86,6 +93,10 @@ impl Default for WorldOptions {
 pub(crate) struct World {
     pub(crate) hub: ScriptedHub,
     pub(crate) provider: HostileProvider,
+    /// The other issuer, where there is one.
+    pub(crate) other: Option<HostileProvider>,
+    /// What browsers were answered, as it was sent to callback-server.
+    pub(crate) internal_answers: Mutex<Vec<String>>,
     pub(crate) clock: Arc<TestClock>,
     /// Around the store: counts, and fails on demand.
     pub(crate) probe: Arc<Probe>,
@@ -106,18 +117,19 @@ impl World {
         let hub = ScriptedHub::start().await.expect("the scripted Hub starts");
         let redirect_uri = format!("{PUBLIC_URL}/hub-callback");
         hub.register(HubClient::hubkey(SERVICE_TOKEN, &redirect_uri));
-        let provider = HostileProvider::start().await.expect("the provider starts");
-        provider.register(Client::basic("hubkey", CLIENT_SECRET));
+        let provider = start_provider().await;
+        let other = if options.elsewhere.is_empty() {
+            None
+        } else {
+            Some(start_provider().await)
+        };
         let clock = Arc::new(TestClock::at(SystemClock.now()));
         let index_key = IndexKey::new(&[7; 32]);
         let rules = rules(&hub, &options);
-        let providers = providers(
-            &provider,
-            &options.providers,
-            &options.identity,
-            options.sharing,
-            &clock,
-        );
+        let here = options.providers.iter().map(|id| (&provider, *id));
+        let there = options.elsewhere.iter().zip(&other);
+        let places: Vec<_> = here.chain(there.map(|(id, other)| (other, *id))).collect();
+        let providers = providers(&places, &options.identity, options.sharing, &clock);
         let probe = Arc::new(Probe::new(open_store(options.store, &clock, &index_key)));
         let store: Arc<dyn Store> = probe.clone();
         let hub_config = hub_config(&hub, redirect_uri);
@@ -147,6 +159,8 @@ impl World {
             ),
             hub,
             provider,
+            other,
+            internal_answers: Mutex::default(),
             clock,
             probe,
             store,
@@ -345,15 +359,20 @@ fn rules(hub: &ScriptedHub, options: &WorldOptions) -> Rules {
     }
 }
 
+async fn start_provider() -> HostileProvider {
+    let provider = HostileProvider::start().await.expect("the provider starts");
+    provider.register(Client::basic("hubkey", CLIENT_SECRET));
+    provider
+}
+
 fn providers(
-    provider: &HostileProvider,
-    ids: &[&str],
+    places: &[(&HostileProvider, &str)],
     identity: &IdentityPolicy,
     sharing: Sharing,
     clock: &Arc<TestClock>,
 ) -> Providers {
     let chance: Arc<dyn Chance> = Arc::new(SystemChance);
-    let made = ids.iter().map(|id| {
+    let made = places.iter().map(|(provider, id)| {
         let config = provider_config(provider, id, identity.clone(), sharing);
         let provider =
             idp::provider(config, clock.clone(), Arc::clone(&chance)).expect("a provider");
