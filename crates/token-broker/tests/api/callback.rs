@@ -258,7 +258,7 @@ async fn feature_c1_security_p5_a_state_that_is_unknown_used_or_expired_stores_n
         let reply = browser.ask("callback/lab-api", &body).await;
         assert_stopped(attack, &reply, "forbidden").await;
     }
-    world.clock.advance(Duration::from_secs(600));
+    world.clock.advance(Duration::from_mins(10));
     let reply = browser.ask("callback/lab-api", &right).await;
     let refusal = reply.refusal().to_owned();
     assert!(["dead_link", "forbidden"].contains(&&*refusal), "{reply:?}");

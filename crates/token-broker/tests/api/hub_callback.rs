@@ -100,9 +100,9 @@ async fn security_i4_of_parallel_hub_callbacks_one_is_taken() {
     let (taken, refused): (Vec<_>, Vec<_>) =
         replies.iter().partition(|reply| reply.kind() == "redirect");
     assert_eq!((taken.len(), refused.len()), (1, 19));
-    refused
-        .iter()
-        .for_each(|reply| assert_refused(reply, "forbidden"));
+    for reply in refused {
+        assert_refused(reply, "forbidden");
+    }
     assert_eq!(world.hub.hits(HubEndpoint::Token), 1);
 }
 
@@ -218,8 +218,8 @@ async fn after_the_hub(options: WorldOptions, pinned: bool) -> &'static str {
 #[tokio::test]
 async fn security_o5_a_shared_origin_asks_before_the_provider_where_nothing_asks_after() {
     let with = |shared_origin, identity| WorldOptions {
-        shared_origin,
         identity,
+        shared_origin,
         ..WorldOptions::default()
     };
     let pin = || IdentityPolicy::Pin;

@@ -72,6 +72,12 @@ impl Probe {
             .extend(faults);
     }
 
+    /// Whether the next operation is carried out as it should be.
+    pub(crate) fn is_calm(&self) -> bool {
+        let faults = self.faults.lock().expect("no test panicked here");
+        faults.is_empty() && !self.down.load(Ordering::SeqCst)
+    }
+
     fn fault(&self) -> CommitFault {
         let mut faults = self.faults.lock().expect("no test panicked here");
         faults.pop_front().unwrap_or(CommitFault::None)

@@ -52,6 +52,9 @@ pub(crate) const CHANNEL_SECRET: &str = "channel-secret-of-the-tests-0123456789"
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
 pub(crate) const CLIENT_SECRET: &str = "client-secret-of-the-tests";
 
+/// Opens a store for a world with this clock and this key.
+pub(crate) type OpenStore = Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn Store>>;
+
 /// How a world differs from the usual one.
 pub(crate) struct WorldOptions {
     pub(crate) identity: IdentityPolicy,
@@ -66,7 +69,7 @@ pub(crate) struct WorldOptions {
     /// Ids of more providers, at another issuer.
     pub(crate) elsewhere: Vec<&'static str>,
     /// In place of the memory store; sealed by the world.
-    pub(crate) store: Option<Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn Store>>>,
+    pub(crate) store: Option<OpenStore>,
 }
 
 impl Default for WorldOptions {
@@ -306,7 +309,7 @@ pub(crate) fn internal_request(path: &str, body: &Value) -> Request<Body> {
 }
 
 fn open_store(
-    store: Option<Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn Store>>>,
+    store: Option<OpenStore>,
     clock: &Arc<TestClock>,
     index_key: &IndexKey,
 ) -> Arc<dyn Store> {

@@ -1,0 +1,68 @@
+//! The invariants of SECURITY section 1.4 under random interleavings: two people, two servers each, their browsers,
+//! whatever they kept of earlier steps, and faults of Hub, provider and store.
+//!
+//! `PROPTEST_CASES` asks for more than the usual few.
+
+#![expect(
+    dead_code,
+    reason = "the harness is that of the API tests, which use all of it"
+)]
+
+#[cfg(test)]
+mod actions;
+#[cfg(test)]
+#[path = "../api/audit.rs"]
+mod audit;
+#[cfg(test)]
+#[path = "../api/browser.rs"]
+mod browser;
+#[cfg(test)]
+mod end;
+#[cfg(test)]
+#[path = "../api/kernel.rs"]
+mod kernel;
+#[cfg(test)]
+mod kernels;
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod play;
+#[cfg(test)]
+#[path = "../api/probe.rs"]
+mod probe;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+#[path = "../api/world.rs"]
+mod world;
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        ledger::Invariant,
+        stage::{Backend, explore},
+    };
+
+    macro_rules! invariants {
+        ($($memory:ident, $redis:ident: $invariant:ident;)*) => { $(
+            #[test]
+            fn $memory() {
+                explore(Backend::Memory, Invariant::$invariant);
+            }
+
+            #[test]
+            fn $redis() {
+                explore(Backend::Redis, Invariant::$invariant);
+            }
+        )* };
+    }
+
+    invariants! {
+        invariant_i1_delivery_on_memory, invariant_i1_delivery_on_redis: Delivery;
+        invariant_i2_binding_on_memory, invariant_i2_binding_on_redis: Binding;
+        invariant_i3_secrecy_on_memory, invariant_i3_secrecy_on_redis: Secrecy;
+        invariant_i4_once_on_memory, invariant_i4_once_on_redis: Once;
+        invariant_i6_fail_closed_on_memory, invariant_i6_fail_closed_on_redis: FailClosed;
+        invariant_i7_isolation_on_memory, invariant_i7_isolation_on_redis: Isolation;
+    }
+}

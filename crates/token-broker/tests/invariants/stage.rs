@@ -1,0 +1,141 @@
+//! Runs plays on a backend.
+
+use std::{sync::Arc, time::Duration};
+
+use hubkey_e2e::{process::RunFolder, redis::Redis};
+use hubkey_token_broker::{
+    domain::{clock::Clock, user_index::OpenLimits},
+    keys::{IndexKey, KeyRing},
+    store::{
+        Store,
+        redis::{RedisSettings, RedisStore},
+        sealed::SealedStore,
+    },
+};
+use proptest::test_runner::{Config, TestRunner};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    actions::{Action, actions},
+    ledger::Invariant,
+    play::Play,
+    world::{World, WorldOptions},
+};
+
+/// So many plays unless `PROPTEST_CASES` asks for another number.
+const CASES: u32 = 16;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Memory,
+    Redis,
+}
+
+/// Plays random plays until one violates the invariant or there were enough.
+pub(crate) fn explore(backend: Backend, invariant: Invariant) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let redis = (backend == Backend::Redis).then(|| runtime.block_on(start_redis()));
+    let redis = redis.as_ref().map(|(_, redis)| redis);
+    let mut runner = TestRunner::new(config());
+    let deliveries = std::cell::Cell::new(0);
+    let played = runner.run(&actions(), |actions| {
+        let delivered = play(&runtime, redis, invariant, &actions);
+        deliveries.set(deliveries.get() + delivered);
+        Ok(())
+    });
+    played.unwrap_or_else(|error| panic!("{invariant:?}: {error}"));
+    assert!(deliveries.get() > 0, "no play delivered anything");
+}
+
+fn config() -> Config {
+    let standard = Config::default();
+    // 256 is proptest's own default: nobody asked for a number.
+    let cases = if standard.cases == 256 {
+        CASES
+    } else {
+        standard.cases
+    };
+    Config {
+        cases,
+        max_shrink_iters: 60,
+        failure_persistence: None,
+        ..standard
+    }
+}
+
+async fn start_redis() -> (RunFolder, Redis) {
+    let run = RunFolder::create("invariants").unwrap();
+    let redis = Redis::start(&run).await.unwrap();
+    (run, redis)
+}
+
+fn play(
+    runtime: &Runtime,
+    redis: Option<&Redis>,
+    invariant: Invariant,
+    actions: &[Action],
+) -> usize {
+    runtime.block_on(async {
+        let world = World::with(options(redis).await).await;
+        let mut play = Play::begin(&world, invariant);
+        for action in actions {
+            play.act(*action).await;
+        }
+        let stored = match redis {
+            Some(redis) => everything_in(redis).await,
+            None => Vec::new(),
+        };
+        play.end(&stored)
+    })
+}
+
+async fn options(redis: Option<&Redis>) -> WorldOptions {
+    let mut options = WorldOptions {
+        poll_hold: Duration::from_millis(1),
+        poll_safety: Duration::from_millis(1),
+        open: OpenLimits {
+            open: 50,
+            per_minute: 100,
+        },
+        ..WorldOptions::default()
+    };
+    if let Some(redis) = redis {
+        let mut connection = redis.connect().await.unwrap();
+        let flush = redis::cmd("FLUSHALL");
+        let () = flush.query_async(&mut connection).await.unwrap();
+        let settings = RedisSettings::new(redis.url());
+        // The key that every world has.
+        let store = RedisStore::open(settings, IndexKey::new(&[7; 32]));
+        let store = store.await.unwrap();
+        options.store = Some(Box::new(move |clock, index_key| {
+            sealed(store, clock, index_key)
+        }));
+    }
+    options
+}
+
+fn sealed(store: RedisStore, clock: Arc<dyn Clock>, index_key: &IndexKey) -> Arc<dyn Store> {
+    let ring = KeyRing::from_keys(&[[9; 32]], index_key).unwrap();
+    Arc::new(SealedStore::new(store, Arc::new(ring), clock))
+}
+
+/// Names and values of all that the Redis holds.
+async fn everything_in(redis: &Redis) -> Vec<Vec<u8>> {
+    let mut connection = redis.connect().await.unwrap();
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
+        .arg("*")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let mut found = Vec::new();
+    for key in keys {
+        let fields: Vec<Vec<u8>> = redis::cmd("HGETALL")
+            .arg(&key)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        found.push(key);
+        found.extend(fields);
+    }
+    found
+}
