@@ -18,6 +18,7 @@ use crate::{
         assert_no_connection, assert_refused, assert_told, confirmation, exchanges, pin, returning,
         revoked,
     },
+    probe::CommitFault,
     world::World,
 };
 
@@ -300,4 +301,27 @@ async fn security_i6_without_the_hub_the_click_may_be_repeated() {
     assert_eq!(kernel.state(&sign_in).await, "pending");
     browser.decide("confirm", &page, "accept").await;
     assert_eq!(kernel.state(&sign_in).await, "ready");
+}
+
+#[tokio::test]
+async fn security_i6_a_click_of_which_a_record_got_lost_may_be_repeated() {
+    for fault in [CommitFault::Lost, CommitFault::AnswerLost] {
+        // The account's owner, the pin, the connection, the sign-in.
+        for before in 0..4 {
+            let world = World::new().await;
+            let (kernel, sign_in) = opened(&world, "alice").await;
+            let mut browser = world.browser("alice");
+            let page = confirmation(&mut browser, &sign_in).await;
+            let mut faults = vec![CommitFault::None; before];
+            faults.push(fault);
+            world.probe.next_commits(&faults);
+            let lost = browser.decide("confirm", &page, "accept").await;
+            assert_refused(&lost, "unavailable");
+            assert!(world.probe.is_calm());
+            browser.decide("confirm", &page, "accept").await;
+            let state = kernel.state(&sign_in).await;
+            assert_eq!(state, "ready", "{fault:?} {before}");
+            assert!(world.provider.revoked().is_empty());
+        }
+    }
 }

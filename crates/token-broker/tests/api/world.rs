@@ -103,7 +103,6 @@ pub(crate) struct World {
     pub(crate) clock: Arc<TestClock>,
     /// Around the store: counts, and fails on demand.
     pub(crate) probe: Arc<Probe>,
-    pub(crate) store: Arc<dyn Store>,
     pub(crate) flows: Arc<Flows>,
     pub(crate) kernel_api: Router,
     pub(crate) internal_api: Router,
@@ -134,18 +133,11 @@ impl World {
         let places: Vec<_> = here.chain(there.map(|(id, other)| (other, *id))).collect();
         let providers = providers(&places, &options.identity, options.sharing, &clock);
         let probe = Arc::new(Probe::new(open_store(options.store, &clock, &index_key)));
-        let store: Arc<dyn Store> = probe.clone();
-        let hub_config = hub_config(&hub, redirect_uri);
-        let api = Arc::new(HubApi::new(&hub_config).expect("the Hub client is made"));
+        let (kernels, browsers) = authenticators(&hub, redirect_uri, &index_key, &clock);
         let flows = Arc::new(Flows {
-            store: Arc::clone(&store),
-            kernels: Arc::new(HubKernelAuthenticator::new(
-                Arc::clone(&api),
-                &hub_config,
-                index_key.clone(),
-                clock.clone(),
-            )),
-            browsers: Arc::new(HubBrowserAuthenticator::new(api, &hub_config)),
+            store: probe.clone(),
+            kernels,
+            browsers,
             providers,
             clock: clock.clone(),
             chance: Arc::new(SystemChance),
@@ -166,7 +158,6 @@ impl World {
             internal_answers: Mutex::default(),
             clock,
             probe,
-            store,
             flows,
         }
     }
@@ -322,6 +313,20 @@ fn open_store(
         Arc::new(ring),
         clock.clone(),
     ))
+}
+
+fn authenticators(
+    hub: &ScriptedHub,
+    redirect_uri: String,
+    index_key: &IndexKey,
+    clock: &Arc<TestClock>,
+) -> (Arc<HubKernelAuthenticator>, Arc<HubBrowserAuthenticator>) {
+    let config = hub_config(hub, redirect_uri);
+    let api = Arc::new(HubApi::new(&config).expect("the Hub client is made"));
+    let kernels =
+        HubKernelAuthenticator::new(Arc::clone(&api), &config, index_key.clone(), clock.clone());
+    let browsers = HubBrowserAuthenticator::new(api, &config);
+    (Arc::new(kernels), Arc::new(browsers))
 }
 
 fn hub_config(hub: &ScriptedHub, redirect_uri: String) -> HubConfig {

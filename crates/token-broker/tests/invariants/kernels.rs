@@ -87,7 +87,7 @@ impl Play<'_> {
             self.hold(
                 Invariant::Isolation,
                 answer.status == StatusCode::NOT_FOUND && answer.bytes == unknown.bytes,
-                "a foreign sign-in is told from none",
+                &format!("a foreign sign-in is told from none: {answer:?} {unknown:?}"),
             );
         }
         self.hold(
