@@ -48,14 +48,23 @@ impl Browser {
     /// Goes through a whole sign-in that has begun in the current tab: fills in the forms, confirms, and stays on
     /// the page at the end. Gives the pages that were met, the last of which is [`Page::Done`] or [`Page::Refused`].
     pub async fn go_through_sign_in(&self, person: &Person) -> anyhow::Result<Vec<Page>> {
+        self.go_through_sign_in_until(person, Page::Done).await
+    }
+
+    /// The same, but stops at the first page of a kind, before anything is done on it.
+    pub async fn go_through_sign_in_until(
+        &self,
+        person: &Person,
+        stop: Page,
+    ) -> anyhow::Result<Vec<Page>> {
         let mut met = Vec::new();
         loop {
-            let last = met.last().copied();
-            let page = self.step_of_sign_in(person, last, async |_| Ok(())).await?;
+            let page = self.next_page(met.last().copied()).await?;
             met.push(page);
-            if matches!(page, Page::Done | Page::Refused) {
+            if page == stop || matches!(page, Page::Done | Page::Refused) {
                 return Ok(met);
             }
+            self.act_on(page, person).await?;
         }
     }
 
@@ -68,13 +77,17 @@ impl Browser {
     ) -> anyhow::Result<Page> {
         let page = self.next_page(before).await?;
         look(page).await?;
-        match page {
-            Page::HubSignIn => self.fill_hub_form(&person.name).await?,
-            Page::ProviderSignIn => self.sign_in_at_keycloak(person).await?,
-            Page::Start | Page::Confirm => self.confirm().await?,
-            Page::Done | Page::Refused => {}
-        }
+        self.act_on(page, person).await?;
         Ok(page)
+    }
+
+    async fn act_on(&self, page: Page, person: &Person) -> anyhow::Result<()> {
+        match page {
+            Page::HubSignIn => self.fill_hub_form(&person.name).await,
+            Page::ProviderSignIn => self.sign_in_at_keycloak(person).await,
+            Page::Start | Page::Confirm => self.confirm().await,
+            Page::Done | Page::Refused => Ok(()),
+        }
     }
 
     /// Opens a sign-in link in the current tab and goes through the sign-in.

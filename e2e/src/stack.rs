@@ -28,12 +28,24 @@ pub struct StackOptions {
     pub shared_origin: bool,
     /// Whether the broker keeps its state in its own memory, without Redis.
     pub without_redis: bool,
+    /// Which log lines both servers write; `info` where empty.
+    pub log: String,
     /// More lines at the top of the broker's settings file.
     pub broker_settings: String,
     /// More lines at the end of the broker's settings file: tables, providers.
     pub more_broker_settings: String,
     /// More lines of the hub's configuration.
     pub hub_config: String,
+}
+
+impl StackOptions {
+    fn log_filter(&self) -> &str {
+        if self.log.is_empty() {
+            "info"
+        } else {
+            &self.log
+        }
+    }
 }
 
 /// A running stack. What is started first is ended last.
@@ -63,12 +75,17 @@ static PERSONS: AtomicU32 = AtomicU32::new(1);
 static SHARED: OnceCell<Stack> = OnceCell::const_new();
 
 impl Stack {
-    /// The stack that the tests of one program share. It ends with the program.
+    /// The stack that the tests of one program share. It ends with the program. Its servers log everything that
+    /// they and the crates below them have to say, so that a test can look for what must not be there.
     ///
     /// Tests that use it take a person of their own each ([`Stack::new_person`]), so that they can run at once.
     pub async fn shared() -> anyhow::Result<&'static Self> {
+        let options = || StackOptions {
+            log: "trace".to_owned(),
+            ..StackOptions::default()
+        };
         SHARED
-            .get_or_try_init(|| Self::start("shared", StackOptions::default()))
+            .get_or_try_init(|| Self::start("shared", options()))
             .await
     }
 
@@ -157,7 +174,10 @@ impl Site {
 
     async fn start_callback_server(&self) -> anyhow::Result<Server> {
         let file = self.run.join("callback-server.toml");
-        std::fs::write(&file, callback_settings(&self.ports, &self.secrets))?;
+        std::fs::write(
+            &file,
+            callback_settings(&self.options, &self.ports, &self.secrets),
+        )?;
         let program = self.programs.join("callback-server");
         let url = self.ports.public_url.clone();
         Server::start(&self.run, &program, &file, url, self.ports.callback_ops).await
@@ -208,7 +228,8 @@ impl Site {
 
 /// A free port each; the hub's differs from Keycloak's host as well, see [`Keycloak`].
 impl Ports {
-    fn free(shared_origin: bool) -> anyhow::Result<Self> {
+    /// A free port for each part.
+    pub fn free(shared_origin: bool) -> anyhow::Result<Self> {
         let (hub, callback) = (free_port()?, free_port()?);
         let public_url = if shared_origin {
             format!("http://127.0.0.1:{hub}/services/hubkey")

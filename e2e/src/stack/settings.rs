@@ -89,7 +89,8 @@ fn random() -> anyhow::Result<String> {
 
 /// The settings file of callback-server.
 #[must_use]
-pub fn callback_settings(ports: &Ports, secrets: &Secrets) -> String {
+pub fn callback_settings(options: &StackOptions, ports: &Ports, secrets: &Secrets) -> String {
+    let filter = options.log_filter();
     let Ports {
         callback,
         callback_ops,
@@ -109,6 +110,10 @@ url = "http://127.0.0.1:{internal}"
 
 [ops]
 listen = "127.0.0.1:{callback_ops}"
+
+[log]
+format = "json"
+filter = "{filter}"
 "#
     )
 }
@@ -138,6 +143,7 @@ pub fn broker_settings(
     let [channel, hub_token, sealing_key, index_key] = files.map(|file| file.display());
     let first = &options.broker_settings;
     let last = &options.more_broker_settings;
+    let filter = options.log_filter();
     let redis = redis_settings(secrets, redis_url)?;
     let providers = providers(ports, secrets);
     Ok(format!(
@@ -157,6 +163,10 @@ channel_secret_file = "{channel}"
 
 [ops]
 listen = "127.0.0.1:{broker_ops}"
+
+[log]
+format = "json"
+filter = "{filter}"
 
 [hub]
 api_url = "http://127.0.0.1:{hub_api}/hub/api"
