@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
-use thirtyfour::extensions::query::ElementQueryable as _;
 use thirtyfour::{
     BrowserCapabilitiesHelper as _, By, ChromiumLikeCapabilities as _, DesiredCapabilities,
     LoggingPrefsLogLevel, WebDriver, WebElement, WindowHandle,
@@ -108,12 +107,22 @@ impl Browser {
 
     /// Waits until an element of this CSS selector is visible.
     pub async fn await_element(&self, selector: &str) -> anyhow::Result<WebElement> {
-        let query = self.driver.query(By::Css(selector)).and_displayed();
-        let found = query.wait(PATIENCE, LOOK_AGAIN).first().await;
-        match found {
-            Ok(element) => Ok(element),
-            Err(_) => bail!("{selector} did not appear. {}", self.state("missing").await),
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            // Between two pages every question fails.
+            for element in self
+                .driver
+                .find_all(By::Css(selector))
+                .await
+                .unwrap_or_default()
+            {
+                if element.is_displayed().await.unwrap_or(false) {
+                    return Ok(element);
+                }
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
+        bail!("{selector} did not appear. {}", self.state("missing").await)
     }
 
     /// Waits until the page's text contains this, and gives the text.

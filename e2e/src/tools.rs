@@ -261,7 +261,9 @@ pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
     hex(context.finish().as_ref())[..12].to_owned()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -91,7 +91,7 @@ async fn security_b4_planted_cookies_end_at_a_page_that_names_both_accounts() ->
         "{text}"
     );
     hers.cancel().await?;
-    hers.await_element("main h1").await?;
+    hers.await_text("You cancelled").await?;
     assert_eq!(raised(&mallory.kernel.finish(SOON).await?), "SignInDenied");
     hers.quit().await;
     Ok(())

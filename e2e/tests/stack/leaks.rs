@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use hubkey_e2e::keycloak::Keycloak;
 use hubkey_e2e::stack::Stack;
+use hubkey_e2e::tools;
 
 use crate::support::{CONNECT, Outcome, Seat};
 
@@ -122,7 +123,7 @@ fn assert_absent(file: &Path, secret: &str) -> Outcome {
     let bytes = std::fs::read(file)?;
     // A JWT's last part alone is already the secret half of it.
     let tail = secret.rsplit('.').next().unwrap_or(secret);
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = tools::hex(secret.as_bytes());
     let forms = [
         secret.to_owned(),
         tail.to_owned(),

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -70,7 +70,10 @@ where
             output(LogFormat::Json, Some(AUDIT), file)
         }
     };
-    let only_audit = Targets::new().with_target(AUDIT, LevelFilter::TRACE);
+    // The span of a request belongs to the stream too: it says which request an event was part of.
+    let only_audit = filter_fn(|metadata| {
+        metadata.target() == AUDIT || (metadata.is_span() && metadata.target() == "hubkey")
+    });
     Ok(tracing_subscriber::registry()
         .with(log)
         .with(audit.with_filter(only_audit)))

@@ -105,13 +105,17 @@ fn log_line_is_one_object_with_fields_beside_the_message() {
 fn audit_lines_are_marked_and_no_filter_silences_them() {
     let log = record(&settings("off", LogFormat::Json));
     tracing::info!("an ordinary line");
-    tracing::info!(target: AUDIT, event = "token_issued", user = %UserName("alice"), "issued");
+    let request = tracing::info_span!(target: "hubkey", "request", request_id = "r1");
+    request.in_scope(|| {
+        tracing::info!(target: AUDIT, event = "token_issued", user = %UserName("alice"), "issued");
+    });
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(
         (&lines[0]["stream"], &lines[0]["event"]),
         (&"audit".into(), &"token_issued".into())
     );
+    assert_eq!(lines[0]["request_id"], "r1");
 }
 
 #[test]
