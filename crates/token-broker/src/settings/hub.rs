@@ -28,7 +28,7 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         "kernel_scope",
         &kind::TEXT,
         "custom:hubkey:kernel".to_owned(),
-        "The scope that only single-user servers get; empty to do without, which start-up warns of.",
+        "The scope that only single-user servers get; `none` to do without, which start-up warns of.",
     );
     let plaintext = section.or(
         "plaintext",
@@ -44,7 +44,11 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         client_id: format!("service-{service_name}"),
         service_name,
         redirect_uri: format!("{}/hub-callback", public_url?),
-        kernel_scope,
+        kernel_scope: if kernel_scope == "none" {
+            String::new()
+        } else {
+            kernel_scope
+        },
         plaintext,
         ca_pem,
     };
