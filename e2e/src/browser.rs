@@ -1,5 +1,6 @@
 //! A headless Chromium with a profile of its own, and what a person does with it.
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Person;
 use crate::process::{self, Process, RunFolder, Spec, artifacts, free_port};
 use crate::tools;
+use crate::traffic::Traffic;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -35,8 +37,9 @@ const FLAGS: [&str; 11] = [
 /// One person's browser: cookies and history of its own.
 #[derive(Debug)]
 pub struct Browser {
-    driver: WebDriver,
-    // Ended after the driver's session.
+    // Never dropped: that would block the test's own runtime, on which the end of the session depends. The end of the
+    // process below ends the session as well.
+    driver: ManuallyDrop<WebDriver>,
     _chromedriver: Process,
     label: String,
 }
@@ -66,11 +69,13 @@ impl Browser {
         wanted.set_browser_option("excludeSwitches", ["disable-popup-blocking"])?;
         // For tests that ask what the browser complained about, such as a broken policy.
         wanted.set_browser_log_level(LoggingPrefsLogLevel::All)?;
+        // For tests that ask what went over the wire.
+        wanted.set_logging_prefs("performance", LoggingPrefsLogLevel::All)?;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wanted)
             .await
             .context("Chromium did not start")?;
         Ok(Self {
-            driver,
+            driver: ManuallyDrop::new(driver),
             _chromedriver: chromedriver,
             label: label.to_owned(),
         })
@@ -80,6 +85,14 @@ impl Browser {
     #[must_use]
     pub fn driver(&self) -> &WebDriver {
         &self.driver
+    }
+
+    /// What went over the wire since this was last asked, as the browser's own developer tools tell it.
+    pub async fn traffic(&self) -> anyhow::Result<Traffic> {
+        let entries = self.driver.get_log("performance").await?;
+        Ok(Traffic::read(
+            entries.iter().map(|entry| entry.message.as_str()),
+        ))
     }
 
     /// Opens an address in the current tab.
@@ -266,7 +279,7 @@ impl Browser {
     /// Ends the session. Dropping the browser ends its processes in any case.
     pub async fn quit(self) {
         // What matters is that it is gone, and the process's end makes sure of that.
-        let _ = self.driver.quit().await;
+        let _ = WebDriver::clone(&self.driver).quit().await;
     }
 
     /// What a failed wait says: where the browser is and what it shows.

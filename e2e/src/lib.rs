@@ -5,11 +5,13 @@
 //! the network by a program that speaks HTTP: a scripted Hub, a hostile provider.
 
 pub mod browser;
+pub mod canary;
 pub mod console;
 pub mod fake_http;
 pub mod hostile_provider;
 pub mod jupyterhub;
 pub mod kernel;
+pub mod kernel_api;
 pub mod keycloak;
 pub mod notebook;
 pub mod pkce;
@@ -21,4 +23,5 @@ pub mod servers;
 pub mod sign_in;
 pub mod stack;
 pub mod tools;
+pub mod traffic;
 pub mod wheel;

@@ -1,0 +1,182 @@
+//! The stacks that the tests share, and the people on them.
+
+mod edge;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use hubkey_e2e::browser::Browser;
+use hubkey_e2e::kernel::Kernel;
+use hubkey_e2e::kernel_api::KernelApi;
+use hubkey_e2e::keycloak::Person;
+use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::stack::{Stack, StackOptions};
+use hubkey_e2e::{servers, wheel};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+pub(crate) use edge::{HOSTILE, IMPOSTER, hostile};
+
+pub(crate) type Outcome = anyhow::Result<()>;
+
+/// The cell of most tests.
+pub(crate) const CONNECT: &str = r#"import hubkey
+lab = await hubkey.connect("lab-api")"#;
+
+/// Long enough for any cell on a busy machine.
+pub(crate) const LONG: Duration = Duration::from_mins(1);
+
+static OWN_HOST: OnceCell<Stack> = OnceCell::const_new();
+static SHARED_ORIGIN: OnceCell<Stack> = OnceCell::const_new();
+static SHARED_ORIGIN_TURN: Mutex<()> = Mutex::const_new(());
+
+/// Our programs and our Python package, built once: a second build could replace what a first stack uses.
+pub(crate) async fn built() -> anyhow::Result<(PathBuf, PathBuf)> {
+    static BUILT: OnceCell<(PathBuf, PathBuf)> = OnceCell::const_new();
+    let build = async || anyhow::Ok((servers::build()?, wheel::install()?));
+    Ok(BUILT.get_or_try_init(build).await?.clone())
+}
+
+async fn start(label: &str, options: StackOptions) -> anyhow::Result<Stack> {
+    let (programs, packages) = built().await?;
+    Stack::start_built(label, options, programs, packages).await
+}
+
+/// The stack of most tests: callback-server on a host of its own, both servers with their most talkative logs.
+pub(crate) async fn stack() -> anyhow::Result<&'static Stack> {
+    let starting = async || {
+        let options = StackOptions {
+            log: "trace".to_owned(),
+            more_broker_settings: edge::providers().await?,
+            ..StackOptions::default()
+        };
+        start("stack", options).await
+    };
+    OWN_HOST.get_or_try_init(starting).await
+}
+
+/// A stack with callback-server below the hub's own origin, for this test alone until the guard is dropped.
+pub(crate) async fn shared_origin() -> anyhow::Result<(&'static Stack, MutexGuard<'static, ()>)> {
+    let turn = SHARED_ORIGIN_TURN.lock().await;
+    let starting = async || {
+        let options = StackOptions {
+            shared_origin: true,
+            ..StackOptions::default()
+        };
+        start("shared-origin", options).await
+    };
+    Ok((SHARED_ORIGIN.get_or_try_init(starting).await?, turn))
+}
+
+/// A person whom no other test knows, with a running server.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    pub(crate) person: Person,
+    pub(crate) stack: &'static Stack,
+}
+
+impl Guest {
+    /// On the stack of most tests.
+    pub(crate) async fn new() -> anyhow::Result<Self> {
+        Self::on(stack().await?).await
+    }
+
+    pub(crate) async fn on(stack: &'static Stack) -> anyhow::Result<Self> {
+        let person = stack.new_person().await?;
+        stack.hub.start_server(&person.name, "").await?;
+        Ok(Self { person, stack })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.person.name
+    }
+
+    pub(crate) async fn kernel(&self) -> anyhow::Result<Kernel> {
+        Kernel::start(&self.stack.hub, self.name(), "").await
+    }
+
+    /// What any program in the person's server can ask the broker.
+    pub(crate) fn api(&self) -> anyhow::Result<KernelApi> {
+        self.api_of("")
+    }
+
+    pub(crate) fn api_of(&self, server: &str) -> anyhow::Result<KernelApi> {
+        KernelApi::of_server(
+            self.stack.broker.url(),
+            &self.stack.hub,
+            self.name(),
+            server,
+        )
+    }
+
+    pub(crate) async fn browser(&self) -> anyhow::Result<Browser> {
+        Browser::start(&self.stack.run, self.name()).await
+    }
+
+    /// Another browser of the same person, with nothing in it.
+    pub(crate) async fn other_browser(&self) -> anyhow::Result<Browser> {
+        static NUMBER: AtomicU32 = AtomicU32::new(2);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Browser::start(&self.stack.run, &format!("{}-{number}", self.name())).await
+    }
+
+    /// Opens a link and goes through the sign-in to its good end. Gives the pages that were met.
+    pub(crate) async fn sign_in(&self, browser: &Browser, link: &str) -> anyhow::Result<Vec<Page>> {
+        let met = browser.open_sign_in(link, &self.person).await?;
+        let last = met.last().context("no page was met")?;
+        ensure!(*last == Page::Done, "refused: {}", browser.text().await?);
+        Ok(met)
+    }
+
+    /// Runs a cell that connects, with the person signing in. Gives what the cell printed.
+    pub(crate) async fn run_and_sign_in(
+        &self,
+        kernel: &mut Kernel,
+        browser: &Browser,
+        cell: &str,
+    ) -> anyhow::Result<String> {
+        kernel.begin(cell).await?;
+        let link = kernel.link().await?;
+        self.sign_in(browser, &link).await?;
+        kernel.finish(LONG).await?.ok()
+    }
+
+    /// A connected kernel of a new person, and the browser that signed in.
+    pub(crate) async fn connected() -> anyhow::Result<(Self, Kernel, Browser)> {
+        let guest = Self::new().await?;
+        let (kernel, browser) = tokio::join!(guest.kernel(), guest.browser());
+        let (mut kernel, browser) = (kernel?, browser?);
+        guest
+            .run_and_sign_in(&mut kernel, &browser, CONNECT)
+            .await?;
+        Ok((guest, kernel, browser))
+    }
+
+    /// The lines of the broker's log that tell of this person.
+    pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
+        let log = self.stack.broker.output();
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines
+            .filter(|line: &serde_json::Value| {
+                line["stream"] == "audit" && line["user"] == *self.name()
+            })
+            .collect()
+    }
+
+    /// Whether the audit stream tells of this event about this person.
+    pub(crate) fn audited(&self, event: &str) -> bool {
+        self.audit().iter().any(|line| line["event"] == event)
+    }
+}
+
+/// The last line that a cell printed, without quotes.
+pub(crate) fn last_line(text: &str) -> &str {
+    text.trim()
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim_matches('\'')
+}

@@ -1,0 +1,62 @@
+//! The kernel while it waits: its time is over, Stop is pressed, the person is late.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{CONNECT, Guest, LONG, Outcome, last_line};
+
+const FIVE_SECONDS: &str = r#"import hubkey, time
+began = time.monotonic()
+try:
+    await hubkey.connect("lab-api", timeout=5)
+except hubkey.SignInTimeout as error:
+    print(isinstance(error, TimeoutError), time.monotonic() - began)"#;
+
+#[tokio::test]
+async fn feature_k6_nobody_comes_within_five_seconds() -> Outcome {
+    let guest = Guest::new().await?;
+    let mut kernel = guest.kernel().await?;
+    let output = kernel.run(FIVE_SECONDS).await?;
+    assert!(!output.html().contains("href="), "the link is gone");
+    let text = output.ok()?;
+    let line = text.lines().find(|line| line.starts_with("True ")).unwrap();
+    let seconds: f64 = line["True ".len()..].parse()?;
+    assert!(
+        (4.0..=6.0).contains(&seconds),
+        "the wait took {seconds} s in place of 5"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn feature_k6_need_13_stop_ends_the_wait_and_the_link() -> Outcome {
+    let guest = Guest::new().await?;
+    let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
+    kernel.begin(CONNECT).await?;
+    let link = kernel.link().await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let stopped = Instant::now();
+    kernel.interrupt().await?;
+    let output = kernel.finish(LONG).await?;
+    let took = stopped.elapsed();
+    let class = output.error.clone().unwrap().0;
+    assert!(
+        ["KeyboardInterrupt", "CancelledError"].contains(&class.as_str()),
+        "{class}"
+    );
+    assert!(took < Duration::from_secs(3), "Stop took {took:?}");
+    assert!(!output.html().contains("href="), "the link is gone");
+    assert_eq!(last_line(&kernel.run("print(6 * 7)").await?.ok()?), "42");
+    // The broker is told beside the kernel's next steps.
+    let started = Instant::now();
+    while !guest.audited("session_cancelled") && started.elapsed() < LONG {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    browser
+        .sign_in_to_hub(&guest.stack.hub, guest.name())
+        .await?;
+    browser.open(&link).await?;
+    browser
+        .await_text("This sign-in link does not work")
+        .await?;
+    Ok(())
+}
