@@ -5,6 +5,7 @@ mod arguments;
 mod bare;
 mod bindings;
 mod connect;
+mod fixation;
 mod leaks;
 mod notebook;
 mod numbers;
