@@ -91,6 +91,11 @@ impl Probe {
     }
 }
 
+/// What runs at the same time gets between a read and the commit that follows, in memory too.
+async fn others_turn() {
+    tokio::task::yield_now().await;
+}
+
 fn failed() -> StoreError {
     StoreError::Unavailable(Box::new(Injected))
 }
@@ -99,10 +104,13 @@ fn failed() -> StoreError {
 impl Store for Probe {
     async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         self.check()?;
-        self.inner.read(keys).await
+        let records = self.inner.read(keys).await;
+        others_turn().await;
+        records
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
+        others_turn().await;
         self.check()?;
         let fault = self.fault();
         if fault == CommitFault::Lost {

@@ -35,8 +35,9 @@ pub(crate) enum Action {
     Forward(usize, Pick),
     /// A person cancels on the page that the browser shows.
     Decline(usize),
-    /// Link to end in the right browser, then the poll.
-    Whole(usize),
+    /// Link to end in the right browser, then the poll: each step so many times at once, one of them (or none) without
+    /// the Hub.
+    Whole(usize, usize, usize),
     /// A kernel, a sign-in, and whose poll secret.
     Poll(usize, Pick, Pick),
     Acknowledge(usize, Pick, Pick),
@@ -47,6 +48,8 @@ pub(crate) enum Action {
     LogOut(usize),
     Restart(usize),
     HubIsUp(bool),
+    /// The Hub is down while a browser does what is next for it.
+    Outage(usize),
     ProviderIsUp(bool),
     StoreIsUp(bool),
     /// After so many commits one is lost, or only its answer.
@@ -71,9 +74,10 @@ fn action() -> impl Strategy<Value = Action> {
         4 => kernel().prop_map(Action::Open),
         3 => (browser(), pick()).prop_map(|(browser, link)| Action::Start(browser, link)),
         16 => browser().prop_map(Action::Go),
-        3 => browser().prop_map(Action::Rush),
+        8 => browser().prop_map(Action::Rush),
         2 => browser().prop_map(Action::Decline),
-        4 => kernel().prop_map(Action::Whole),
+        4 => (kernel(), prop_oneof![Just(1), Just(3)], 0..12_usize)
+            .prop_map(|(kernel, times, dark)| Action::Whole(kernel, times, dark)),
     ];
     let attacks = prop_oneof![
         4 => (pick(), proptest::option::of(pick()), any::<bool>())
@@ -89,6 +93,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => browser().prop_map(Action::LogOut),
         1 => kernel().prop_map(Action::Restart),
         1 => up().prop_map(Action::HubIsUp),
+        8 => browser().prop_map(Action::Outage),
         1 => up().prop_map(Action::ProviderIsUp),
         1 => up().prop_map(Action::StoreIsUp),
         1 => (0..4_usize, any::<bool>()).prop_map(|(after, lost)| Action::LoseCommit(after, lost)),

@@ -68,6 +68,8 @@ pub(crate) struct Play<'w> {
     /// Redirects that any browser got, and whether they lead to the Hub.
     redirects: Vec<(bool, String)>,
     provider_is_up: bool,
+    /// How often a code was sent to the provider.
+    exchanges: usize,
     passed: Arc<AtomicI64>,
 }
 
@@ -96,6 +98,7 @@ impl<'w> Play<'w> {
             steps: Vec::new(),
             redirects: Vec::new(),
             provider_is_up: true,
+            exchanges: 0,
             passed,
         }
     }
@@ -113,11 +116,17 @@ impl<'w> Play<'w> {
         match action {
             Action::Start(browser, link) => self.start(browser, link).await,
             Action::Go(browser) => self.go(browser, 1).await,
+            Action::Outage(browser) => {
+                let before = self.hub_is_up;
+                self.change(Action::HubIsUp(false));
+                self.go(browser, 1).await;
+                self.change(Action::HubIsUp(before));
+            }
             Action::Rush(browser) => self.go(browser, 3).await,
             Action::Replay(step, cookie, keep) => self.replay(step, cookie, keep).await,
             Action::Forward(browser, url) => self.forward(browser, url).await,
             Action::Decline(browser) => self.decline(browser).await,
-            Action::Whole(kernel) => self.whole(kernel).await,
+            Action::Whole(kernel, times, dark) => self.whole(kernel, times, dark).await,
             Action::Open(kernel) => self.open(kernel).await,
             Action::Poll(kernel, sign_in, secret) => self.poll(kernel, sign_in, secret).await,
             Action::Acknowledge(kernel, sign_in, secret) => {
@@ -236,7 +245,7 @@ impl<'w> Play<'w> {
         self.judge(&step, &[reply], true);
     }
 
-    async fn whole(&mut self, kernel: usize) {
+    async fn whole(&mut self, kernel: usize, times: usize, dark: usize) {
         let before = self.ledger.attempts.len();
         self.open(kernel).await;
         if self.ledger.attempts.len() == before {
@@ -244,8 +253,11 @@ impl<'w> Play<'w> {
         }
         let browser = self.kernels[kernel].0;
         self.start(browser, Pick::NEWEST).await;
-        for _ in 0..5 {
-            self.go(browser, 1).await;
+        for step in 0..5 {
+            let before = self.hub_is_up;
+            self.change(Action::HubIsUp(before && step != dark));
+            self.go(browser, times).await;
+            self.change(Action::HubIsUp(before));
         }
         self.poll(kernel, Pick::NEWEST, Pick::NEWEST).await;
     }
@@ -330,6 +342,13 @@ impl<'w> Play<'w> {
             Invariant::FailClosed,
             self.hub_is_up || !asks_hub || taken.iter().all(|reply| ended(reply)),
             &step.path,
+        );
+        let before = self.exchanges;
+        self.exchanges = self.world.provider.hits(Endpoint::Token);
+        self.hold(
+            Invariant::FailClosed,
+            self.hub_is_up || self.exchanges == before,
+            "a code was redeemed without the Hub",
         );
         if self.hub_is_up && (!taken.is_empty() || !calm) {
             let handed = self.handed();

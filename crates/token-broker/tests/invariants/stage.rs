@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// So many plays unless `PROPTEST_CASES` asks for another number.
-const CASES: u32 = 12;
+const CASES: u32 = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
