@@ -62,7 +62,9 @@ def test_a_forked_child_has_its_own_client(broker: Broker) -> None:
 
 
 def test_need_13_control_c_ends_a_script_and_its_sign_in(broker: Broker) -> None:
-    script = subprocess.Popen([sys.executable, "-c", WAITING], stderr=subprocess.PIPE, text=True)
+    # What a shell starts in the background inherits that Ctrl-C is ignored, these tests among it.
+    heed = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script = subprocess.Popen([sys.executable, "-c", heed + WAITING], stderr=subprocess.PIPE, text=True)
     with script:
         broker.wait_until(lambda: broker.calls("GET"))
         began = time.monotonic()

@@ -57,7 +57,8 @@ fn integration(bench: &Bench, label: &str, wanted: fn(&str) -> bool) -> Outcome 
 
 fn test(bench: &Bench, label: &str, arguments: &[String]) -> Outcome {
     let mut command = bench.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    command.args(arguments);
+    // A failed assertion says what is wrong; forty frames of a runtime below it hide that.
+    command.args(arguments).env("RUST_BACKTRACE", "0");
     let log = bench.log(label);
     let result = console::run(label, &mut command, &log);
     let text = std::fs::read_to_string(&log).unwrap_or_default();
