@@ -44,6 +44,8 @@ class Kernel:
         self.socket = websocket.create_connection(address, header=self.headers, timeout=TIMEOUT)
         self.socket.settimeout(None)
         self.cell = ""
+        self.reply = ""
+        self.idle = False
 
     def send(self, channel: str, kind: str, content: dict[str, Any]) -> str:
         """Send one message; give its id."""
@@ -70,6 +72,7 @@ class Kernel:
             "allow_stdin": self.person,
             "stop_on_error": True,
         }
+        self.reply, self.idle = "", False
         self.cell = self.send("shell", "execute_request", content)
 
     def interrupt(self) -> None:
@@ -98,7 +101,12 @@ class Kernel:
         elif kind == "error":
             emit("error", name=content["ename"], text=content["evalue"], traceback=content["traceback"])
         elif kind == "execute_reply":
-            emit("done", status=content["status"])
+            self.reply = content["status"]
+        elif kind == "status":
+            self.idle = content["execution_state"] == "idle"
+        # Reply and output come over two channels: only with both is everything said.
+        if self.reply and self.idle and kind in {"execute_reply", "status"}:
+            emit("done", status=self.reply)
 
     def close(self) -> None:
         """Delete the kernel, if its server is still there."""
