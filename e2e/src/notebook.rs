@@ -74,9 +74,43 @@ impl<'a> Notebook<'a> {
     }
 
     /// Writes code into the last cell and runs it; a new cell appears below.
+    ///
+    /// JupyterLab drops a cell that is run before it has connected to the kernel, although it says "Idle". A person
+    /// sees that nothing happened, and runs it again; so does this.
     pub async fn write_and_run(&self, code: &str) -> anyhow::Result<()> {
         self.write(code).await?;
-        self.press(Key::Shift + Key::Enter).await
+        let number = self.cells().await?.saturating_sub(1);
+        self.press(Key::Shift + Key::Enter).await?;
+        for _ in 0..10 {
+            if self.began(number).await? {
+                return Ok(());
+            }
+            let editor = self
+                .cell(number)
+                .await?
+                .find(By::Css(".cm-content"))
+                .await?;
+            editor.click().await?;
+            self.run().await?;
+        }
+        bail!("the kernel does not take the cell {number}")
+    }
+
+    /// Whether a cell has begun to run within a moment: its prompt shows a star or a number.
+    async fn began(&self, number: usize) -> anyhow::Result<bool> {
+        for _ in 0..20 {
+            let prompt = self
+                .cell(number)
+                .await?
+                .find(By::Css(".jp-InputPrompt"))
+                .await?;
+            let text = prompt.text().await.unwrap_or_default();
+            if text.contains(|character: char| character == '*' || character.is_ascii_digit()) {
+                return Ok(true);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(false)
     }
 
     /// The number of cells.
