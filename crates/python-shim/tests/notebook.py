@@ -28,7 +28,7 @@ class Cell:
     def outputs(self) -> list[Any]:
         return self.node.outputs
 
-    def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         ends = time.monotonic() + seconds
         while not condition():
             left = ends - time.monotonic()
