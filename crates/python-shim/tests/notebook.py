@@ -38,7 +38,7 @@ class Cell:
             except queue.Empty:
                 continue
 
-    def finish(self, seconds: float = 20) -> Cell:
+    def finish(self, seconds: float = 60) -> Cell:
         self.until(lambda: self.done, seconds)
         return self
 
