@@ -2,11 +2,9 @@
 
 use aws_lc_rs::digest;
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference};
+use hubkey_service::telemetry::AUDIT;
 
 use crate::domain::{kernel::Kernel, sign_in::SignIn};
-
-/// The tracing target of the stream.
-pub const TARGET: &str = "audit";
 
 /// What happened (SECURITY section 7.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +165,7 @@ impl<'a> Event<'a> {
     /// Writes the event into the stream.
     pub fn tell(self, what: What) {
         tracing::info!(
-            target: TARGET,
+            target: AUDIT,
             event = what.name(),
             user = self.user.map(tame),
             actor = self.actor.map(tame),

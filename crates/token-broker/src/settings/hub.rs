@@ -24,12 +24,7 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         "hubkey".to_owned(),
         "The name of that service.",
     );
-    let kernel_scope = section.or(
-        "kernel_scope",
-        &kind::TEXT,
-        "custom:hubkey:kernel".to_owned(),
-        "The scope that only single-user servers get; `none` to do without, which start-up warns of.",
-    );
+    let kernel_scope = read_kernel_scope(&section);
     let plaintext = section.or(
         "plaintext",
         &kind::SWITCH,
@@ -44,11 +39,7 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         client_id: format!("service-{service_name}"),
         service_name,
         redirect_uri: format!("{}/hub-callback", public_url?),
-        kernel_scope: if kernel_scope == "none" {
-            String::new()
-        } else {
-            kernel_scope
-        },
+        kernel_scope,
         plaintext,
         ca_pem,
     };
@@ -56,6 +47,21 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         section.fail(key_of(error), &format!("{error}."));
     }
     Some(hub)
+}
+
+/// The scope that kernels must have; empty to do without.
+fn read_kernel_scope(section: &Section<'_>) -> String {
+    let scope = section.or(
+        "kernel_scope",
+        &kind::TEXT,
+        "custom:hubkey:kernel".to_owned(),
+        "The scope that only single-user servers get; `none` to do without, which start-up warns of.",
+    );
+    if scope == "none" {
+        String::new()
+    } else {
+        scope
+    }
 }
 
 /// The certificates of the authorities to trust, if a file of them is named.
