@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod canary;
+pub mod certificates;
 pub mod console;
 pub mod fake_http;
 pub mod hostile_provider;

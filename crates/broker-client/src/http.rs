@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hubkey_protocol::{Problem, secret::Secret};
 use reqwest::{
-    Certificate, Client, Method, RequestBuilder, Response,
+    Certificate, Client, ClientBuilder, Method, RequestBuilder, Response,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
     redirect, tls,
 };
@@ -25,7 +25,7 @@ const MAX_ANSWER_BYTES: usize = 512 * 1024;
 pub struct Destination {
     /// `http://127.0.0.1:8081`, `https://broker.example.org/prefix`, …; a trailing slash makes no difference.
     pub url: Url,
-    /// PEM certificates of the authorities to trust instead of the system's.
+    /// PEM certificates of authorities to trust in addition to the system's.
     pub ca_pem: Option<Vec<u8>>,
 }
 
@@ -51,7 +51,6 @@ impl<C: Secret> BrokerClient<C> {
     /// Sets up a client; connects to nothing yet.
     pub fn new(destination: &Destination, credential: C) -> Result<Self, ClientError> {
         bearer(&credential)?;
-        let certificates = trusted(destination)?;
         let builder = Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -61,13 +60,9 @@ impl<C: Secret> BrokerClient<C> {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .user_agent(concat!("hubkey/", env!("CARGO_PKG_VERSION")));
-        let builder = match certificates {
-            Some(certificates) => builder.tls_certs_only(certificates),
-            None => builder,
-        };
-        let client = builder
-            .build()
-            .map_err(|_| ClientError::Setup("TLS cannot be set up"))?;
+        let client = trusting(builder, destination)?.build().map_err(|_| {
+            ClientError::Setup("TLS cannot be set up with the authorities to trust")
+        })?;
         let base = destination.url.as_str().trim_end_matches('/').to_owned();
         Ok(Self {
             client,
@@ -180,16 +175,21 @@ fn bearer(credential: &impl Secret) -> Result<HeaderValue, ClientError> {
     Ok(value)
 }
 
-/// The authorities to trust; none at all for plain http, so that an image without certificates can serve too.
-fn trusted(destination: &Destination) -> Result<Option<Vec<Certificate>>, ClientError> {
+/// Says whom to trust: nobody for plain http, so that an image without certificates can serve too.
+fn trusting(
+    builder: ClientBuilder,
+    destination: &Destination,
+) -> Result<ClientBuilder, ClientError> {
     match (&destination.ca_pem, destination.url.scheme()) {
         (Some(pem), _) => match Certificate::from_pem_bundle(pem) {
-            Ok(certificates) if !certificates.is_empty() => Ok(Some(certificates)),
+            Ok(certificates) if !certificates.is_empty() => {
+                Ok(builder.tls_certs_merge(certificates))
+            }
             _ => Err(ClientError::Setup(
                 "the file of certificates holds no PEM certificate",
             )),
         },
-        (None, "http") => Ok(Some(Vec::new())),
-        (None, _) => Ok(None),
+        (None, "http") => Ok(builder.tls_certs_only([])),
+        (None, _) => Ok(builder),
     }
 }

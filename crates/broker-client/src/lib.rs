@@ -14,5 +14,5 @@ pub mod internal;
 pub mod kernel;
 mod retry;
 
-pub use error::ClientError;
+pub use error::{ClientError, Distrust};
 pub use http::{BrokerClient, Destination};

@@ -56,7 +56,7 @@ fn pause_asked_for(error: &ClientError, repeat: Repeat) -> Option<Duration> {
             && problem.code.is_transient())
         .then(|| Duration::from_secs(problem.retry_after.unwrap_or(0)).min(LONGEST_RETRY_AFTER)),
         ClientError::Unexpected { status } => matches!(status, 429 | 503).then_some(Duration::ZERO),
-        ClientError::Setup(_) => None,
+        ClientError::Setup(_) | ClientError::Untrusted(_) => None,
     }
 }
 

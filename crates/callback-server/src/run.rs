@@ -24,6 +24,12 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         option_env!("HUBKEY_COMMIT").unwrap_or("unknown"),
     )?;
+    if settings.broker_is_plaintext() {
+        tracing::warn!(
+            setting = "broker.plaintext",
+            "codes, tickets and the channel secret travel in clear: whoever can read that network can take sign-ins over"
+        );
+    }
     let public = bind("listen", settings.listen).await?;
     let ops_listener = bind("ops.listen", settings.ops.listen).await?;
     let (app, keeper) = App::new(Parts {

@@ -47,6 +47,12 @@ impl Settings {
         settings::load(file, Self::read)
     }
 
+    /// Whether sign-ins go in clear to another machine.
+    #[must_use]
+    pub fn broker_is_plaintext(&self) -> bool {
+        is_plaintext(&self.broker.url)
+    }
+
     /// Reads what a reader holds.
     pub fn read(reader: &Reader) -> Option<Self> {
         let root = reader.root();
@@ -136,7 +142,7 @@ fn read_broker(reader: &Reader) -> Option<Destination> {
     let ca_file = section.optional(
         "ca_file",
         &kind::PATH,
-        "PEM certificates of the authorities to trust instead of the system's.",
+        "PEM certificates of authorities to trust for this URL, in addition to the system's.",
     );
     let ca_pem = match ca_file.map(std::fs::read) {
         Some(Ok(pem)) => Some(pem),
@@ -150,7 +156,7 @@ fn read_broker(reader: &Reader) -> Option<Destination> {
         None => None,
     };
     let url = url?;
-    if url.scheme() == "http" && !is_loopback(&url) && !plaintext {
+    if is_plaintext(&url) && !plaintext {
         section.fail(
             "url",
             "sign-ins would cross the network in clear; use https, or set `broker.plaintext = true` where the network \
@@ -158,6 +164,10 @@ fn read_broker(reader: &Reader) -> Option<Destination> {
         );
     }
     Some(Destination { url, ca_pem })
+}
+
+fn is_plaintext(url: &Url) -> bool {
+    url.scheme() == "http" && !is_loopback(url)
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -1,6 +1,6 @@
 //! What Python hears when a call fails. The package `hubkey` turns these into its public exceptions.
 
-use hubkey_broker_client::ClientError as Failure;
+use hubkey_broker_client::{ClientError as Failure, Distrust};
 use hubkey_protocol::ErrorCode;
 use pyo3::{create_exception, exceptions::PyException, prelude::*};
 
@@ -24,6 +24,10 @@ pub(crate) fn to_python(failure: Failure) -> PyErr {
         Failure::Unreachable(_) | Failure::NoAnswer(_) => client_error("unreachable", said),
         Failure::Unexpected { .. } => client_error("malformed", said),
         Failure::Setup(_) => client_error("setup", said),
+        Failure::Untrusted(distrust) => {
+            let word = distrust_name(distrust).to_owned();
+            ClientError::new_err(("untrusted", Some(word), said, "", None::<u64>))
+        }
         Failure::Problem(problem) => {
             let code = code_name(problem.code);
             ClientError::new_err((
@@ -44,6 +48,17 @@ pub(crate) fn invalid(field: &'static str, expected: &impl ToString) -> PyErr {
 
 fn client_error(kind: &'static str, title: String) -> PyErr {
     ClientError::new_err((kind, None::<String>, title, "", None::<u64>))
+}
+
+/// The package has advice for each of these words.
+fn distrust_name(distrust: Distrust) -> &'static str {
+    match distrust {
+        Distrust::UnknownAuthority => "unknown_authority",
+        Distrust::OtherName => "other_name",
+        Distrust::OutOfTime => "out_of_time",
+        Distrust::NoTls => "no_tls",
+        Distrust::Other => "other",
+    }
 }
 
 fn code_name(code: ErrorCode) -> Option<String> {

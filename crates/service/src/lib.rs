@@ -22,8 +22,10 @@
 pub mod http;
 pub mod lifecycle;
 pub mod ops;
+pub mod reload;
 pub mod settings;
 pub mod telemetry;
+pub mod tls;
 
 #[doc(no_inline)]
 pub use tokio_util::sync::CancellationToken;

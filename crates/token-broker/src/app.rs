@@ -9,6 +9,7 @@ use hubkey_service::{
     http::Server,
     lifecycle::Lifecycle,
     ops::{self, Readiness},
+    reload,
     telemetry::Metrics,
 };
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
@@ -25,7 +26,7 @@ use crate::{
     instruments,
     keys::{IndexKey, KeyRing},
     routes,
-    settings::{KeyFiles, Settings},
+    settings::{InternalSettings, KernelSettings, KeyFiles, Settings},
     store::{
         Store,
         memory::MemoryStore,
@@ -35,13 +36,11 @@ use crate::{
     system::{SystemChance, SystemClock},
 };
 
-/// How often key files are looked at.
-const KEY_RELOAD: Duration = Duration::from_secs(10);
 /// How long load balancers get to notice that readiness failed.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
 /// Runs the broker until it is told to end.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
+pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let metrics = start_metrics()?;
     let readiness = Readiness::new();
     let starting = readiness.hold();
@@ -57,6 +56,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let ops = tokio::spawn(ops);
     let parts = Parts::new(settings.keys, settings.redis).await?;
     watch_store(&readiness, &parts.store);
+    warn_of_plaintext(&settings.kernel, &settings.internal);
+    let kernel_server = kernel_server(&mut settings.kernel, &metrics)?;
     let plan = Plan {
         hub: settings.hub,
         rules: settings.rules,
@@ -71,7 +72,6 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut serve = |server: Server, listener, router: Router| {
         running.spawn(server.serve(listener, router, life.draining()));
     };
-    let kernel_server = Server::new("kernel", settings.kernel.limits, &metrics);
     serve(kernel_server, listeners.kernel, kernel);
     let internal_server = Server::new("internal", settings.internal.limits, &metrics);
     serve(internal_server, listeners.internal, internal);
@@ -92,6 +92,36 @@ fn start_metrics() -> anyhow::Result<Metrics> {
         .install()
         .map_err(|_| anyhow!("the metrics were started twice"))?;
     Ok(metrics)
+}
+
+/// The kernel listener, and the task that reads its certificate again.
+fn kernel_server(settings: &mut KernelSettings, metrics: &Metrics) -> anyhow::Result<Server> {
+    let server = Server::new("kernel", settings.limits.clone(), metrics);
+    let Some(certificate) = settings.certificate.take().map(Arc::new) else {
+        return Ok(server);
+    };
+    let reloading = Arc::clone(&certificate);
+    tokio::spawn(reloading.keep_reloading(metrics.clone(), "kernel", reload::EVERY));
+    server
+        .encrypted(certificate)
+        .context("`kernel.certificate_file` cannot be served with")
+}
+
+/// Each danger that the settings take is told at each start; the other channels tell their own.
+fn warn_of_plaintext(kernel: &KernelSettings, internal: &InternalSettings) {
+    if kernel.is_plaintext() {
+        tracing::warn!(
+            setting = "kernel.plaintext",
+            "server tokens and access tokens travel to kernels in clear: whoever can read that network can act as every \
+             user"
+        );
+    }
+    if internal.is_plaintext() {
+        tracing::warn!(
+            setting = "internal.plaintext",
+            "codes, tickets and the channel secret travel in clear: whoever can read that network can take sign-ins over"
+        );
+    }
 }
 
 /// What of the settings the use cases need.
@@ -184,7 +214,7 @@ fn open_keys(
     };
     let index_key = IndexKey::from_file(&keys.index).context("`keys.index_file`")?;
     let ring = Arc::new(KeyRing::open(keys.sealing, &index_key).context("`keys.sealing_files`")?);
-    tokio::spawn(Arc::clone(&ring).keep_reloading(KEY_RELOAD));
+    tokio::spawn(Arc::clone(&ring).keep_reloading(reload::EVERY));
     Ok((index_key, ring))
 }
 

@@ -47,6 +47,15 @@ _OF_THE_SIGN_IN = {
     "gone": "The result of this sign-in was already fetched. Run the cell again.",
     "superseded": "Another cell took over this sign-in. Run the cell again.",
 }
+_UNTRUSTED = {
+    "unknown_authority": (
+        "Ask the operator of this JupyterHub to give hubkey.hub.configure a ca_file (HUBKEY_CA_FILE): a PEM file, in your"
+        " server, with the authority that signed it."
+    ),
+    "other_name": "Ask the operator of this JupyterHub for a certificate that names the host of HUBKEY_URL.",
+    "out_of_time": "Tell the operator of this JupyterHub that the certificate has to be renewed.",
+    "no_tls": "Ask the operator of this JupyterHub to correct HUBKEY_URL: https is not what is spoken there.",
+}
 
 
 def public_error(failure: ClientError, asked: Mapping[str, object] | None = None) -> HubkeyError:
@@ -64,6 +73,9 @@ def public_error(failure: ClientError, asked: Mapping[str, object] | None = None
         )
     if kind == "setup":
         return ConfigurationError(f"{title[:1].upper()}{title[1:]}. Check HUBKEY_URL and HUBKEY_CA_FILE.")
+    if kind == "untrusted":
+        advice = _UNTRUSTED.get(code or "", "Tell the operator of this JupyterHub.")
+        return ConfigurationError(f"{title[:1].upper()}{title[1:]}. Nothing was sent to it. {advice}")
     said = " ".join(part for part in (title, detail) if part)
     if code in _FIELDS:
         field = _FIELDS[code]

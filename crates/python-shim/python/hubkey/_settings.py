@@ -25,7 +25,7 @@ class Settings:
     """`HUBKEY_URL`: where the token broker is. Set by `hubkey.hub.configure`."""
 
     ca_pem: bytes | None = None
-    """What is in `HUBKEY_CA_FILE`: the authority of the broker's certificate, if the system does not know it."""
+    """What is in `HUBKEY_CA_FILE`: authorities that may have signed the broker's certificate, beside the system's."""
 
     provider: str | None = None
     """`HUBKEY_PROVIDER`: what `connect()` without a provider means."""
@@ -59,7 +59,7 @@ def read_settings() -> Settings:
     mistakes: list[str] = []
     settings = Settings(
         url=_checked_url(url, mistakes),
-        ca_pem=_file("HUBKEY_CA_FILE", mistakes),
+        ca_pem=_certificates("HUBKEY_CA_FILE", mistakes),
         provider=_text("HUBKEY_PROVIDER"),
         interactive=_switch("HUBKEY_INTERACTIVE", mistakes),
         timeout=_seconds("HUBKEY_TIMEOUT", mistakes),
@@ -86,15 +86,18 @@ def _checked_url(url: str, mistakes: list[str]) -> str:
     return url
 
 
-def _file(name: str, mistakes: list[str]) -> bytes | None:
+def _certificates(name: str, mistakes: list[str]) -> bytes | None:
     path = _text(name)
     if path is None:
         return None
     try:
-        return Path(path).read_bytes()
+        pem = Path(path).read_bytes()
     except OSError as error:
         mistakes.append(f"{name}={path!r}: expected a file with PEM certificates ({type(error).__name__})")
         return None
+    if b"-----BEGIN CERTIFICATE-----" not in pem:
+        mistakes.append(f"{name}={path!r}: expected a file with PEM certificates, which this one has none of")
+    return pem
 
 
 def _switch(name: str, mistakes: list[str]) -> bool | None:

@@ -12,17 +12,20 @@ use hubkey_protocol::ErrorCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Phase};
+use super::encryption::Encryption;
 use super::failure::Failure;
 use super::front::Front;
 use super::layers::layers;
 use super::limits::Limits;
 use super::peer::Peer;
 use crate::telemetry::Metrics;
+use crate::tls::ServingCertificate;
 
 /// hyper ends a connection whose head exceeds this with a bare status. It is a little more than our own limit, so that
 /// what is a little too large still gets a problem document.
@@ -38,6 +41,7 @@ pub struct Server {
     name: &'static str,
     limits: Limits,
     metrics: Metrics,
+    encryption: Option<Encryption>,
 }
 
 impl Server {
@@ -48,7 +52,18 @@ impl Server {
             name,
             limits,
             metrics: metrics.clone(),
+            encryption: None,
         }
+    }
+
+    /// Makes the listener speak TLS, and nothing else, with this certificate.
+    pub fn encrypted(
+        mut self,
+        certificate: Arc<ServingCertificate>,
+    ) -> Result<Self, rustls::Error> {
+        let encryption = Encryption::new(certificate, self.limits.handshake_timeout)?;
+        self.encryption = Some(encryption);
+        Ok(self)
     }
 
     /// Serves until `shutdown`; then accepts nothing more, lets requests finish within the grace period, and returns.
@@ -57,6 +72,7 @@ impl Server {
             name,
             limits,
             metrics,
+            encryption,
         } = self;
         let grace = limits.grace;
         let front = Arc::new(Front {
@@ -64,6 +80,7 @@ impl Server {
             limits,
             metrics,
             router: layers(router),
+            encryption,
         });
         let (tasks, force) = (TaskTracker::new(), CancellationToken::new());
         let caps = Caps::default();
@@ -72,7 +89,9 @@ impl Server {
                 Ok(admission) => admission,
                 Err(refusal) => {
                     front.metrics.refused_connection(name, refusal.reason);
-                    refuse(&stream, &refusal.failure);
+                    if front.encryption.is_none() {
+                        refuse(&stream, &refusal.failure);
+                    }
                     continue;
                 }
             };
@@ -80,7 +99,7 @@ impl Server {
             let (front, shutdown, force) = (front.clone(), shutdown.clone(), force.clone());
             tasks.spawn(async move {
                 force
-                    .run_until_cancelled(converse(front.clone(), stream, socket, shutdown))
+                    .run_until_cancelled(greet(front.clone(), stream, socket, shutdown))
                     .await;
                 let count = admission.leave();
                 front.metrics.connections(name, count);
@@ -127,8 +146,8 @@ fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Serves one connection to its end.
-async fn converse(
+/// Takes one connection, with the handshake where the listener speaks TLS.
+async fn greet(
     front: Arc<Front>,
     stream: TcpStream,
     socket: SocketAddr,
@@ -136,6 +155,29 @@ async fn converse(
 ) {
     // Answers are written whole; waiting for more bytes only makes them late.
     let _ = stream.set_nodelay(true);
+    let Some(encryption) = &front.encryption else {
+        return converse(front, stream, socket, shutdown).await;
+    };
+    match shutdown
+        .run_until_cancelled(encryption.accept(stream))
+        .await
+    {
+        Some(Ok(stream)) => converse(front.clone(), stream, socket, shutdown).await,
+        Some(Err(error)) => {
+            front.metrics.refused_connection(front.name, error.reason());
+            tracing::debug!(cause = %error, "a connection came to nothing");
+        }
+        None => {}
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    front: Arc<Front>,
+    stream: S,
+    socket: SocketAddr,
+    shutdown: CancellationToken,
+) {
     let phase = Phase::default();
     let io = TokioIo::new(Connection::new(stream, phase.clone(), &front.limits));
     let builder = builder(&front.limits);
@@ -164,7 +206,8 @@ fn builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-/// Answers a connection that is not admitted, without waiting for its request or for it to read.
+/// Answers a connection that is not admitted, without waiting for its request or for it to read. One that would speak TLS
+/// is closed without a word: a handshake is the work that a full listener is to be spared.
 fn refuse(stream: &TcpStream, failure: &Failure) {
     let _ = stream.try_write(&failure.raw_answer());
 }

@@ -16,6 +16,7 @@ use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use super::connection::{Phase, read_body};
+use super::encryption::Encryption;
 use super::failure::{Failure, chain};
 use super::head;
 use super::layers::Route;
@@ -31,6 +32,7 @@ pub(super) struct Front {
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
     pub(super) router: Router,
+    pub(super) encryption: Option<Encryption>,
 }
 
 impl Front {

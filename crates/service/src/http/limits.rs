@@ -9,6 +9,8 @@ use crate::settings::{Section, kind};
 /// The limits of one listener.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// From the connection to the end of the handshake, where the listener speaks TLS.
+    pub handshake_timeout: Duration,
     /// From the first byte of a head to its last.
     pub header_timeout: Duration,
     /// How long a connection may stay open between two requests.
@@ -42,6 +44,7 @@ impl Limits {
     #[must_use]
     pub fn internal() -> Self {
         Self {
+            handshake_timeout: Duration::from_secs(5),
             header_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(5),

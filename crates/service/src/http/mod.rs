@@ -7,6 +7,7 @@
 
 mod accept;
 mod connection;
+mod encryption;
 mod extract;
 mod failure;
 mod front;

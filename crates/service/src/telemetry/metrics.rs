@@ -116,7 +116,7 @@ impl Metrics {
         self.describe(CONNECTIONS, "Open connections.");
         self.describe(
             REFUSED,
-            "Connections that were refused because too many were open.",
+            "Connections that were refused: too many were open, or the handshake of TLS failed.",
         );
     }
 }

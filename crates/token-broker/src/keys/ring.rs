@@ -11,6 +11,7 @@ use std::{
 };
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey, Tag};
+use hubkey_service::reload;
 
 use super::{IndexKey, KeyFileError, KeyId, SEAL, derive, file};
 
@@ -72,28 +73,13 @@ impl KeyRing {
         Ok(!same)
     }
 
-    /// Reads the files again and again, for as long as it is polled. Mounted secrets are replaced by renaming, so
-    /// reading is surer than asking for the time of the last change, and two reads of 32 bytes cost nothing.
+    /// Reads the files again and again, for as long as it is polled.
     pub async fn keep_reloading(self: Arc<Self>, every: Duration) {
-        let mut failing = false;
-        loop {
-            tokio::time::sleep(every).await;
-            let ring = Arc::clone(&self);
-            let reloaded = tokio::task::spawn_blocking(move || ring.reload()).await;
-            match reloaded {
-                Ok(Ok(changed)) => {
-                    if changed {
-                        tracing::info!(key.id = %self.active().id(), "the sealing keys were read again");
-                    }
-                    failing = false;
-                }
-                Ok(Err(error)) if !failing => {
-                    failing = true;
-                    tracing::error!(%error, "the sealing keys cannot be read again; the ones in memory stay in use");
-                }
-                Ok(Err(_)) | Err(_) => {}
-            }
-        }
+        let reload = move || {
+            let changed = self.reload()?;
+            Ok::<_, KeyRingError>(changed.then(|| self.active().id().to_string()))
+        };
+        reload::keep_reloading("sealing keys", every, reload).await;
     }
 
     /// The key that seals.

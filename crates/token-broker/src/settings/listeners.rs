@@ -6,6 +6,7 @@ use hubkey_protocol::secret::{ChannelSecret, Secret};
 use hubkey_service::{
     http::{Limits, read_limits},
     settings::{Reader, kind},
+    tls::{CertificateSetting, ServingCertificate, read_certificate},
 };
 
 /// Where kernels reach the broker.
@@ -17,6 +18,16 @@ pub struct KernelSettings {
     pub limits: Limits,
     /// How many polls may wait at once.
     pub polls: usize,
+    /// What it speaks TLS with; plain http without.
+    pub certificate: Option<ServingCertificate>,
+}
+
+impl KernelSettings {
+    /// Whether tokens go in clear to other machines.
+    #[must_use]
+    pub fn is_plaintext(&self) -> bool {
+        self.certificate.is_none() && !self.listen.ip().is_loopback()
+    }
 }
 
 /// Where callback-server reaches the broker.
@@ -30,10 +41,19 @@ pub struct InternalSettings {
     pub channel_secrets: Vec<ChannelSecret>,
 }
 
+impl InternalSettings {
+    /// Whether sign-ins go in clear to another machine.
+    #[must_use]
+    pub fn is_plaintext(&self) -> bool {
+        !self.listen.ip().is_loopback()
+    }
+}
+
 pub(super) fn read_kernel(reader: &Reader) -> Option<KernelSettings> {
     let section = reader.section("kernel");
     let listen = section.required("listen", &kind::ADDRESS, "Where kernels reach the broker.");
     let limits = read_limits(&section, Limits::kernel());
+    let certificate = read_certificate(&section);
     let plaintext = section.or(
         "plaintext",
         &kind::SWITCH,
@@ -47,17 +67,19 @@ pub(super) fn read_kernel(reader: &Reader) -> Option<KernelSettings> {
         "How many kernels may wait for their sign-in at once.",
     );
     let listen = listen?;
-    if !listen.ip().is_loopback() && !plaintext {
+    let is_plain = matches!(certificate, CertificateSetting::Absent) && !listen.ip().is_loopback();
+    if is_plain && !plaintext {
         section.fail(
             "listen",
-            "server tokens would cross the network in clear; listen on 127.0.0.1, or set `kernel.plaintext = true` \
-             where the network between kernels and hubkey is trusted.",
+            "server tokens would cross the network in clear; set `kernel.certificate_file`, listen on 127.0.0.1, or set \
+             `kernel.plaintext = true` where something else encrypts the way between kernels and hubkey.",
         );
     }
     Some(KernelSettings {
         listen,
         limits,
         polls: usize::try_from(polls).unwrap_or(usize::MAX),
+        certificate: certificate.loaded(),
     })
 }
 
@@ -90,7 +112,7 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
         section.fail(
             "listen",
             "sign-ins would cross the network in clear; listen on 127.0.0.1, or set `internal.plaintext = true` where \
-             the network between the two servers is trusted.",
+             something else encrypts the way between the two servers.",
         );
     }
     let channel_secrets: Vec<_> = std::iter::once(current).chain(previous).collect();

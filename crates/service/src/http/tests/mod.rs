@@ -1,6 +1,7 @@
 //! Listeners on real sockets, asked byte by byte.
 
 mod connections;
+mod encrypted;
 mod extractors;
 mod limits;
 mod observed;
@@ -32,11 +33,19 @@ struct Running {
 }
 
 async fn start(limits: Limits, router: Router) -> Running {
+    start_with(limits, router, |server| server).await
+}
+
+async fn start_with(
+    limits: Limits,
+    router: Router,
+    change: impl FnOnce(Server) -> Server,
+) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let metrics = Metrics::new("0", "0").unwrap();
     let shutdown = CancellationToken::new();
-    let server = Server::new("test", limits, &metrics);
+    let server = change(Server::new("test", limits, &metrics));
     let serving = tokio::spawn(server.serve(listener, router, shutdown.clone()));
     Running {
         address,
