@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
 use thirtyfour::{
     BrowserCapabilitiesHelper as _, By, ChromiumLikeCapabilities as _, DesiredCapabilities,
     LoggingPrefsLogLevel, WebDriver, WebElement, WindowHandle,
@@ -220,26 +219,6 @@ impl Browser {
             self.driver.close_window().await?;
         }
         self.switch_to(then).await
-    }
-
-    /// Every cookie of this browser, as its own developer tools show them: those that scripts cannot read, too.
-    pub async fn cookies(&self) -> anyhow::Result<Vec<Value>> {
-        let answer = self
-            .driver
-            .cdp()
-            .send_raw("Network.getAllCookies", json!({}))
-            .await?;
-        Ok(answer["cookies"].as_array().cloned().unwrap_or_default())
-    }
-
-    /// Puts cookies into this browser: what a server does that may set any cookie for this host.
-    pub async fn plant(&self, cookies: &[Value]) -> anyhow::Result<()> {
-        let request = json!({ "cookies": cookies });
-        self.driver
-            .cdp()
-            .send_raw("Network.setCookies", request)
-            .await?;
-        Ok(())
     }
 
     /// Signs in to the hub, and stays on its page of servers.

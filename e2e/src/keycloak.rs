@@ -156,6 +156,29 @@ impl Keycloak {
         Ok(person)
     }
 
+    /// How often a code of this person was redeemed, or tried to be.
+    pub async fn codes_redeemed(&self, person: &Person) -> anyhow::Result<usize> {
+        let users = format!("/users?exact=true&username={}", person.name);
+        let users = self.ask(&users).await?;
+        let id = users[0]["id"]
+            .as_str()
+            .with_context(|| format!("Keycloak does not know {}", person.name))?;
+        let events = format!("/events?type=CODE_TO_TOKEN&type=CODE_TO_TOKEN_ERROR&user={id}");
+        Ok(self.ask(&events).await?.as_array().map_or(0, Vec::len))
+    }
+
+    /// Asks the admin API.
+    async fn ask(&self, path: &str) -> anyhow::Result<serde_json::Value> {
+        let token = self.admin_token().await?;
+        let url = format!("{}{path}", self.admin_api());
+        let answer = process::client()?
+            .get(url)
+            .bearer_auth(token)
+            .send()
+            .await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+
     async fn start_in(
         run: &RunFolder,
         folder: PathBuf,

@@ -5,8 +5,6 @@ mod settings;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tokio::sync::OnceCell;
-
 use crate::jupyterhub::{HubOptions, JupyterHub, Registration};
 use crate::keycloak::{Keycloak, Person};
 use crate::process::{RunFolder, free_port};
@@ -72,23 +70,8 @@ pub struct Stack {
 }
 
 static PERSONS: AtomicU32 = AtomicU32::new(1);
-static SHARED: OnceCell<Stack> = OnceCell::const_new();
 
 impl Stack {
-    /// The stack that the tests of one program share. It ends with the program. Its servers log everything that
-    /// they and the crates below them have to say, so that a test can look for what must not be there.
-    ///
-    /// Tests that use it take a person of their own each ([`Stack::new_person`]), so that they can run at once.
-    pub async fn shared() -> anyhow::Result<&'static Self> {
-        let options = || StackOptions {
-            log: "trace".to_owned(),
-            ..StackOptions::default()
-        };
-        SHARED
-            .get_or_try_init(|| Self::start("shared", options()))
-            .await
-    }
-
     /// Builds what is ours and starts everything.
     pub async fn start(label: &str, options: StackOptions) -> anyhow::Result<Self> {
         let programs = servers::build()?;

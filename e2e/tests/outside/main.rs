@@ -1,16 +1,9 @@
-//! hubkey from outside: a real hub with real kernels, real browsers, Keycloak and Redis, and the two servers as
-//! programs. Most tests share one stack, which also knows providers at the edge of the network.
+//! hubkey from outside: a real hub with real kernels, real browsers, a real provider, Redis, and the two servers.
+//!
+//! The tests in `everywhere` use public doors only, so they run on every kind of stack (`HUBKEY_E2E_ON`). Those in
+//! `on_processes` look at files, settings or programs of their own, or need providers at the edge of the network.
+//! All share stacks and take a person of their own each.
 
-mod arguments;
-mod bare;
-mod bindings;
-mod connect;
-mod fixation;
-mod leaks;
-mod notebook;
-mod numbers;
-mod pages;
-mod protocol;
-mod providers;
+mod everywhere;
+mod on_processes;
 mod support;
-mod waiting;

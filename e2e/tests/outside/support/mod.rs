@@ -1,6 +1,7 @@
 //! The stacks that the tests share, and the people on them.
 
 mod edge;
+pub(crate) mod notebook;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! In JupyterLab, as the person sees it, and what lies in the saved file.
+//! What lies in the file of a notebook.
 
 use std::time::{Duration, Instant};
 
@@ -6,69 +6,9 @@ use anyhow::{Context as _, bail};
 use hubkey_e2e::browser::Browser;
 use hubkey_e2e::canary::Canaries;
 use hubkey_e2e::notebook::Notebook;
-use hubkey_e2e::sign_in::Page;
-use url::Url;
 
+use crate::support::notebook::{CELL, click_and_sign_in};
 use crate::support::{CONNECT, Guest, Outcome, last_line};
-
-const CELL: &str = r#"import hubkey
-lab = await hubkey.connect("lab-api")
-[lab.account.email, lab]"#;
-
-/// Clicks the link of the first cell and goes through the sign-in in the tab that it opens.
-async fn click_and_sign_in(guest: &Guest, browser: &Browser, notebook: &Notebook<'_>) -> Outcome {
-    let link = notebook.link(0).await?;
-    let lab = browser.in_new_tab(async || Ok(link.click().await?)).await?;
-    let mut last = None;
-    // The page at the end may be gone before it is looked at: it closes its tab.
-    while last != Some(Page::Confirm) {
-        last = Some(
-            browser
-                .step_of_sign_in(&guest.person, last, async |_| Ok(()))
-                .await?,
-        );
-    }
-    let started = Instant::now();
-    while browser.driver().windows().await?.len() > 1 {
-        if started.elapsed() > Duration::from_secs(30) {
-            bail!("the tab did not close itself: {}", browser.text().await?);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    browser.switch_to(&lab).await
-}
-
-#[tokio::test]
-async fn feature_b2_feature_b3_feature_b10_need_11_one_link_in_a_plain_jupyterlab() -> Outcome {
-    let guest = Guest::new().await?;
-    // This browser blocks popups, as everybody's does.
-    let browser = guest.browser().await?;
-    browser
-        .sign_in_to_hub(&guest.stack.hub, guest.name())
-        .await?;
-    let notebook = Notebook::create(&browser, &guest.stack.hub, guest.name()).await?;
-    notebook.write_and_run(CELL).await?;
-    let card = notebook.await_output(0, "Opens a new tab").await?;
-    assert!(card.contains("Sign in to Example Lab"), "{card}");
-    assert_eq!(browser.driver().windows().await?.len(), 1, "no popup");
-    click_and_sign_in(&guest, &browser, &notebook).await?;
-    let output = notebook
-        .await_output(0, &format!("['{}'", guest.person.email))
-        .await?;
-    assert!(output.contains("Example Lab as"), "{output}");
-    assert!(!output.contains("Sign in to"), "the link is gone: {output}");
-    for request in browser.traffic().await?.requests {
-        let Ok(url) = Url::parse(&request) else {
-            continue;
-        };
-        // The browser's own pages have schemes of their own.
-        let web = ["http", "https", "ws", "wss"].contains(&url.scheme());
-        let here = [Some("127.0.0.1"), Some("localhost")].contains(&url.host_str());
-        assert!(!web || here, "{:?} was asked", url.host_str());
-        assert!(!url.path().contains("extensions/hubkey"), "no extension");
-    }
-    Ok(())
-}
 
 /// Saves the notebook and gives what lies on the disk then.
 async fn saved(guest: &Guest, browser: &Browser, wanted: &str) -> anyhow::Result<String> {

@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use hubkey_e2e::process::{self, RunFolder};
 use hubkey_e2e::redis::Redis;
-use hubkey_e2e::servers::{self, Server};
+use hubkey_e2e::servers::Server;
 use hubkey_e2e::stack::{Ports, Secrets, StackOptions, broker_settings};
 
-use crate::support::Outcome;
+use crate::support::{Outcome, built};
 
 /// No Hub and no provider run here: neither keeps the broker from being ready.
 #[tokio::test]
 async fn feature_k13_the_broker_is_ready_as_long_as_redis_is_there() -> Outcome {
-    let programs = servers::build()?;
+    let (programs, _) = built().await?;
     let run = RunFolder::create("health")?;
     let (ports, secrets) = (Ports::free(false)?, Secrets::write(&run)?);
     let mut redis = Redis::start(&run).await?;

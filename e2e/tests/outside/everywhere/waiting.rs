@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use hubkey_e2e::kernel::{Audience, Kernel};
+
 use crate::support::{CONNECT, Guest, LONG, Outcome, last_line};
 
 const FIVE_SECONDS: &str = r#"import hubkey, time
@@ -58,5 +60,34 @@ async fn feature_k6_need_13_stop_ends_the_wait_and_the_link() -> Outcome {
     browser
         .await_text("This sign-in link does not work")
         .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn feature_k7_a_sign_in_that_is_finished_late_is_found_by_the_next_connect() -> Outcome {
+    let guest = Guest::new().await?;
+    let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
+    let brief = "import hubkey\nawait hubkey.connect('lab-api', timeout=2)";
+    kernel.begin(brief).await?;
+    let link = kernel.link().await?;
+    let error = kernel.finish(LONG).await?.error.unwrap();
+    assert_eq!(error.0, "SignInTimeout");
+    guest.sign_in(&browser, &link).await?;
+    let output = kernel.run(CONNECT).await?;
+    assert!(!output.everything.contains("href"), "{}", output.everything);
+    output.ok()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn need_12_a_notebook_without_a_person_is_told_at_once() -> Outcome {
+    let guest = Guest::new().await?;
+    let hub = &guest.stack.hub;
+    let mut kernel = Kernel::start_for(hub, guest.name(), "", Audience::Nobody).await?;
+    let started = Instant::now();
+    let error = kernel.run(CONNECT).await?.error.unwrap();
+    assert_eq!(error.0, "SignInRequired");
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
     Ok(())
 }

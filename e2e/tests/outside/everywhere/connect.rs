@@ -1,5 +1,7 @@
 //! From one cell to a token, and what a kernel holds then.
 
+use std::time::{Duration, Instant};
+
 use hubkey_e2e::sign_in::Page;
 
 use crate::support::{CONNECT, Guest, LONG, Outcome, last_line};
@@ -75,5 +77,26 @@ async fn feature_g10_who_never_did_anything_can_connect() -> Outcome {
     assert!(link.starts_with(guest.stack.public_url()), "a link of ours");
     kernel.interrupt().await?;
     kernel.finish(LONG).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn feature_a13_feature_a14_a_valid_connection_needs_no_link() -> Outcome {
+    let (guest, mut kernel, _browser) = Guest::connected().await?;
+    let started = Instant::now();
+    let again = kernel.run(CONNECT).await?;
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(!again.everything.contains("href"), "{}", again.everything);
+    again.ok()?;
+
+    let mut second = guest.kernel().await?;
+    let shared = second.run(CONNECT).await?;
+    assert!(!shared.everything.contains("href"), "{}", shared.everything);
+    shared.ok()?;
+
+    let mut others = Guest::new().await?.kernel().await?;
+    others.begin(CONNECT).await?;
+    assert!(others.link().await?.contains("/start/"));
     Ok(())
 }

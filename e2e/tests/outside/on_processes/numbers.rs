@@ -8,7 +8,7 @@ use hubkey_e2e::process::{self, artifacts};
 use hubkey_e2e::stack::Stack;
 use serde_json::{Value, json};
 
-use crate::bare::Bare;
+use super::bare::Bare;
 use crate::support::{CONNECT, Guest, LONG, Outcome, last_line, shared_origin};
 
 const CONNECT_AND_SAY_WHEN: &str = r#"import hubkey, datetime

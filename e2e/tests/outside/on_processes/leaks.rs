@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
 use hubkey_e2e::canary::Canaries;
+use hubkey_e2e::keycloak::Keycloak;
 use hubkey_e2e::process;
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::stack::{LAB_API, Stack};
@@ -215,4 +216,41 @@ fn files(folder: &std::path::Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
         }
     }
     Ok(found)
+}
+
+#[tokio::test]
+async fn feature_c7_the_client_secret_is_with_the_broker_only() -> Outcome {
+    let (guest, mut kernel, browser) = Guest::connected().await?;
+    let secret = Keycloak::CLIENT_SECRET;
+    let seen = "import os\nprint(os.environ, lab, vars(type(lab)), dir(lab))";
+    let text = kernel.run(seen).await?.ok()?;
+    assert!(text.contains("HUBKEY_URL") && !text.contains(secret));
+    assert!(!browser.driver().source().await?.contains(secret));
+    let stack = guest.stack;
+    for (name, log) in [
+        ("token-broker", stack.broker.output()),
+        ("callback-server", stack.callback_server.output()),
+        ("hub", stack.hub.output()),
+    ] {
+        assert!(!log.is_empty() && !log.contains(secret), "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn feature_g12_audit_lines_say_who_and_which_request_and_nothing_secret() -> Outcome {
+    let (guest, _kernel, _browser) = Guest::connected().await?;
+    let lines = guest.audit();
+    for event in [
+        "session_created",
+        "ticket_claimed",
+        "identity_pinned",
+        "token_delivered",
+    ] {
+        let line = lines.iter().find(|line| line["event"] == event);
+        let line = line.with_context(|| format!("no line tells {event}"))?;
+        assert!(line["request_id"].is_string(), "{line}");
+        assert!(!line.to_string().contains(&*guest.person.email), "{line}");
+    }
+    Ok(())
 }

@@ -1,0 +1,9 @@
+//! What holds on every kind of stack.
+
+mod bindings;
+mod connect;
+mod links;
+mod notebook;
+mod protocol;
+mod providers;
+mod waiting;

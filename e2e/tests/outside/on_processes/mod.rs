@@ -1,0 +1,11 @@
+//! What needs the programs and their files at hand.
+
+mod arguments;
+mod bare;
+mod fixation;
+mod health;
+mod leaks;
+mod notebook;
+mod numbers;
+mod pages;
+mod providers;
