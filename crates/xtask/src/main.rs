@@ -4,6 +4,7 @@
 //! stack, `cargo xtask install` only installs what both need, `cargo xtask docs` writes the generated parts of `docs/`.
 
 mod demo;
+mod kinds;
 mod report;
 mod steps;
 mod test;
@@ -13,6 +14,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hubkey_e2e::console::say;
 use hubkey_e2e::tools::{self, Consent};
+
+use crate::kinds::Wish;
+use crate::test::Choice;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "The developer's commands of hubkey.")]
@@ -31,6 +35,15 @@ enum Task {
         /// Only the steps whose name contains this.
         #[arg(long, value_name = "WORD")]
         only: Option<String>,
+        /// Only what runs on containers.
+        #[arg(long)]
+        containers: bool,
+        /// Only what runs on a cluster, the one of `KUBECONFIG`.
+        #[arg(long)]
+        cluster: bool,
+        /// Fail where something cannot run on this machine, such as the tests on a cluster.
+        #[arg(long)]
+        all: bool,
         /// Install what is missing without asking.
         #[arg(long)]
         yes: bool,
@@ -56,8 +69,21 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Task::Test { quick, only, yes } => {
-            test::run(quick, only.as_deref(), Consent::from_flag(yes))
+        Task::Test {
+            quick,
+            only,
+            containers,
+            cluster,
+            all,
+            yes,
+        } => {
+            let wish = Wish {
+                containers,
+                cluster,
+                all,
+            };
+            let choice = Choice { quick, only, wish };
+            test::run(&choice, Consent::from_flag(yes))
         }
         Task::Demo { stay, yes } => demo::run(stay, Consent::from_flag(yes)),
         Task::Docs => docs(),

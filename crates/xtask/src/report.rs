@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hubkey_e2e::console::say;
 
+use crate::kinds::Missing;
+
 /// How many checks or tests of a step passed and failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Count {
@@ -31,6 +33,8 @@ pub(crate) struct Row {
     seconds: f64,
     count: Count,
     pub(crate) trouble: Option<String>,
+    /// Why it did not run.
+    left_out: Option<Missing>,
 }
 
 /// A step that did not pass: what was counted before, and what is wrong.
@@ -64,6 +68,29 @@ impl Row {
             seconds: time.as_secs_f64(),
             count,
             trouble,
+            left_out: None,
+        }
+    }
+
+    /// A step that this machine cannot run. It counts nothing as passed; where it had to run, it has failed.
+    pub(crate) fn left_out(name: &'static str, missing: Missing, failed: bool) -> Self {
+        Self {
+            name,
+            seconds: 0.0,
+            count: Count {
+                passed: 0,
+                failed: u32::from(failed),
+            },
+            trouble: failed.then(|| missing.0.clone()),
+            left_out: Some(missing),
+        }
+    }
+
+    fn result(&self) -> &'static str {
+        match (&self.trouble, &self.left_out) {
+            (Some(_), _) => "FAILED",
+            (None, Some(_)) => "not run",
+            (None, None) => "ok",
         }
     }
 }
@@ -76,11 +103,7 @@ pub(crate) fn print(rows: &[Row]) -> bool {
         "step", "result", "passed", "failed", "seconds"
     ));
     for row in rows {
-        let result = if row.trouble.is_none() {
-            "ok"
-        } else {
-            "FAILED"
-        };
+        let result = row.result();
         let Count { passed, failed } = row.count;
         say(format!(
             "{:<28} {result:<7} {passed:>7} {failed:>7} {:>9.1}",
@@ -93,6 +116,11 @@ pub(crate) fn print(rows: &[Row]) -> bool {
         "{:<28} {:<7} {:>7} {:>7} {seconds:>9.1}\n",
         "all", "", total.passed, total.failed
     ));
+    for row in rows {
+        if let Some(Missing(why)) = &row.left_out {
+            say(format!("did not run: {}: {why}", row.name));
+        }
+    }
     say(format!("{} passed, {} failed", total.passed, total.failed));
     rows.iter().all(|row| row.trouble.is_none())
 }

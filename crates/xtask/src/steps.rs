@@ -16,6 +16,7 @@ use std::process::Command;
 
 use hubkey_e2e::{console, process, tools};
 
+use crate::kinds::Kind;
 use crate::report::{Count, Failure};
 
 /// What a step gives back.
@@ -27,6 +28,8 @@ pub(crate) struct Step {
     pub(crate) name: &'static str,
     /// Whether it belongs to `--quick`.
     pub(crate) quick: bool,
+    /// Where it runs its stack.
+    pub(crate) kind: Kind,
     pub(crate) run: fn(&Bench) -> Outcome,
 }
 
@@ -35,76 +38,91 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "format",
         quick: true,
+        kind: Kind::Processes,
         run: format::run,
     },
     Step {
         name: "size budget",
         quick: true,
+        kind: Kind::Processes,
         run: budget::run,
     },
     Step {
         name: "no allow",
         quick: true,
+        kind: Kind::Processes,
         run: exceptions::run,
     },
     Step {
         name: "texts",
         quick: true,
+        kind: Kind::Processes,
         run: texts::run,
     },
     Step {
         name: "deny",
         quick: true,
+        kind: Kind::Processes,
         run: deny::run,
     },
     Step {
         name: "clippy",
         quick: true,
+        kind: Kind::Processes,
         run: lint::run,
     },
     Step {
         name: "docs",
         quick: false,
+        kind: Kind::Processes,
         run: docs::run,
     },
     Step {
         name: "generated docs",
         quick: false,
+        kind: Kind::Processes,
         run: generated::run,
     },
     Step {
         name: "unit tests",
         quick: true,
+        kind: Kind::Processes,
         run: rust_tests::units,
     },
     Step {
         name: "python lint",
         quick: true,
+        kind: Kind::Processes,
         run: python::lint,
     },
     Step {
         name: "python tests",
         quick: false,
+        kind: Kind::Processes,
         run: python::tests,
     },
     Step {
         name: "page tests",
         quick: false,
+        kind: Kind::Processes,
         run: rust_tests::pages,
     },
     Step {
         name: "broker tests",
         quick: false,
+        kind: Kind::Processes,
         run: rust_tests::broker,
     },
     Step {
         name: "other integration tests",
         quick: false,
+        kind: Kind::Processes,
         run: rust_tests::others,
     },
     Step {
         name: "end to end",
         quick: false,
+        kind: Kind::Processes,
         run: rust_tests::end_to_end,
     },
 ];

@@ -6,14 +6,28 @@ use anyhow::bail;
 use hubkey_e2e::console::say;
 use hubkey_e2e::tools::{self, Consent};
 
+use crate::kinds::Wish;
 use crate::report::{self, Row};
 use crate::steps::{Bench, STEPS, Step};
 
+/// Which steps are to run.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    /// Only those that need no server.
+    pub(crate) quick: bool,
+    /// Only those whose name contains this.
+    pub(crate) only: Option<String>,
+    /// On which kinds of stack.
+    pub(crate) wish: Wish,
+}
+
 /// Runs the steps; a failed one does not keep the others from running. Says whether all passed.
-pub(crate) fn run(quick: bool, only: Option<&str>, consent: Consent) -> anyhow::Result<bool> {
+pub(crate) fn run(choice: &Choice, consent: Consent) -> anyhow::Result<bool> {
+    let only = choice.only.as_deref();
     let chosen: Vec<&Step> = STEPS
         .iter()
-        .filter(|step| step.quick || !quick)
+        .filter(|step| step.quick || !choice.quick)
+        .filter(|step| choice.wish.includes(step.kind))
         .filter(|step| only.is_none_or(|word| step.name.contains(word)))
         .collect();
     if chosen.is_empty() {
@@ -21,12 +35,19 @@ pub(crate) fn run(quick: bool, only: Option<&str>, consent: Consent) -> anyhow::
     }
     tools::install_missing(consent)?;
     let bench = Bench::new()?;
-    let rows: Vec<Row> = chosen.iter().map(|step| attempt(step, &bench)).collect();
+    let rows: Vec<Row> = chosen
+        .iter()
+        .map(|step| attempt(step, &bench, choice.wish))
+        .collect();
     Ok(report::print(&rows))
 }
 
-fn attempt(step: &Step, bench: &Bench) -> Row {
+fn attempt(step: &Step, bench: &Bench, wish: Wish) -> Row {
     say(format!("==> {}", step.name));
+    if let Some(missing) = step.kind.missing() {
+        say(format!("    did not run: {}", missing.0));
+        return Row::left_out(step.name, missing, wish.insists_on(step.kind));
+    }
     let started = Instant::now();
     let result = (step.run)(bench);
     let row = Row::new(step.name, started.elapsed(), result);
