@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use thirtyfour::error::{WebDriverErrorInner, WebDriverResult};
 use thirtyfour::{
     BrowserCapabilitiesHelper as _, By, ChromiumLikeCapabilities as _, DesiredCapabilities,
     LoggingPrefsLogLevel, WebDriver, WebElement, WindowHandle,
@@ -158,8 +159,7 @@ impl Browser {
     /// Clicks the first visible element of this CSS selector, once there is one.
     pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
         let element = self.await_element(selector).await?;
-        element
-            .click()
+        patiently(async || element.click().await)
             .await
             .with_context(|| format!("cannot click {selector}"))
     }
@@ -167,7 +167,9 @@ impl Browser {
     /// Types into a field.
     pub async fn fill(&self, selector: &str, text: &str) -> anyhow::Result<()> {
         let field = self.await_element(selector).await?;
-        field.clear().await?;
+        patiently(async || field.clear().await)
+            .await
+            .with_context(|| format!("cannot type into {selector}"))?;
         Ok(field.send_keys(text).await?)
     }
 
@@ -273,5 +275,25 @@ impl Browser {
         let picture = picture.map_or_else(|_| "none".to_owned(), |path| path.display().to_string());
         let start: String = text.chars().take(600).collect();
         format!("The tab shows {address} (screenshot: {picture}):\n{start}")
+    }
+}
+
+/// Does something to an element again, as a person would, while the page is still in motion: the element is there, and
+/// is covered or has no place yet.
+pub(crate) async fn patiently(action: impl AsyncFn() -> WebDriverResult<()>) -> anyhow::Result<()> {
+    let started = Instant::now();
+    loop {
+        let Err(error) = action().await else {
+            return Ok(());
+        };
+        let in_motion = matches!(
+            error.as_inner(),
+            WebDriverErrorInner::ElementNotInteractable(_)
+                | WebDriverErrorInner::ElementClickIntercepted(_)
+        );
+        if !in_motion || started.elapsed() > PATIENCE {
+            return Err(error.into());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use thirtyfour::{By, Key, TypingData, WebElement};
 
-use crate::browser::Browser;
+use crate::browser::{Browser, patiently};
 use crate::jupyterhub::JupyterHub;
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -56,7 +56,7 @@ impl<'a> Notebook<'a> {
             .checked_sub(1)
             .context("the notebook has no cell")?;
         let cell = self.cell(last).await?.find(By::Css(".cm-content")).await?;
-        cell.click().await?;
+        patiently(async || cell.click().await).await?;
         for (number, line) in code.lines().enumerate() {
             if number > 0 {
                 cell.send_keys(Key::Enter + "").await?;
@@ -90,7 +90,7 @@ impl<'a> Notebook<'a> {
                 .await?
                 .find(By::Css(".cm-content"))
                 .await?;
-            editor.click().await?;
+            patiently(async || editor.click().await).await?;
             self.run().await?;
         }
         bail!("the kernel does not take the cell {number}")
