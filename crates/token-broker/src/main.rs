@@ -33,6 +33,9 @@ enum Command {
     GenerateKey {
         /// The file; it must not exist yet
         path: PathBuf,
+        /// Leave an existing file as it is, and succeed
+        #[arg(long)]
+        if_missing: bool,
     },
     /// Print the reference of all settings, as Markdown
     Reference,
@@ -64,7 +67,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             ask_health(&load()?)?;
             say("ok\n")
         }
-        Command::GenerateKey { path } => Ok(keys::generate(&path)?),
+        Command::GenerateKey { path, if_missing } if if_missing && path.exists() => {
+            say(&format!("{} is there already.\n", path.display()))
+        }
+        Command::GenerateKey { path, .. } => Ok(keys::generate(&path)?),
         Command::Reference => say(&settings::reference()),
         Command::Openapi => say(&routes::document()),
     }

@@ -1,6 +1,7 @@
 //! The steps of `cargo xtask test`. Each is a function in a file of its own; this table is their order.
 
 mod budget;
+mod chart;
 mod deny;
 mod docs;
 mod exceptions;
@@ -100,6 +101,11 @@ pub(crate) const STEPS: &[Step] = &[
         quick: false,
         kind: Kind::Processes,
         run: python::tests,
+    },
+    Step {
+        name: "chart",
+        quick: false,
+        run: chart::run,
     },
     Step {
         name: "page tests",

@@ -1,4 +1,5 @@
-//! The parts of the texts that the programs print themselves: the settings reference and the OpenAPI document.
+//! The parts of the texts that the programs print themselves: the settings reference, the OpenAPI document, and with
+//! them the schema of the chart's values.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use hubkey_e2e::servers;
 
 use super::budget::read;
-use super::{Bench, Outcome};
+use super::{Bench, Outcome, chart};
 use crate::report::Count;
 
 /// What one program prints, and where it stands.
@@ -53,6 +54,13 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
             return Err(anyhow::anyhow!(trouble).into());
         }
     }
+    if read(bench, chart::SCHEMA)? != chart::schema(bench, &programs)? {
+        let trouble = format!(
+            "{} is not what k8s/schema makes of the settings now: run `cargo xtask docs` and commit what it changes",
+            chart::SCHEMA
+        );
+        return Err(anyhow::anyhow!(trouble).into());
+    }
     Ok(Count::ONE)
 }
 
@@ -68,7 +76,8 @@ pub(crate) fn write(bench: &Bench) -> anyhow::Result<()> {
         let text = part.put_into(&text, &part.print(&programs)?)?;
         std::fs::write(bench.root().join(part.file), text)?;
     }
-    Ok(())
+    let schema = chart::schema(bench, &programs)?;
+    Ok(std::fs::write(bench.root().join(chart::SCHEMA), schema)?)
 }
 
 impl Part {

@@ -1,5 +1,7 @@
 //! The Python package: lint, format, types, and its tests against the wheel that a user would install.
 
+use std::process::Command;
+
 use hubkey_e2e::{console, tools, wheel};
 
 use super::{Bench, Outcome};
@@ -12,7 +14,7 @@ pub(crate) fn lint(bench: &Bench) -> Outcome {
     // The package has rules of its own; what lies outside it, those of the checkout.
     let places = [
         (bench.root().join(PACKAGE), vec!["."]),
-        (bench.root().into(), vec!["docker", "e2e"]),
+        (bench.root().into(), vec!["docker", "e2e", "k8s"]),
     ];
     for (folder, paths) in places {
         for verb in [&["check"][..], &["format", "--check"][..]] {
@@ -43,9 +45,19 @@ pub(crate) fn tests(bench: &Bench) -> Outcome {
     total.add(bench.check("pyright", python(&types))?);
     let stub = ["-m", "mypy.stubtest", "hubkey._hubkey"];
     total.add(bench.check("stubtest", python(&stub))?);
-    let log = bench.log("pytest");
-    let mut pytest = python(&["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
-    let result = console::run("pytest", &mut pytest, &log);
+    let pytest = python(&["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+    run_pytest(bench, "pytest", pytest, total)
+}
+
+/// Runs pytest and adds what it counted to what came before.
+pub(super) fn run_pytest(
+    bench: &Bench,
+    label: &str,
+    mut pytest: Command,
+    mut total: Count,
+) -> Outcome {
+    let log = bench.log(label);
+    let result = console::run(label, &mut pytest, &log);
     total.add(count(&std::fs::read_to_string(&log).unwrap_or_default()));
     match result {
         Ok(()) => Ok(total),

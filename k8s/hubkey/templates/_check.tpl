@@ -1,0 +1,55 @@
+{{/* What values.schema.json cannot say in a sentence: all mistakes at once. */}}
+{{- define "hubkey.check" -}}
+{{- $mistakes := list -}}
+{{- $values := .Values -}}
+{{- if not $values.publicUrl -}}
+{{- $mistakes = append $mistakes "publicUrl is empty. Set where browsers reach callback-server, such as https://hubkey.example.org." -}}
+{{- end -}}
+{{- if not $values.hub.publicUrl -}}
+{{- $mistakes = append $mistakes "hub.publicUrl is empty. Set the hub as browsers see it, such as https://jupyter.example.org." -}}
+{{- end -}}
+{{- if not $values.providers -}}
+{{- $mistakes = append $mistakes "providers is empty. List at least one identity provider." -}}
+{{- end -}}
+{{- range $id, $provider := $values.providers -}}
+{{- $hasSecret := dig "clientSecret" "existingSecret" "" $provider -}}
+{{- if and (not $hasSecret) (ne (default "" $provider.clientAuthentication) "none") -}}
+{{- $mistakes = append $mistakes (printf "providers.%s has no clientSecret.existingSecret. Name the Secret, or set clientAuthentication: none." $id) -}}
+{{- end -}}
+{{- end -}}
+{{- if not $values.keys.existingSecret -}}
+{{- $mistakes = append $mistakes "keys.existingSecret is empty. Make the key ring, and name its Secret." -}}
+{{- end -}}
+{{- if not (or $values.redis.url.existingSecret $values.redis.bundled.enabled) -}}
+{{- $mistakes = append $mistakes "redis.url.existingSecret is empty. Name the Secret with Redis' address, or for development set redis.bundled.enabled." -}}
+{{- end -}}
+{{- if and $values.redis.url.existingSecret $values.redis.bundled.enabled -}}
+{{- $mistakes = append $mistakes "redis.url and redis.bundled.enabled are both set. Remove one of them." -}}
+{{- end -}}
+{{- $tls := $values.tokenBroker.tls -}}
+{{- $ways := 0 -}}
+{{- range (list $tls.existingSecret $tls.certManager.enabled $values.tokenBroker.plaintext) -}}
+{{- if . -}}{{- $ways = add1 $ways -}}{{- end -}}
+{{- end -}}
+{{- if ne (int $ways) 1 -}}
+{{- $mistakes = append $mistakes "Set exactly one of tokenBroker.tls.existingSecret, tokenBroker.tls.certManager.enabled and tokenBroker.plaintext: kernels send their server's token to the broker." -}}
+{{- end -}}
+{{- if and $tls.certManager.enabled (not $tls.certManager.issuerRef.name) -}}
+{{- $mistakes = append $mistakes "tokenBroker.tls.certManager.issuerRef has no name. Name the issuer that signs the broker's certificate." -}}
+{{- end -}}
+{{- if and (hasPrefix "http://" $values.hub.apiUrl) (not $values.hub.plaintext) (not (regexMatch "^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])[:/]" $values.hub.apiUrl)) -}}
+{{- $mistakes = append $mistakes "hub.apiUrl is plain http, so server tokens cross the cluster's network in clear. Set hub.plaintext: true if that is acceptable, or give the Hub TLS." -}}
+{{- end -}}
+{{- if and (include "hubkey.onHubsOrigin" .) (or $values.ingress.enabled $values.httpRoute.enabled) -}}
+{{- $mistakes = append $mistakes "publicUrl is a path on the hub's origin, which the hub's proxy routes. Switch ingress and httpRoute off, or give publicUrl an own host." -}}
+{{- end -}}
+{{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
+{{- $mistakes = append $mistakes "httpRoute.parentRefs is empty. Name the Gateway." -}}
+{{- end -}}
+{{- if and $values.sidecar.hub.enabled $values.autoscaling.enabled -}}
+{{- $mistakes = append $mistakes "autoscaling.enabled does nothing with sidecar.hub.enabled: there is one hub pod. Switch it off." -}}
+{{- end -}}
+{{- if $mistakes -}}
+{{- fail (printf "\n\nThe values do not fit together:\n- %s\n" (join "\n- " $mistakes)) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,76 @@
+{{/* The settings files of the two servers: TOML without a secret in it. */}}
+
+{{/* The lines of one section: keys in camelCase become those of docs/operations.md. */}}
+{{- define "hubkey.toml.keys" -}}
+{{- range $key, $value := . }}
+{{- if not (kindIs "invalid" $value) }}
+{{ $key | snakecase }} = {{ toJson $value }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Sections by their names, in the order of the names. */}}
+{{- define "hubkey.toml.sections" -}}
+{{- range $name, $section := . }}
+{{- if $section }}
+
+[{{ $name | snakecase }}]
+{{- include "hubkey.toml.keys" $section }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "hubkey.tokenBroker.toml" -}}
+{{- $settings := .Values.tokenBroker.settings -}}
+{{- $grace := printf "%ds" (int .Values.gracePeriodSeconds) -}}
+{{- $secrets := "/etc/hubkey/secrets" -}}
+{{- $kernel := dict "listen" (printf "%s:8091" .Values.listenAddress) "grace" $grace -}}
+{{- if include "hubkey.kernelTlsSecret" . -}}
+{{- $_ := set $kernel "certificateFile" (printf "%s/kernel-tls/tls.crt" $secrets) -}}
+{{- $_ := set $kernel "certificateKeyFile" (printf "%s/kernel-tls/tls.key" $secrets) -}}
+{{- else -}}
+{{- $_ := set $kernel "plaintext" true -}}
+{{- end -}}
+{{- $internal := dict "listen" "127.0.0.1:8092" "grace" $grace "channelSecretFile" "/run/hubkey/channel/secret" -}}
+{{- $hub := dict "apiUrl" .Values.hub.apiUrl "publicUrl" .Values.hub.publicUrl "apiTokenFile" (printf "%s/hub/api-token" $secrets) -}}
+{{- if .Values.hub.plaintext }}{{ $_ := set $hub "plaintext" true }}{{ end -}}
+{{- if .Values.hub.ca.existingSecret }}{{ $_ := set $hub "caFile" (printf "%s/hub-ca/ca.crt" $secrets) }}{{ end -}}
+{{- $sealing := list -}}
+{{- range .Values.keys.sealing }}{{ $sealing = append $sealing (printf "%s/keys/%s" $secrets .) }}{{ end -}}
+{{- $keys := dict "sealingFiles" $sealing "indexFile" (printf "%s/keys/%s" $secrets .Values.keys.index) -}}
+{{- $redis := dict "urlFile" (printf "%s/redis/url" $secrets) -}}
+{{- if .Values.redis.password.existingSecret }}{{ $_ := set $redis "passwordFile" (printf "%s/redis-password/password" $secrets) }}{{ end -}}
+{{- if .Values.redis.ca.existingSecret }}{{ $_ := set $redis "caFile" (printf "%s/redis-ca/ca.crt" $secrets) }}{{ end -}}
+{{- if or .Values.redis.plaintext .Values.redis.bundled.enabled }}{{ $_ := set $redis "plaintext" true }}{{ end -}}
+{{- range $switch := list "allowUnauthenticated" "allowEviction" -}}
+{{- if index $.Values.redis $switch }}{{ $_ := set $redis $switch true }}{{ end -}}
+{{- end -}}
+{{- if .Values.redis.replicasRequired }}{{ $_ := set $redis "replicasRequired" (int .Values.redis.replicasRequired) }}{{ end -}}
+{{- $own := dict "kernel" $kernel "internal" $internal "hub" $hub "keys" $keys "redis" $redis -}}
+{{- $_ := set $own "ops" (dict "listen" (printf "%s:9091" .Values.listenAddress)) -}}
+{{- $_ := set $own "log" (dict "format" "json") -}}
+public_url = {{ toJson .Values.publicUrl }}
+{{- include "hubkey.toml.sections" (mergeOverwrite (deepCopy $settings) $own) }}
+{{- range $id, $provider := .Values.providers }}
+
+[providers.{{ $id }}]
+{{- include "hubkey.toml.keys" (omit $provider "clientSecret") }}
+{{- if dig "clientSecret" "existingSecret" "" $provider }}
+client_secret_file = {{ printf "%s/providers/%s/client-secret" $secrets $id | toJson }}
+{{- end }}
+{{- end }}
+{{ end -}}
+
+{{- define "hubkey.callbackServer.toml" -}}
+{{- $own := dict "listen" (printf "%s:8090" .Values.listenAddress) "publicUrl" .Values.publicUrl -}}
+{{- $_ := set $own "grace" (printf "%ds" (int .Values.gracePeriodSeconds)) -}}
+{{- $_ := set $own "channelSecretFile" "/run/hubkey/channel/secret" -}}
+{{- $top := dict -}}
+{{- $sections := dict -}}
+{{- range $key, $value := .Values.callbackServer.settings -}}
+{{- if kindIs "map" $value }}{{ $_ := set $sections $key $value }}{{ else }}{{ $_ := set $top $key $value }}{{ end -}}
+{{- end -}}
+{{- $fixed := dict "broker" (dict "url" "http://127.0.0.1:8092") "ops" (dict "listen" (printf "%s:9092" .Values.listenAddress)) "log" (dict "format" "json") -}}
+{{- include "hubkey.toml.keys" (mergeOverwrite (deepCopy $top) $own) | trim }}
+{{- include "hubkey.toml.sections" (mergeOverwrite (deepCopy $sections) $fixed) }}
+{{ end -}}

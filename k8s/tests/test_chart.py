@@ -1,0 +1,222 @@
+"""The chart's values and the objects that it makes of them."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import CASES, CHART, CHECKOUT, HELMS, helm, one, render, values_file
+
+NO_VALUES = CHART / "values.yaml"
+
+
+@pytest.mark.parametrize("version", HELMS)
+def test_lint_finds_nothing(version, case):
+    done = helm(version, "lint", "--strict", CHART, "-f", values_file(case))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_both_versions_of_helm_render_the_same(case):
+    # The bundled Redis has a random password.
+    first, second = ([item for item in render(case, version=version) if item["kind"] != "Secret"] for version in HELMS)
+    assert first == second
+
+
+@pytest.mark.parametrize("kubernetes", ["1.32.0", "1.36.0"])
+def test_every_object_is_valid(kubernetes, case, tmp_path):
+    # Kinds of other projects have no schema there.
+    own = [item for item in render(case) if not re.search(r"coreos|cert-manager|gateway", item["apiVersion"])]
+    file = tmp_path / "objects.yaml"
+    file.write_text(yaml.safe_dump_all(own))
+    command = [sys.executable, "-m", "kubernetes_validate", "-k", kubernetes, "--strict", "--quiet", file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def refused(*settings, case="gateway"):
+    flags = [part for setting in settings for part in ("--set-json", setting)]
+    answers = [helm(version, "template", "hubkey", CHART, "-f", values_file(case), *flags) for version in HELMS]
+    assert all(answer.returncode != 0 for answer in answers), settings
+    return answers[-1].stderr
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "replcas=2",
+        "redis.sentinel={}",
+        "redis.cluster=true",
+        'tokenBroker.settings.signIn.lifetime="5m"',
+        'tokenBroker.settings.kernel.listen="0.0.0.0:1"',
+        "tokenBroker.settings.kernel.plaintext=true",
+        'tokenBroker.settings.hub.apiTokenFile="/x"',
+        'tokenBroker.settings.kernel.maxPolls="many"',
+        "tokenBroker.settings.kernel.maxPolls=0",
+        'tokenBroker.settings.signIn.sharedServers="maybe"',
+        'callbackServer.settings.broker.url="http://x"',
+        'providers.lab-api.clientSecretFile="/x"',
+        'providers.lab-api.client_id="x"',
+        'providers.lab-api.clientSecret.value="hunter2"',
+        'providers.Lab={"issuer":"https://x.example","clientId":"x"}',
+        'providers.other={"issuer":"https://x.example"}',
+        'publicUrl="http://hubkey.example.org"',
+        "gracePeriodSeconds=25",
+        "networkPolicy.kernels=[]",
+        'tracing.OTEL_EXPORTER_OTLP_HEADERS="authorization=x"',
+        'tracing.PASSWORD="x"',
+        "keys.sealing=[]",
+        'tokenBroker.image.digest="latest"',
+    ],
+)
+def test_the_schema_refuses(setting):
+    message = refused(setting)
+    assert "values don't meet the specifications of the schema" in message, message
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (['publicUrl=""'], "publicUrl is empty"),
+        (['hub.publicUrl=""'], "hub.publicUrl is empty"),
+        (["providers=null"], "providers is empty"),
+        (["providers.lab-api.clientSecret={}"], "providers.lab-api has no clientSecret"),
+        (['keys.existingSecret=""'], "keys.existingSecret is empty"),
+        (['redis.url.existingSecret=""'], "redis.url.existingSecret is empty"),
+        (["redis.bundled.enabled=true"], "are both set"),
+        (['tokenBroker.tls.existingSecret=""'], "Set exactly one of"),
+        (["tokenBroker.plaintext=true"], "Set exactly one of"),
+        (["hub.plaintext=false"], "hub.apiUrl is plain http"),
+        (['publicUrl="https://hub.example/services/hubkey"'], "is a path on the hub's origin"),
+        (["httpRoute.parentRefs=[]"], "httpRoute.parentRefs is empty"),
+    ],
+)
+def test_a_contradiction_is_told_in_a_sentence(settings, words):
+    assert words in refused(*settings)
+
+
+def test_every_mistake_is_told_at_once():
+    message = refused('publicUrl=""', 'keys.existingSecret=""', "tokenBroker.plaintext=true")
+    assert message.count("\n- ") == 3, message
+
+
+def test_the_values_say_what_has_to_be_set():
+    done = helm("helm-4", "template", "hubkey", CHART, "-f", NO_VALUES)
+    assert done.returncode != 0
+    assert done.stderr.count("\n- ") == 7, done.stderr
+
+
+@pytest.fixture(scope="module")
+def chart_with_notes(tmp_path_factory):
+    """Copy the chart with its notes as an object, since only an installation prints them."""
+    chart = tmp_path_factory.mktemp("notes") / "hubkey"
+    shutil.copytree(CHART, chart)
+    (chart / "templates/NOTES.txt").rename(chart / "files/NOTES.txt")
+    (chart / "templates/notes.yaml").write_text('notes: {{ tpl (.Files.Get "files/NOTES.txt") . | toJson }}')
+    return chart
+
+
+@pytest.fixture
+def notes(chart_with_notes):
+    def of(case, *arguments):
+        show = ["--show-only", "templates/notes.yaml", "--namespace", "jupyter", "-f", values_file(case), *arguments]
+        done = helm("helm-4", "template", "hubkey", chart_with_notes, *show)
+        assert done.returncode == 0, done.stderr
+        return yaml.safe_load(done.stdout)["notes"]
+
+    return of
+
+
+def test_the_notes_name_what_to_register(notes):
+    text = notes("own-host")
+    assert "lab-api: client hubkey, redirect URI https://hubkey.example.org/callback/lab-api" in text
+    assert "git: client hubkey, redirect URI https://hubkey.example.org/callback/git" in text
+    assert "oauth_redirect_uri: https://hubkey.example.org/hub-callback" in text
+    assert "HUBKEY_URL: https://hubkey-token-broker:8091" in text
+    assert "NOT ENCRYPTED" not in text
+    assert "services.hubkey.url" not in text
+
+
+def test_the_notes_repeat_every_plaintext_switch(notes):
+    text = notes("hub-origin", "--set", "providers.lab-api.plaintext=true").partition("NOT ENCRYPTED:")[2]
+    switches = ("tokenBroker.plaintext", "hub.plaintext", "redis.bundled", "providers.lab-api.plaintext")
+    assert [line.split(":")[0].strip("- ") for line in text.split("\n") if line] == list(switches)
+
+
+def test_a_changed_setting_or_key_ring_makes_new_pods():
+    def checksums(*arguments):
+        return one(render("own-host", *arguments), "Deployment", "hubkey")["spec"]["template"]["metadata"][
+            "annotations"
+        ]
+
+    before = checksums()
+    assert checksums("--set", "tokenBroker.settings.site.hubName=Other") != before
+    assert checksums("--set", "callbackServer.settings.maxConnections=7") != before
+    assert checksums("--set-json", 'keys.sealing=["sealing-1","sealing-2"]') != before
+    assert checksums("--set", "replicas=7") == before
+
+
+def test_a_pod_drains_longer_than_a_long_poll():
+    objects = render("own-host")
+    pod = one(objects, "Deployment", "hubkey")["spec"]["template"]["spec"]
+    broker = one(objects, "ConfigMap", "hubkey-token-broker")["data"]["token-broker.toml"]
+    assert 'grace = "30s"' in broker
+    sleeps = [container["lifecycle"]["preStop"]["sleep"]["seconds"] for container in pod["containers"]]
+    assert pod["terminationGracePeriodSeconds"] > max(sleeps) + 30
+    strategy = one(objects, "Deployment", "hubkey")["spec"]["strategy"]["rollingUpdate"]
+    assert strategy["maxUnavailable"] == 0
+
+
+METRIC = re.compile(r"\bhubkey_[a-z_]+\b")
+
+
+def documented_metrics():
+    """Read the table of docs/operations.md, which a check keeps equal to the code: {metric: labels}."""
+    rows = re.findall(
+        r"^\| `(hubkey_[a-z_]+)` \| (.*?) \|", (CHECKOUT / "docs/operations.md").read_text(), re.MULTILINE
+    )
+    # Words in parentheses are values of the label before them.
+    return {name: set(re.findall(r"`([a-z_]+)`", re.sub(r"\([^)]*\)", "", labels))) for name, labels in rows}
+
+
+def queries():
+    rules = yaml.safe_load((CHART / "files/rules.yaml").read_text())
+    for rule in rules["groups"][0]["rules"]:
+        yield f"{rule['alert']}: {rule['expr']}", set(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
+    dashboard = yaml.safe_load((CHART / "files/dashboard.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            shown = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            yield f"{panel['title']}: {target['expr']}", shown
+
+
+def test_rules_and_dashboard_use_metrics_and_labels_that_exist():
+    known = documented_metrics()
+    seen = list(queries())
+    assert len(seen) > 20
+    for query, shown in seen:
+        expression = query.partition(": ")[2]
+        names = set(METRIC.findall(expression))
+        assert names, query
+        labels = {"le"}
+        for name in names:
+            base = name if name in known else re.sub(r"_(bucket|count|sum)$", "", name)
+            assert base in known, f"{name} does not exist: {query}"
+            labels |= known[base]
+        used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", expression))
+        for group in re.findall(r"by \(([^)]*)\)", expression):
+            used |= {label.strip() for label in group.split(",")}
+        assert used | shown <= labels, f"{used | shown} - {labels}: {query}"
+
+
+def test_the_rules_and_the_dashboard_are_in_the_objects():
+    objects = render("own-host")
+    assert one(objects, "PrometheusRule", "hubkey")["spec"]["groups"][0]["rules"]
+    assert '"uid": "hubkey"' in one(objects, "ConfigMap", "hubkey-dashboard")["data"]["hubkey.json"]
+    ports = {port["name"] for port in one(objects, "Service", "hubkey-metrics")["spec"]["ports"]}
+    assert {endpoint["port"] for endpoint in one(objects, "ServiceMonitor", "hubkey")["spec"]["endpoints"]} == ports
+
+
+def test_every_case_of_ci_is_tried():
+    assert CASES == ["gateway", "hub-origin", "own-host", "sidecar"]
