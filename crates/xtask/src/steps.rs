@@ -105,6 +105,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "chart",
         quick: false,
+        kind: Kind::Processes,
         run: chart::run,
     },
     Step {
