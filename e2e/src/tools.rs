@@ -111,7 +111,7 @@ const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "helm",
-        purpose: "Helm 3 and 4, kubectl, KubeSpawner and a validator, for the chart (k8s/tests/requirements.txt)",
+        purpose: "Helm 3 and 4, kubectl, KubeSpawner and a validator, for the chart (e2e/tools/chart-requirements.txt)",
         present: chart::present,
         source: Source::Cache(chart::install),
         elsewhere: "",
