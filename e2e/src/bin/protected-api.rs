@@ -14,15 +14,18 @@ struct Options {
     /// Where to listen; port 0 takes a free one.
     #[arg(long)]
     listen: SocketAddr,
+    /// Ask the API that runs there whether it lives, and end.
+    #[arg(long)]
+    health: bool,
     /// The issuer whose tokens are accepted.
-    #[arg(long)]
-    issuer: String,
+    #[arg(long, required_unless_present = "health")]
+    issuer: Option<String>,
     /// The audience that a token must name.
-    #[arg(long)]
-    audience: String,
+    #[arg(long, required_unless_present = "health")]
+    audience: Option<String>,
     /// The scope that a token must have.
-    #[arg(long)]
-    scope: String,
+    #[arg(long, required_unless_present = "health")]
+    scope: Option<String>,
     /// Where the issuer's keys are, if not where its discovery document says.
     #[arg(long)]
     jwks_uri: Option<String>,
@@ -32,15 +35,19 @@ struct Options {
 async fn main() -> anyhow::Result<()> {
     let Options {
         listen,
+        health,
         issuer,
         audience,
         scope,
         jwks_uri,
     } = Options::parse();
+    if health {
+        return ask_health(listen).await;
+    }
     let router = router(Settings {
-        issuer,
-        audience,
-        scope,
+        issuer: issuer.unwrap_or_default(),
+        audience: audience.unwrap_or_default(),
+        scope: scope.unwrap_or_default(),
         jwks_uri,
     })?;
     let listener = TcpListener::bind(listen)
@@ -55,4 +62,11 @@ async fn main() -> anyhow::Result<()> {
     axum::serve(listener, router)
         .await
         .context("the server ended")
+}
+
+async fn ask_health(address: SocketAddr) -> anyhow::Result<()> {
+    let url = format!("http://{address}/healthz");
+    let answer = hubkey_e2e::process::client()?.get(url).send().await?;
+    answer.error_for_status()?;
+    Ok(())
 }
