@@ -11,7 +11,6 @@ use crate::tools;
 
 const START: Duration = Duration::from_mins(2);
 const SERVER_START: Duration = Duration::from_secs(90);
-const TESTS_TOKEN: &str = "tests-service-token-for-development-only";
 
 /// How the hub knows hubkey.
 #[derive(Debug, Clone)]
@@ -50,12 +49,15 @@ pub struct JupyterHub {
     port: u16,
     api_port: u16,
     folder: PathBuf,
+    /// The compose project whose containers the users' servers are.
+    project: Option<String>,
     client: reqwest::Client,
 }
 
 impl JupyterHub {
     /// The password of every hub user.
     pub const PASSWORD: &'static str = "hub-dev-password";
+    pub(crate) const TESTS_TOKEN: &'static str = "tests-service-token-for-development-only";
 
     /// Starts it and waits until it answers through its proxy.
     pub async fn start(run: &RunFolder, options: HubOptions) -> anyhow::Result<Self> {
@@ -72,6 +74,7 @@ impl JupyterHub {
             port,
             api_port,
             folder,
+            project: None,
             client,
         };
         let (client, api) = (hub.client.clone(), format!("{}/hub/api/", hub.url()));
@@ -79,6 +82,28 @@ impl JupyterHub {
             .ready(START, async || process::answers(&client, &api).await)
             .await?;
         Ok(hub)
+    }
+
+    /// One that runs in a container of a compose project: `process` follows what it writes.
+    pub(crate) fn of_container(
+        process: Process,
+        port: u16,
+        folder: PathBuf,
+        project: &str,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            process,
+            port,
+            api_port: port,
+            folder,
+            project: Some(project.to_owned()),
+            client: process::client()?,
+        })
+    }
+
+    /// The compose project, if it runs in a container.
+    pub(crate) fn project(&self) -> Option<&str> {
+        self.project.as_deref()
     }
 
     /// Its address for browsers, `http://127.0.0.1:<port>`.
@@ -108,7 +133,7 @@ impl JupyterHub {
     /// The token with which tests act as an administrator.
     #[must_use]
     pub fn tests_token(&self) -> &'static str {
-        TESTS_TOKEN
+        Self::TESTS_TOKEN
     }
 
     /// Asks the hub's API as the administrator's service: method, path below `/hub/api`, body.
@@ -122,7 +147,7 @@ impl JupyterHub {
         let mut request = self
             .client
             .request(method.clone(), &url)
-            .bearer_auth(TESTS_TOKEN);
+            .bearer_auth(Self::TESTS_TOKEN);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -227,7 +252,7 @@ fn specification(
         .env("HUB_PROXY_API_PORT", free_port()?.to_string())
         .env("HUB_PROXY_COMMAND", proxy)
         .env("HUB_PASSWORD", JupyterHub::PASSWORD)
-        .env("HUB_TESTS_TOKEN", TESTS_TOKEN)
+        .env("HUB_TESTS_TOKEN", JupyterHub::TESTS_TOKEN)
         .env(
             "HUB_KERNEL_ENVIRONMENT",
             Value::Object(environment).to_string(),

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::jupyterhub::JupyterHub;
-use crate::process;
+use crate::{containers, process};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -57,7 +57,13 @@ impl KernelApi {
         user: &str,
         server: &str,
     ) -> anyhow::Result<Self> {
-        Self::new(broker, server_token(&hub.home(user), server)?)
+        let token = match hub.project() {
+            Some(project) => {
+                containers::server_variable(project, user, server, "JUPYTERHUB_API_TOKEN")
+            }
+            None => server_token(&hub.home(user), server),
+        };
+        Self::new(broker, token?)
     }
 
     /// The token it asks with.

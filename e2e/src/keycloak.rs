@@ -55,6 +55,7 @@ pub struct Keycloak {
     // Ended before its folder is removed.
     process: Process,
     folder: PathBuf,
+    host: &'static str,
     port: u16,
 }
 
@@ -82,16 +83,26 @@ impl Keycloak {
         Self::start_in(run, folder, port, LATER_START).await
     }
 
+    /// One that runs in a container: `process` follows what it writes.
+    pub(crate) fn of_container(process: Process, port: u16) -> Self {
+        Self {
+            process,
+            folder: PathBuf::new(),
+            host: "keycloak.localhost",
+            port,
+        }
+    }
+
     /// The issuer of the realm `hubkey`.
     #[must_use]
     pub fn issuer(&self) -> String {
         format!("{}/realms/{REALM_NAME}", self.origin())
     }
 
-    /// Its origin, `http://localhost:<port>`.
+    /// Its origin, on a name that is this machine and not the hub's.
     #[must_use]
     pub fn origin(&self) -> String {
-        format!("http://localhost:{}", self.port)
+        format!("http://{}:{}", self.host, self.port)
     }
 
     /// The base address of the admin API of the realm.
@@ -200,6 +211,7 @@ impl Keycloak {
         let mut keycloak = Self {
             process,
             folder,
+            host: "localhost",
             port,
         };
         let discovery = format!("{}/.well-known/openid-configuration", keycloak.issuer());
@@ -214,7 +226,9 @@ impl Drop for Keycloak {
     fn drop(&mut self) {
         self.process.stop();
         // Only this run's copy, which nobody looks at afterwards: its log lies beside it.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if !self.folder.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

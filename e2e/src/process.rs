@@ -123,6 +123,7 @@ pub struct Spec {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
+    grace: Duration,
 }
 
 impl Spec {
@@ -134,6 +135,7 @@ impl Spec {
             arguments: Vec::new(),
             environment: Vec::new(),
             folder: None,
+            grace: GRACE,
         }
     }
 
@@ -170,6 +172,13 @@ impl Spec {
         self
     }
 
+    /// How long it may take to end in order before it is killed.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
     /// Starts it, with its output in the run's log file of its name.
     pub fn start(self, run: &RunFolder) -> anyhow::Result<Process> {
         let log = run.log(&self.name);
@@ -180,7 +189,7 @@ impl Spec {
             .arg("-c")
             .arg(GUARD)
             .arg("guard")
-            .arg(GRACE.as_secs().to_string())
+            .arg(self.grace.as_secs().to_string())
             .arg(&self.program)
             .args(&self.arguments)
             .envs(self.environment)
@@ -199,6 +208,7 @@ impl Spec {
             name: self.name,
             guard,
             log,
+            grace: self.grace,
         })
     }
 }
@@ -209,6 +219,7 @@ pub struct Process {
     name: String,
     guard: Child,
     log: PathBuf,
+    grace: Duration,
 }
 
 impl Process {
@@ -285,7 +296,7 @@ impl Process {
         drop(self.guard.stdin.take());
         let started = Instant::now();
         while matches!(self.guard.try_wait(), Ok(None)) {
-            if started.elapsed() > GRACE + Duration::from_secs(15) {
+            if started.elapsed() > self.grace + Duration::from_secs(15) {
                 let _ = self.guard.kill();
                 let _ = self.guard.wait();
                 return;
@@ -312,6 +323,8 @@ pub fn client() -> anyhow::Result<reqwest::Client> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Ok(reqwest::Client::builder()
         .no_proxy()
+        // Browsers know that this is loopback; the resolvers of many machines do not.
+        .resolve("keycloak.localhost", ([127, 0, 0, 1], 0).into())
         .pool_max_idle_per_host(0)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(2))

@@ -68,6 +68,25 @@ impl Redis {
         Ok(redis)
     }
 
+    /// One that runs in a container: `process` follows what it writes.
+    pub(crate) fn of_container(
+        process: Process,
+        port: u16,
+        folder: PathBuf,
+        password: String,
+    ) -> Self {
+        Self {
+            process,
+            port,
+            folder,
+            options: RedisOptions {
+                password: Some(password),
+                ..RedisOptions::default()
+            },
+            program: PathBuf::new(),
+        }
+    }
+
     /// Its address as the `redis` crate and the broker's settings write it, with the password.
     #[must_use]
     pub fn url(&self) -> String {

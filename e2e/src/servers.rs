@@ -76,6 +76,11 @@ impl Server {
         Ok(Self { process, address })
     }
 
+    /// One that runs in a container: `process` follows what it writes.
+    pub(crate) fn of_container(process: Process, address: String) -> Self {
+        Self { process, address }
+    }
+
     /// Its address, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -5,8 +5,10 @@ mod settings;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::containers::{self, Compose};
 use crate::jupyterhub::{HubOptions, JupyterHub, Registration};
 use crate::keycloak::{Keycloak, Person};
+use crate::kind::Kind;
 use crate::process::{RunFolder, free_port};
 use crate::redis::Redis;
 use crate::servers::{self, Server};
@@ -65,6 +67,8 @@ pub struct Stack {
     pub redis: Option<Redis>,
     /// Where everything listens.
     pub ports: Ports,
+    /// The project, where the parts are containers.
+    pub compose: Option<Compose>,
     /// The folder with all logs.
     pub run: RunFolder,
 }
@@ -74,6 +78,9 @@ static PERSONS: AtomicU32 = AtomicU32::new(1);
 impl Stack {
     /// Builds what is ours and starts everything.
     pub async fn start(label: &str, options: StackOptions) -> anyhow::Result<Self> {
+        if Kind::wanted()? == Kind::Containers {
+            return containers::start(label, &options).await;
+        }
         let programs = servers::build()?;
         let packages = wheel::install()?;
         Self::start_built(label, options, programs, packages).await
@@ -86,6 +93,9 @@ impl Stack {
         programs: PathBuf,
         packages: PathBuf,
     ) -> anyhow::Result<Self> {
+        if Kind::wanted()? == Kind::Containers {
+            return containers::start(label, &options).await;
+        }
         let run = RunFolder::create(label)?;
         let site = Site {
             ports: Ports::free(options.shared_origin)?,
@@ -121,6 +131,7 @@ impl Stack {
             keycloak,
             redis,
             ports,
+            compose: None,
             run,
         })
     }
