@@ -78,6 +78,7 @@ if public_url := os.environ.get("HUBKEY_PUBLIC_URL"):
         broker_url=os.environ["HUBKEY_BROKER_URL"],
         callback_url=os.environ.get("HUBKEY_CALLBACK_URL"),
         api_token_file=os.environ["HUBKEY_API_TOKEN_FILE"],
+        ca_file=os.environ.get("HUBKEY_CA_FILE"),
     )
 
 if extra := os.environ.get("HUB_EXTRA_CONFIG"):

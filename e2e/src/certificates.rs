@@ -84,3 +84,11 @@ impl Pair {
         Ok(files)
     }
 }
+
+/// Makes an authority and a certificate of this machine: `ca.pem`, `tls.crt` and `tls.key` in a folder.
+pub fn write_for_loopback(folder: &Path, name: &str) -> anyhow::Result<()> {
+    let authority = Authority::new(name)?;
+    std::fs::write(folder.join("ca.pem"), authority.pem())?;
+    authority.issue(&["127.0.0.1"])?.write(folder)?;
+    Ok(())
+}

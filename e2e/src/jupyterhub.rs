@@ -23,6 +23,8 @@ pub struct Registration {
     pub callback_url: Option<String>,
     /// The file with the service's token, which the broker reads as well.
     pub api_token_file: PathBuf,
+    /// The file with the authority of the broker's certificate, if the system does not know it.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// How a hub is to be set up.
@@ -268,6 +270,9 @@ fn specification(
             .env("HUBKEY_API_TOKEN_FILE", &hubkey.api_token_file);
         if let Some(callback) = &hubkey.callback_url {
             spec = spec.env("HUBKEY_CALLBACK_URL", callback);
+        }
+        if let Some(file) = &hubkey.ca_file {
+            spec = spec.env("HUBKEY_CA_FILE", file);
         }
     }
     if !options.extra_config.is_empty() {

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::certificates::Authority;
 use crate::jupyterhub::JupyterHub;
 use crate::{containers, process};
 
@@ -47,6 +48,23 @@ impl KernelApi {
             url: broker.to_owned(),
             token: token.into(),
             client: process::client()?,
+        })
+    }
+
+    /// Asks the broker at this https address, whose certificate is signed by this authority.
+    pub fn trusting(
+        broker: &str,
+        token: impl Into<String>,
+        authority: &Authority,
+    ) -> anyhow::Result<Self> {
+        let authority = reqwest::Certificate::from_pem(authority.pem().as_bytes())?;
+        Ok(Self {
+            url: broker.to_owned(),
+            token: token.into(),
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .tls_certs_only([authority])
+                .build()?,
         })
     }
 

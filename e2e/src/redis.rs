@@ -4,9 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use redis::TlsCertificates;
 
+use crate::certificates;
 use crate::process::{Process, RunFolder, Spec, free_port};
 use crate::tools;
+
+/// The user that the broker is, and all that it may do: the list of `docs/operations.md`, which a test compares.
+pub const USER: &str = "hubkey";
+/// See [`USER`].
+pub const USER_RULES: &str = "resetchannels ~hk:* &hk:* -@all +evalsha +script|load +hget +hmget +hset +pexpire +del \
+    +publish +subscribe +unsubscribe +ping +info +select +set +wait";
 
 /// How a Redis is to be set up. The default is what the broker asks for.
 #[derive(Debug, Clone)]
@@ -15,8 +23,11 @@ pub struct RedisOptions {
     pub eviction: String,
     /// Whether every write goes to an append-only file, so that a restart forgets nothing.
     pub append_only: bool,
-    /// The password of the default user. Without one, anyone on this machine may connect.
+    /// The password of the default user, who may do anything, and of [`USER`]. Without one, anyone on this machine may
+    /// connect.
     pub password: Option<String>,
+    /// Whether it speaks TLS, and nothing else, with a certificate for 127.0.0.1 of an authority of its own.
+    pub tls: bool,
     /// More lines of `redis.conf`.
     pub extra: Vec<String>,
 }
@@ -27,6 +38,7 @@ impl Default for RedisOptions {
             eviction: "noeviction".to_owned(),
             append_only: true,
             password: Some("redis-dev-password".to_owned()),
+            tls: false,
             extra: Vec::new(),
         }
     }
@@ -54,6 +66,9 @@ impl Redis {
         let port = free_port()?;
         let name = format!("redis-{port}");
         let folder = run.folder(&name)?;
+        if options.tls {
+            certificates::write_for_loopback(&folder, "redis")?;
+        }
         let lines = configuration(port, &folder, &options);
         std::fs::write(folder.join("redis.conf"), lines)?;
         let process = spawn(run, &name, &program, &folder)?;
@@ -87,22 +102,42 @@ impl Redis {
         }
     }
 
-    /// Its address as the `redis` crate and the broker's settings write it, with the password.
+    /// Its address as the `redis` crate and the broker's settings write it, with the password of [`USER`].
     #[must_use]
     pub fn url(&self) -> String {
         match &self.options.password {
-            Some(password) => format!("redis://:{password}@127.0.0.1:{}/0", self.port),
-            None => format!("redis://127.0.0.1:{}/0", self.port),
+            Some(password) => self.url_of(&format!("{USER}:{password}@")),
+            None => self.url_of(""),
         }
     }
 
-    /// Its address without the password.
+    /// Its address with [`USER`] and without the password.
     #[must_use]
     pub fn url_without_password(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        self.url_of(&format!("{USER}@"))
     }
 
-    /// The password of the default user.
+    /// Its address for the default user, who may do anything.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        match &self.options.password {
+            Some(password) => self.url_of(&format!(":{password}@")),
+            None => self.url_of(""),
+        }
+    }
+
+    /// The file with the authority of its certificate, if it speaks TLS.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<PathBuf> {
+        self.options.tls.then(|| self.folder.join("ca.pem"))
+    }
+
+    fn url_of(&self, user: &str) -> String {
+        let scheme = if self.options.tls { "rediss" } else { "redis" };
+        format!("{scheme}://{user}127.0.0.1:{}/0", self.port)
+    }
+
+    /// The password of both users.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
         self.options.password.as_deref()
@@ -120,10 +155,24 @@ impl Redis {
         &self.folder
     }
 
-    /// A connection of the test's own.
+    /// A client of the test's own, which may do anything.
+    pub fn client(&self) -> anyhow::Result<redis::Client> {
+        let Some(file) = self.ca_file() else {
+            return Ok(redis::Client::open(self.admin_url())?);
+        };
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: Some(std::fs::read(file)?),
+        };
+        Ok(redis::Client::build_with_tls(
+            self.admin_url(),
+            certificates,
+        )?)
+    }
+
+    /// A connection of the test's own, which may do anything.
     pub async fn connect(&self) -> anyhow::Result<redis::aio::MultiplexedConnection> {
-        let client = redis::Client::open(self.url())?;
-        client
+        self.client()?
             .get_multiplexed_async_connection()
             .await
             .context("cannot connect to the Redis of this test")
@@ -143,7 +192,7 @@ impl Redis {
     }
 
     async fn until_ready(&mut self) -> anyhow::Result<()> {
-        let client = redis::Client::open(self.url())?;
+        let client = self.client()?;
         self.process
             .ready(Duration::from_secs(20), async || {
                 let Ok(mut connection) = client.get_multiplexed_async_connection().await else {
@@ -173,7 +222,13 @@ fn spawn(
 fn configuration(port: u16, folder: &std::path::Path, options: &RedisOptions) -> String {
     let mut lines = vec![
         "bind 127.0.0.1".to_owned(),
-        format!("port {port}"),
+        if options.tls {
+            format!(
+                "port 0\ntls-port {port}\ntls-cert-file tls.crt\ntls-key-file tls.key\ntls-auth-clients no"
+            )
+        } else {
+            format!("port {port}")
+        },
         format!("dir {}", folder.display()),
         "daemonize no".to_owned(),
         "save \"\"".to_owned(),
@@ -187,6 +242,7 @@ fn configuration(port: u16, folder: &std::path::Path, options: &RedisOptions) ->
     ];
     if let Some(password) = &options.password {
         lines.push(format!("user default on >{password} ~* &* +@all"));
+        lines.push(format!("user {USER} on >{password} {USER_RULES}"));
     }
     lines.extend(options.extra.iter().cloned());
     lines.join("\n") + "\n"

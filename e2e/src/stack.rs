@@ -10,10 +10,11 @@ use crate::jupyterhub::{HubOptions, JupyterHub, Registration};
 use crate::keycloak::{Keycloak, Person};
 use crate::kind::Kind;
 use crate::process::{RunFolder, free_port};
-use crate::redis::Redis;
+use crate::redis::{Redis, RedisOptions};
 use crate::servers::{self, Server};
-use crate::{protected_api, wheel};
+use crate::{certificates, protected_api, wheel};
 
+use settings::encrypted;
 pub use settings::{Ports, Secrets, broker_settings, callback_settings};
 
 /// The provider of most tests: audience `lab-api`, confidential client, scope `projects:read`.
@@ -28,6 +29,9 @@ pub struct StackOptions {
     pub shared_origin: bool,
     /// Whether the broker keeps its state in its own memory, without Redis.
     pub without_redis: bool,
+    /// Whether kernels reach the broker, and the broker Redis, over TLS: each with an authority that only this stack
+    /// knows.
+    pub tls: bool,
     /// Which log lines both servers write; `info` where empty.
     pub log: String,
     /// More lines at the top of the broker's settings file.
@@ -97,6 +101,9 @@ impl Stack {
             return containers::start(label, &options).await;
         }
         let run = RunFolder::create(label)?;
+        if options.tls {
+            certificates::write_for_loopback(&run.folder("kernel-tls")?, "broker")?;
+        }
         let site = Site {
             ports: Ports::free(options.shared_origin)?,
             secrets: Secrets::write(&run)?,
@@ -105,13 +112,12 @@ impl Stack {
             options,
         };
         let redis = site.start_redis().await?;
-        let redis_url = redis.as_ref().map(Redis::url);
         // Keycloak and the hub take most of the time, each on its own, so they start together. callback-server has
         // to be there before the hub's proxy looks for it.
         let hub_side = async {
             let (callback_server, broker) = tokio::try_join!(
                 site.start_callback_server(),
-                site.start_broker(redis_url.as_deref()),
+                site.start_broker(redis.as_ref()),
             )?;
             Ok((callback_server, broker, site.start_hub(packages).await?))
         };
@@ -163,7 +169,11 @@ impl Site {
         if self.options.without_redis {
             return Ok(None);
         }
-        Redis::start(&self.run).await.map(Some)
+        let options = RedisOptions {
+            tls: self.options.tls,
+            ..RedisOptions::default()
+        };
+        Redis::start_with(&self.run, options).await.map(Some)
     }
 
     async fn start_callback_server(&self) -> anyhow::Result<Server> {
@@ -177,13 +187,24 @@ impl Site {
         Server::start(&self.run, &program, &file, url, self.ports.callback_ops).await
     }
 
-    async fn start_broker(&self, redis_url: Option<&str>) -> anyhow::Result<Server> {
+    async fn start_broker(&self, redis: Option<&Redis>) -> anyhow::Result<Server> {
         let file = self.run.join("token-broker.toml");
-        let settings = broker_settings(&self.options, &self.ports, &self.secrets, redis_url)?;
+        let url = redis.map(Redis::url);
+        let mut settings =
+            broker_settings(&self.options, &self.ports, &self.secrets, url.as_deref())?;
+        if self.options.tls {
+            settings = encrypted(&settings, &self.run, redis);
+        }
         std::fs::write(&file, settings)?;
         let program = self.programs.join("token-broker");
-        let url = format!("http://127.0.0.1:{}", self.ports.kernel);
+        let url = self.broker_url();
         Server::start(&self.run, &program, &file, url, self.ports.broker_ops).await
+    }
+
+    /// Where kernels reach the broker.
+    fn broker_url(&self) -> String {
+        let scheme = if self.options.tls { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.ports.kernel)
     }
 
     async fn start_api(&self, audience: &str, scope: &str, port: u16) -> anyhow::Result<Server> {
@@ -205,9 +226,10 @@ impl Site {
             api_port: Some(ports.hub_api),
             hubkey: Some(Registration {
                 public_url: ports.public_url.clone(),
-                broker_url: local(ports.kernel),
+                broker_url: self.broker_url(),
                 callback_url: self.options.shared_origin.then(|| local(ports.callback)),
                 api_token_file: self.secrets.hub_token.clone(),
+                ca_file: self.options.tls.then(|| self.run.join("kernel-tls/ca.pem")),
             }),
             python_packages: Some(packages),
             kernel_environment: vec![

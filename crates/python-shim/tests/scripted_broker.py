@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 SERVER_TOKEN = "canary-server-token-0123456789abcdef"
@@ -259,12 +260,15 @@ class QuietServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     server = QuietServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        # The handshake is left to the thread of the connection: here it would hold up the others.
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()
@@ -272,9 +276,9 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 @contextmanager
-def scripted_broker() -> Iterator[Broker]:
+def scripted_broker(tls: ssl.SSLContext | None = None) -> Iterator[Broker]:
     broker = Broker()
-    with serving(type("BrokerHandler", (Handler,), {"broker": broker})) as url:
+    with serving(type("BrokerHandler", (Handler,), {"broker": broker}), tls) as url:
         broker.url = url
         yield broker
         with broker.changed:

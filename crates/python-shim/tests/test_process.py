@@ -109,7 +109,8 @@ def test_proxies_of_the_environment_are_not_used(broker: Broker) -> None:
 
 def test_a_file_without_certificates_is_refused(broker: Broker, tmp_path: Path) -> None:
     broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"
-    for content, said in (("no certificate", "which this one has none of"), (broken, "Check HUBKEY_URL and HUBKEY_CA_FILE")):
+    none = "no certificate"
+    for content, said in ((none, "which this one has none of"), (broken, "Check HUBKEY_URL and HUBKEY_CA_FILE")):
         (tmp_path / "ca.pem").write_text(content)
         done = python(EXISTING, env={**os.environ, "HUBKEY_CA_FILE": str(tmp_path / "ca.pem")})
         assert "hubkey.ConfigurationError" in done.stderr

@@ -41,6 +41,7 @@ const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
 /// Runs the broker until it is told to end.
 pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
+    warn_of_plaintext(&settings.kernel, &settings.internal);
     let metrics = start_metrics()?;
     let readiness = Readiness::new();
     let starting = readiness.hold();
@@ -56,7 +57,6 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let ops = tokio::spawn(ops);
     let parts = Parts::new(settings.keys, settings.redis).await?;
     watch_store(&readiness, &parts.store);
-    warn_of_plaintext(&settings.kernel, &settings.internal);
     let kernel_server = kernel_server(&mut settings.kernel, &metrics)?;
     let plan = Plan {
         hub: settings.hub,

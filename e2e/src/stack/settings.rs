@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::{DATA_API, LAB_API, StackOptions};
 use crate::keycloak::Keycloak;
 use crate::process::RunFolder;
+use crate::redis::Redis;
 
 /// Where everything listens, all on loopback.
 #[derive(Debug, Clone)]
@@ -178,6 +179,24 @@ sealing_files = ["{sealing_key}"]
 index_file = "{index_key}"
 {redis}{providers}{last}"#
     ))
+}
+
+/// The broker's settings with the certificate of the folder `kernel-tls`, and with Redis's authority.
+pub(super) fn encrypted(settings: &str, run: &RunFolder, redis: Option<&Redis>) -> String {
+    let file = |key: &str, path: PathBuf| format!("{key} = \"{}\"\n", path.display());
+    let kernel = [
+        "[kernel]\n".to_owned(),
+        file("certificate_file", run.join("kernel-tls/tls.crt")),
+        file("certificate_key_file", run.join("kernel-tls/tls.key")),
+    ];
+    let settings = settings.replace("[kernel]\n", &kernel.concat());
+    let Some(authority) = redis.and_then(Redis::ca_file) else {
+        return settings;
+    };
+    settings.replace(
+        "[redis]\n",
+        &format!("[redis]\n{}", file("ca_file", authority)),
+    )
 }
 
 /// The address holds the password, so it is a secret with a file of its own.

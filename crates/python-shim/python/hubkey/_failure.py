@@ -49,8 +49,8 @@ _OF_THE_SIGN_IN = {
 }
 _UNTRUSTED = {
     "unknown_authority": (
-        "Ask the operator of this JupyterHub to give hubkey.hub.configure a ca_file (HUBKEY_CA_FILE): a PEM file, in your"
-        " server, with the authority that signed it."
+        "Ask the operator of this JupyterHub to give hubkey.hub.configure a ca_file (HUBKEY_CA_FILE): a PEM file, in"
+        " your server, with the authority that signed it."
     ),
     "other_name": "Ask the operator of this JupyterHub for a certificate that names the host of HUBKEY_URL.",
     "out_of_time": "Tell the operator of this JupyterHub that the certificate has to be renewed.",
@@ -71,11 +71,8 @@ def public_error(failure: ClientError, asked: Mapping[str, object] | None = None
             f"HUBKEY_URL leads to something that is not hubkey's broker, or to another version of it ({title}). Tell"
             " the operator of this JupyterHub.",
         )
-    if kind == "setup":
-        return ConfigurationError(f"{title[:1].upper()}{title[1:]}. Check HUBKEY_URL and HUBKEY_CA_FILE.")
-    if kind == "untrusted":
-        advice = _UNTRUSTED.get(code or "", "Tell the operator of this JupyterHub.")
-        return ConfigurationError(f"{title[:1].upper()}{title[1:]}. Nothing was sent to it. {advice}")
+    if kind in {"setup", "untrusted"}:
+        return _configuration_error(kind, code, title)
     said = " ".join(part for part in (title, detail) if part)
     if code in _FIELDS:
         field = _FIELDS[code]
@@ -83,3 +80,11 @@ def public_error(failure: ClientError, asked: Mapping[str, object] | None = None
     if code in _OF_THE_SIGN_IN:
         return SignInFailed(_OF_THE_SIGN_IN[code], reason=code)
     return _CLASSES.get(code or "", HubkeyError)(said)
+
+
+def _configuration_error(kind: str, code: str | None, title: str) -> ConfigurationError:
+    if kind == "setup":
+        advice = "Check HUBKEY_URL and HUBKEY_CA_FILE."
+    else:
+        advice = "Nothing was sent to it. " + _UNTRUSTED.get(code or "", "Tell the operator of this JupyterHub.")
+    return ConfigurationError(f"{title[:1].upper()}{title[1:]}. {advice}")

@@ -91,6 +91,30 @@ impl Endpoints {
             Self::Discovered { issuer } | Self::Explicit { issuer, .. } => issuer,
         }
     }
+
+    /// The configured URLs that something is sent to, each under the name of its key.
+    #[must_use]
+    pub fn urls(&self) -> Vec<(&'static str, Url)> {
+        let named = match self {
+            Self::Discovered { issuer } => vec![("issuer", Url::parse(issuer).ok())],
+            Self::Explicit {
+                authorization,
+                token,
+                jwks,
+                userinfo,
+                revocation,
+                ..
+            } => vec![
+                ("authorization_endpoint", Some(authorization.clone())),
+                ("token_endpoint", Some(token.clone())),
+                ("jwks_uri", Some(jwks.clone())),
+                ("userinfo_endpoint", userinfo.clone()),
+                ("revocation_endpoint", revocation.clone()),
+            ],
+        };
+        let given = |(key, url): (_, Option<Url>)| Some((key, url?));
+        named.into_iter().filter_map(given).collect()
+    }
 }
 
 /// How hubkey proves itself at a token endpoint (RFC 6749 section 2.3).

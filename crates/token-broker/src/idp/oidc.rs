@@ -52,10 +52,12 @@ pub fn provider(
     authorize::check_parameters(&config)?;
     let issuer = issuer_url(config.endpoints.issuer())?;
     let gate = Arc::new(Gate::new(&config.outbound, &issuer));
-    if config.outbound.plaintext && issuer.scheme() == "http" && !is_loopback(&issuer) {
+    let is_plain = |(_, url): &(_, Url)| url.scheme() == "http" && !is_loopback(url);
+    if config.outbound.plaintext && config.endpoints.urls().iter().any(is_plain) {
         tracing::warn!(
+            setting = "providers.<id>.plaintext",
             provider = config.id.as_str(),
-            "plaintext = true: codes, secrets and tokens of this provider cross the network in clear."
+            "codes, client secrets and tokens travel to this provider in clear: whoever can read that network has them"
         );
     }
     Ok(OidcProvider {

@@ -6,7 +6,7 @@ use hubkey_protocol::{ProviderId, Scope, secret::ClientSecret};
 use hubkey_service::settings::{Reader, Section, kind};
 use url::Url;
 
-use super::words::{ENDPOINT, ORIGIN, PAIR, PROVIDER_ID, SCOPE};
+use super::words::{ENDPOINT, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback};
 use crate::domain::provider::{
     ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
     ProviderConfig, Sharing,
@@ -90,6 +90,33 @@ impl Draft {
 }
 
 fn read(section: &Section<'_>) -> Draft {
+    let draft = read_draft(section);
+    if let Some(endpoints) = draft
+        .endpoints
+        .as_ref()
+        .filter(|_| !draft.outbound.plaintext)
+    {
+        refuse_plaintext(section, endpoints);
+    }
+    draft
+}
+
+fn refuse_plaintext(section: &Section<'_>, endpoints: &Endpoints) {
+    for (key, url) in endpoints.urls() {
+        if url.scheme() == "http" && !is_loopback(&url) {
+            section.fail(
+                key,
+                &format!(
+                    "codes, secrets and tokens would cross the network in clear; use https, or set `{} = true` where \
+                     something else encrypts the way to the provider.",
+                    section.dotted("plaintext")
+                ),
+            );
+        }
+    }
+}
+
+fn read_draft(section: &Section<'_>) -> Draft {
     Draft {
         display_name: section.optional("display_name", &kind::TEXT, "What people read; the id by default."),
         endpoints: read_endpoints(section),

@@ -4,7 +4,7 @@ use hubkey_service::settings::{Reader, kind};
 use zeroize::Zeroizing;
 
 use super::hub::read_ca;
-use crate::store::redis::RedisSettings;
+use crate::store::redis::{RedisOpenError, RedisSettings, Refusal};
 
 pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
     let section = reader.section("redis");
@@ -38,7 +38,7 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
         0,
         "How many replicas have to hold what was written before it counts.",
     );
-    Some(RedisSettings {
+    let settings = RedisSettings {
         url: url?,
         password,
         ca_pem,
@@ -46,5 +46,25 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
         allow_unauthenticated,
         allow_eviction,
         replicas_required: u32::try_from(replicas_required).unwrap_or_default(),
-    })
+    };
+    if let Err(error) = settings.check() {
+        let (key, sentence) = mistake(&error);
+        section.fail(key, &sentence);
+    }
+    Some(settings)
+}
+
+fn mistake(error: &RedisOpenError) -> (&'static str, String) {
+    match error {
+        RedisOpenError::Refused(refusal @ Refusal::Unauthenticated) => {
+            ("password_file", format!("{refusal}."))
+        }
+        RedisOpenError::Refused(refusal) => ("url_file", format!("{refusal}.")),
+        // The cause may hold the address, and the address the password.
+        RedisOpenError::Address(_) | RedisOpenError::Unreachable(_) => (
+            "url_file",
+            "write `rediss://user@host:port` into it, and PEM certificates into `redis.ca_file` if that is set."
+                .to_owned(),
+        ),
+    }
 }

@@ -76,6 +76,7 @@ impl Stage {
                 broker_url: PUBLIC_URL.into(),
                 callback_url: None,
                 api_token_file,
+                ca_file: None,
             }),
             // `hubkey.hub` needs nothing that is compiled.
             python_packages: Some(checkout().join("crates/python-shim/python")),

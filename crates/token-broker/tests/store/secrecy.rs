@@ -200,7 +200,7 @@ async fn fill(redis: &Redis, index: &IndexKey) -> Sealed {
 async fn record_everything(index: &IndexKey) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let run = RunFolder::create("store-s1").unwrap();
     let redis = Arc::new(Redis::start(&run).await.unwrap());
-    let client = redis::Client::open(redis.url()).unwrap();
+    let client = redis.client().unwrap();
     let monitor = client.get_async_monitor().await.unwrap();
     let mut lines = monitor.into_on_message::<String>();
     fill(&redis, index).await;

@@ -1,17 +1,19 @@
 //! Which Redis is taken at start.
 
-use std::{path::Path, process::Command};
-
 use hubkey_e2e::{
-    process::{RunFolder, free_port},
-    redis::{Redis, RedisOptions},
+    certificates::Authority,
+    process::{RunFolder, checkout},
+    redis::{Redis, RedisOptions, USER, USER_RULES},
 };
 use hubkey_token_broker::store::{
-    Store,
+    Expect, Outcome, Store,
     redis::{RedisOpenError, RedisSettings, RedisStore, Refusal},
 };
 
-use crate::subjects::fresh_index;
+use crate::{
+    conformance::{connection, ends, put},
+    subjects::fresh_index,
+};
 
 #[tokio::test]
 async fn security_s7_a_redis_that_may_evict_is_refused() {
@@ -61,71 +63,80 @@ async fn security_s7_a_wrong_password_or_no_redis_is_an_error_without_the_passwo
 }
 
 #[tokio::test]
-async fn security_s7_tls_is_checked_against_the_given_certificates() {
+async fn security_s7_tls_and_password_are_checked() {
     let run = RunFolder::create("store-s7-tls").unwrap();
-    certificates(run.path());
-    let port = free_port().unwrap();
-    let file = |name: &str| run.join(name).display().to_string();
     let options = RedisOptions {
-        extra: vec![
-            format!("tls-port {port}"),
-            format!("tls-cert-file {}", file("leaf.pem")),
-            format!("tls-key-file {}", file("leaf.key")),
-            format!("tls-ca-cert-file {}", file("ca.pem")),
-            "tls-auth-clients no".to_owned(),
-        ],
+        tls: true,
         ..RedisOptions::default()
     };
     let redis = Redis::start_with(&run, options).await.unwrap();
-    let open = async |host: &str, ca: Option<&str>| {
-        let mut settings = RedisSettings::new(format!("rediss://{host}:{port}"));
-        settings.password = redis.password().map(|password| password.to_owned().into());
-        settings.ca_pem = ca.map(|name| std::fs::read(run.join(name)).unwrap());
+    let right = std::fs::read(redis.ca_file().unwrap()).unwrap();
+    let wrong = Authority::new("other").unwrap().pem().into_bytes();
+    let open = async |host: &str, ca: Option<&[u8]>, password: &str| {
+        let url = redis.url_without_password().replace("127.0.0.1", host);
+        let mut settings = RedisSettings::new(url);
+        settings.password = Some(password.to_owned().into());
+        settings.ca_pem = ca.map(<[u8]>::to_vec);
         RedisStore::open(settings, fresh_index()).await
     };
-    let store = open("127.0.0.1", Some("ca.pem")).await.unwrap();
-    store.ping().await.unwrap();
-    for (host, ca) in [
-        ("127.0.0.1", None),
-        ("127.0.0.1", Some("other.pem")),
-        ("localhost", Some("ca.pem")),
+    let password = redis.password().unwrap();
+    let store = open("127.0.0.1", Some(&right), password).await.unwrap();
+    let key = connection(0);
+    let watch = store.watch(&key).await.unwrap();
+    let written = put(&key, Expect::Absent, b"1").waking();
+    assert_eq!(store.commit(vec![written]).await.unwrap(), Outcome::Done);
+    ends(watch).await;
+    assert!(store.read(&[key]).await.unwrap()[0].is_some());
+    for (host, ca, password, cause) in [
+        ("127.0.0.1", None, password, "UnknownIssuer"),
+        ("127.0.0.1", Some(&wrong[..]), password, "UnknownIssuer"),
+        ("localhost", Some(&right), password, "not valid for name"),
+        ("127.0.0.1", Some(&right), "canary", "AuthenticationFailed"),
     ] {
-        let refused = open(host, ca).await;
-        let unreachable = matches!(refused, Err(RedisOpenError::Unreachable(_)));
-        assert!(unreachable, "{host} {ca:?}: {refused:?}");
+        let refused = open(host, ca, password).await;
+        let Err(RedisOpenError::Unreachable(told)) = refused else {
+            panic!("{host} {cause}: {refused:?}");
+        };
+        assert!(format!("{told:?}").contains(cause), "{cause}: {told:?}");
+        assert!(!format!("{told:?} {told}").contains("canary"), "{told:?}");
     }
 }
 
-/// A certificate of 127.0.0.1 from one authority, and another authority.
-fn certificates(folder: &Path) {
-    std::fs::write(folder.join("leaf.cnf"), "subjectAltName=IP:127.0.0.1").unwrap();
-    for name in ["ca", "other"] {
-        let out = format!("-keyout {name}.key -out {name}.pem -subj /CN={name}");
-        openssl(
-            folder,
-            &format!("req -x509 -newkey rsa:2048 -nodes -days 2 {out}"),
-        );
-    }
-    openssl(
-        folder,
-        "req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN=redis",
-    );
-    let signing = "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2";
-    openssl(
-        folder,
-        &format!("{signing} -extfile leaf.cnf -out leaf.pem"),
-    );
-}
+/// All other tests of the store are done by this user; here is what it may not.
+#[tokio::test]
+async fn security_s7_the_documented_user_may_do_nothing_else() {
+    let manual = std::fs::read_to_string(checkout().join("docs/operations.md")).unwrap();
+    let line = format!("user {USER} on >PASSWORD {USER_RULES}");
+    assert!(manual.contains(&line), "docs/operations.md lacks: {line}");
 
-fn openssl(folder: &Path, arguments: &str) {
-    let output = Command::new("openssl")
-        .args(arguments.split(' '))
-        .current_dir(folder)
-        .output()
-        .expect("the program openssl is needed to make certificates");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let run = RunFolder::create("store-s7-user").unwrap();
+    let redis = Redis::start(&run).await.unwrap();
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    for command in [
+        "KEYS *",
+        "SCAN 0",
+        "GET hk:x",
+        "HGETALL hk:x",
+        "EVAL return(1) 0",
+        "CONFIG GET dir",
+        "FLUSHALL",
+        "SAVE",
+        "MONITOR",
+        "ACL LIST",
+        "SCRIPT FLUSH",
+        "CLIENT LIST",
+        "REPLICAOF 127.0.0.1 1",
+        "HGET other g",
+        "SET other x",
+        "PUBLISH other x",
+        "DEL other",
+    ] {
+        let mut words = command.split(' ');
+        let mut asked = redis::cmd(words.next().unwrap());
+        let answer = asked.arg(words.collect::<Vec<_>>());
+        let answer = answer.query_async::<redis::Value>(&mut connection).await;
+        let refused = answer.as_ref().err().and_then(redis::RedisError::code);
+        assert_eq!(refused, Some("NOPERM"), "{command}: {answer:?}");
+    }
 }

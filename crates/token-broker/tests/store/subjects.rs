@@ -113,7 +113,7 @@ pub(crate) async fn open(index: &IndexKey) -> RedisStore {
     RedisStore::open(settings, index.clone()).await.unwrap()
 }
 
-/// The Redis that all tests share which do nothing bad to it.
+/// The Redis that all tests share which do nothing bad to it. Its user may do what the broker needs and nothing else.
 async fn shared() -> &'static Redis {
     static SHARED: OnceCell<(RunFolder, Redis)> = OnceCell::const_new();
     let start = async || {

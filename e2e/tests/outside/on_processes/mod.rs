@@ -9,3 +9,4 @@ mod notebook;
 mod numbers;
 mod pages;
 mod providers;
+mod transport;

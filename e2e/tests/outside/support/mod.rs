@@ -29,6 +29,7 @@ lab = await hubkey.connect("lab-api")"#;
 pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 static OWN_HOST: OnceCell<Stack> = OnceCell::const_new();
+static ENCRYPTED: OnceCell<Stack> = OnceCell::const_new();
 static SHARED_ORIGIN: OnceCell<Stack> = OnceCell::const_new();
 static SHARED_ORIGIN_TURN: Mutex<()> = Mutex::const_new(());
 
@@ -68,6 +69,18 @@ pub(crate) async fn shared_origin() -> anyhow::Result<(&'static Stack, MutexGuar
         start("shared-origin", options).await
     };
     Ok((SHARED_ORIGIN.get_or_try_init(starting).await?, turn))
+}
+
+/// A stack whose kernels reach the broker over TLS, and whose broker reaches Redis so.
+pub(crate) async fn encrypted() -> anyhow::Result<&'static Stack> {
+    let starting = async || {
+        let options = StackOptions {
+            tls: true,
+            ..StackOptions::default()
+        };
+        start("encrypted", options).await
+    };
+    ENCRYPTED.get_or_try_init(starting).await
 }
 
 /// A person whom no other test knows, with a running server.

@@ -10,19 +10,21 @@ use super::{RedisOpenError, RedisSettings, answer};
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Whoever is on the way can read and change what goes there.
-    #[error("the connection to Redis is not encrypted; use rediss://, or set `plaintext = true`")]
+    #[error(
+        "the connection to Redis is not encrypted; use rediss://, or set `redis.plaintext = true`"
+    )]
     Plaintext,
     /// Whoever answers is believed.
     #[error("the certificate of Redis would not be checked; remove `#insecure` from its address")]
     UncheckedCertificate,
     /// Whoever reaches it may do anything.
     #[error(
-        "Redis asks for no password; make a user for hubkey, or set `allow_unauthenticated = true`"
+        "Redis asks for no password; make a user for hubkey, or set `redis.allow_unauthenticated = true`"
     )]
     Unauthenticated,
     /// A record may vanish before its time, and what was used up with it.
     #[error(
-        "Redis may evict records (maxmemory-policy {policy}); set `maxmemory-policy noeviction`, or `allow_eviction = true`"
+        "Redis may evict records (maxmemory-policy {policy}); set `maxmemory-policy noeviction`, or `redis.allow_eviction = true`"
     )]
     Eviction {
         /// What it is set to.

@@ -5,7 +5,7 @@ use std::fmt;
 use redis::{Client, IntoConnectionInfo, TlsCertificates};
 use zeroize::Zeroizing;
 
-use super::RedisOpenError;
+use super::{RedisOpenError, checks};
 
 /// Where Redis is, and which of its dangers the operator takes.
 #[derive(Clone)]
@@ -39,6 +39,11 @@ impl RedisSettings {
             allow_eviction: false,
             replicas_required: 0,
         }
+    }
+
+    /// Judges the address, without going there.
+    pub fn check(&self) -> Result<(), RedisOpenError> {
+        Ok(checks::address(&self.client()?, self)?)
     }
 
     pub(super) fn client(&self) -> Result<Client, RedisOpenError> {
