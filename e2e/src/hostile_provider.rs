@@ -13,6 +13,7 @@ pub mod client;
 pub mod draft;
 pub mod keys;
 mod metadata;
+mod refresh;
 pub mod scenarios;
 mod small_rsa;
 mod state;
@@ -33,6 +34,7 @@ pub use browser::Redirected;
 pub use client::{Client, ClientAuth};
 pub use draft::{Draft, Encoding};
 pub use keys::{Alg, SigningKey};
+pub use refresh::Rotation;
 
 /// What the provider can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -249,6 +251,28 @@ impl HostileProvider {
         self.replies(Endpoint::Token, move |reply| reply.edit_json(&alter));
     }
 
+    /// What happens to a refresh token that is used; strict from the start.
+    pub fn rotate_refresh_tokens(&self, rotation: Rotation) {
+        self.state().grants.rotation = rotation;
+    }
+
+    /// Takes back every grant: the person signed out there, or an administrator did it.
+    pub fn end_grants(&self) {
+        self.state().grants.end();
+    }
+
+    /// How often a refresh token was traded for new tokens.
+    #[must_use]
+    pub fn refreshes(&self) -> usize {
+        self.state().grants.refreshes
+    }
+
+    /// How often a refresh token came that had been used before; each ended its grant.
+    #[must_use]
+    pub fn reuses(&self) -> usize {
+        self.state().grants.reuses
+    }
+
     /// From now on this endpoint answers so and does nothing else: no code is redeemed, nothing is checked.
     pub fn answer(&self, endpoint: Endpoint, reply: Reply) {
         self.state().answers.insert(endpoint, reply);
@@ -304,7 +328,13 @@ impl HostileProvider {
     pub fn mint_id_token(&self, client_id: &str, nonce: &str) -> String {
         let mut state = self.state();
         let account = state.account.clone();
-        state.id_token(client_id, Some(nonce), &account, None)
+        let about = token::About {
+            client_id,
+            nonce: Some(nonce),
+            account: &account,
+            auth_time: None,
+        };
+        state.id_token(&about, None)
     }
 
     /// Plays the browser: opens an authorize URL of this provider and says where it leads.

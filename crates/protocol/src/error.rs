@@ -52,12 +52,16 @@ pub enum ErrorCode {
     HeadersTooLarge,
     /// A fault in hubkey. 500
     Internal,
+    /// The provider refuses hubkey's own registration or request; the operator has to act. 502
+    ProviderMisconfigured,
     /// The Hub did not answer. 503
     HubUnavailable,
     /// The store did not answer. 503
     StoreUnavailable,
     /// The provider did not answer. 503
     ProviderUnavailable,
+    /// The token is being refreshed, or nobody knows yet how that ended. 503
+    RefreshInProgress,
     /// Too many requests at once. 503
     Overloaded,
     /// The handler took too long. 503
@@ -90,9 +94,11 @@ impl ErrorCode {
             Self::RateLimited | Self::TooManySignIns => 429,
             Self::HeadersTooLarge => 431,
             Self::Internal | Self::Unknown => 500,
+            Self::ProviderMisconfigured => 502,
             Self::HubUnavailable
             | Self::StoreUnavailable
             | Self::ProviderUnavailable
+            | Self::RefreshInProgress
             | Self::Overloaded
             | Self::Timeout => 503,
         }
@@ -106,6 +112,7 @@ impl ErrorCode {
             | Self::HubUnavailable
             | Self::StoreUnavailable
             | Self::ProviderUnavailable
+            | Self::RefreshInProgress
             | Self::Overloaded
             | Self::Timeout => true,
             Self::BadRequest
@@ -130,6 +137,7 @@ impl ErrorCode {
             | Self::TooManySignIns
             | Self::HeadersTooLarge
             | Self::Internal
+            | Self::ProviderMisconfigured
             | Self::Unknown => false,
         }
     }

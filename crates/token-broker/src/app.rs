@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{chance::Chance, clock::Clock, provider::ProviderConfig},
-    flows::{Flows, Providers, Rules},
+    flows::{Flights, Flows, Providers, Rules},
     hub::{
         browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,
@@ -36,6 +36,8 @@ use crate::{
     system::{SystemChance, SystemClock},
 };
 
+/// How long refreshes may still take when the process is to end: as long as a provider may.
+const LANDING: Duration = Duration::from_secs(10);
 /// How long load balancers get to notice that readiness failed.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
@@ -67,7 +69,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     };
     let flows = Arc::new(flows(parts, plan)?);
     let kernel = routes::kernel(Arc::clone(&flows));
-    let internal = routes::internal(flows, settings.internal.channel_secrets);
+    let internal = routes::internal(Arc::clone(&flows), settings.internal.channel_secrets);
     let mut running = JoinSet::new();
     let mut serve = |server: Server, listener, router: Router| {
         running.spawn(server.serve(listener, router, life.draining()));
@@ -78,6 +80,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     drop(starting);
     tracing::info!("ready");
     life.run(running).await?;
+    flows.flights.land(LANDING).await;
     ops_end.cancel();
     Ok(ops.await?)
 }
@@ -152,6 +155,7 @@ fn flows(parts: Parts, plan: Plan) -> anyhow::Result<Flows> {
         rules: plan.rules,
         polls: Arc::new(Semaphore::new(plan.polls)),
         stopping: plan.stopping,
+        flights: Flights::default(),
     })
 }
 

@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference};
 use hubkey_service::telemetry::AUDIT;
 
-use crate::domain::{kernel::Kernel, sign_in::SignIn};
+use crate::domain::{connection::Connection, kernel::Kernel, sign_in::SignIn};
 
 /// What happened (SECURITY section 7.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +29,14 @@ pub enum What {
     IdentityConflict,
     /// A provider granted a connection.
     TokenIssued,
+    /// A provider gave a new access token for an old one.
+    TokenRefreshed,
     /// A kernel got an access token.
     TokenDelivered,
-    /// Tokens were sent to the provider to be forgotten.
+    /// A grant is gone: the provider took it back, or it was told to forget it.
     TokenRevoked,
+    /// A provider refused a refresh token that may have been used before.
+    ReuseDetected,
     /// A stored record could not be opened.
     AeadFailure,
     /// A request that a rule refuses: a wrong cookie, state, CSRF token, issuer or wish.
@@ -58,8 +62,10 @@ impl What {
             Self::IdentityPinned => "identity_pinned",
             Self::IdentityConflict => "identity_conflict",
             Self::TokenIssued => "token_issued",
+            Self::TokenRefreshed => "token_refreshed",
             Self::TokenDelivered => "token_delivered",
             Self::TokenRevoked => "token_revoked",
+            Self::ReuseDetected => "reuse_detected",
             Self::AeadFailure => "aead_failure",
             Self::PolicyDenied => "policy_denied",
             Self::ProviderFailed => "provider_failed",
@@ -106,6 +112,14 @@ impl<'a> Event<'a> {
             sign_in: Some(short(nonce.as_str())),
             ..self
         }
+    }
+
+    /// Of a connection, with its server and provider.
+    pub fn of(connection: &'a Connection) -> Self {
+        Self::new()
+            .kernel(&connection.kernel)
+            .provider(&connection.provider)
+            .connection(&connection.id)
     }
 
     /// Of a kernel.

@@ -10,5 +10,6 @@ pub mod flow;
 pub mod kernel;
 pub mod pin;
 pub mod provider;
+pub mod renewal;
 pub mod sign_in;
 pub mod user_index;

@@ -1,6 +1,7 @@
 //! The use cases, one file each, with their collaborators as traits. No axum, no redis, no reqwest.
 
 pub mod acknowledge;
+mod attempt;
 mod browser;
 pub mod callback;
 pub mod cancel;
@@ -10,12 +11,15 @@ pub mod r#continue;
 pub mod create_sign_in;
 mod ending;
 pub mod failure;
+mod flights;
 pub mod hub_callback;
 mod identity;
 mod leaving;
 mod pages;
 pub mod policy;
 pub mod providers;
+mod refresh;
+mod refreshed;
 mod settle;
 pub mod sign_in_status;
 pub mod site;
@@ -40,6 +44,7 @@ use crate::{
         chance::Chance,
         clock::{Clock, Timestamp},
         kernel::{Fingerprint, Kernel},
+        renewal::RenewalTimes,
         user_index::OpenLimits,
     },
     hub::{BrowserAuthenticator, Freshness, KernelAuthenticator, KernelError},
@@ -51,6 +56,7 @@ use crate::{
     },
 };
 use failure::KernelFailure;
+pub use flights::Flights;
 
 /// The use cases with everything that they ask.
 #[derive(Debug)]
@@ -75,6 +81,8 @@ pub struct Flows {
     pub polls: Arc<Semaphore>,
     /// Ends long polls when the process is to end.
     pub stopping: CancellationToken,
+    /// Refreshes that are under way in this process.
+    pub flights: Flights,
 }
 
 /// The configured providers, in order and by id.
@@ -131,8 +139,10 @@ pub struct Rules {
     pub shared_servers: SharedServers,
     /// How long a sign-in, its ticket, flow and states live.
     pub sign_in_life: Duration,
-    /// How long a connection lives.
+    /// How long a connection lives without a kernel that uses it.
     pub connection_life: Duration,
+    /// The times of refreshes.
+    pub renewal: RenewalTimes,
     /// How long a pin lives without a sign-in.
     pub pin_life: Duration,
     /// How long one poll waits.

@@ -16,6 +16,7 @@ mod kept;
 mod keyring;
 mod oidc;
 mod outbound;
+mod refresh;
 mod token;
 mod userinfo;
 
@@ -27,10 +28,11 @@ use hubkey_protocol::{
     secret::{AccessToken, AuthorizationCode, OidcNonce, PkceVerifier, RefreshToken, State},
 };
 
-use crate::domain::{clock::Timestamp, provider::ProviderConfig};
+use crate::domain::{clock::Timestamp, connection::Proof, provider::ProviderConfig};
 
 pub use authorize::RESERVED;
 pub use oidc::{OidcProvider, provider};
+pub use refresh::{RefreshError, Refreshable, Refreshed};
 
 /// One provider, as flows see it.
 #[async_trait]
@@ -57,6 +59,15 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
 
     /// Redeems a code, once, and judges the ID token.
     async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError>;
+
+    /// Whether a refresh could be judged: asks for what is not known yet, and touches no refresh token.
+    async fn ready(&self) -> Result<(), IdpError>;
+
+    /// Asks the provider for something harmless, to learn whether it works at all.
+    async fn answers(&self) -> Result<(), IdpError>;
+
+    /// Sends a refresh token, once, and not after its time (RFC 6749 section 6). Judges the ID token, if there is one.
+    async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError>;
 
     /// Asks the provider to forget tokens (RFC 7009), refresh token first. Nothing waits for the outcome.
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>);
@@ -125,12 +136,16 @@ pub struct Granted {
     pub access_token: AccessToken,
     /// `Bearer`.
     pub token_type: String,
-    /// When it ends, counted from before the request was sent; absent where the provider did not say.
+    /// Before the request was sent.
+    pub obtained_at: Timestamp,
+    /// When it ends, counted from `obtained_at`; absent where the provider did not say.
     pub expires_at: Option<Timestamp>,
     /// The refresh token, if any.
     pub refresh_token: Option<RefreshToken>,
     /// What was granted.
     pub scopes: Scopes,
+    /// What ID tokens of later refreshes are compared with.
+    pub proof: Proof,
 }
 
 /// Why a provider did not do as asked. Carries none of the provider's own text.
@@ -184,7 +199,8 @@ impl OAuthError {
             | "account_selection_required" => Self::InteractionRequired,
             "invalid_scope" | "invalid_target" => Self::NotOffered,
             "temporarily_unavailable" | "server_error" => Self::Unavailable,
-            "invalid_grant" => Self::InvalidGrant,
+            // The second is GitHub's word.
+            "invalid_grant" | "bad_refresh_token" => Self::InvalidGrant,
             "invalid_client"
             | "unauthorized_client"
             | "invalid_request"

@@ -3,7 +3,7 @@
 
 use hubkey_service::telemetry::Metrics;
 
-const ALL: [(&str, &str); 10] = [
+const ALL: [(&str, &str); 12] = [
     (
         "hubkey_sign_ins_opened_total",
         "Sign-ins that kernels opened, by provider.",
@@ -15,6 +15,14 @@ const ALL: [(&str, &str); 10] = [
     (
         "hubkey_sign_in_duration_seconds",
         "From a sign-in's request to its delivery, by provider.",
+    ),
+    (
+        "hubkey_token_requests_total",
+        "Requests of kernels for a token, by provider, source and outcome.",
+    ),
+    (
+        "hubkey_token_refresh_duration_seconds",
+        "Refreshes at providers, by provider and outcome.",
     ),
     (
         "hubkey_hub_requests_total",

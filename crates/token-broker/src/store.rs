@@ -182,6 +182,8 @@ pub enum Purpose {
     State,
     /// A connection with its grant.
     Connection,
+    /// That someone uses a connection's refresh token.
+    Lease,
     /// What a hub user has open: sign-ins and connections.
     UserIndex,
     /// Which poll of a sign-in is the newest.
@@ -204,6 +206,7 @@ impl Purpose {
             Self::Flow => "flow",
             Self::State => "state",
             Self::Connection => "connection",
+            Self::Lease => "lease",
             Self::UserIndex => "user-index",
             Self::Poll => "poll",
             Self::Idempotency => "idempotency",
@@ -255,11 +258,13 @@ impl Key {
     /// A connection.
     #[must_use]
     pub fn connection(id: &ConnectionId) -> Self {
-        Self::new(
-            &["connection", id.as_str()],
-            Purpose::Connection,
-            &[id.as_str()],
-        )
+        Self::of_connection(id, Purpose::Connection)
+    }
+
+    /// That someone uses a connection's refresh token.
+    #[must_use]
+    pub fn lease(id: &ConnectionId) -> Self {
+        Self::of_connection(id, Purpose::Lease)
     }
 
     /// What a hub user has open.
@@ -310,6 +315,10 @@ impl Key {
     #[must_use]
     pub fn id(&self) -> &[u8] {
         &self.id
+    }
+
+    fn of_connection(id: &ConnectionId, purpose: Purpose) -> Self {
+        Self::new(&["connection", id.as_str()], purpose, &[id.as_str()])
     }
 
     fn of_sign_in(short: &ShortId, purpose: Purpose, id: &str) -> Self {

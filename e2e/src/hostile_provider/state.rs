@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::alteration::Alterations;
 use super::authorize::{AuthorizationResponse, Code};
+use super::refresh::Grants;
 use super::token::Issued;
 use super::{Account, Alg, Client, Draft, Endpoint, SigningKey, TokenKind};
 use crate::fake_http::Reply;
@@ -20,6 +21,7 @@ pub(super) struct State {
     /// By access token.
     pub(super) issued: HashMap<String, Issued>,
     pub(super) revoked: HashSet<String>,
+    pub(super) grants: Grants,
     /// The published keys; the first signs.
     pub(super) ring: Vec<SigningKey>,
     pub(super) rotate_before_signing: bool,
@@ -43,6 +45,7 @@ impl State {
             codes: HashMap::new(),
             issued: HashMap::new(),
             revoked: HashSet::new(),
+            grants: Grants::default(),
             ring: Vec::new(),
             rotate_before_signing: false,
             made_keys: 0,

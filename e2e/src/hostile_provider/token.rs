@@ -23,6 +23,16 @@ pub(super) struct Issued {
     client_id: String,
 }
 
+/// What an ID token is about.
+#[derive(Debug)]
+pub(super) struct About<'a> {
+    pub(super) client_id: &'a str,
+    pub(super) nonce: Option<&'a str>,
+    pub(super) account: &'a Account,
+    /// Now where absent.
+    pub(super) auth_time: Option<u64>,
+}
+
 impl State {
     pub(super) fn token(&mut self, request: &Captured) -> Reply {
         let refuse = |error| Reply::oauth_error(StatusCode::BAD_REQUEST, error);
@@ -32,8 +42,10 @@ impl State {
                 .header("www-authenticate", "Basic realm=\"token\"");
         };
         let client_id = client.id.clone();
-        if request.form_value("grant_type").as_deref() != Some("authorization_code") {
-            return refuse("unsupported_grant_type");
+        match request.form_value("grant_type").as_deref() {
+            Some("authorization_code") => {}
+            Some("refresh_token") => return self.refresh(&client_id, request),
+            _ => return refuse("unsupported_grant_type"),
         }
         // Taken before it is judged: a code that was shown once is spent.
         let code = request
@@ -58,6 +70,24 @@ impl State {
     }
 
     fn grant(&mut self, code: &Code) -> Reply {
+        let auth_time = jsonwebtoken::get_current_timestamp();
+        let refresh_token = self.grants.begin(code, auth_time);
+        let about = About {
+            client_id: &code.client_id,
+            nonce: code.nonce.as_deref(),
+            account: &code.account,
+            auth_time: Some(auth_time),
+        };
+        self.hand_out(code, &about, Some(refresh_token))
+    }
+
+    /// Tokens of a grant.
+    pub(super) fn hand_out(
+        &mut self,
+        code: &Code,
+        about: &About<'_>,
+        refresh_token: Option<String>,
+    ) -> Reply {
         let access_token = self.access_token(code);
         let issued = Issued {
             account: code.account.clone(),
@@ -68,15 +98,14 @@ impl State {
             "access_token": access_token,
             "token_type": "Bearer",
             "expires_in": LIFETIME,
-            "refresh_token": random_text(32),
             "scope": code.scope,
         });
+        if let Some(refresh_token) = refresh_token {
+            answer["refresh_token"] = refresh_token.into();
+        }
         if code.scope.split(' ').any(|scope| scope == "openid") {
-            let nonce = code.nonce.as_deref();
             let at = Some(access_token.as_str());
-            answer["id_token"] = self
-                .id_token(&code.client_id, nonce, &code.account, at)
-                .into();
+            answer["id_token"] = self.id_token(about, at).into();
         }
         Reply::json(&answer).header("cache-control", "no-store")
     }
@@ -99,26 +128,20 @@ impl State {
         self.signed(TokenKind::Access, claims)
     }
 
-    pub(super) fn id_token(
-        &mut self,
-        client_id: &str,
-        nonce: Option<&str>,
-        account: &Account,
-        access_token: Option<&str>,
-    ) -> String {
+    pub(super) fn id_token(&mut self, about: &About<'_>, access_token: Option<&str>) -> String {
         if std::mem::take(&mut self.rotate_before_signing) {
             // Without a new key the old one signs, and a test that waits for a refetch fails.
             let _ = self.rotate();
         }
         let now = jsonwebtoken::get_current_timestamp();
-        let mut claims = Value::from(account.claims.clone());
+        let mut claims = Value::from(about.account.claims.clone());
         claims["iss"] = json!(self.issuer);
-        claims["sub"] = json!(account.sub);
-        claims["aud"] = json!(client_id);
+        claims["sub"] = json!(about.account.sub);
+        claims["aud"] = json!(about.client_id);
         claims["iat"] = json!(now);
-        claims["auth_time"] = json!(now);
+        claims["auth_time"] = json!(about.auth_time.unwrap_or(now));
         claims["exp"] = json!(now + LIFETIME);
-        if let Some(nonce) = nonce {
+        if let Some(nonce) = about.nonce {
             claims["nonce"] = json!(nonce);
         }
         if let (Some(token), Some(key)) = (access_token, self.ring.first()) {

@@ -2,14 +2,16 @@
 
 use hubkey_protocol::{
     Account, Connection as ConnectionMessage, ConnectionId, ProviderId, Scopes, TokenAnswer,
-    secret::{self, AccessToken, RefreshToken},
+    secret::{self, AccessToken, OidcNonce, RefreshToken},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{clock::Timestamp, kernel::Kernel, provider::ProviderConfig, sign_in::Wish};
+use super::{
+    clock::Timestamp, kernel::Kernel, provider::ProviderConfig, renewal::Renewal, sign_in::Wish,
+};
 
 /// What a finished sign-in gives to one server.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Connection {
     /// Its handle.
     pub id: ConnectionId,
@@ -21,8 +23,12 @@ pub struct Connection {
     pub wish: Wish,
     /// When the person signed in.
     pub since: Timestamp,
+    /// From when its life is counted.
+    pub extended_at: Timestamp,
     /// What only the broker sees, and the access token.
     pub grant: Grant,
+    /// Who is using the refresh token.
+    pub renewal: Renewal,
 }
 
 /// What a provider granted, and to which account.
@@ -39,11 +45,29 @@ pub struct Grant {
     pub access_token: AccessToken,
     /// `Bearer`.
     pub token_type: String,
+    /// When it was asked for: its lifetime begins before it was sent.
+    pub obtained_at: Timestamp,
     /// When it ends, if the provider said so.
     pub expires_at: Option<Timestamp>,
     /// The refresh token, if any.
     #[serde(serialize_with = "secret::exposed_option")]
     pub refresh_token: Option<RefreshToken>,
+    /// How often it was refreshed.
+    pub serial: u64,
+    /// What the ID token of the sign-in said, for those of later refreshes.
+    pub proof: Proof,
+}
+
+/// What later ID tokens of the same grant are compared with (OpenID Connect Core 1.0 section 12.2).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Proof {
+    /// `iat` of the last one, in Unix seconds.
+    pub issued_at: u64,
+    /// `auth_time` of the first one.
+    pub auth_time: Option<u64>,
+    /// The nonce of the sign-in.
+    #[serde(serialize_with = "secret::exposed")]
+    pub oidc_nonce: OidcNonce,
 }
 
 /// A grant that waits for its person's confirmation. Its connection id is chosen already, so that however often the

@@ -121,6 +121,15 @@ impl UserIndex {
         }
     }
 
+    /// Notes that a connection ends later.
+    pub fn extended(&mut self, id: &ConnectionId, expires_at: Timestamp) {
+        for connection in &mut self.connections {
+            if connection.id == *id {
+                connection.expires_at = expires_at;
+            }
+        }
+    }
+
     /// The connections made with this very server token, newest first.
     pub fn connections_of<'a>(
         &'a self,

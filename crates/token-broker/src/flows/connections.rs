@@ -4,7 +4,7 @@ use hubkey_protocol::ConnectionList;
 
 use super::{Asker, Flows, failure::KernelFailure};
 use crate::{
-    domain::{connection::Connection, user_index::UserIndex},
+    domain::{connection::Connection, renewal::Renewal, user_index::UserIndex},
     store::{
         Key,
         typed::{Loaded, TypedStore},
@@ -28,7 +28,7 @@ impl Flows {
                 continue;
             };
             if let (true, Some(provider)) = (
-                connection.kernel.is_same_server(&kernel),
+                connection.kernel.is_same_server(&kernel) && connection.renewal != Renewal::Ended,
                 self.provider(&connection.provider),
             ) {
                 connections.push(connection.message(provider.config()));

@@ -30,7 +30,7 @@ use crate::{
 
 /// How long a repeated request gets the same answer.
 const REPEATABLE: Duration = Duration::from_mins(1);
-/// A connection whose token ends sooner is not worth handing out.
+/// A connection whose last token ends sooner is not worth handing out.
 const WORTHWHILE_SECONDS: u64 = 10;
 /// How often a commit is tried against concurrent ones of the same hub user.
 const TRIES: usize = 8;
@@ -50,7 +50,7 @@ impl Stored for Repeatable {
 impl Flows {
     /// Answers with a connection of this very server token, or opens a sign-in.
     pub async fn create_sign_in(
-        &self,
+        self: &Arc<Self>,
         asker: &Asker,
         request: &CreateSignIn,
         idempotency_key: Option<&str>,
@@ -87,17 +87,16 @@ impl Flows {
         Ok(Asking { provider, wish })
     }
 
-    /// The newest connection of this very server token that is what is asked for.
+    /// The newest connection of this very server token that is what is asked for and has a token, or gets one.
     async fn existing(
-        &self,
+        self: &Arc<Self>,
         kernel: &Kernel,
         asking: &Asking,
         index: Option<&Loaded<UserIndex>>,
-    ) -> Result<Option<Connection>, StoreError> {
+    ) -> Result<Option<Arc<Connection>>, KernelFailure> {
         let (Some(index), Sharing::Server) = (index, asking.provider.config().sharing) else {
             return Ok(None);
         };
-        let now = self.clock.now();
         for entry in index.value.connections_of(kernel) {
             let Some(found) = self
                 .store
@@ -106,12 +105,21 @@ impl Flows {
             else {
                 continue;
             };
-            let connection = found.value;
-            if connection.kernel.is_same_server(kernel)
-                && connection.satisfies(&asking.provider.config().id, &asking.wish)
-                && connection.is_valid_for(now, WORTHWHILE_SECONDS)
+            let connection = &found.value;
+            if !connection.kernel.is_same_server(kernel)
+                || !connection.satisfies(&asking.provider.config().id, &asking.wish)
             {
-                return Ok(Some(connection));
+                continue;
+            }
+            let min_valid = worthwhile(connection);
+            match self.draw(found, min_valid).await {
+                Ok(drawn) => return Ok(Some(drawn.connection)),
+                Err(
+                    KernelFailure::SignInRequired
+                    | KernelFailure::TokenTooShort(_)
+                    | KernelFailure::NotFound,
+                ) => {}
+                Err(failure) => return Err(failure),
             }
         }
         Ok(None)
@@ -366,12 +374,16 @@ struct Repetition {
     request: [u8; 32],
 }
 
+/// How long a connection's token has to be valid to be handed out.
+fn worthwhile(connection: &Connection) -> u64 {
+    match connection.grant.refresh_token {
+        Some(_) => 1,
+        None => WORTHWHILE_SECONDS,
+    }
+}
+
 fn connected(connection: &Connection, asking: &Asking) -> CreateSignInAnswer {
-    Event::new()
-        .kernel(&connection.kernel)
-        .provider(&connection.provider)
-        .connection(&connection.id)
-        .tell(What::TokenDelivered);
+    Event::of(connection).tell(What::TokenDelivered);
     CreateSignInAnswer::Connected {
         connection: connection.message(asking.provider.config()),
         token: connection.token(),

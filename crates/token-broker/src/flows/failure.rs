@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use hubkey_protocol::ErrorCode;
 
-use crate::{domain::user_index::TooMany, hub::KernelError, store::StoreError};
+use crate::{
+    domain::{renewal::Trouble, user_index::TooMany},
+    hub::KernelError,
+    store::StoreError,
+};
 
 /// Why a kernel's request was not carried out. `routes` makes the answer of it, in one place.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +39,15 @@ pub enum KernelFailure {
     /// A person has to sign in.
     #[error("a person has to sign in")]
     SignInRequired,
-    /// The current token ends earlier than asked for, in so many seconds.
-    #[error("the current token ends too early")]
+    /// A token of that connection is valid for no longer than so many seconds.
+    #[error("no token is valid for so long")]
     TokenTooShort(u64),
+    /// Another replica refreshes the token, or nobody knows yet how that ended.
+    #[error("the token is being refreshed")]
+    RefreshInProgress,
+    /// The provider did not refresh the token; not to be asked again for a while.
+    #[error("the provider did not refresh the token")]
+    Provider(Trouble, Duration),
     /// Too many sign-ins.
     #[error("too many sign-ins")]
     TooMany(TooMany),
@@ -59,8 +69,10 @@ impl KernelFailure {
         match self {
             Self::Kernel(KernelError::HubUnavailable | KernelError::TooMany)
             | Self::Store(StoreError::Unavailable(_))
+            | Self::RefreshInProgress
             | Self::Overloaded
             | Self::Contended => Some(Duration::from_secs(1)),
+            Self::Provider(Trouble::Unavailable, rest) => Some(*rest),
             Self::TooMany(TooMany::Open(wait) | TooMany::Created(wait)) => Some(*wait),
             Self::Kernel(_)
             | Self::Store(_)
@@ -70,6 +82,7 @@ impl KernelFailure {
             | Self::Superseded
             | Self::SignInRequired
             | Self::TokenTooShort(_)
+            | Self::Provider(Trouble::Misconfigured, _)
             | Self::KeyReused => None,
         }
     }

@@ -171,9 +171,12 @@ pub(super) fn grant(granted: Granted) -> Grant {
         scopes: granted.scopes,
         access_token: granted.access_token,
         token_type: granted.token_type,
+        obtained_at: granted.obtained_at,
         expires_at: granted.expires_at,
         refresh_token: granted
             .refresh_token
             .filter(|token| !token.expose().is_empty()),
+        serial: 0,
+        proof: granted.proof,
     }
 }

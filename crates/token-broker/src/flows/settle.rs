@@ -20,6 +20,7 @@ use crate::{
         flow::FlowStage,
         kernel::HubUser,
         provider::Sharing,
+        renewal::Renewal,
         sign_in::{SignIn, SignInState},
         user_index::{IndexedConnection, UserIndex},
     },
@@ -174,13 +175,16 @@ impl Flows {
     }
 
     fn connection_of(&self, sign_in: &SignIn, candidate: Candidate) -> Connection {
+        let now = self.clock.now();
         Connection {
             id: candidate.connection,
             kernel: sign_in.kernel.clone(),
             provider: sign_in.provider.clone(),
             wish: sign_in.wish.clone(),
-            since: self.clock.now(),
+            since: now,
+            extended_at: now,
             grant: candidate.grant,
+            renewal: Renewal::Idle,
         }
     }
 
@@ -261,7 +265,7 @@ impl Flows {
         }
     }
 
-    async fn change_index(
+    pub(super) async fn change_index(
         &self,
         user: &HubUser,
         mut change: impl FnMut(&mut UserIndex) + Send,

@@ -251,11 +251,7 @@ impl Flows {
 
     /// The hold of one poll, spread by up to a tenth either way, so that polls do not come back in step.
     fn hold(&self) -> Duration {
-        let mut byte = [0; 1];
-        self.chance.fill(&mut byte);
-        self.rules
-            .poll_hold
-            .mul_f64(0.9 + 0.2 * f64::from(byte[0]) / 255.0)
+        self.rules.poll_hold.mul_f64(self.spread())
     }
 
     /// Who asks, where only a kernel that the Hub still knows may.

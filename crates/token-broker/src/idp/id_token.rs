@@ -5,10 +5,13 @@ use hubkey_protocol::secret::{AccessToken, AuthorizationCode, OidcNonce, Secret}
 use serde_json::Value;
 
 use super::{IdpError, algorithm::Algorithm, jwt::Claims};
-use crate::domain::clock::Timestamp;
+use crate::domain::{clock::Timestamp, connection::Proof};
 
+mod refreshed;
 #[cfg(test)]
 mod tests;
+
+pub(super) use refreshed::judge_refreshed;
 
 /// How old an ID token of a code exchange may be, beside the skew.
 const OLDEST: f64 = 600.0;
@@ -311,6 +314,21 @@ fn instant(claims: &Claims, name: &str) -> Option<f64> {
         .get(name)?
         .as_f64()
         .filter(|instant| is_instant(*instant))
+}
+
+/// As [`instant`], in whole seconds.
+fn whole_seconds(claims: &Claims, name: &str) -> Option<u64> {
+    let instant = std::time::Duration::try_from_secs_f64(instant(claims, name)?);
+    instant.ok().map(|since| since.as_secs())
+}
+
+/// What later ID tokens of the same grant are compared with; of a judged one.
+pub(super) fn proof(claims: &Claims, oidc_nonce: OidcNonce) -> Proof {
+    Proof {
+        issued_at: whole_seconds(claims, "iat").unwrap_or_default(),
+        auth_time: whole_seconds(claims, "auth_time"),
+        oidc_nonce,
+    }
 }
 
 fn is_instant(instant: f64) -> bool {

@@ -10,13 +10,14 @@ use hubkey_protocol::{
 use url::Url;
 
 use super::{
-    Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, Redemption, account,
-    authorize,
+    Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, Redemption,
+    RefreshError, Refreshable, Refreshed, account, authorize,
     discovery::{Directory, Metadata, issuer_url},
     id_token::{self, Expected, Transaction},
     jwt::{Claims, UnverifiedJwt},
     keyring::Keyring,
     outbound::{Endpoint, Gate, Outbound, is_loopback},
+    refresh,
     token::{self, Form, Handed},
     userinfo,
 };
@@ -139,6 +140,49 @@ impl IdentityProvider for OidcProvider {
         Ok(granted(handed, &claims, redemption, sent))
     }
 
+    async fn ready(&self) -> Result<(), IdpError> {
+        let metadata = self.directory.metadata(&self.outbound).await?;
+        self.keyring.keys(&self.outbound, &metadata.jwks).await?;
+        Ok(())
+    }
+
+    async fn answers(&self) -> Result<(), IdpError> {
+        let metadata = self.directory.metadata(&self.outbound).await?;
+        let answer = self
+            .outbound
+            .get(Endpoint::Jwks, &metadata.jwks, None)
+            .await?;
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            Err(IdpError::Unavailable)
+        }
+    }
+
+    async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
+        let metadata = self.directory.metadata(&self.outbound).await;
+        let metadata = metadata.map_err(|_| RefreshError::NotSent)?;
+        if refreshable.issuer != metadata.issuer {
+            return Err(RefreshError::Misconfigured);
+        }
+        let sent = self.clock.now();
+        let handed = refresh::send(&self.config, &metadata, &self.outbound, &refreshable).await?;
+        match self
+            .refreshed_claims(&metadata, &handed, &refreshable)
+            .await
+        {
+            Ok(issued_at) => Ok(refreshed(handed, issued_at, sent)),
+            Err(IdpError::Misbehaved(word)) if refresh::is_judgement(word) => {
+                Err(RefreshError::Foreign {
+                    word,
+                    access_token: handed.access_token,
+                    refresh_token: handed.refresh_token,
+                })
+            }
+            Err(_) => Err(RefreshError::Lost),
+        }
+    }
+
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
         let Ok(metadata) = self.directory.metadata(&self.outbound).await else {
             return;
@@ -162,7 +206,9 @@ impl OidcProvider {
         handed: &Handed,
         redemption: &Redemption,
     ) -> Result<Claims, IdpError> {
-        let token = UnverifiedJwt::parse(&handed.unverified_id_token, &metadata.algorithms)?;
+        let token = handed.unverified_id_token.as_ref();
+        let token = token.ok_or(IdpError::Misbehaved("id_token_missing"))?;
+        let token = UnverifiedJwt::parse(token, &metadata.algorithms)?;
         let mut claims = self
             .keyring
             .verified(&self.outbound, &metadata.jwks, &token)
@@ -184,6 +230,34 @@ impl OidcProvider {
             account::complete(&mut claims, more);
         }
         Ok(claims)
+    }
+
+    /// `iat` of the judged ID token of a refresh, where there is one.
+    async fn refreshed_claims(
+        &self,
+        metadata: &Metadata,
+        handed: &Handed,
+        refreshable: &Refreshable<'_>,
+    ) -> Result<Option<u64>, IdpError> {
+        let Some(token) = &handed.unverified_id_token else {
+            return Ok(None);
+        };
+        let token = UnverifiedJwt::parse(token, &metadata.algorithms)?;
+        let claims = self
+            .keyring
+            .verified(&self.outbound, &metadata.jwks, &token)
+            .await?;
+        let known = (refreshable.subject, refreshable.proof);
+        let expected = self.expected(metadata);
+        id_token::judge_refreshed(
+            &claims,
+            token.algorithm(),
+            &expected,
+            known,
+            &handed.access_token,
+        )?;
+        let nonce = refreshable.proof.oidc_nonce.clone();
+        Ok(Some(id_token::proof(&claims, nonce).issued_at))
     }
 
     fn expected<'a>(&'a self, metadata: &'a Metadata) -> Expected<'a> {
@@ -213,8 +287,21 @@ fn granted(handed: Handed, claims: &Claims, redemption: Redemption, sent: Timest
         claims: account::texts(claims),
         access_token: handed.access_token,
         token_type: "Bearer".to_owned(),
+        obtained_at: sent,
         expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
         refresh_token: handed.refresh_token,
         scopes: handed.scopes.unwrap_or(redemption.scopes),
+        proof: id_token::proof(claims, redemption.oidc_nonce),
+    }
+}
+
+fn refreshed(handed: Handed, issued_at: Option<u64>, sent: Timestamp) -> Refreshed {
+    Refreshed {
+        access_token: handed.access_token,
+        refresh_token: handed.refresh_token,
+        obtained_at: sent,
+        expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
+        scopes: handed.scopes,
+        issued_at,
     }
 }

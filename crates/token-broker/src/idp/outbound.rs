@@ -13,9 +13,10 @@ use reqwest::{
     dns::Resolve,
     header::{
         ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+        RETRY_AFTER,
     },
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -96,6 +97,12 @@ impl Answer {
                 seconds.parse().ok().map(Duration::from_secs)
             }
         })
+    }
+
+    /// `Retry-After` in seconds; a date says nothing.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.text(&RETRY_AFTER)?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
     }
 
     /// A header that is there exactly once and is text.
@@ -190,7 +197,7 @@ impl Outbound {
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        self.send(endpoint, request).await
+        self.send(endpoint, request, None).await
     }
 
     /// Sends a form, once.
@@ -200,27 +207,42 @@ impl Outbound {
         url: &Url,
         form: Form,
     ) -> Result<Answer, Unanswered> {
-        let mut request = Request::new(Method::POST, url.clone());
-        request.headers_mut().insert(CONTENT_TYPE, FORM);
-        if let Some(value) = form.authorization {
-            request.headers_mut().insert(AUTHORIZATION, value);
-        }
-        *request.body_mut() = Some(form.body.into());
-        self.send(endpoint, request).await
+        self.send(endpoint, posting(url, form), None).await
     }
 
-    async fn send(&self, endpoint: Endpoint, mut request: Request) -> Result<Answer, Unanswered> {
+    /// Sends a form, once, and not at all after that instant.
+    pub(super) async fn post_before(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        form: Form,
+        end: Instant,
+    ) -> Result<Answer, Unanswered> {
+        self.send(endpoint, posting(url, form), Some(end)).await
+    }
+
+    async fn send(
+        &self,
+        endpoint: Endpoint,
+        mut request: Request,
+        end: Option<Instant>,
+    ) -> Result<Answer, Unanswered> {
         let accepts = HeaderValue::from_static(match endpoint {
             Endpoint::Userinfo => "application/json, application/jwt",
             _ => "application/json",
         });
         request.headers_mut().insert(ACCEPT, accepts);
-        let result = self.exchange(endpoint, request).await;
+        let result = self.exchange(endpoint, request, end).await;
         self.count(endpoint, result.as_ref());
         result
     }
 
-    async fn exchange(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Unanswered> {
+    async fn exchange(
+        &self,
+        endpoint: Endpoint,
+        request: Request,
+        end: Option<Instant>,
+    ) -> Result<Answer, Unanswered> {
         self.gate
             .check(request.url())
             .map_err(|NotPermitted(_)| Unanswered::NotPermitted)?;
@@ -228,6 +250,9 @@ impl Outbound {
         let _slot = slot
             .map_err(|_| Unanswered::NotSent)?
             .map_err(|_| Unanswered::NotSent)?;
+        if end.is_some_and(|end| Instant::now() >= end) {
+            return Err(Unanswered::NotSent);
+        }
         let response = self
             .client
             .execute(request)
@@ -268,6 +293,16 @@ impl Outbound {
             );
         }
     }
+}
+
+fn posting(url: &Url, form: Form) -> Request {
+    let mut request = Request::new(Method::POST, url.clone());
+    request.headers_mut().insert(CONTENT_TYPE, FORM);
+    if let Some(value) = form.authorization {
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    *request.body_mut() = Some(form.body.into());
+    request
 }
 
 /// No idle connections are kept: one that the provider closes while we write would turn a code exchange into an

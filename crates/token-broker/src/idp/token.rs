@@ -31,7 +31,8 @@ pub(super) struct Handed {
     pub(super) expires_in: Option<Duration>,
     /// As requested where the provider did not say (RFC 6749 section 5.1).
     pub(super) scopes: Option<Scopes>,
-    pub(super) unverified_id_token: Zeroizing<String>,
+    /// A code exchange is not done without one; a refresh may be.
+    pub(super) unverified_id_token: Option<Zeroizing<String>>,
 }
 
 /// Sends the code. An error says whether it may have been redeemed.
@@ -61,7 +62,11 @@ pub(super) async fn exchange(
     );
     let form = Form::new(config, &pairs)?;
     let answer = outbound.post(Endpoint::Token, &metadata.token, form);
-    read(&answer.await.map_err(unredeemed)?)
+    let handed = read(&answer.await.map_err(unredeemed)?)?;
+    if handed.unverified_id_token.is_none() {
+        return Err(IdpError::Misbehaved("id_token_missing"));
+    }
+    Ok(handed)
 }
 
 /// A form with the proof of who hubkey is (RFC 6749 section 2.3.1).
@@ -119,7 +124,8 @@ fn unredeemed(reason: Unanswered) -> IdpError {
     }
 }
 
-fn read(answer: &Answer) -> Result<Handed, IdpError> {
+/// What an answer of the token endpoint holds.
+pub(super) fn read(answer: &Answer) -> Result<Handed, IdpError> {
     match answer.status {
         StatusCode::OK if answer.media_type().as_deref() == Some("application/json") => {
             hand(json::object(&answer.body).map_err(|_| IdpError::Misbehaved("token_json"))?)
@@ -171,14 +177,13 @@ fn hand(mut members: Map<String, Value>) -> Result<Handed, IdpError> {
         .filter(|token| is_token(token))
         .ok_or(IdpError::Misbehaved("access_token"))?;
     let refresh_token = text(&mut members, "refresh_token")?.filter(|token| !token.is_empty());
-    let id_token =
-        text(&mut members, "id_token")?.ok_or(IdpError::Misbehaved("id_token_missing"))?;
+    let id_token = text(&mut members, "id_token")?;
     Ok(Handed {
         access_token: AccessToken::new(access_token),
         refresh_token: refresh_token.map(RefreshToken::new),
         expires_in: members.get("expires_in").and_then(lifetime),
         scopes: scopes(&mut members)?,
-        unverified_id_token: Zeroizing::new(id_token),
+        unverified_id_token: id_token.map(Zeroizing::new),
     })
 }
 

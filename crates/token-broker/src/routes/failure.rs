@@ -6,7 +6,10 @@ use hubkey_protocol::ErrorCode;
 use hubkey_service::http::Failure;
 
 use crate::{
-    domain::user_index::TooMany, flows::failure::KernelFailure, hub::KernelError, store::StoreError,
+    domain::{renewal::Trouble, user_index::TooMany},
+    flows::failure::KernelFailure,
+    hub::KernelError,
+    store::StoreError,
 };
 
 impl From<KernelFailure> for Failure {
@@ -45,9 +48,15 @@ fn answer(failure: KernelFailure) -> Failure {
         ),
         KernelFailure::TokenTooShort(seconds) => Failure::new(
             ErrorCode::TokenTooShort,
-            format!("The current token is valid for {seconds} seconds."),
-            "Ask for less, or sign in anew.",
+            format!("No token of this connection is valid for longer than {seconds} seconds."),
+            "Ask for less.",
         ),
+        KernelFailure::RefreshInProgress => Failure::new(
+            ErrorCode::RefreshInProgress,
+            "The token is being refreshed.",
+            "Try again in a moment.",
+        ),
+        KernelFailure::Provider(trouble, _) => provider(trouble),
         KernelFailure::TooMany(TooMany::Open(_)) => Failure::new(
             ErrorCode::TooManySignIns,
             "Too many sign-ins of yours wait already.",
@@ -67,6 +76,21 @@ fn answer(failure: KernelFailure) -> Failure {
             ErrorCode::BadRequest,
             "This idempotency key belongs to another request.",
             "Make a new key for each new request.",
+        ),
+    }
+}
+
+fn provider(trouble: Trouble) -> Failure {
+    match trouble {
+        Trouble::Unavailable => Failure::new(
+            ErrorCode::ProviderUnavailable,
+            "The provider did not answer.",
+            "Try again in a moment; nobody has to sign in again.",
+        ),
+        Trouble::Misconfigured => Failure::new(
+            ErrorCode::ProviderMisconfigured,
+            "The provider refuses hubkey's registration or request.",
+            "Tell the operator of this JupyterHub; nobody has to sign in again once that is corrected.",
         ),
     }
 }

@@ -16,7 +16,9 @@ use crate::flows::{Asker, Flows};
     responses(
         (status = 200, body = TokenAnswer),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "A person has to sign in"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "A person has to sign in, or no token lasts that long"),
+        (status = 502, body = Problem, content_type = "application/problem+json", description = "The provider refuses hubkey's registration"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "Not now"),
     ),
     security(("server_token" = []))
 )]

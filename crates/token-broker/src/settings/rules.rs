@@ -8,7 +8,7 @@ use url::Url;
 
 use super::words::{COLOUR, is_loopback};
 use crate::{
-    domain::user_index::OpenLimits,
+    domain::{renewal::RenewalTimes, user_index::OpenLimits},
     flows::{Rules, SharedServers},
     hub::config::HubConfig,
 };
@@ -59,6 +59,7 @@ pub(super) fn read(
         shared_servers,
         sign_in_life: lives.sign_in,
         connection_life: lives.connection,
+        renewal: RenewalTimes::default(),
         pin_life: lives.pin,
         poll_hold: lives.poll_hold,
         poll_safety: Duration::from_secs(2),
@@ -96,7 +97,7 @@ fn read_lives(reader: &Reader, sign_in: &Section<'_>) -> Lives {
             "life",
             &between(60, 30 * 86_400),
             Duration::from_hours(12),
-            "How long a connection lives.",
+            "How long a connection lives without a kernel that uses it.",
         ),
         pin: reader.section("pins").or(
             "life",

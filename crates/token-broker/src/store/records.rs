@@ -5,6 +5,7 @@ use crate::domain::{
     connection::Connection,
     flow::{Flow, StateRecord, TicketRecord},
     pin::{Owner, Pin},
+    renewal::Lease,
     sign_in::SignIn,
     user_index::UserIndex,
 };
@@ -23,6 +24,7 @@ stored! {
     Flow => Flow,
     StateRecord => State,
     Connection => Connection,
+    Lease => Lease,
     UserIndex => UserIndex,
     Pin => Pin,
     Owner => Owner,

@@ -45,6 +45,14 @@ mod probe;
 #[cfg(test)]
 mod providers;
 #[cfg(test)]
+mod refresh;
+#[cfg(test)]
+mod refresh_answers;
+#[cfg(test)]
+mod refresh_faults;
+#[cfg(test)]
+mod refresh_stage;
+#[cfg(test)]
 mod repetition;
 #[cfg(test)]
 mod sign_in_status;

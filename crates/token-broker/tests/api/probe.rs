@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -23,6 +24,8 @@ pub(crate) enum CommitFault {
     Overtaken,
     /// It is carried out, but the answer does not arrive.
     AnswerLost,
+    /// It is carried out, and the process stands still for a while before it goes on.
+    Paused(Duration),
 }
 
 #[derive(Debug)]
@@ -47,6 +50,11 @@ impl Probe {
             deaf: AtomicBool::new(false),
             faults: Mutex::default(),
         }
+    }
+
+    /// The store around which it is.
+    pub(crate) fn inner(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.inner)
     }
 
     /// How many commits changed something.
@@ -123,8 +131,10 @@ impl Store for Probe {
         if outcome == Outcome::Done {
             self.commits.fetch_add(1, Ordering::SeqCst);
         }
-        if fault == CommitFault::AnswerLost {
-            return Err(failed());
+        match fault {
+            CommitFault::AnswerLost => return Err(failed()),
+            CommitFault::Paused(pause) => tokio::time::sleep(pause).await,
+            _ => {}
         }
         Ok(outcome)
     }

@@ -35,9 +35,10 @@ async fn feature_k11_a_token_is_drawn_with_what_is_known_about_it() {
 async fn need_1_a_token_that_ends_too_early_is_not_handed_out() {
     let world = World::new().await;
     let kernel = world.kernel("alice", "");
-    world
-        .provider
-        .token_responses(|answer| answer["expires_in"] = json!(300));
+    world.provider.token_responses(|answer| {
+        answer["expires_in"] = json!(300);
+        answer.as_object_mut().unwrap().remove("refresh_token");
+    });
     let connection = world.connect(&kernel, "alice").await;
     assert_eq!(
         kernel.draw(&connection.id, 299).await.status,

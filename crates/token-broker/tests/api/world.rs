@@ -22,9 +22,10 @@ use hubkey_token_broker::{
             ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
             ProviderConfig, Sharing,
         },
+        renewal::RenewalTimes,
         user_index::OpenLimits,
     },
-    flows::{Flows, Providers, Rules, SharedServers},
+    flows::{Flights, Flows, Providers, Rules, SharedServers},
     hub::{
         browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,
@@ -64,6 +65,7 @@ pub(crate) struct WorldOptions {
     pub(crate) open: OpenLimits,
     pub(crate) poll_hold: Duration,
     pub(crate) poll_safety: Duration,
+    pub(crate) renewal: RenewalTimes,
     /// Ids of the providers; all of them are registrations at the same provider.
     pub(crate) providers: Vec<&'static str>,
     /// Ids of more providers, at another issuer.
@@ -85,6 +87,7 @@ impl Default for WorldOptions {
             },
             poll_hold: Duration::from_millis(300),
             poll_safety: Duration::from_millis(100),
+            renewal: RenewalTimes::default(),
             providers: vec!["lab-api"],
             elsewhere: Vec::new(),
             store: None,
@@ -145,6 +148,7 @@ impl World {
             rules,
             polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
+            flights: Flights::default(),
         });
         Self {
             kernel_api: routes::kernel(Arc::clone(&flows)),
@@ -164,9 +168,14 @@ impl World {
 
     /// The kernel API of a second replica: same store, Hub and providers, nothing else in common.
     pub(crate) fn replica(&self) -> Router {
+        self.replica_with(Arc::clone(&self.flows.store))
+    }
+
+    /// As [`Self::replica`], with a way of its own to the store.
+    pub(crate) fn replica_with(&self, store: Arc<dyn Store>) -> Router {
         let first = &self.flows;
         routes::kernel(Arc::new(Flows {
-            store: Arc::clone(&first.store),
+            store,
             kernels: Arc::clone(&first.kernels),
             browsers: Arc::clone(&first.browsers),
             providers: Providers::new(first.providers.iter().cloned().collect()),
@@ -176,6 +185,7 @@ impl World {
             rules: first.rules.clone(),
             polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
+            flights: Flights::default(),
         }))
     }
 
@@ -361,6 +371,7 @@ fn rules(hub: &ScriptedHub, options: &WorldOptions) -> Rules {
         pin_life: Duration::from_hours(400 * 24),
         poll_hold: options.poll_hold,
         poll_safety: options.poll_safety,
+        renewal: options.renewal,
         redelivery: Duration::from_mins(2),
         open: options.open,
         site,

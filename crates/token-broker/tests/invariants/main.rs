@@ -31,6 +31,12 @@ mod play;
 #[path = "../api/probe.rs"]
 mod probe;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod rotation_gate;
+#[cfg(test)]
+mod rotation_provider;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 #[path = "../api/world.rs"]
@@ -40,8 +46,18 @@ mod world;
 mod tests {
     use crate::{
         ledger::Invariant,
-        stage::{Backend, explore},
+        stage::{Backend, explore, rotate},
     };
+
+    #[test]
+    fn invariant_i5_rotation_on_memory() {
+        rotate(Backend::Memory);
+    }
+
+    #[test]
+    fn invariant_i5_rotation_on_redis() {
+        rotate(Backend::Redis);
+    }
 
     macro_rules! invariants {
         ($($memory:ident, $redis:ident: $invariant:ident;)*) => { $(

@@ -8,6 +8,7 @@ use hubkey_token_broker::{
     keys::{IndexKey, KeyRing},
     store::{
         Store,
+        memory::MemoryStore,
         redis::{RedisSettings, RedisStore},
         sealed::SealedStore,
     },
@@ -20,11 +21,15 @@ use crate::{
     actions::{Action, actions},
     ledger::Invariant,
     play::Play,
+    rotation::play_all,
     world::{World, WorldOptions},
 };
 
 /// So many plays unless `PROPTEST_CASES` asks for another number.
 const CASES: u32 = 16;
+
+/// So many schedules of refreshes.
+const SCHEDULES: u64 = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Backend {
@@ -46,6 +51,28 @@ pub(crate) fn explore(backend: Backend, invariant: Invariant) {
     });
     played.unwrap_or_else(|error| panic!("{invariant:?}: {error}"));
     assert!(deliveries.get() > 0, "no play delivered anything");
+}
+
+/// Plays seeded schedules of refreshes, a thousand unless `PROPTEST_CASES` asks for another number.
+pub(crate) fn rotate(backend: Backend) {
+    let seeds = match Config::default().cases {
+        256 => SCHEDULES,
+        cases => u64::from(cases),
+    };
+    let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let index_key = IndexKey::new(&[7; 32]);
+        if backend == Backend::Memory {
+            let clock = Arc::new(SystemClock);
+            let ring = KeyRing::from_keys(&[[9; 32]], &index_key).unwrap();
+            let store = MemoryStore::new(clock.clone());
+            let store = Arc::new(SealedStore::new(store, Arc::new(ring), clock));
+            return play_all(store, seeds).await;
+        }
+        let (_run, redis) = start_redis().await;
+        let store = RedisStore::open(RedisSettings::new(redis.url()), index_key.clone());
+        play_all(sealed(store.await.unwrap(), &index_key), seeds).await;
+    });
 }
 
 fn config() -> Config {

@@ -1,0 +1,250 @@
+//! How a connection's token stays valid: when it is refreshed, and who may use the refresh token (SECURITY section 5.1).
+//!
+//! A refresh token is sent by one replica at a time and never again once an answer to it is known. Who sends it writes
+//! that down first, together with a lease that ends by the store's own clock. An intent without a lease is one whose
+//! outcome nobody knows: the same token may be tried once more, and never a third time.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    clock::Timestamp,
+    connection::{Connection, Grant},
+};
+
+/// A token is refreshed before this much of it is left, or a tenth of its life if that is more.
+const EARLY: Duration = Duration::from_mins(1);
+/// How old a token gets whose provider does not say when it ends.
+const ASSUMED_LIFE: Duration = Duration::from_mins(5);
+/// The longest rest after failures.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+/// A rest that seems longer was written by a clock that is wrong.
+const CREDIBLE_REST: Duration = Duration::from_mins(5);
+
+/// Who is using a connection's refresh token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Renewal {
+    /// Nobody.
+    #[default]
+    Idle,
+    /// Nobody, after the provider refused for now or could not be reached.
+    Resting {
+        /// Not before that.
+        until: Timestamp,
+        /// How often in a row.
+        failures: u32,
+        /// Why.
+        trouble: Trouble,
+    },
+    /// Someone has sent it or is about to, while there is a lease.
+    Refreshing {
+        /// Tells attempts apart.
+        attempt: u64,
+    },
+    /// It was sent and the answer got lost. While there is a lease, it is too early to try once more.
+    Unknown,
+    /// It is being sent once more, while there is a lease.
+    Recovering {
+        /// Tells attempts apart.
+        attempt: u64,
+    },
+    /// The grant is gone. A person has to sign in.
+    Ended,
+}
+
+/// Why a refresh failed that may succeed later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// The provider could not be reached, or refused for now.
+    Unavailable,
+    /// It refuses hubkey's registration or request; the operator has to act.
+    Misconfigured,
+}
+
+/// What may be done with the refresh token now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Send it.
+    Refresh,
+    /// Send it once more: nobody knows how the first time ended.
+    Recover,
+    /// Nothing: someone is at it.
+    Wait,
+    /// Give it up: nobody knows how the second time ended.
+    GiveUp,
+    /// Nothing, ever.
+    Nothing,
+}
+
+impl Renewal {
+    /// What may be done, if there is a lease or not.
+    #[must_use]
+    pub fn next(&self, leased: bool) -> Next {
+        match self {
+            Self::Idle | Self::Resting { .. } => Next::Refresh,
+            Self::Ended => Next::Nothing,
+            Self::Refreshing { .. } | Self::Unknown | Self::Recovering { .. } if leased => {
+                Next::Wait
+            }
+            Self::Refreshing { .. } | Self::Unknown => Next::Recover,
+            Self::Recovering { .. } => Next::GiveUp,
+        }
+    }
+
+    /// For how long it rests, and why.
+    #[must_use]
+    pub fn rest(&self, now: Timestamp) -> Option<(Duration, Trouble)> {
+        let Self::Resting { until, trouble, .. } = self else {
+            return None;
+        };
+        let rest = now.until(*until);
+        (!rest.is_zero() && rest <= CREDIBLE_REST).then_some((rest, *trouble))
+    }
+
+    /// The rest after one more failure: as long as the provider asked for, else twice as long each time, `spread` apart.
+    #[must_use]
+    pub fn rest_again(
+        &self,
+        now: Timestamp,
+        trouble: Trouble,
+        asked: Option<Duration>,
+        spread: f64,
+    ) -> Self {
+        let failures = match self {
+            Self::Resting { failures, .. } => failures.saturating_add(1),
+            _ => 1,
+        };
+        let doubled = Duration::from_secs(1 << failures.saturating_sub(1).min(5));
+        let rest = asked.map_or(doubled.min(LONGEST_REST), |asked| asked.min(CREDIBLE_REST));
+        Self::Resting {
+            until: now.after(rest.mul_f64(spread).min(CREDIBLE_REST)),
+            failures,
+            trouble,
+        }
+    }
+}
+
+/// What a kernel's wish for a token needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: the token is good.
+    Nothing,
+    /// A refresh.
+    Refresh {
+        /// Whether the token that is there would do as well.
+        usable: bool,
+    },
+    /// No token of this connection is ever valid for longer than so many seconds.
+    TooLong(u64),
+    /// A person.
+    SignIn,
+}
+
+impl Connection {
+    /// What a token that is valid for `min_valid` seconds more needs. `spread`, about 1, keeps replicas out of step.
+    #[must_use]
+    pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> Need {
+        if self.renewal == Renewal::Ended {
+            return Need::SignIn;
+        }
+        let wanted = min_valid.max(1);
+        let usable = self.is_valid_for(now, wanted);
+        if usable && !self.grant.is_due(now, spread) {
+            return Need::Nothing;
+        }
+        let left = self.grant.seconds_left(now);
+        if self.grant.refresh_token.is_none() {
+            return match left {
+                _ if usable => Need::Nothing,
+                0 => Need::SignIn,
+                left => Need::TooLong(left),
+            };
+        }
+        let longest = self.grant.longest();
+        if !usable && wanted > longest {
+            return Need::TooLong(longest.max(left));
+        }
+        Need::Refresh { usable }
+    }
+
+    /// Whether its life should be counted anew because a kernel uses it.
+    #[must_use]
+    pub fn is_to_be_extended(&self, now: Timestamp, life: Duration) -> bool {
+        self.renewal != Renewal::Ended && self.extended_at.after(life / 8) <= now
+    }
+}
+
+impl Grant {
+    /// Whole seconds that the token is still valid; 0 also where nobody knows.
+    #[must_use]
+    pub fn seconds_left(&self, now: Timestamp) -> u64 {
+        self.expires_at.map_or(0, |end| now.until(end).as_secs())
+    }
+
+    /// Whether it is time for another token.
+    fn is_due(&self, now: Timestamp, spread: f64) -> bool {
+        let (end, early) = match self.expires_at {
+            Some(end) => (end, self.early(end)),
+            None => (self.obtained_at.after(ASSUMED_LIFE), Duration::ZERO),
+        };
+        now.after(early.mul_f64(spread)) >= end
+    }
+
+    /// How long before its end a token is refreshed; no more than half of its life, so that a new one is not due again.
+    fn early(&self, end: Timestamp) -> Duration {
+        let life = self.obtained_at.until(end);
+        EARLY.max(life / 10).min(life / 2)
+    }
+
+    /// For how many seconds a kernel may ask. Not quite as long as a new token lives: else each request would ask the
+    /// provider for a new one.
+    fn longest(&self) -> u64 {
+        self.expires_at.map_or(u64::MAX, |end| {
+            let life = self.obtained_at.until(end).as_secs();
+            life.saturating_sub((life / 10).max(1))
+        })
+    }
+}
+
+/// Stands beside a connection while someone uses its refresh token, and ends by the store's own clock.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Lease {}
+
+/// The times of a refresh.
+#[derive(Debug, Clone, Copy)]
+pub struct RenewalTimes {
+    /// How long nobody else sends the refresh token. Longer than `send_within` and a provider's answer together.
+    pub lease: Duration,
+    /// How long after the intent the refresh token may still be sent.
+    pub send_within: Duration,
+    /// How long to wait before the same refresh token is tried once more.
+    pub recover_after: Duration,
+    /// How long a kernel waits for a refresh.
+    pub wait: Duration,
+    /// How long it waits if the token that is there would do as well.
+    pub patience: Duration,
+    /// For how long a new token that could not be stored is tried to be stored.
+    pub hold: Duration,
+    /// How often.
+    pub hold_pause: Duration,
+}
+
+impl Default for RenewalTimes {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
+            send_within: Duration::from_secs(10),
+            recover_after: Duration::from_secs(15),
+            wait: Duration::from_secs(12),
+            patience: Duration::from_secs(3),
+            hold: Duration::from_mins(1),
+            hold_pause: Duration::from_millis(250),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! One attempt to refresh: the intent is written down before the refresh token leaves, and what came of it after.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Flows,
+    flights::{Landing, Missed},
+};
+use crate::{
+    domain::{
+        connection::Connection,
+        renewal::{Lease, Renewal, Trouble},
+    },
+    idp::{IdentityProvider, IdpError, RefreshError, Refreshable, Refreshed},
+    store::{
+        Change, Expect, Key, Outcome, StoreError,
+        typed::{Found, Loaded, TypedStore},
+    },
+};
+
+/// How often a provider that could not be reached is tried again at once; no byte was sent.
+const CONNECT_TRIES: u32 = 3;
+const CONNECT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Whether the refresh token was tried before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// It was not.
+    First,
+    /// It was, and nobody knows how that ended: the last time.
+    Recovery,
+}
+
+/// An intent that is written down.
+pub(super) struct Intent {
+    /// As it is stored.
+    pub(super) connection: Loaded<Connection>,
+    /// What a change of the lease has to expect.
+    pub(super) lease: Expect,
+    /// What stood there before.
+    pub(super) before: Renewal,
+    pub(super) ready: Readiness,
+    /// The refresh token is not sent after that.
+    send_before: Instant,
+}
+
+impl Flows {
+    /// Refreshes, once; absent where somebody else was faster.
+    pub(super) async fn attempt(
+        self: &Arc<Self>,
+        found: Loaded<Connection>,
+        lease: Found<Lease>,
+        ready: Readiness,
+    ) -> Option<Landing> {
+        let Some(provider) = self.provider(&found.value.provider).map(Arc::clone) else {
+            return Some(Err(Missed::SignIn));
+        };
+        // Before anything is risked: an answer that cannot be judged would be lost, and a provider that is down would
+        // not answer the last time either.
+        let works = match ready {
+            Readiness::First => provider.ready().await,
+            Readiness::Recovery => provider.answers().await,
+        };
+        if let Err(error) = works {
+            return self.not_ready(found, ready, error).await;
+        }
+        let lease = lease.as_ref().map_or(Expect::Absent, Loaded::expect);
+        match self.intend(found, lease, ready).await {
+            Ok(Some(intent)) => Some(self.carry_out(provider.as_ref(), intent).await),
+            Ok(None) => None,
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    /// Writes down that the refresh token will be sent, and takes the lease, in one commit.
+    async fn intend(
+        &self,
+        found: Loaded<Connection>,
+        lease: Expect,
+        ready: Readiness,
+    ) -> Result<Option<Intent>, StoreError> {
+        let send_before = Instant::now() + self.rules.renewal.send_within;
+        let before = found.value.renewal.clone();
+        let attempt = self.attempt_id();
+        let mut begun = found;
+        begun.value.renewal = match ready {
+            Readiness::First => Renewal::Refreshing { attempt },
+            Readiness::Recovery => Renewal::Recovering { attempt },
+        };
+        let changes = vec![
+            self.put_connection(&begun)?,
+            self.put_lease(&begun.value, lease, self.rules.renewal.lease)?,
+        ];
+        let outcome = self.store.commit(changes).await;
+        let intent = Intent {
+            connection: begun.committed(),
+            lease: Expect::Generation(lease.next()),
+            before,
+            ready,
+            send_before,
+        };
+        match outcome {
+            Ok(Outcome::Done) => Ok(Some(intent)),
+            Ok(Outcome::Conflict) => Ok(None),
+            // Perhaps it is written and perhaps not, and nothing was sent.
+            Err(error) => {
+                self.withdraw_if_written(&intent).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        provider: &dyn IdentityProvider,
+        intent: Intent,
+    ) -> Landing {
+        let began = Instant::now();
+        let result = self.send(provider, &intent).await;
+        let outcome = result.as_ref().map_or_else(RefreshError::outcome, |_| "ok");
+        metrics::histogram!(
+            "hubkey_token_refresh_duration_seconds",
+            "provider" => intent.connection.value.provider.as_str().to_owned(),
+            "outcome" => outcome,
+        )
+        .record(began.elapsed().as_secs_f64());
+        match result {
+            Ok(refreshed) => self.keep(intent, refreshed).await,
+            Err(error) => self.miss(provider, intent, error).await,
+        }
+    }
+
+    /// Sends the refresh token. Only what never left may be sent again here.
+    async fn send(
+        &self,
+        provider: &dyn IdentityProvider,
+        intent: &Intent,
+    ) -> Result<Refreshed, RefreshError> {
+        let connection = &intent.connection.value;
+        let Some(refresh_token) = &connection.grant.refresh_token else {
+            return Err(RefreshError::Revoked);
+        };
+        let refreshable = Refreshable {
+            refresh_token,
+            send_before: intent.send_before,
+            issuer: &connection.grant.issuer,
+            subject: &connection.grant.account.sub,
+            proof: &connection.grant.proof,
+            audience: connection.wish.audience.as_deref(),
+            resource: connection.wish.resource.as_deref(),
+        };
+        for _ in 1..CONNECT_TRIES {
+            if Instant::now() >= intent.send_before {
+                return Err(RefreshError::NotSent);
+            }
+            match provider.refresh(refreshable).await {
+                Err(RefreshError::NotSent) => sleep(CONNECT_PAUSE).await,
+                result => return result,
+            }
+        }
+        provider.refresh(refreshable).await
+    }
+
+    /// The provider does not work, and nothing was risked.
+    async fn not_ready(
+        &self,
+        found: Loaded<Connection>,
+        ready: Readiness,
+        error: IdpError,
+    ) -> Option<Landing> {
+        let trouble = match error {
+            IdpError::Misconfigured(_) | IdpError::Misbehaved(_) => Trouble::Misconfigured,
+            _ => Trouble::Unavailable,
+        };
+        let mut found = found;
+        let changes = match ready {
+            Readiness::First => {
+                let rest = self.rest_again(&found.value.renewal, trouble, None);
+                found.value.renewal = rest;
+                self.put_connection(&found).map(|put| vec![put])
+            }
+            // Nobody else tries for a while.
+            Readiness::Recovery => {
+                let rest = self.rules.renewal.recover_after;
+                self.put_lease(&found.value, Expect::Absent, rest)
+                    .map(|put| vec![put])
+            }
+        };
+        match self.written(changes).await {
+            Ok(Outcome::Done) => Some(Err(self.trouble(&found.value.renewal, trouble))),
+            Ok(Outcome::Conflict) => None,
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    pub(super) async fn written(
+        &self,
+        changes: Result<Vec<Change>, StoreError>,
+    ) -> Result<Outcome, StoreError> {
+        self.store.commit(changes?).await
+    }
+
+    pub(super) fn put_lease(
+        &self,
+        connection: &Connection,
+        expect: Expect,
+        life: Duration,
+    ) -> Result<Change, StoreError> {
+        Change::put(Key::lease(&connection.id), expect, &Lease {}, life)
+    }
+
+    pub(super) fn rest_again(
+        &self,
+        renewal: &Renewal,
+        trouble: Trouble,
+        asked: Option<Duration>,
+    ) -> Renewal {
+        renewal.rest_again(self.clock.now(), trouble, asked, self.spread())
+    }
+
+    pub(super) fn trouble(&self, renewal: &Renewal, trouble: Trouble) -> Missed {
+        let rest = renewal.rest(self.clock.now());
+        let rest = rest.map_or(self.rules.renewal.recover_after, |(rest, _)| rest);
+        Missed::Provider(trouble, rest)
+    }
+
+    /// Takes back an intent of which nothing was sent, if it is there.
+    async fn withdraw_if_written(&self, intent: &Intent) {
+        let key = Key::connection(&intent.connection.value.id);
+        let stored: Result<Found<Connection>, _> = self.store.load(&key).await;
+        let Ok(Some(mut stored)) = stored else {
+            return;
+        };
+        if stored.value.renewal == intent.connection.value.renewal {
+            stored.value.renewal = intent.before.clone();
+            let put = self.put_connection(&stored).map(|put| vec![put]);
+            if let Err(error) = self.written(put).await {
+                tracing::warn!(%error, "an intent to refresh could not be withdrawn");
+            }
+        }
+    }
+
+    fn attempt_id(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.chance.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+}

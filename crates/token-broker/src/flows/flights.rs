@@ -1,0 +1,138 @@
+//! Refreshes that are under way in this process: one for each connection, however many kernels wait for it.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use hubkey_protocol::ConnectionId;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use super::failure::KernelFailure;
+use crate::{
+    domain::{connection::Connection, renewal::Trouble},
+    store::{StoreError, typed::Loaded},
+};
+
+/// Why a refresh brought no token.
+#[derive(Debug, Clone)]
+pub(super) enum Missed {
+    /// A person has to sign in.
+    SignIn,
+    /// Somebody else is at it, or nobody knows yet how it ended.
+    InProgress,
+    /// The provider did not; not to be asked again for so long.
+    Provider(Trouble, Duration),
+    /// The connection is gone.
+    Gone,
+    /// The store failed.
+    Store(Arc<StoreError>),
+}
+
+impl From<StoreError> for Missed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<Missed> for KernelFailure {
+    fn from(missed: Missed) -> Self {
+        match missed {
+            Missed::SignIn => Self::SignInRequired,
+            Missed::InProgress => Self::RefreshInProgress,
+            Missed::Provider(trouble, rest) => Self::Provider(trouble, rest),
+            Missed::Gone => Self::NotFound,
+            Missed::Store(error) => Self::Store(match *error {
+                StoreError::Unavailable(_) => StoreError::Unavailable(Box::new(error)),
+                StoreError::Unsealable => StoreError::Unsealable,
+                StoreError::Malformed => StoreError::Malformed,
+            }),
+        }
+    }
+}
+
+/// How a refresh ended: with the connection as it is now, or not.
+pub(super) type Landing = Result<Arc<Connection>, Missed>;
+type Flight = Shared<BoxFuture<'static, Landing>>;
+
+/// See the module. A flight goes on when those who wait for it give up: what a provider answers must not get lost.
+#[derive(Default)]
+pub struct Flights {
+    running: Mutex<HashMap<ConnectionId, Flight>>,
+    /// Refreshed connections that the store did not take yet.
+    held: Mutex<HashMap<ConnectionId, Loaded<Connection>>>,
+    tasks: TaskTracker,
+}
+
+impl Flights {
+    /// Waits for what is under way, for that long.
+    pub async fn land(&self, patience: Duration) {
+        self.tasks.close();
+        if timeout(patience, self.tasks.wait()).await.is_err() {
+            tracing::warn!("refreshes were still under way when the process ended");
+        }
+    }
+
+    /// Joins the flight of this connection; where there is none, `begin` gives one.
+    pub(super) fn join(
+        &self,
+        id: &ConnectionId,
+        begin: impl FnOnce() -> BoxFuture<'static, Landing>,
+    ) -> Flight {
+        let mut running = lock(&self.running);
+        if let Some(flight) = running.get(id) {
+            return flight.clone();
+        }
+        let task = self.spawn(begin());
+        let flight = async move { task.await.unwrap_or(Err(Missed::InProgress)) };
+        let flight = flight.boxed().shared();
+        running.insert(id.clone(), flight.clone());
+        flight
+    }
+
+    /// Ends the flight: who comes later begins a new one.
+    pub(super) fn leave(&self, id: &ConnectionId) {
+        lock(&self.running).remove(id);
+    }
+
+    /// Runs to its end, also when nobody waits.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.tasks.spawn(task)
+    }
+
+    pub(super) fn hold(&self, connection: &Loaded<Connection>) {
+        lock(&self.held).insert(connection.value.id.clone(), connection.clone());
+    }
+
+    pub(super) fn held(&self, id: &ConnectionId) -> Option<Loaded<Connection>> {
+        lock(&self.held).get(id).cloned()
+    }
+
+    pub(super) fn let_go(&self, id: &ConnectionId) {
+        lock(&self.held).remove(id);
+    }
+}
+
+impl fmt::Debug for Flights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights")
+            .field("running", &lock(&self.running).len())
+            .field("held", &lock(&self.held).len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The maps are whole between any two statements, so a panic elsewhere does not spoil them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

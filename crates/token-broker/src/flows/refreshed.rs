@@ -1,0 +1,209 @@
+//! What came of an attempt to refresh, written down.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Flows,
+    attempt::{Intent, Readiness},
+    flights::{Landing, Missed},
+};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::{Connection, Grant},
+        renewal::{Renewal, Trouble},
+    },
+    idp::{IdentityProvider, RefreshError, Refreshed},
+    store::{Expect, Outcome, StoreError, typed::Loaded},
+};
+
+impl Flows {
+    /// There is a new token. It is stored before anybody gets it; if the store fails, it is held here meanwhile.
+    pub(super) async fn keep(self: &Arc<Self>, intent: Intent, refreshed: Refreshed) -> Landing {
+        let mut connection = intent.connection;
+        connection.value.grant = renewed(connection.value.grant, refreshed);
+        connection.value.renewal = Renewal::Idle;
+        let now = self.clock.now();
+        let extends = connection
+            .value
+            .is_to_be_extended(now, self.rules.connection_life);
+        if extends {
+            connection.value.extended_at = now;
+        }
+        let put = self.put_connection(&connection).map(|put| vec![put]);
+        match self.written(put).await {
+            Ok(Outcome::Done) => {}
+            // Somebody took this attempt for lost. What is stored now stands.
+            Ok(Outcome::Conflict) => return Err(Missed::InProgress),
+            Err(error) => self.hold_in_memory(&connection, &error),
+        }
+        Event::of(&connection.value).tell(What::TokenRefreshed);
+        if extends {
+            self.note_extended_later(connection.value.clone());
+        }
+        Ok(Arc::new(connection.value))
+    }
+
+    /// Keeps the connection in memory and tries for a while to store it.
+    fn hold_in_memory(self: &Arc<Self>, connection: &Loaded<Connection>, error: &StoreError) {
+        tracing::warn!(%error, "a refreshed token could not be stored and is held in memory meanwhile");
+        self.flights.hold(connection);
+        let (flows, connection) = (Arc::clone(self), connection.clone());
+        self.flights.spawn(async move {
+            if !flows.stored_at_last(&connection).await {
+                tracing::error!("a refreshed token could not be stored and is lost");
+            }
+            flows.flights.let_go(&connection.value.id);
+        });
+    }
+
+    async fn stored_at_last(&self, connection: &Loaded<Connection>) -> bool {
+        let times = self.rules.renewal;
+        let end = Instant::now() + times.hold;
+        while Instant::now() < end {
+            sleep(times.hold_pause).await;
+            let put = self.put_connection(connection).map(|put| vec![put]);
+            // A conflict says that it was stored the first time, or that somebody took this attempt for lost.
+            if let Ok(Outcome::Done | Outcome::Conflict) = self.written(put).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn note_extended_later(self: &Arc<Self>, connection: Connection) {
+        let flows = Arc::clone(self);
+        self.flights.spawn(async move {
+            if let Err(error) = flows.note_extended(&connection).await {
+                tracing::warn!(%error, "a connection could not be extended in its user's index");
+            }
+        });
+    }
+
+    /// There is no new token.
+    pub(super) async fn miss(
+        &self,
+        provider: &dyn IdentityProvider,
+        intent: Intent,
+        error: RefreshError,
+    ) -> Landing {
+        match error {
+            RefreshError::NotSent => self.rest(intent, Trouble::Unavailable, None).await,
+            RefreshError::Refused { retry_after } => {
+                self.rest(intent, Trouble::Unavailable, retry_after).await
+            }
+            RefreshError::Misconfigured => self.rest(intent, Trouble::Misconfigured, None).await,
+            RefreshError::Lost if intent.ready == Readiness::First => self.lose(intent).await,
+            RefreshError::Lost => {
+                self.end(intent.connection, What::TokenRevoked, "lost")
+                    .await
+            }
+            RefreshError::Revoked if intent.ready == Readiness::Recovery => {
+                self.end(intent.connection, What::ReuseDetected, "invalid_grant")
+                    .await
+            }
+            RefreshError::Revoked => {
+                self.end(intent.connection, What::TokenRevoked, "invalid_grant")
+                    .await
+            }
+            RefreshError::Foreign {
+                word,
+                access_token,
+                refresh_token,
+            } => {
+                let landing = self
+                    .end(intent.connection, What::IdentityConflict, word)
+                    .await;
+                provider.revoke(&access_token, refresh_token.as_ref()).await;
+                landing
+            }
+        }
+    }
+
+    /// The refresh token was not used: as before, but not at once.
+    async fn rest(&self, intent: Intent, trouble: Trouble, asked: Option<Duration>) -> Landing {
+        if intent.ready == Readiness::Recovery {
+            self.forget_outcome(intent.connection, intent.lease).await?;
+            return Err(self.trouble(&Renewal::Unknown, trouble));
+        }
+        let mut connection = intent.connection;
+        connection.value.renewal = self.rest_again(&intent.before, trouble, asked);
+        let put = self.put_connection(&connection).map(|put| vec![put]);
+        let (Outcome::Done | Outcome::Conflict) = self.written(put).await?;
+        Err(self.trouble(&connection.value.renewal, trouble))
+    }
+
+    /// Nobody knows whether the refresh token was used.
+    async fn lose(&self, intent: Intent) -> Landing {
+        Event::of(&intent.connection.value)
+            .reason("refresh_lost")
+            .tell(What::ProviderFailed);
+        self.forget_outcome(intent.connection, intent.lease).await?;
+        Err(Missed::InProgress)
+    }
+
+    /// Notes that the outcome is unknown, with a lease for as long as it is too early to try once more.
+    async fn forget_outcome(
+        &self,
+        mut connection: Loaded<Connection>,
+        lease: Expect,
+    ) -> Result<(), StoreError> {
+        connection.value.renewal = Renewal::Unknown;
+        let rest = self.rules.renewal.recover_after;
+        let changes = vec![
+            self.put_connection(&connection)?,
+            self.put_lease(&connection.value, lease, rest)?,
+        ];
+        if self.store.commit(changes).await? == Outcome::Conflict {
+            // The lease is over already, so it is late enough.
+            let put = self.put_connection(&connection)?;
+            let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
+        }
+        Ok(())
+    }
+
+    /// Nobody knows how the second and last attempt ended.
+    pub(super) async fn give_up(&self, connection: Loaded<Connection>) -> Landing {
+        self.end(connection, What::TokenRevoked, "lost").await
+    }
+
+    /// The grant is gone, and the refresh token with it.
+    async fn end(
+        &self,
+        mut connection: Loaded<Connection>,
+        what: What,
+        reason: &'static str,
+    ) -> Landing {
+        connection.value.renewal = Renewal::Ended;
+        connection.value.grant.refresh_token = None;
+        let put = self.put_connection(&connection).map(|put| vec![put]);
+        match self.written(put).await? {
+            Outcome::Done => {
+                Event::of(&connection.value).reason(reason).tell(what);
+                Err(Missed::SignIn)
+            }
+            // Somebody took this attempt for lost. What is stored now stands.
+            Outcome::Conflict => Err(Missed::InProgress),
+        }
+    }
+}
+
+/// The grant after a refresh. Without a new refresh token the old one stays (RFC 6749 section 6).
+fn renewed(old: Grant, refreshed: Refreshed) -> Grant {
+    let mut proof = old.proof;
+    proof.issued_at = refreshed.issued_at.unwrap_or(proof.issued_at);
+    Grant {
+        scopes: refreshed.scopes.unwrap_or(old.scopes),
+        access_token: refreshed.access_token,
+        obtained_at: refreshed.obtained_at,
+        expires_at: refreshed.expires_at,
+        refresh_token: refreshed.refresh_token.or(old.refresh_token),
+        serial: old.serial + 1,
+        proof,
+        issuer: old.issuer,
+        account: old.account,
+        token_type: old.token_type,
+    }
+}

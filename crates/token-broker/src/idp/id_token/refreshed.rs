@@ -1,0 +1,67 @@
+//! The rules for the ID token of a refresh (OpenID Connect Core 1.0 section 12.2).
+
+use hubkey_protocol::secret::{AccessToken, OidcNonce};
+use serde_json::Value;
+
+use super::{
+    super::{algorithm::Algorithm, jwt::Claims},
+    Expected, Fault, audience, authorized_party, expiry, half_hash, instant, issued_at, issuer,
+    not_before, whole_seconds,
+};
+use crate::domain::connection::Proof;
+
+/// Judges the claims of an ID token whose signature was checked: the same issuer, subject, audience and time of
+/// authentication as at the sign-in, and not an older token.
+pub(in super::super) fn judge_refreshed(
+    claims: &Claims,
+    algorithm: Algorithm,
+    expected: &Expected<'_>,
+    (subject, proof): (&str, &Proof),
+    access_token: &AccessToken,
+) -> Result<(), Fault> {
+    issuer(claims, expected)?;
+    audience(claims, expected)?;
+    authorized_party(claims, expected)?;
+    expiry(claims, expected)?;
+    issued_at(claims, expected)?;
+    not_before(claims, expected)?;
+    same_subject(claims, subject)?;
+    not_older(claims, proof)?;
+    same_nonce(claims, proof)?;
+    same_authentication(claims, proof)?;
+    half_hash(claims, "at_hash", algorithm, access_token).ok_or(Fault::AccessTokenHash)
+}
+
+fn same_subject(claims: &Claims, subject: &str) -> Result<(), Fault> {
+    match claims.get("sub") {
+        Some(Value::String(given)) if given == subject => Ok(()),
+        _ => Err(Fault::Subject),
+    }
+}
+
+fn not_older(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
+    match whole_seconds(claims, "iat") {
+        Some(issued) if issued >= proof.issued_at => Ok(()),
+        _ => Err(Fault::IssuedAt),
+    }
+}
+
+fn same_nonce(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
+    match claims.get("nonce") {
+        None => Ok(()),
+        Some(Value::String(given)) if OidcNonce::new(given).matches(&proof.oidc_nonce) => Ok(()),
+        Some(_) => Err(Fault::Nonce),
+    }
+}
+
+fn same_authentication(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
+    if !claims.contains_key("auth_time") {
+        return Ok(());
+    }
+    let given = instant(claims, "auth_time").and(whole_seconds(claims, "auth_time"));
+    match (given, proof.auth_time) {
+        (Some(given), Some(first)) if given == first => Ok(()),
+        (Some(_), None) => Ok(()),
+        _ => Err(Fault::AuthenticationTime),
+    }
+}

@@ -1,0 +1,283 @@
+//! I5 under seeded schedules: two brokers on one store, and at every step of either a delay, a standstill, a crash or a
+//! lost answer. A provider that knows of no grace watches.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{StreamExt, future::join_all, stream};
+use hubkey_protocol::{
+    ConnectionId, ProviderId, Scopes, ShortId, TokenRequest,
+    secret::{AccessToken, HubToken, OidcNonce, RefreshToken, Secret},
+};
+use hubkey_token_broker::{
+    domain::{
+        clock::Clock,
+        connection::{Connection, Grant, Proof},
+        kernel::{Fingerprint, HubUser, Kernel, ServerName},
+        renewal::{Renewal, RenewalTimes},
+        sign_in::Wish,
+    },
+    flows::{Asker, Flights, Flows, Providers, failure::KernelFailure},
+    store::{Change, Expect, Key, Outcome, Store},
+};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    rotation_gate::{Ahead, Gate, GatedStore, OneServer, Seeded},
+    rotation_provider::{Manner, Op, Replica},
+    world::World,
+};
+
+/// A token of the provider lives for so long.
+pub(crate) const LIFE: Duration = Duration::from_secs(300);
+/// So many schedules play at a time; most of them wait.
+const AT_ONCE: usize = 200;
+const ROUNDS: u64 = 3;
+
+/// The proportions of the real times. What is sent is answered within the time in which it may be sent, so that no
+/// lease ends under a request.
+pub(crate) const TIMES: RenewalTimes = RenewalTimes {
+    lease: Duration::from_millis(600),
+    send_within: Duration::from_millis(200),
+    recover_after: Duration::from_millis(300),
+    wait: Duration::from_millis(400),
+    patience: Duration::from_millis(100),
+    hold: Duration::from_millis(400),
+    hold_pause: Duration::from_millis(20),
+};
+
+/// Plays the schedules of these seeds.
+pub(crate) async fn play_all(store: Arc<dyn Store>, seeds: u64) {
+    let world = World::new().await;
+    let endings = stream::iter(0..seeds)
+        .map(|seed| Schedule::new(&world, Arc::clone(&store), seed).play())
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    let count = |ending| endings.iter().filter(|found| **found == ending).count();
+    let (tokens, ended) = (count(Ending::Token), count(Ending::SignIn));
+    println!("{seeds} schedules: {tokens} ended with a token, {ended} with a sign-in");
+    assert!(
+        tokens > 0 && ended > 0,
+        "the schedules are too calm or too wild"
+    );
+}
+
+/// How a schedule ends when nothing disturbs any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Token,
+    SignIn,
+}
+
+struct Schedule<'a> {
+    world: &'a World,
+    store: Arc<dyn Store>,
+    seed: u64,
+    clock: Arc<Ahead>,
+    op: Arc<Op>,
+    kernel: Kernel,
+    id: ConnectionId,
+    incidents: Arc<AtomicUsize>,
+    chance: Seeded,
+}
+
+impl<'a> Schedule<'a> {
+    fn new(world: &'a World, store: Arc<dyn Store>, seed: u64) -> Self {
+        let mut chance = Seeded::new(seed);
+        let short = ShortId::from_random(chance.next().to_le_bytes());
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&chance.next().to_le_bytes());
+        let id = ConnectionId::from_random(&short, id);
+        let clock = Arc::new(Ahead::default());
+        let manner = Manner::of(chance.next());
+        let op = Op::new(
+            seed,
+            manner,
+            Arc::clone(&store),
+            id.clone(),
+            Arc::clone(&clock),
+        );
+        Self {
+            world,
+            store,
+            seed,
+            clock,
+            op: Arc::new(op),
+            kernel: Kernel {
+                user: HubUser::parse("alice").unwrap(),
+                server: ServerName::parse("").unwrap(),
+                fingerprint: Fingerprint::new([1; 32]),
+            },
+            id,
+            incidents: Arc::default(),
+            chance,
+        }
+    }
+
+    async fn play(mut self) -> Ending {
+        self.connect().await;
+        let mut lives = [0, 0];
+        let mut brokers = [self.broker(0, 0, true), self.broker(1, 0, true)];
+        for _ in 0..ROUNDS {
+            self.clock.advance(LIFE + Duration::from_secs(1));
+            self.draw_at_once(&brokers).await;
+            for (index, broker) in brokers.iter_mut().enumerate() {
+                if broker.gate.is_dead() {
+                    lives[index] += 1;
+                    *broker = self.broker(index as u64, lives[index], true);
+                }
+            }
+        }
+        let ending = self.calm_end().await;
+        let incidents = self.incidents.load(Ordering::SeqCst);
+        self.op.judge(ending == Ending::SignIn, incidents);
+        ending
+    }
+
+    /// Several kernels of the server draw at both brokers. Whatever they get is good.
+    async fn draw_at_once(&mut self, brokers: &[Broker; 2]) {
+        let delays: Vec<_> = (0..4).map(|_| self.chance.below(60)).collect();
+        let this = &*self;
+        let draws = delays.iter().enumerate().map(|(at, delay)| async move {
+            sleep(Duration::from_millis(*delay)).await;
+            let drawn = this.draw(&brokers[at % 2]);
+            timeout(Duration::from_millis(1500), drawn).await.ok()
+        });
+        let tokens: BTreeSet<_> = join_all(draws)
+            .await
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok)
+            .collect();
+        for token in tokens {
+            self.op.assert_good(&token);
+        }
+    }
+
+    async fn draw(&self, broker: &Broker) -> Result<String, KernelFailure> {
+        let asker = Asker {
+            token: HubToken::new("0123456789abcdef"),
+            peer: None,
+        };
+        let request = TokenRequest { min_valid: 30 };
+        let answer = broker.flows.token(&asker, &self.id, &request).await?;
+        Ok(answer.access_token.expose().to_owned())
+    }
+
+    /// Nothing disturbs any more: soon there is a token, or somebody has to sign in.
+    async fn calm_end(&self) -> Ending {
+        self.op.calm();
+        let broker = self.broker(2, 0, false);
+        for _ in 0..40 {
+            match self.draw(&broker).await {
+                Ok(token) => {
+                    self.op.assert_good(&token);
+                    return Ending::Token;
+                }
+                Err(KernelFailure::SignInRequired) => return Ending::SignIn,
+                Err(_) => {}
+            }
+            // Past any rest.
+            self.clock.advance(Duration::from_secs(40));
+            sleep(Duration::from_millis(100)).await;
+        }
+        panic!("seed {}: no token and no end", self.seed);
+    }
+
+    fn broker(&self, index: u64, life: u64, disturbed: bool) -> Broker {
+        let seed = self.seed * 1000 + index * 100 + life;
+        let gate = Arc::new(Gate::new(seed, disturbed, &self.incidents));
+        let first = &self.world.flows;
+        let provider = Replica {
+            op: Arc::clone(&self.op),
+            gate: Arc::clone(&gate),
+            real: Arc::clone(first.providers.only().unwrap()),
+        };
+        let flows = Flows {
+            store: Arc::new(GatedStore {
+                inner: Arc::clone(&self.store),
+                gate: Arc::clone(&gate),
+            }),
+            kernels: Arc::new(OneServer(self.kernel.clone())),
+            browsers: Arc::clone(&first.browsers),
+            providers: Providers::new(vec![Arc::new(provider)]),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            chance: Arc::clone(&first.chance),
+            index_key: first.index_key.clone(),
+            rules: hubkey_token_broker::flows::Rules {
+                renewal: TIMES,
+                poll_safety: Duration::from_millis(50),
+                ..first.rules.clone()
+            },
+            polls: Arc::clone(&first.polls),
+            stopping: first.stopping.clone(),
+            flights: Flights::default(),
+        };
+        Broker {
+            flows: Arc::new(flows),
+            gate,
+        }
+    }
+
+    /// What a sign-in leaves.
+    async fn connect(&self) {
+        let (access, refresh) = self.op.first();
+        let now = self.clock.now();
+        let scopes = Scopes::parse("openid").unwrap();
+        let connection = Connection {
+            id: self.id.clone(),
+            kernel: self.kernel.clone(),
+            provider: ProviderId::parse("lab-api").unwrap(),
+            wish: Wish {
+                scopes: scopes.clone(),
+                audience: None,
+                resource: None,
+            },
+            since: now,
+            extended_at: now,
+            grant: Grant {
+                issuer: "https://op.example".to_owned(),
+                account: hubkey_protocol::Account {
+                    sub: "op-alice".to_owned(),
+                    name: None,
+                    email: None,
+                },
+                scopes,
+                access_token: AccessToken::new(access),
+                token_type: "Bearer".to_owned(),
+                obtained_at: now,
+                expires_at: Some(now.after(LIFE)),
+                refresh_token: Some(RefreshToken::new(refresh)),
+                serial: 0,
+                proof: Proof {
+                    issued_at: 0,
+                    auth_time: None,
+                    oidc_nonce: OidcNonce::new("n"),
+                },
+            },
+            renewal: Renewal::Idle,
+        };
+        let key = Key::connection(&self.id);
+        let life = Duration::from_hours(12);
+        // A machine under load may not answer at once. A conflict says that it was carried out.
+        for _ in 0..20 {
+            let put = Change::put(key.clone(), Expect::Absent, &connection, life).unwrap();
+            if let Ok(Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await {
+                return;
+            }
+        }
+        panic!("seed {}: the store does not answer", self.seed);
+    }
+}
+
+struct Broker {
+    flows: Arc<Flows>,
+    gate: Arc<Gate>,
+}

@@ -1,0 +1,349 @@
+//! A provider that watches how its refresh tokens are used, and each broker's way to it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hubkey_protocol::{
+    ConnectionId, ProviderState,
+    secret::{AccessToken, RefreshToken, Secret},
+};
+use hubkey_token_broker::{
+    domain::{
+        clock::{Clock, Timestamp},
+        connection::Connection,
+        provider::ProviderConfig,
+    },
+    idp::{
+        Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, Redemption,
+        RefreshError, Refreshable, Refreshed,
+    },
+    store::{
+        Key, Store,
+        typed::{Loaded, TypedStore},
+    },
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    rotation::{LIFE, TIMES},
+    rotation_gate::{Ahead, Gate, Seeded},
+};
+
+/// An answer takes less than so many milliseconds.
+const BUSY: u64 = 180;
+
+/// What the provider makes of a refresh token that comes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Its grant ends.
+    Strict,
+    /// It gets new tokens.
+    Lenient,
+}
+
+impl Manner {
+    pub(crate) fn of(number: u64) -> Self {
+        if number % 2 == 0 {
+            Self::Strict
+        } else {
+            Self::Lenient
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Op {
+    seed: u64,
+    manner: Manner,
+    store: Arc<dyn Store>,
+    connection: ConnectionId,
+    clock: Arc<Ahead>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    chance: Seeded,
+    calm: bool,
+    alive: bool,
+    issued: u64,
+    /// The refresh tokens by their number, with how often they came and until when they are being answered.
+    uses: BTreeMap<String, Use>,
+    /// When each access token ends.
+    tokens: BTreeMap<String, Timestamp>,
+    /// What must not happen, and did. A panic in a broker's task would go unseen.
+    violations: Vec<String>,
+    /// Answers that got lost.
+    losses: usize,
+}
+
+#[derive(Debug, Default)]
+struct Use {
+    times: usize,
+    traded: bool,
+    busy_until: Option<Instant>,
+}
+
+/// What the provider does with one request.
+enum Deed {
+    Answer,
+    LoseAnswer,
+    LoseRequest,
+    Refuse,
+    NotReached,
+}
+
+impl Op {
+    pub(crate) fn new(
+        seed: u64,
+        manner: Manner,
+        store: Arc<dyn Store>,
+        connection: ConnectionId,
+        clock: Arc<Ahead>,
+    ) -> Self {
+        let state = State {
+            chance: Seeded::new(!seed),
+            calm: false,
+            alive: true,
+            issued: 0,
+            uses: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            violations: Vec::new(),
+            losses: 0,
+        };
+        Self {
+            seed,
+            manner,
+            store,
+            connection,
+            clock,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Access token and refresh token of the sign-in.
+    pub(crate) fn first(&self) -> (String, String) {
+        self.issue(&mut self.state.lock().unwrap())
+    }
+
+    /// It answers at once from now on.
+    pub(crate) fn calm(&self) {
+        self.state.lock().unwrap().calm = true;
+    }
+
+    /// The token was issued, and has not ended.
+    pub(crate) fn assert_good(&self, token: &str) {
+        let end = self.state.lock().unwrap().tokens.get(token).copied();
+        let good = end.is_some_and(|end| end > self.clock.now());
+        assert!(good, "seed {}: an unknown or ended token", self.seed);
+    }
+
+    /// No rule was broken, and a person has to sign in again only if a refresh token had to be tried twice, or brokers
+    /// died or lost the store so often that it might have been.
+    pub(crate) fn judge(&self, ended: bool, incidents: usize) {
+        let state = self.state.lock().unwrap();
+        assert!(
+            state.violations.is_empty(),
+            "seed {}: {:?}",
+            self.seed,
+            state.violations
+        );
+        let twice = state.uses.values().any(|one| one.times > 1);
+        let perhaps = incidents + state.losses > 1;
+        let seed = self.seed;
+        assert!(
+            !ended || twice || perhaps,
+            "seed {seed}: signed out without need"
+        );
+    }
+
+    fn issue(&self, state: &mut State) -> (String, String) {
+        state.issued += 1;
+        let (access, refresh) = (
+            format!("at-{}", state.issued),
+            format!("rt-{}", state.issued),
+        );
+        let end = self.clock.now().after(LIFE);
+        state.tokens.insert(access.clone(), end);
+        state.uses.insert(refresh.clone(), Use::default());
+        (access, refresh)
+    }
+
+    /// The refresh token that is stored. A machine under load may not answer at once.
+    async fn current(&self) -> Option<RefreshToken> {
+        let key = Key::connection(&self.connection);
+        for _ in 0..20 {
+            let found: Result<Option<Loaded<Connection>>, _> = self.store.load(&key).await;
+            if let Ok(stored) = found {
+                return stored.and_then(|loaded| loaded.value.grant.refresh_token);
+            }
+        }
+        panic!("seed {}: the store does not answer", self.seed);
+    }
+
+    /// Watches the rules of I5, and says what to do.
+    async fn receive(&self, token: &str) -> (Deed, Duration, Option<(String, String)>) {
+        let current = self.current().await;
+        let is_current = current.is_some_and(|current| current.expose() == token);
+        let mut state = self.state.lock().unwrap();
+        if !is_current {
+            state.violate(token, "was sent after a recorded success");
+        }
+        let deed = state.deed();
+        let busy = Duration::from_millis(if state.calm {
+            0
+        } else {
+            state.chance.below(BUSY)
+        });
+        if matches!(deed, Deed::NotReached) {
+            return (deed, busy, None);
+        }
+        state.losses += usize::from(matches!(deed, Deed::LoseAnswer | Deed::LoseRequest));
+        let again = state.note(token, busy, matches!(deed, Deed::Refuse));
+        if matches!(deed, Deed::Refuse | Deed::LoseRequest) {
+            return (deed, busy, None);
+        }
+        if again && self.manner == Manner::Strict {
+            state.alive = false;
+        }
+        let issued = if state.alive {
+            state.trade(token);
+            Some(self.issue(&mut state))
+        } else {
+            None
+        };
+        (deed, busy, issued)
+    }
+}
+
+impl State {
+    fn violate(&mut self, token: &str, what: &str) {
+        self.violations.push(format!("{token} {what}"));
+    }
+
+    /// Notes that the token came; gives whether it was traded before.
+    fn note(&mut self, token: &str, busy: Duration, refused: bool) -> bool {
+        let now = Instant::now();
+        let Some(one) = self.uses.get_mut(token) else {
+            self.violate(token, "was never issued");
+            return false;
+        };
+        let overlaps = one.busy_until.is_some_and(|end| end > now);
+        one.busy_until = Some(now + busy);
+        one.times += usize::from(!refused);
+        let (times, traded) = (one.times, one.traded);
+        if overlaps {
+            self.violate(token, "was sent twice at a time");
+        }
+        if times > 2 {
+            self.violate(token, "was tried a third time");
+        }
+        traded
+    }
+
+    fn trade(&mut self, token: &str) {
+        if let Some(one) = self.uses.get_mut(token) {
+            one.traded = true;
+        }
+    }
+
+    fn deed(&mut self) -> Deed {
+        if self.calm {
+            return Deed::Answer;
+        }
+        match self.chance.below(100) {
+            0..10 => Deed::LoseAnswer,
+            10..16 => Deed::LoseRequest,
+            16..24 => Deed::Refuse,
+            24..30 => Deed::NotReached,
+            _ => Deed::Answer,
+        }
+    }
+}
+
+/// One broker's way to the provider.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) op: Arc<Op>,
+    pub(crate) gate: Arc<Gate>,
+    /// For its settings.
+    pub(crate) real: Arc<dyn IdentityProvider>,
+}
+
+#[async_trait]
+impl IdentityProvider for Replica {
+    fn config(&self) -> &ProviderConfig {
+        self.real.config()
+    }
+
+    fn state(&self) -> ProviderState {
+        self.real.state()
+    }
+
+    async fn authorize(&self, _: &AuthorizationRequest<'_>) -> Result<Authorization, IdpError> {
+        Err(IdpError::Unavailable)
+    }
+
+    async fn check_response_issuer(&self, _: &str, _: Option<&str>) -> Result<(), IdpError> {
+        Err(IdpError::Unavailable)
+    }
+
+    async fn redeem(&self, _: Redemption) -> Result<Granted, IdpError> {
+        Err(IdpError::Unavailable)
+    }
+
+    async fn ready(&self) -> Result<(), IdpError> {
+        self.gate.step().await;
+        Ok(())
+    }
+
+    async fn answers(&self) -> Result<(), IdpError> {
+        self.gate.step().await;
+        Ok(())
+    }
+
+    async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
+        self.gate.step().await;
+        if Instant::now() >= refreshable.send_before {
+            return Err(RefreshError::NotSent);
+        }
+        let obtained_at = self.op.clock.now();
+        let token = refreshable.refresh_token.expose().to_owned();
+        // From here the request is on its way, whatever becomes of who sent it.
+        let op = Arc::clone(&self.op);
+        let answered = tokio::spawn(async move {
+            let (deed, busy, issued) = op.receive(&token).await;
+            sleep(busy).await;
+            (deed, issued)
+        });
+        let (deed, issued) = match answered.await {
+            Ok(answer) => answer,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        };
+        self.gate.step().await;
+        match deed {
+            Deed::NotReached => Err(RefreshError::NotSent),
+            Deed::Refuse => Err(RefreshError::Refused { retry_after: None }),
+            Deed::LoseAnswer | Deed::LoseRequest => Err(RefreshError::Lost),
+            Deed::Answer => issued.map_or(Err(RefreshError::Revoked), |(access, refresh)| {
+                Ok(Refreshed {
+                    access_token: AccessToken::new(access),
+                    refresh_token: Some(RefreshToken::new(refresh)),
+                    obtained_at,
+                    expires_at: Some(obtained_at.after(LIFE)),
+                    scopes: None,
+                    issued_at: None,
+                })
+            }),
+        }
+    }
+
+    async fn revoke(&self, _: &AccessToken, _: Option<&RefreshToken>) {}
+}
+
+/// Every answer comes before a lease can end.
+const _: () = assert!(TIMES.send_within.as_millis() + (BUSY as u128) < TIMES.lease.as_millis());
