@@ -91,7 +91,7 @@ impl Flows {
         };
         let changes = vec![
             self.put_connection(&begun)?,
-            self.put_lease(&begun.value, lease, self.rules.renewal.lease)?,
+            put_lease(&begun.value, lease, self.rules.renewal.lease)?,
         ];
         let outcome = self.store.commit(changes).await;
         let intent = Intent {
@@ -184,8 +184,7 @@ impl Flows {
             // Nobody else tries for a while.
             Readiness::Recovery => {
                 let rest = self.rules.renewal.recover_after;
-                self.put_lease(&found.value, Expect::Absent, rest)
-                    .map(|put| vec![put])
+                put_lease(&found.value, Expect::Absent, rest).map(|put| vec![put])
             }
         };
         match self.written(changes).await {
@@ -200,15 +199,6 @@ impl Flows {
         changes: Result<Vec<Change>, StoreError>,
     ) -> Result<Outcome, StoreError> {
         self.store.commit(changes?).await
-    }
-
-    pub(super) fn put_lease(
-        &self,
-        connection: &Connection,
-        expect: Expect,
-        life: Duration,
-    ) -> Result<Change, StoreError> {
-        Change::put(Key::lease(&connection.id), expect, &Lease {}, life)
     }
 
     pub(super) fn rest_again(
@@ -247,4 +237,13 @@ impl Flows {
         self.chance.fill(&mut bytes);
         u64::from_le_bytes(bytes)
     }
+}
+
+/// The change that takes the lease of a connection, or changes when it ends.
+pub(super) fn put_lease(
+    connection: &Connection,
+    expect: Expect,
+    life: Duration,
+) -> Result<Change, StoreError> {
+    Change::put(Key::lease(&connection.id), expect, &Lease {}, life)
 }

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Flows,
-    attempt::{Intent, Readiness},
+    attempt::{Intent, Readiness, put_lease},
     flights::{Landing, Missed},
 };
 use crate::{
@@ -154,7 +154,7 @@ impl Flows {
         let rest = self.rules.renewal.recover_after;
         let changes = vec![
             self.put_connection(&connection)?,
-            self.put_lease(&connection.value, lease, rest)?,
+            put_lease(&connection.value, lease, rest)?,
         ];
         if self.store.commit(changes).await? == Outcome::Conflict {
             // The lease is over already, so it is late enough.

@@ -142,15 +142,14 @@ fn unanswered(reason: Unanswered) -> RefreshError {
 /// An answer that is no success. With a status of 200 that is no refusal, the token was used.
 fn failure(error: IdpError, answer: &Answer) -> RefreshError {
     match error {
-        IdpError::Unavailable => RefreshError::Refused {
-            retry_after: answer.retry_after(),
-        },
+        IdpError::Unavailable | IdpError::Refused(OAuthError::Unavailable) => {
+            RefreshError::Refused {
+                retry_after: answer.retry_after(),
+            }
+        }
         IdpError::Refused(OAuthError::InvalidGrant | OAuthError::InteractionRequired) => {
             RefreshError::Revoked
         }
-        IdpError::Refused(OAuthError::Unavailable) => RefreshError::Refused {
-            retry_after: answer.retry_after(),
-        },
         IdpError::Refused(_) | IdpError::Misconfigured(_) => RefreshError::Misconfigured,
         IdpError::Misbehaved(_) if answer.status != StatusCode::OK => RefreshError::Misconfigured,
         IdpError::Misbehaved(_) | IdpError::OutcomeUnknown => RefreshError::Lost,

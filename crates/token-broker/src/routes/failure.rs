@@ -51,11 +51,7 @@ fn answer(failure: KernelFailure) -> Failure {
             format!("No token of this connection is valid for longer than {seconds} seconds."),
             "Ask for less.",
         ),
-        KernelFailure::RefreshInProgress => Failure::new(
-            ErrorCode::RefreshInProgress,
-            "The token is being refreshed.",
-            "Try again in a moment.",
-        ),
+        KernelFailure::RefreshInProgress => in_progress(),
         KernelFailure::Provider(trouble, _) => provider(trouble),
         KernelFailure::TooMany(TooMany::Open(_)) => Failure::new(
             ErrorCode::TooManySignIns,
@@ -78,6 +74,14 @@ fn answer(failure: KernelFailure) -> Failure {
             "Make a new key for each new request.",
         ),
     }
+}
+
+fn in_progress() -> Failure {
+    Failure::new(
+        ErrorCode::RefreshInProgress,
+        "The token is being refreshed.",
+        "Try again in a moment.",
+    )
 }
 
 fn provider(trouble: Trouble) -> Failure {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     audit::AuditTrail,
-    refresh_stage::{DUE, ENDED, LEASE, Stage},
+    refresh_stage::{DUE, DUE_TO_ENDED, ENDED, LEASE, Stage},
 };
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn security_r11_an_outage_serves_what_is_valid_and_signs_nobody_out() {
     stage.world.provider.set_up(false);
     stage.advance(DUE);
     assert_eq!(stage.token(0).await, stage.connection.access_token);
-    stage.advance(ENDED - DUE);
+    stage.advance(DUE_TO_ENDED);
     let down = stage.draw(0).await;
     down.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
     stage.world.provider.set_up(true);
@@ -157,7 +157,7 @@ async fn a_registration_that_the_provider_refuses_is_the_operators_matter() {
         stage.world.provider.answer(Endpoint::Token, refusal);
         stage.advance(DUE);
         assert_eq!(stage.token(0).await, stage.connection.access_token);
-        stage.advance(ENDED - DUE);
+        stage.advance(DUE_TO_ENDED);
         let answer = stage.draw(0).await;
         answer.assert_problem(StatusCode::BAD_GATEWAY, "provider_misconfigured");
         stage.be_honest();
@@ -166,12 +166,14 @@ async fn a_registration_that_the_provider_refuses_is_the_operators_matter() {
     }
 }
 
+type Lie = fn(&mut Draft);
+
 #[tokio::test]
 async fn security_p60_to_p62_an_id_token_of_somebody_else_ends_the_grant() {
-    let lies: [(&str, fn(&mut Draft)); 7] = [
+    let lies: [(&str, Lie); 7] = [
         ("id_token_sub", |draft| draft.claim("sub", "op-mallory")),
         ("id_token_iss", |draft| {
-            draft.claim("iss", "https://evil.example")
+            draft.claim("iss", "https://evil.example");
         }),
         ("id_token_aud", |draft| draft.claim("aud", "other-client")),
         ("id_token_nonce", |draft| draft.claim("nonce", "another")),

@@ -35,7 +35,7 @@ async fn security_r4_a_broker_that_dies_with_the_answer_costs_one_more_try_at_mo
         let stage = Stage::new().await;
         stage.world.provider.rotate_refresh_tokens(rotation);
         stage.world.provider.next_reply(Endpoint::Token, |reply| {
-            reply.pace = Pace::After(Duration::from_secs(60));
+            reply.pace = Pace::After(Duration::from_mins(1));
         });
         stage.advance(ENDED);
         // A process of its own, as far as tasks go: none of them survives it.

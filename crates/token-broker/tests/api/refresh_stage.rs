@@ -31,6 +31,8 @@ use crate::{
 pub(crate) const DUE: Duration = Duration::from_secs(270);
 /// After this they have ended.
 pub(crate) const ENDED: Duration = Duration::from_secs(301);
+/// From due to ended.
+pub(crate) const DUE_TO_ENDED: Duration = Duration::from_secs(31);
 /// After this a lease has ended.
 pub(crate) const LEASE: Duration = Duration::from_secs(31);
 

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// A token of the provider lives for so long.
-pub(crate) const LIFE: Duration = Duration::from_secs(300);
+pub(crate) const LIFE: Duration = Duration::from_mins(5);
 /// So many schedules play at a time; most of them wait.
 const AT_ONCE: usize = 200;
 const ROUNDS: u64 = 3;

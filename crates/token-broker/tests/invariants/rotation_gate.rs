@@ -22,7 +22,7 @@ use hubkey_token_broker::{
 };
 use tokio::time::sleep;
 
-/// Numbers that follow from a seed (SplitMix64).
+/// Numbers that follow from a seed (`SplitMix64`).
 #[derive(Debug)]
 pub(crate) struct Seeded(u64);
 

@@ -47,7 +47,7 @@ pub(crate) enum Manner {
 
 impl Manner {
     pub(crate) fn of(number: u64) -> Self {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             Self::Strict
         } else {
             Self::Lenient
