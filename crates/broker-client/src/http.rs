@@ -11,7 +11,7 @@ use reqwest::{
 use serde::{Serialize, de::DeserializeOwned};
 use url::Url;
 
-use crate::ClientError;
+use crate::{CallContext, ClientError};
 
 /// Until a connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -37,6 +37,7 @@ pub struct BrokerClient<C> {
     client: Client,
     base: String,
     credential: C,
+    context: CallContext,
 }
 
 impl<C> std::fmt::Debug for BrokerClient<C> {
@@ -68,7 +69,20 @@ impl<C: Secret> BrokerClient<C> {
             client,
             base,
             credential,
+            context: CallContext::default(),
         })
+    }
+
+    /// The same client for calls that are part of something.
+    #[must_use]
+    pub fn within(&self, context: CallContext) -> Self
+    where
+        C: Clone,
+    {
+        Self {
+            context,
+            ..self.clone()
+        }
     }
 
     /// Starts a request with the credential. `path` is one of [`hubkey_protocol::path`], filled by [`fill`].
@@ -78,10 +92,11 @@ impl<C: Secret> BrokerClient<C> {
         path: &str,
     ) -> Result<RequestBuilder, ClientError> {
         let url = format!("{}{path}", self.base);
-        Ok(self
+        let request = self
             .client
             .request(method, url)
-            .header(AUTHORIZATION, bearer(&self.credential)?))
+            .header(AUTHORIZATION, bearer(&self.credential)?);
+        Ok(self.context.write(request))
     }
 
     /// Sends `message` and reads the answer.
@@ -90,18 +105,19 @@ impl<C: Secret> BrokerClient<C> {
         path: &str,
         message: &M,
     ) -> Result<A, ClientError> {
-        answer(
-            self.request(Method::POST, path)?
-                .json(message)
-                .send()
-                .await?,
-        )
-        .await
+        let request = self.request(Method::POST, path)?.json(message);
+        self.tell(request).await
     }
 
     /// Asks and reads the answer.
     pub(crate) async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
-        answer(self.request(Method::GET, path)?.send().await?).await
+        self.tell(self.request(Method::GET, path)?).await
+    }
+
+    async fn tell<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, ClientError> {
+        let response = request.send().await?;
+        self.context.read(response.headers());
+        answer(response).await
     }
 }
 

@@ -8,11 +8,13 @@
 //! The client follows no redirect, uses no proxy, keeps no cookie, reads no answer beyond a cap, and never names the
 //! URL in an error: a path can hold a one-time value.
 
+mod context;
 mod error;
 mod http;
 pub mod internal;
 pub mod kernel;
 mod retry;
 
+pub use context::CallContext;
 pub use error::{ClientError, Distrust};
 pub use http::{BrokerClient, Destination};

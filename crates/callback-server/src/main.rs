@@ -54,6 +54,7 @@ fn obey(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve => serve(load()?),
         Command::CheckConfig => {
             load()?;
+            telemetry::traces::check_trace_settings()?;
             say("The settings are complete and fit together.\n")
         }
         Command::Health => {
@@ -66,8 +67,10 @@ fn obey(arguments: Arguments) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    telemetry::start(&settings.log)?;
-    run(settings).await
+    let telemetry = telemetry::start(&settings.log, "hubkey-callback-server")?;
+    let outcome = run(settings).await;
+    telemetry.finish().await;
+    outcome
 }
 
 #[tokio::main(flavor = "current_thread")]

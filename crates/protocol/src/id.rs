@@ -12,6 +12,12 @@ pub struct InvalidId {
     expected: &'static str,
 }
 
+impl InvalidId {
+    pub(crate) const fn expecting(expected: &'static str) -> Self {
+        Self { expected }
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
         $(#[$doc])*

@@ -29,6 +29,7 @@ mod provider;
 mod scope;
 pub mod secret;
 mod sign_in;
+pub mod trace;
 
 pub use connection::{Account, Connection, ConnectionList, TokenAnswer, TokenRequest};
 pub use error::{ErrorCode, Problem};

@@ -146,7 +146,7 @@ pub async fn serve(
         grace: Duration::from_secs(1),
         ..Limits::internal()
     };
-    let server = Server::new("ops", limits, &metrics);
+    let server = Server::new("ops", limits, &metrics).without_traces();
     let upkeep = async {
         loop {
             tokio::time::sleep(UPKEEP).await;

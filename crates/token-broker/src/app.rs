@@ -75,7 +75,8 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
         running.spawn(server.serve(listener, router, life.draining()));
     };
     serve(kernel_server, listeners.kernel, kernel);
-    let internal_server = Server::new("internal", settings.internal.limits, &metrics);
+    let internal_server =
+        Server::new("internal", settings.internal.limits, &metrics).continuing_traces();
     serve(internal_server, listeners.internal, internal);
     drop(starting);
     tracing::info!("ready");
@@ -99,7 +100,7 @@ fn start_metrics() -> anyhow::Result<Metrics> {
 
 /// The kernel listener, and the task that reads its certificate again.
 fn kernel_server(settings: &mut KernelSettings, metrics: &Metrics) -> anyhow::Result<Server> {
-    let server = Server::new("kernel", settings.limits.clone(), metrics);
+    let server = Server::new("kernel", settings.limits.clone(), metrics).continuing_traces();
     let Some(certificate) = settings.certificate.take().map(Arc::new) else {
         return Ok(server);
     };

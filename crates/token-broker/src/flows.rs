@@ -23,6 +23,7 @@ mod refreshed;
 mod settle;
 pub mod sign_in_status;
 pub mod site;
+mod spans;
 pub mod start;
 pub mod token;
 pub mod view;
@@ -199,7 +200,8 @@ impl Flows {
     }
 
     async fn sign_in(&self, nonce: &Nonce) -> Result<Option<Loaded<SignIn>>, StoreError> {
-        self.store.load(&Key::sign_in(nonce)).await
+        let found = self.store.load::<SignIn>(&Key::sign_in(nonce)).await?;
+        Ok(found.inspect(|loaded| spans::join(&loaded.value)))
     }
 
     /// A sign-in that a person may still finish.

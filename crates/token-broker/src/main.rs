@@ -61,6 +61,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve => serve(load()?),
         Command::CheckConfig => {
             load()?;
+            telemetry::traces::check_trace_settings()?;
             say("The settings are complete and fit together.\n")
         }
         Command::Health => {
@@ -78,8 +79,10 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn serve(settings: Settings) -> anyhow::Result<()> {
-    telemetry::start(&settings.log)?;
-    app::run(settings).await
+    let telemetry = telemetry::start(&settings.log, "hubkey-token-broker")?;
+    let outcome = app::run(settings).await;
+    telemetry.finish().await;
+    outcome
 }
 
 #[tokio::main(flavor = "current_thread")]

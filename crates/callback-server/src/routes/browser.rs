@@ -7,13 +7,16 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, request::Parts};
-use hubkey_broker_client::ClientError;
+use hubkey_broker_client::{BrokerClient, CallContext, ClientError};
 use hubkey_protocol::{
     ErrorCode, InvalidId, ShortId,
     internal::{BrowserReply, Refusal},
-    secret::FlowCookie,
+    secret::{ChannelSecret, FlowCookie},
 };
-use hubkey_service::http::Peer;
+use hubkey_service::{
+    http::{Peer, RequestId},
+    telemetry::traces,
+};
 
 use crate::{
     answer,
@@ -30,6 +33,8 @@ pub(super) struct Browser {
     pub(super) app: App,
     headers: HeaderMap,
     query: String,
+    /// What the calls to the broker are part of.
+    context: CallContext,
     /// The browser's address, for the audit stream only.
     pub(super) source: Option<String>,
 }
@@ -42,9 +47,17 @@ impl FromRequestParts<App> for Browser {
             app: app.clone(),
             headers: parts.headers.clone(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
+            context: context(parts),
             source: source(parts),
         })
     }
+}
+
+/// The request as it is in our log, and as it is in traces.
+fn context(parts: &Parts) -> CallContext {
+    let id = parts.extensions.get::<RequestId>().cloned();
+    let id = id.unwrap_or_else(RequestId::fresh);
+    CallContext::of_request(id.as_str(), traces::here())
 }
 
 /// The address that the listener found out; only a router without a listener, in a test, has none.
@@ -56,6 +69,11 @@ fn source(parts: &Parts) -> Option<String> {
 }
 
 impl Browser {
+    /// The broker, asked on behalf of this request.
+    pub(super) fn broker(&self) -> BrokerClient<ChannelSecret> {
+        self.app.broker().within(self.context.clone())
+    }
+
     /// The parameters of the query.
     pub(super) fn query(&self) -> Params {
         Params::parse(self.query.as_bytes())
@@ -73,6 +91,9 @@ impl Browser {
 
     /// Tells the browser what the broker said, or what stopped it.
     pub(super) fn tell(self, result: Result<BrowserReply, Stop>) -> Response {
+        if let Some(sign_in) = self.context.joined() {
+            traces::join(sign_in);
+        }
         match result {
             Ok(reply) => answer::reply(&self.app, &self.headers, reply),
             Err(stop) => stop.tell(&self.app),

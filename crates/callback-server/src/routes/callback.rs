@@ -37,5 +37,5 @@ async fn ask(browser: &Browser, provider: InPath) -> Result<BrowserReply, Stop> 
         state: State::new(state),
         source: browser.source.clone(),
     };
-    Ok(browser.app.broker().callback(&provider, &message).await?)
+    Ok(browser.broker().callback(&provider, &message).await?)
 }

@@ -25,7 +25,6 @@ pub(super) async fn continue_(
 ) -> Response {
     let reply = match read(&browser, flow, &headers, body) {
         Ok(message) => browser
-            .app
             .broker()
             .continue_(&message)
             .await
@@ -42,12 +41,7 @@ pub(super) async fn confirm(
     body: Body,
 ) -> Response {
     let reply = match read(&browser, flow, &headers, body) {
-        Ok(message) => browser
-            .app
-            .broker()
-            .confirm(&message)
-            .await
-            .map_err(Stop::from),
+        Ok(message) => browser.broker().confirm(&message).await.map_err(Stop::from),
         Err(stop) => Err(stop),
     };
     browser.tell(reply)

@@ -25,5 +25,5 @@ async fn ask(browser: &Browser) -> Result<BrowserReply, Stop> {
         state: State::new(state),
         source: browser.source.clone(),
     };
-    Ok(browser.app.broker().hub_callback(&message).await?)
+    Ok(browser.broker().hub_callback(&message).await?)
 }

@@ -25,5 +25,5 @@ async fn ask(browser: &Browser, ticket: InPath) -> Result<BrowserReply, Stop> {
         ticket: Ticket::new(ticket),
         source: browser.source.clone(),
     };
-    Ok(browser.app.broker().start(&message).await?)
+    Ok(browser.broker().start(&message).await?)
 }

@@ -18,5 +18,5 @@ async fn ask(browser: &Browser, flow: InPath) -> Result<BrowserReply, Stop> {
         flow_cookie,
         source: browser.source.clone(),
     };
-    Ok(browser.app.broker().view(&message).await?)
+    Ok(browser.broker().view(&message).await?)
 }

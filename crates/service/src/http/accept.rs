@@ -42,6 +42,18 @@ pub struct Server {
     limits: Limits,
     metrics: Metrics,
     encryption: Option<Encryption>,
+    traces: TraceRule,
+}
+
+/// What a listener does about traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TraceRule {
+    /// Its requests are in none.
+    Leave,
+    /// Its requests are in traces of their own, whatever callers say.
+    Begin,
+    /// Callers are programs of ours: their requests may name the trace that they are part of.
+    Continue,
 }
 
 impl Server {
@@ -53,6 +65,24 @@ impl Server {
             limits,
             metrics: metrics.clone(),
             encryption: None,
+            traces: TraceRule::Begin,
+        }
+    }
+
+    /// Lets callers name the trace that their request is part of: for listeners that browsers do not reach.
+    #[must_use]
+    pub fn continuing_traces(self) -> Self {
+        Self {
+            traces: TraceRule::Continue,
+            ..self
+        }
+    }
+
+    /// Leaves its requests out of all traces.
+    pub(crate) fn without_traces(self) -> Self {
+        Self {
+            traces: TraceRule::Leave,
+            ..self
         }
     }
 
@@ -73,6 +103,7 @@ impl Server {
             limits,
             metrics,
             encryption,
+            traces,
         } = self;
         let grace = limits.grace;
         let front = Arc::new(Front {
@@ -81,6 +112,7 @@ impl Server {
             metrics,
             router: layers(router),
             encryption,
+            traces,
         });
         let (tasks, force) = (TaskTracker::new(), CancellationToken::new());
         let caps = Caps::default();

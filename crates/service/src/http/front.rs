@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
+use super::accept::TraceRule;
 use super::connection::{Phase, read_body};
 use super::encryption::Encryption;
 use super::failure::{Failure, chain};
@@ -23,6 +24,7 @@ use super::layers::Route;
 use super::limits::Limits;
 use super::peer::Peer;
 use super::request_id::{self, RequestId};
+use super::span;
 use crate::telemetry::{Metrics, class};
 
 /// The front of one listener.
@@ -33,6 +35,7 @@ pub(super) struct Front {
     pub(super) metrics: Metrics,
     pub(super) router: Router,
     pub(super) encryption: Option<Encryption>,
+    pub(super) traces: TraceRule,
 }
 
 impl Front {
@@ -46,18 +49,31 @@ impl Front {
         phase.begin_request();
         let started = Instant::now();
         let method = method_word(request.method());
-        let id = RequestId::of_request(request.headers());
-        let span = tracing::info_span!(target: "hubkey", "request", request_id = %id);
+        let (head, body) = request.into_parts();
+        let id = RequestId::of_request(&head.headers);
+        let log = tracing::info_span!(target: "hubkey", "request", request_id = %id);
+        // Inside the other, for what runs on in a task of its own takes the innermost one along.
+        let span = log.in_scope(|| span::begin(&self, method, &head));
+        let request = Request::from_parts(head, body);
         let handled = self
             .handle(socket, &id, request)
             .instrument(span.clone())
+            .instrument(log.clone())
             .await;
         let mut response = handled.unwrap_or_else(close);
         head::finish(&mut response);
         if let Some(value) = id.header_value() {
             response.headers_mut().insert(request_id::HEADER, value);
         }
-        span.in_scope(|| self.tell(method, &response, started));
+        log.in_scope(|| {
+            span.in_scope(|| {
+                self.tell(method, &response, started);
+                span::end(&span, method, route(&response), &response);
+                if self.traces == TraceRule::Continue {
+                    span::tell_joined(&mut response);
+                }
+            });
+        });
         Ok(response.map(|body| phase.end_with(body)))
     }
 
@@ -93,11 +109,7 @@ impl Front {
     /// One log line and one measurement. Neither has the address that was asked for: it may hold a ticket or a code.
     fn tell(&self, method: &'static str, response: &Response, started: Instant) {
         let elapsed = started.elapsed();
-        let route = response
-            .extensions()
-            .get::<Route>()
-            .map(|route| route.0.as_str());
-        let route = route.unwrap_or("none");
+        let route = route(response).unwrap_or("none");
         let status = response.status();
         let labels = [
             ("listener", self.name),
@@ -137,6 +149,12 @@ impl Front {
             );
         }
     }
+}
+
+/// The template of the route that answered.
+fn route(response: &Response) -> Option<&str> {
+    let route = response.extensions().get::<Route>()?;
+    Some(route.0.as_str())
 }
 
 fn close(failure: Failure) -> Response {

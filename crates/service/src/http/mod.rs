@@ -2,7 +2,7 @@
 //!
 //! A request passes, in this order: the connection caps ([`Server`]), the time and size limits ([`Limits`]), the front
 //! (who is asking: [`Peer`]; [`RequestId`]; forwarded headers removed; secrets marked as sensitive), the handler with
-//! its own time limit, and at the end one log line and one measurement. A limit that is broken is answered with a
+//! its own time limit, and at the end one log line, one measurement and one span. A limit that is broken is answered with a
 //! problem document where HTTP still permits, and the connection is closed.
 
 mod accept;
@@ -16,6 +16,7 @@ mod layers;
 mod limits;
 mod peer;
 mod request_id;
+mod span;
 mod strict_json;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
-pub(super) const HEADER: &str = "x-request-id";
+pub(super) use hubkey_protocol::trace::REQUEST_ID_HEADER as HEADER;
 
 /// The name of one request in the logs: the caller's `X-Request-Id` if it is harmless, else one of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,12 @@ impl RequestId {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(format!("{:016x}", SEED.hash_one(number)).into())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     pub(super) fn of_request(headers: &HeaderMap) -> Self {

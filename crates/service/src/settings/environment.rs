@@ -8,11 +8,22 @@ pub(super) const PREFIX: &str = "HUBKEY_";
 /// The `HUBKEY_*` variables of this process, without those that Kubernetes adds for services of that name.
 #[must_use]
 pub fn process_environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .map(|(name, value)| (lossy(&name), lossy(&value)))
-        .filter(|(name, _)| name.starts_with(PREFIX))
+    beginning_with(PREFIX)
         .filter(|(name, value)| !is_service_link(name, value))
         .collect()
+}
+
+/// The `OTEL_*` variables of this process that are not empty.
+pub(crate) fn otel_environment() -> BTreeMap<String, String> {
+    beginning_with("OTEL_")
+        .filter(|(_, value)| !value.trim().is_empty())
+        .collect()
+}
+
+fn beginning_with(prefix: &str) -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .map(|(name, value)| (lossy(&name), lossy(&value)))
+        .filter(move |(name, _)| name.starts_with(prefix))
 }
 
 fn lossy(text: &std::ffi::OsStr) -> String {

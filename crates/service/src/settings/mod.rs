@@ -38,6 +38,7 @@ mod tree;
 use std::path::Path;
 
 pub use common::{LogFormat, LogSettings, OpsSettings, read_log, read_ops};
+pub(crate) use environment::otel_environment;
 pub use environment::process_environment;
 pub use kind::Kind;
 pub use mistake::{Mistake, Mistakes};

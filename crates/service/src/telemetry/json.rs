@@ -10,6 +10,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
+use super::traces;
+
 /// Formats events for a subscriber that formats the fields of spans with [`JsonFields`].
 #[derive(Debug)]
 pub(super) struct JsonLines {
@@ -42,6 +44,10 @@ where
             {
                 line.extend(fields);
             }
+        }
+        if let Some((trace, span)) = traces::ids() {
+            line.insert("trace_id".to_owned(), trace.into());
+            line.insert("span_id".to_owned(), span.into());
         }
         event.record(&mut Fields(&mut line));
         writeln!(writer, "{}", Value::Object(line))

@@ -2,6 +2,7 @@
 //!
 //! - A log line has a sentence and fields; never a token, code, state, query string, body or e-mail address.
 //! - The audit stream is every event of the target [`AUDIT`]. No filter silences it.
+//! - A span of a trace ([`traces`]) has words of ours and numbers only.
 //! - Measurements have labels out of closed sets only: never a user, server, issuer, scope or error text.
 
 mod json;
@@ -9,13 +10,16 @@ mod metrics;
 mod start;
 #[cfg(test)]
 mod tests;
+mod text;
+pub mod traces;
 mod user_name;
 
 pub(crate) use metrics::class;
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
-pub use start::{TelemetryError, install_panic_hook, start};
+pub use start::{Telemetry, TelemetryError, install_panic_hook, start};
 #[cfg(test)]
 pub(crate) use tests::recorded;
+pub use traces::TRACE;
 pub use user_name::UserName;
 
 /// The target of audit events: `tracing::info!(target: AUDIT, event = "token_issued", user = %UserName(name), …)`.

@@ -14,8 +14,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::AUDIT;
 use super::json::JsonLines;
+use super::text::TextLines;
+use super::traces::{ExportError, TraceMistake, Traces};
+use super::{AUDIT, TRACE};
 use crate::settings::{LogFormat, LogSettings};
 
 /// The log or the audit stream cannot be started.
@@ -29,18 +31,46 @@ pub enum TelemetryError {
         "the file of `audit.file` cannot be opened for appending; name a file in a directory that hubkey may write to"
     )]
     AuditFile(#[source] io::Error),
+    /// A variable of OpenTelemetry cannot work.
+    #[error(transparent)]
+    Trace(#[from] TraceMistake),
+    /// Traces cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The process already has a log.
     #[error("the log was started twice")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// Starts the log and the audit stream of this process, and makes panics tell where they happened and nothing else.
-pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
+/// What has to be ended before the process may end.
+#[derive(Debug)]
+#[must_use = "the last spans leave by `finish`"]
+pub struct Telemetry(Option<Traces>);
+
+impl Telemetry {
+    /// Sends the last spans, for a few seconds at most.
+    pub async fn finish(self) {
+        if let Some(traces) = self.0 {
+            traces.finish().await;
+        }
+    }
+}
+
+/// Starts the log, the audit stream and the traces of this process, and makes panics tell where they happened and
+/// nothing else. `service` is its name in traces, unless the operator gives another.
+///
+/// To be called on a runtime.
+pub fn start(settings: &LogSettings, service: &'static str) -> Result<Telemetry, TelemetryError> {
+    let traces = Traces::start(service)?;
     subscriber(settings, io::stderr)?
+        .with(traces.as_ref().map(Traces::layer))
         .try_init()
         .map_err(TelemetryError::Twice)?;
     install_panic_hook();
-    Ok(())
+    if traces.is_some() {
+        tracing::info!("traces are exported");
+    }
+    Ok(Telemetry(traces))
 }
 
 /// Makes a panic one log line with its place. Its payload is left out: it may hold anything.
@@ -55,13 +85,19 @@ pub fn install_panic_hook() {
 pub(super) fn subscriber<W>(
     settings: &LogSettings,
     writer: W,
-) -> Result<impl tracing::Subscriber + for<'span> LookupSpan<'span> + use<W>, TelemetryError>
+) -> Result<
+    impl tracing::Subscriber + for<'span> LookupSpan<'span> + Send + Sync + use<W>,
+    TelemetryError,
+>
 where
     W: for<'w> MakeWriter<'w> + Clone + Send + Sync + 'static,
 {
     let filter: Targets = settings.filter.parse().map_err(TelemetryError::Filter)?;
-    let log = output(settings.format, None, writer.clone())
-        .with_filter(filter.with_target(AUDIT, LevelFilter::OFF));
+    let log = output(settings.format, None, writer.clone()).with_filter(
+        filter
+            .with_target(AUDIT, LevelFilter::OFF)
+            .with_target(TRACE, LevelFilter::OFF),
+    );
     let audit = match &settings.audit_file {
         None => output(settings.format, Some(AUDIT), writer),
         Some(path) => {
@@ -90,7 +126,7 @@ where
 {
     let layer = fmt::layer().with_writer(writer).with_ansi(false);
     match format {
-        LogFormat::Text => layer.boxed(),
+        LogFormat::Text => layer.event_format(TextLines::default()).boxed(),
         LogFormat::Json => layer
             .fmt_fields(JsonFields::new())
             .event_format(JsonLines { stream })

@@ -1,6 +1,6 @@
 //! A sign-in and the ways in which it may change.
 
-use hubkey_protocol::{Nonce, ProviderId, Scopes, SignInFailure};
+use hubkey_protocol::{Nonce, ProviderId, Scopes, SignInFailure, trace::SignInSpan};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,6 +29,9 @@ pub struct SignIn {
     pub asked_at: Timestamp,
     /// When it ends by itself.
     pub expires_at: Timestamp,
+    /// The span that its steps are part of, where its requests are traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<SignInSpan>,
     /// Where it stands.
     pub state: SignInState,
 }

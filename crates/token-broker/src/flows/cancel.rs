@@ -23,7 +23,11 @@ impl Flows {
             }
             let kernel = loaded.value.kernel.clone();
             let provider = loaded.value.provider.clone();
+            let (span, asked_at) = (loaded.value.span, loaded.value.asked_at);
             if self.end_sign_in(loaded, End::Denied, Vec::new()).await? {
+                if let Some(span) = span {
+                    self.tell_span(&span, asked_at, &provider, "cancelled");
+                }
                 let event = Event::new().kernel(&kernel).provider(&provider);
                 event.sign_in(nonce).tell(What::SessionCancelled);
                 return Ok(());

@@ -6,6 +6,7 @@ use hubkey_protocol::{
     CreateSignIn, CreateSignInAnswer, ErrorCode, SignInOpened,
     secret::{PollSecret, Secret, Ticket},
 };
+use hubkey_service::telemetry::traces;
 use serde::{Deserialize, Serialize};
 
 use super::{Asker, Flows, SharedServers, failure::KernelFailure, policy};
@@ -64,9 +65,11 @@ impl Flows {
         })?;
         let index = self.store.load(&Key::user_index(&kernel.user)).await?;
         if let Some(connection) = self.existing(&kernel, &asking, index.as_ref()).await? {
+            self.tell_short_connect(&connection.provider, "existing");
             return Ok(connected(&connection, &asking));
         }
         if request.existing_only {
+            self.tell_short_connect(&asking.provider.config().id, "sign_in_required");
             return Err(KernelFailure::SignInRequired);
         }
         let shared_server = self.shared(&kernel).await?;
@@ -246,6 +249,7 @@ impl Flows {
             shared_server,
             asked_at: now,
             expires_at: now.after(self.rules.sign_in_life),
+            span: traces::sign_in_span(),
             state: SignInState::Created,
         };
         Draft {

@@ -10,7 +10,7 @@ use super::{
     browser::{Arrival, Browser},
     ending::End,
     leaving::{Leaving, Via},
-    reply,
+    reply, spans,
 };
 use crate::{
     audit::{Event, What},
@@ -114,6 +114,7 @@ impl Flows {
             .store
             .load_pair::<SignIn, TicketRecord>(&Key::sign_in(&browser.nonce), &key)
             .await?;
+        let sign_in = sign_in.inspect(|loaded| spans::join(&loaded.value));
         Ok(sign_in
             .zip(record)
             .map(|(sign_in, record)| (sign_in, Change::delete(key, record.generation))))

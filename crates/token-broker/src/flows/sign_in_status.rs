@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use hubkey_protocol::{Nonce, SignInStatus, secret::PollSecret};
+use hubkey_service::telemetry::TRACE;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
-use super::{Asker, Flows, failure::KernelFailure};
+use super::{Asker, Flows, failure::KernelFailure, spans};
 use crate::{
     audit::{Event, What},
     domain::{
@@ -65,8 +67,10 @@ impl Flows {
                 return Ok(*status);
             }
             let until = deadline.min(Instant::now() + self.rules.poll_safety);
+            let waiting = tracing::info_span!(target: TRACE, "wait for wake-up");
+            let wait = timeout_at(until, woken).instrument(waiting);
             tokio::select! {
-                _ = timeout_at(until, woken) => {}
+                _ = wait => {}
                 () = self.stopping.cancelled() => return Ok(pending()),
             }
             if Instant::now() >= deadline {
@@ -99,6 +103,7 @@ impl Flows {
         let by_token = loaded.value.kernel.fingerprint.matches(&token);
         let by_secret = loaded.value.poll_secret.matches(&poll_secret);
         if by_token & by_secret {
+            spans::join(&loaded.value);
             return Ok(loaded);
         }
         // Whoever has the secret knew already that there is such a sign-in, so the time that this takes tells nothing.
@@ -163,6 +168,7 @@ impl Flows {
             return Err(KernelFailure::Superseded);
         }
         if loaded.value.is_expired(self.clock.now()) {
+            self.tell_connect(&loaded.value, "expired");
             return Ok(Look::answer(SignInStatus::Expired));
         }
         self.answer(asker, loaded).await
@@ -175,7 +181,10 @@ impl Flows {
             | SignInState::Authorizing { .. }
             | SignInState::Exchanging { .. }
             | SignInState::Confirming { .. } => Ok(Look::Wait),
-            SignInState::Ready { .. } => self.first_delivery(asker, loaded).await,
+            SignInState::Ready { .. } => {
+                let span = tracing::info_span!(target: TRACE, "delivery");
+                self.first_delivery(asker, loaded).instrument(span).await
+            }
             SignInState::Delivered { since, .. } => {
                 if self.clock.now() > since.after(self.rules.redelivery) {
                     return Err(KernelFailure::Gone);
@@ -183,8 +192,12 @@ impl Flows {
                 self.deliver(&loaded.value).await.map(Look::answer)
             }
             SignInState::Closed => Err(KernelFailure::Gone),
-            SignInState::Denied => Ok(Look::answer(SignInStatus::Denied)),
+            SignInState::Denied => {
+                self.tell_connect(&loaded.value, "denied");
+                Ok(Look::answer(SignInStatus::Denied))
+            }
             SignInState::Failed { reason } => {
+                self.tell_connect(&loaded.value, "failed");
                 Ok(Look::answer(SignInStatus::Failed { reason: *reason }))
             }
         }
@@ -213,6 +226,7 @@ impl Flows {
             Outcome::Done => {
                 Event::about(&delivered).tell(What::TokenDelivered);
                 self.observe_duration(&delivered);
+                self.tell_connect(&delivered, "connected");
                 Ok(Look::answer(status))
             }
             // Another poll of the same kernel was faster; the next look finds it delivered.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hubkey_protocol::secret::{AuthorizationCode, ClientSecret, HubToken, PkceVerifier, Secret};
+use hubkey_service::telemetry::TRACE;
 use metrics::counter;
 use reqwest::{
     Certificate, Client, ClientBuilder, RequestBuilder, Response, StatusCode,
@@ -14,6 +15,7 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
+use tracing::{Instrument as _, field::Empty};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -154,9 +156,19 @@ impl HubApi {
         request: RequestBuilder,
         read: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<T, HubFailure> {
-        let answer = exchange(endpoint, request.header(ACCEPT, "application/json")).await;
+        let span = tracing::info_span!(
+            target: TRACE,
+            "hub question",
+            otel.name = endpoint.span(),
+            otel.kind = "client",
+            hubkey.outcome = Empty,
+        );
+        let answer = exchange(endpoint, request.header(ACCEPT, "application/json"))
+            .instrument(span.clone())
+            .await;
         let answer = answer.and_then(|body| read(&body).ok_or(HubFailure::Malformed));
-        note(endpoint, answer.as_ref().err().copied());
+        let outcome = note(endpoint, answer.as_ref().err().copied());
+        span.record("hubkey.outcome", outcome);
         answer
     }
 }
@@ -222,6 +234,14 @@ impl Endpoint {
             Self::User => "user",
             Self::Token => "token",
             Self::Shares => "shares",
+        }
+    }
+
+    const fn span(self) -> &'static str {
+        match self {
+            Self::User => "hub user",
+            Self::Token => "hub token",
+            Self::Shares => "hub shares",
         }
     }
 
@@ -318,7 +338,8 @@ fn token_of(body: &[u8]) -> Option<HubToken> {
     usable.then_some(answer.access_token)
 }
 
-fn note(endpoint: Endpoint, failure: Option<HubFailure>) {
+/// Counts a question, and gives the word for how it ended.
+fn note(endpoint: Endpoint, failure: Option<HubFailure>) -> &'static str {
     let outcome = match failure {
         None => "ok",
         Some(HubFailure::Refused) => "refused",
@@ -332,4 +353,5 @@ fn note(endpoint: Endpoint, failure: Option<HubFailure>) {
         }
     };
     counter!(REQUESTS_TOTAL, "endpoint" => endpoint.label(), "outcome" => outcome).increment(1);
+    outcome
 }

@@ -8,6 +8,7 @@ use hubkey_protocol::{
     ProviderId,
     secret::{AccessToken, Secret},
 };
+use hubkey_service::telemetry::TRACE;
 use reqwest::{
     Method, Request, StatusCode,
     dns::Resolve,
@@ -17,6 +18,7 @@ use reqwest::{
     },
 };
 use tokio::{sync::Semaphore, time::Instant};
+use tracing::{Instrument as _, field::Empty};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -50,6 +52,16 @@ impl Endpoint {
             Self::Token => "token",
             Self::Userinfo => "userinfo",
             Self::Revocation => "revocation",
+        }
+    }
+
+    fn span(self) -> &'static str {
+        match self {
+            Self::Discovery => "provider discovery",
+            Self::Jwks => "provider jwks",
+            Self::Token => "provider token",
+            Self::Userinfo => "provider userinfo",
+            Self::Revocation => "provider revocation",
         }
     }
 
@@ -232,8 +244,26 @@ impl Outbound {
             _ => "application/json",
         });
         request.headers_mut().insert(ACCEPT, accepts);
-        let result = self.exchange(endpoint, request, end).await;
-        self.count(endpoint, result.as_ref());
+        let span = tracing::info_span!(
+            target: TRACE,
+            "provider call",
+            otel.name = endpoint.span(),
+            otel.kind = "client",
+            hubkey.provider = self.provider.as_str(),
+            hubkey.outcome = Empty,
+            http.request.method = request.method().as_str(),
+            http.response.status_code = Empty,
+            server.address = request.url().host_str(),
+        );
+        let result = self
+            .exchange(endpoint, request, end)
+            .instrument(span.clone())
+            .await;
+        if let Ok(answer) = &result {
+            span.record("http.response.status_code", answer.status.as_u16());
+        }
+        let outcome = self.count(endpoint, result.as_ref());
+        span.record("hubkey.outcome", outcome);
         result
     }
 
@@ -267,7 +297,8 @@ impl Outbound {
         })
     }
 
-    fn count(&self, endpoint: Endpoint, result: Result<&Answer, &Unanswered>) {
+    /// Counts a call, and gives the word for how it ended.
+    fn count(&self, endpoint: Endpoint, result: Result<&Answer, &Unanswered>) -> &'static str {
         let outcome = match result {
             Ok(answer) => match answer.status.as_u16() {
                 200..=299 => "ok",
@@ -292,6 +323,7 @@ impl Outbound {
                 "A call to a provider did not succeed."
             );
         }
+        outcome
     }
 }
 

@@ -6,6 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use hubkey_service::telemetry::TRACE;
+use tracing::{Instrument as _, Span};
 use zeroize::Zeroizing;
 
 use super::{
@@ -72,7 +74,11 @@ impl<S: Store> SealedStore<S> {
 #[async_trait]
 impl<S: Store> Store for SealedStore<S> {
     async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        let records = self.inner.read(keys).await?;
+        let records = self
+            .inner
+            .read(keys)
+            .instrument(span("store read", keys))
+            .await?;
         keys.iter()
             .zip(records)
             .map(|(key, record)| {
@@ -87,8 +93,9 @@ impl<S: Store> Store for SealedStore<S> {
         let changes = changes
             .into_iter()
             .map(|change| self.seal_change(change))
-            .collect::<Result<_, _>>()?;
-        self.inner.commit(changes).await
+            .collect::<Result<Vec<_>, _>>()?;
+        let span = span("store commit", changes.iter().map(|change| &change.key));
+        self.inner.commit(changes).instrument(span).await
     }
 
     async fn watch(&self, key: &Key) -> Result<Watch, StoreError> {
@@ -98,6 +105,22 @@ impl<S: Store> Store for SealedStore<S> {
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner.ping().await
     }
+}
+
+/// A span for a step of the backend; it says what kinds of records the step is about.
+fn span<'a>(name: &'static str, keys: impl IntoIterator<Item = &'a Key>) -> Span {
+    tracing::info_span!(
+        target: TRACE,
+        "store",
+        otel.name = name,
+        otel.kind = "client",
+        hubkey.records = purposes(keys),
+    )
+}
+
+fn purposes<'a>(keys: impl IntoIterator<Item = &'a Key>) -> String {
+    let purposes: Vec<_> = keys.into_iter().map(|key| key.purpose().as_str()).collect();
+    purposes.join(",")
 }
 
 fn seal(

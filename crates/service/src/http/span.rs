@@ -1,0 +1,80 @@
+//! The spans of one request: one for the log, with the request's id, and one for traces.
+
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::HOST;
+use http::request::Parts;
+use hubkey_protocol::trace::TRACEPARENT_HEADER;
+use tracing::Span;
+use tracing::field::Empty;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::accept::TraceRule;
+use super::front::Front;
+use crate::telemetry::{TRACE, traces};
+
+/// No name of a host is longer (RFC 1035 section 2.3.4).
+const LONGEST_HOST: usize = 255;
+
+/// The span for traces.
+pub(super) fn begin(front: &Front, method: &'static str, head: &Parts) -> Span {
+    let rule = front.traces;
+    if rule == TraceRule::Leave {
+        return Span::none();
+    }
+    let span = tracing::info_span!(
+        target: TRACE,
+        "request",
+        otel.name = method,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = Empty,
+        http.response.status_code = Empty,
+        url.scheme = if front.encryption.is_some() { "https" } else { "http" },
+        server.address = host(head),
+        error.type = Empty,
+    );
+    if rule == TraceRule::Continue
+        && let Some(above) = traces::parent_of(&head.headers)
+    {
+        // It fails where there are no traces.
+        let _ = span.set_parent(above);
+    }
+    span
+}
+
+/// Notes how a request was answered.
+pub(super) fn end(span: &Span, method: &'static str, route: Option<&str>, response: &Response) {
+    if let Some(route) = route {
+        span.record("otel.name", format!("{method} {route}"));
+        span.record("http.route", route);
+    }
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", status.as_str());
+    }
+}
+
+/// Tells a caller that is believed to which sign-in its request belonged.
+pub(super) fn tell_joined(response: &mut Response) {
+    let place = traces::joined().map(|place| place.to_string());
+    if let Some(value) = place.and_then(|place| HeaderValue::try_from(place).ok()) {
+        response.headers_mut().insert(TRACEPARENT_HEADER, value);
+    }
+}
+
+/// The host that was asked for, if it is of the form of one; without a port.
+fn host(head: &Parts) -> Option<&str> {
+    let text = head.headers.get(HOST)?.to_str().ok()?;
+    let host = match text.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => text,
+    };
+    let is_host = host
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    (is_host && (1..=LONGEST_HOST).contains(&host.len())).then_some(host)
+}

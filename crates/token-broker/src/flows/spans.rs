@@ -1,0 +1,48 @@
+//! What a trace tells of a sign-in.
+
+use std::time::Duration;
+
+use hubkey_protocol::{ProviderId, trace::SignInSpan};
+use hubkey_service::telemetry::traces::{self, Took};
+
+use super::Flows;
+use crate::domain::{clock::Timestamp, sign_in::SignIn};
+
+impl Flows {
+    /// Tells of the `connect()` that waited for a sign-in: it is over.
+    pub(super) fn tell_connect(&self, sign_in: &SignIn, outcome: &'static str) {
+        if let Some(span) = &sign_in.span {
+            self.tell_span(span, sign_in.asked_at, &sign_in.provider, outcome);
+        }
+    }
+
+    /// Tells of a `connect()` that needed no sign-in, or got none.
+    pub(super) fn tell_short_connect(&self, provider: &ProviderId, outcome: &'static str) {
+        if let Some(span) = traces::sign_in_span() {
+            self.tell_span(&span, self.clock.now(), provider, outcome);
+        }
+    }
+
+    /// The same, where the sign-in itself is gone.
+    pub(super) fn tell_span(
+        &self,
+        span: &SignInSpan,
+        from: Timestamp,
+        provider: &ProviderId,
+        outcome: &'static str,
+    ) {
+        let since_epoch = |at: Timestamp| Duration::from_millis(at.as_millis());
+        let took = Took {
+            from: since_epoch(from),
+            until: since_epoch(self.clock.now()),
+        };
+        traces::tell_connect(span, took, provider.as_str(), outcome);
+    }
+}
+
+/// The spans of this request are part of the sign-in's trace from here on.
+pub(super) fn join(sign_in: &SignIn) {
+    if let Some(span) = &sign_in.span {
+        traces::join(span.at);
+    }
+}
