@@ -2,11 +2,13 @@
 //!
 //! Everything starts as a process on a free port of 127.0.0.1, waits until it answers, logs to a file, and is
 //! ended with all that it started. Where tests need a part that misbehaves on purpose, it is played at the edge of
-//! the network by a program that speaks HTTP: a scripted Hub, a hostile provider.
+//! the network by a program that speaks HTTP: a scripted Hub, a hostile provider, a collector of
+//! traces.
 
 pub mod browser;
 pub mod canary;
 pub mod certificates;
+pub mod collector;
 pub mod console;
 pub mod containers;
 pub mod fake_http;

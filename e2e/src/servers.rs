@@ -25,6 +25,17 @@ pub fn build() -> anyhow::Result<PathBuf> {
     Ok(target.join("debug"))
 }
 
+/// What to start one of the two servers with.
+#[derive(Debug)]
+pub struct Program<'a> {
+    /// The program.
+    pub file: &'a Path,
+    /// Its settings file.
+    pub settings: &'a Path,
+    /// Variables of its environment.
+    pub environment: &'a [(String, String)],
+}
+
 /// A running program of ours.
 #[derive(Debug)]
 pub struct Server {
@@ -42,15 +53,35 @@ impl Server {
         address: String,
         ops_port: u16,
     ) -> anyhow::Result<Self> {
+        let program = Program {
+            file: program,
+            settings,
+            environment: &[],
+        };
+        Self::start_program(run, &program, address, ops_port).await
+    }
+
+    /// The same, with variables in its environment.
+    pub async fn start_program(
+        run: &RunFolder,
+        program: &Program<'_>,
+        address: String,
+        ops_port: u16,
+    ) -> anyhow::Result<Self> {
         let name = program
+            .file
             .file_name()
             .context("a program without a name")?
             .to_string_lossy();
-        let mut process = Spec::new(name, program)
+        let spec = Spec::new(name, program.file)
             .arg("--config")
-            .arg(settings)
-            .in_folder(run.path())
-            .start(run)?;
+            .arg(program.settings)
+            .in_folder(run.path());
+        let spec = program
+            .environment
+            .iter()
+            .fold(spec, |spec, (name, value)| spec.env(name, value));
+        let mut process = spec.start(run)?;
         let client = process::client()?;
         let ready = format!("http://127.0.0.1:{ops_port}/readyz");
         let probe = async || process::answers(&client, &ready).await;

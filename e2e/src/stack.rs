@@ -2,7 +2,7 @@
 
 mod settings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::containers::{self, Compose};
@@ -11,7 +11,7 @@ use crate::keycloak::{Keycloak, Person};
 use crate::kind::Kind;
 use crate::process::{RunFolder, free_port};
 use crate::redis::{Redis, RedisOptions};
-use crate::servers::{self, Server};
+use crate::servers::{self, Program, Server};
 use crate::{certificates, protected_api, wheel};
 
 use settings::encrypted;
@@ -40,6 +40,8 @@ pub struct StackOptions {
     pub more_broker_settings: String,
     /// More lines of the hub's configuration.
     pub hub_config: String,
+    /// Variables in the environment of both servers.
+    pub environment: Vec<(String, String)>,
 }
 
 impl StackOptions {
@@ -184,7 +186,8 @@ impl Site {
         )?;
         let program = self.programs.join("callback-server");
         let url = self.ports.public_url.clone();
-        Server::start(&self.run, &program, &file, url, self.ports.callback_ops).await
+        let program = self.program(&program, &file);
+        Server::start_program(&self.run, &program, url, self.ports.callback_ops).await
     }
 
     async fn start_broker(&self, redis: Option<&Redis>) -> anyhow::Result<Server> {
@@ -198,7 +201,16 @@ impl Site {
         std::fs::write(&file, settings)?;
         let program = self.programs.join("token-broker");
         let url = self.broker_url();
-        Server::start(&self.run, &program, &file, url, self.ports.broker_ops).await
+        let program = self.program(&program, &file);
+        Server::start_program(&self.run, &program, url, self.ports.broker_ops).await
+    }
+
+    fn program<'a>(&'a self, file: &'a Path, settings: &'a Path) -> Program<'a> {
+        Program {
+            file,
+            settings,
+            environment: &self.options.environment,
+        }
     }
 
     /// Where kernels reach the broker.

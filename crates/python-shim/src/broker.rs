@@ -1,12 +1,16 @@
 //! The broker as Python sees it.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use hubkey_broker_client::{BrokerClient, Destination};
-use hubkey_protocol::{CreateSignInAnswer, Provider, TokenRequest, secret::HubToken};
+use hubkey_broker_client::{BrokerClient, CallContext, Destination};
+use hubkey_protocol::{
+    CreateSignInAnswer, Provider, TokenRequest,
+    secret::HubToken,
+    trace::{SignInSpan, Traceparent},
+};
 use pyo3::prelude::*;
 use tokio::time::Instant;
 use url::Url;
@@ -28,6 +32,8 @@ pub(crate) struct Broker {
     token: HubToken,
     /// The client, and the generation of the runtime that its connections belong to.
     client: Mutex<Option<(u64, KernelClient)>>,
+    /// What the calls are part of.
+    context: CallContext,
 }
 
 #[pymethods]
@@ -40,9 +46,25 @@ impl Broker {
             destination: Destination { url, ca_pem },
             token: HubToken::new(token),
             client: Mutex::new(None),
+            context: CallContext::default(),
         };
         broker.client()?;
         Ok(broker)
+    }
+
+    /// The same client for the calls of one `connect()`: its span, and the one above it (zero: none).
+    fn within(&self, traceparent: &str, above: u64) -> PyResult<Self> {
+        let at = Traceparent::parse(traceparent).map_err(|error| invalid("traceparent", &error))?;
+        let span = SignInSpan {
+            at,
+            untold_below: Some(above),
+        };
+        Ok(Self {
+            destination: self.destination.clone(),
+            token: self.token.clone(),
+            client: Mutex::new(self.slot().clone()),
+            context: CallContext::of_connect(span),
+        })
     }
 
     fn create_sign_in(
@@ -138,17 +160,22 @@ impl Broker {
 
 impl Broker {
     fn client(&self) -> PyResult<KernelClient> {
-        let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.slot();
         let now = runtime::generation();
-        match slot.as_ref() {
-            Some((generation, client)) if *generation == now => Ok(client.clone()),
+        let client = match slot.as_ref() {
+            Some((generation, client)) if *generation == now => client.clone(),
             _ => {
                 let client =
                     BrokerClient::new(&self.destination, self.token.clone()).map_err(to_python)?;
                 *slot = Some((now, client.clone()));
-                Ok(client)
+                client
             }
-        }
+        };
+        Ok(client.within(self.context.clone()))
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<(u64, KernelClient)>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 import time
 import traceback
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import hubkey
@@ -361,3 +364,53 @@ async def test_security_l3_errors_hold_no_secret_and_no_query(
     for secret in (SERVER_TOKEN, POLL_SECRET, TICKET, "canary", "leak="):
         assert secret not in "".join(shown), fault
     assert caught.value.__cause__ is None
+
+
+def trace_of(broker: Broker) -> tuple[set[str], set[str]]:
+    """What the calls of a `connect()` said of their trace."""
+    headers = [{name.lower(): value for name, value in seen.headers.items()} for seen in broker.seen]
+    return {each.get("traceparent", "") for each in headers}, {each.get("tracestate", "") for each in headers}
+
+
+async def test_all_calls_of_one_connect_are_one_span(broker: Broker) -> None:
+    await finishing(broker, hubkey.connect("lab-api", interactive=True))
+    assert len(broker.seen) >= 3
+    (first,), states = trace_of(broker)
+    assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", first)
+    assert states == {"hubkey=" + 16 * "0"}
+    broker.seen.clear()
+    broker.connections.clear()
+    await finishing(broker, hubkey.connect("lab-api", interactive=True))
+    (second,), _ = trace_of(broker)
+    assert first.split("-")[1] != second.split("-")[1]
+
+
+async def test_a_token_that_is_drawn_later_is_no_part_of_the_connect(broker: Broker) -> None:
+    broker.connect()
+    lab = await hubkey.connect("lab-api")
+    broker.seen.clear()
+    await lab.aget_token(min_valid=10_000)
+    assert trace_of(broker)[0] == {""}
+
+
+@pytest.mark.parametrize("flags", [0, 1])
+async def test_the_notebooks_own_active_span_is_above_the_connect(
+    broker: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    flags: int,
+) -> None:
+    context = SimpleNamespace(trace_id=0xABC, span_id=0xDEF, trace_flags=flags, is_valid=True)
+    span = SimpleNamespace(get_span_context=lambda: context)
+    api = SimpleNamespace(get_current_span=lambda: span)
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", api)
+    broker.connect()
+    await hubkey.connect("lab-api")
+    (parent,), states = trace_of(broker)
+    assert re.fullmatch(f"00-{0xABC:032x}-[0-9a-f]{{16}}-{flags:02x}", parent)
+    assert states == {f"hubkey={0xDEF:016x}"}
+    context.is_valid = False
+    broker.seen.clear()
+    await hubkey.connect("lab-api")
+    (parent,), states = trace_of(broker)
+    assert f"{0xABC:032x}" not in parent
+    assert states == {"hubkey=" + 16 * "0"}

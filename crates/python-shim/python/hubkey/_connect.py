@@ -26,6 +26,7 @@ from hubkey._errors import (
 from hubkey._failure import public_error
 from hubkey._hubkey import Broker, ClientError, Ended, Grant, InvalidField, Request, SignIn
 from hubkey._settings import DEFAULT_TIMEOUT, TOKEN_VARIABLE, Settings, read_settings
+from hubkey._trace import within_a_span
 
 _Answer = TypeVar("_Answer")
 
@@ -131,9 +132,10 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     place = _display.find_place()
     asks = place.has_a_person if wish.interactive is None else wish.interactive
     broker = _broker(settings)
-    answer = await _ask(broker, wish, place, existing_only=not asks)
+    calls = within_a_span(broker)
+    answer = await _ask(calls, wish, place, existing_only=not asks)
     if isinstance(answer, SignIn):
-        answer = await _sign_in(broker, answer, wish, place)
+        answer = await _sign_in(calls, answer, wish, place)
     return Connection(broker, answer)
 
 

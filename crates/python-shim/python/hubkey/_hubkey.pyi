@@ -112,6 +112,13 @@ class Broker:
             ClientError: the certificates or the token cannot be used.
         """
 
+    def within(self, traceparent: str, above: int) -> Broker:
+        """Give the same client for the calls of one `connect()`: its span, and the id of the span above it, or 0.
+
+        Raises:
+            InvalidField: this is no traceparent.
+        """
+
     def create_sign_in(
         self,
         event_loop: asyncio.AbstractEventLoop,
