@@ -165,8 +165,7 @@ async fn feature_g12_security_i3_one_sign_in_is_one_trace_that_says_nothing_secr
     // The delivery's own end is noted a moment after the connect is told of.
     assert!(connect.time.0 < delivery.time.0 && delivery.time.0 <= connect.time.1);
     assert_nothing_private(&finished, &spans);
-    assert_logs_lead_to(&finished.stack, connect);
-    Ok(())
+    assert_logs_lead_to(&finished.stack, connect)
 }
 
 /// From each span of the trace a way leads up to `connect`.
@@ -212,26 +211,23 @@ fn assert_nothing_private(finished: &Finished, spans: &[Span]) {
 }
 
 /// The lines of both servers name the trace, and the same request has the same id in both.
-fn assert_logs_lead_to(stack: &Stack, connect: &Span) {
-    let lines = |text: String| -> Vec<serde_json::Value> {
-        text.lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
-    };
-    let of_route = |text: String, route: &str| {
-        let mut lines = lines(text)
-            .into_iter()
-            .filter(|line| line["route"] == route);
-        lines.next().expect("a line for each request")
-    };
-    let page = of_route(stack.callback_server.output(), "/callback/{provider}");
-    let call = of_route(stack.broker.output(), "/internal/v1/callback/{provider}");
-    assert_eq!(page["trace_id"], *connect.trace_id, "{page}");
-    assert_eq!(call["trace_id"], *connect.trace_id, "{call}");
+fn assert_logs_lead_to(stack: &Stack, connect: &Span) -> Outcome {
+    let (pages, broker) = (stack.callback_server.output(), stack.broker.output());
+    let page = line(&pages, "route", "/callback/{provider}")?;
+    let call = line(&broker, "route", "/internal/v1/callback/{provider}")?;
+    let pinned = line(&broker, "event", "identity_pinned")?;
+    for line in [&page, &call, &pinned] {
+        assert_eq!(line["trace_id"], *connect.trace_id, "{line}");
+    }
     assert_eq!(page["request_id"], call["request_id"]);
     assert_ne!(page["span_id"], call["span_id"]);
-    let audit = lines(stack.broker.output());
-    let pinned = audit.iter().find(|line| line["event"] == "identity_pinned");
-    let pinned = pinned.expect("the account was pinned");
-    assert_eq!(pinned["trace_id"], *connect.trace_id, "{pinned}");
+    Ok(())
+}
+
+/// The first line of a log that has this field.
+fn line(log: &str, field: &str, value: &str) -> anyhow::Result<serde_json::Value> {
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .find(|line| line[field] == value)
+        .with_context(|| format!("no line with {field} {value}"))
 }

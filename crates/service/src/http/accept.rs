@@ -96,24 +96,21 @@ impl Server {
         Ok(self)
     }
 
+    fn front(self, router: Router) -> Front {
+        Front {
+            name: self.name,
+            limits: self.limits,
+            metrics: self.metrics,
+            router: layers(router),
+            encryption: self.encryption,
+            traces: self.traces,
+        }
+    }
+
     /// Serves until `shutdown`; then accepts nothing more, lets requests finish within the grace period, and returns.
     pub async fn serve(self, listener: TcpListener, router: Router, shutdown: CancellationToken) {
-        let Self {
-            name,
-            limits,
-            metrics,
-            encryption,
-            traces,
-        } = self;
-        let grace = limits.grace;
-        let front = Arc::new(Front {
-            name,
-            limits,
-            metrics,
-            router: layers(router),
-            encryption,
-            traces,
-        });
+        let (name, grace) = (self.name, self.limits.grace);
+        let front = Arc::new(self.front(router));
         let (tasks, force) = (TaskTracker::new(), CancellationToken::new());
         let caps = Caps::default();
         while let Some((stream, socket)) = next(&listener, &shutdown).await {
