@@ -1,4 +1,4 @@
-//! What both hubkey servers do alike: settings, telemetry, HTTP layers, health, accept loop, shutdown.
+//! What both hubkey servers do alike: command line, settings, telemetry, HTTP layers, health, accept loop, shutdown.
 //!
 //! # The order of life
 //!
@@ -19,6 +19,7 @@
 //! - Without the removal of forwarded headers, a caller chooses the address that rate limits see
 //!   (`security_q11_forged_headers_change_nothing`).
 
+pub mod command_line;
 pub mod http;
 pub mod lifecycle;
 pub mod ops;

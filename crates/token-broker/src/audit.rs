@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference};
-use hubkey_service::telemetry::AUDIT;
+use hubkey_service::telemetry::{AUDIT, UserName};
 
 use crate::domain::{connection::Connection, kernel::Kernel, sign_in::SignIn};
 
@@ -181,13 +181,13 @@ impl<'a> Event<'a> {
         tracing::info!(
             target: AUDIT,
             event = what.name(),
-            user = self.user.map(tame),
-            actor = self.actor.map(tame),
-            server = self.server.map(tame),
+            user = self.user.map(shown),
+            actor = self.actor.map(shown),
+            server = self.server.map(shown),
             provider = self.provider,
             sign_in = self.sign_in,
             connection = self.connection,
-            source = self.source.map(tame),
+            source = self.source.map(shown),
             reference = self.reference.map(Reference::as_str),
             reason = self.reason,
         );
@@ -214,7 +214,7 @@ pub fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// A name from outside, cut to 64 characters, with every control character escaped.
-fn tame(text: &str) -> String {
-    text.chars().take(64).flat_map(char::escape_debug).collect()
+/// A name from outside, as it may stand in a line.
+fn shown(name: &str) -> impl tracing::Value + use<'_> {
+    tracing::field::display(UserName(name))
 }
