@@ -53,8 +53,6 @@ impl Program for CallbackServer {
 fn main() -> ExitCode {
     command_line::main::<CallbackServer>(|| {
         let Arguments { options, command } = Arguments::parse();
-        command
-            .unwrap_or_default()
-            .obey::<CallbackServer>(&options)
+        command.unwrap_or_default().obey::<CallbackServer>(&options)
     })
 }

@@ -22,3 +22,4 @@ mod redirects;
 mod relay;
 mod schema;
 mod support;
+mod traces;

@@ -29,7 +29,7 @@ fn program(settings: &[(&str, &str)]) -> Command {
     command
 }
 
-async fn output(settings: &[(&str, &str)], argument: &str) -> Output {
+pub(crate) async fn output(settings: &[(&str, &str)], argument: &str) -> Output {
     program(settings).arg(argument).output().await.unwrap()
 }
 
@@ -43,7 +43,7 @@ async fn free_address() -> String {
 }
 
 /// A running program.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     public: String,
     ops: String,
@@ -86,7 +86,7 @@ impl Running {
         running
     }
 
-    async fn with_broker(more: &[(&str, &str)]) -> (Self, Broker) {
+    pub(crate) async fn with_broker(more: &[(&str, &str)]) -> (Self, Broker) {
         let running = Self::start(more).await;
         let (broker, _) =
             Broker::start_at(&running.broker, &format!("http://{}", running.public)).await;
@@ -110,12 +110,12 @@ impl Running {
         panic!("{path} did not answer {status} within 10 s");
     }
 
-    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.client.get(format!("http://{}{path}", self.public))
     }
 
     /// Tells the program to end, and gives back what it logged.
-    async fn end(mut self) -> String {
+    pub(crate) async fn end(mut self) -> String {
         let pid = self.child.id().unwrap().to_string();
         Command::new("kill")
             .args(["-TERM", &pid])

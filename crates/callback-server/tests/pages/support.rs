@@ -39,12 +39,22 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
     pub(crate) body: Value,
+    headers: HeaderMap,
+}
+
+impl Call {
+    /// A header of it.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 #[derive(Debug)]
 struct Script {
     site: Site,
     answer: (StatusCode, Value),
+    /// The header `traceparent` of its answers.
+    trace: Option<&'static str>,
     calls: Vec<Call>,
 }
 
@@ -71,6 +81,11 @@ impl Broker {
 
     pub(crate) fn answers(&self, status: StatusCode, body: Value) {
         self.0.lock().unwrap().answer = (status, body);
+    }
+
+    /// Says to which span what it is asked belongs.
+    pub(crate) fn names_trace(&self, trace: &'static str) {
+        self.0.lock().unwrap().trace = Some(trace);
     }
 
     /// The questions so far, without those for the site.
@@ -105,6 +120,7 @@ impl Broker {
         let script = Script {
             site,
             answer: (StatusCode::NOT_FOUND, json!({})),
+            trace: None,
             calls: Vec::new(),
         };
         let broker = Self(Arc::new(Mutex::new(script)));
@@ -132,6 +148,7 @@ async fn hear(State(broker): State<Broker>, request: Request) -> Response {
         path: parts.uri.path().to_owned(),
         authorization,
         body,
+        headers: parts.headers,
     });
     let (status, answer) = script.answer.clone();
     let media_type = if status.is_success() {
@@ -139,12 +156,17 @@ async fn hear(State(broker): State<Broker>, request: Request) -> Response {
     } else {
         "application/problem+json"
     };
-    (
+    let mut response = (
         status,
         [(header::CONTENT_TYPE, media_type)],
         answer.to_string(),
     )
-        .into_response()
+        .into_response();
+    if let Some(trace) = script.trace {
+        let value = trace.parse().unwrap();
+        response.headers_mut().insert("traceparent", value);
+    }
+    response
 }
 
 /// The server under test.

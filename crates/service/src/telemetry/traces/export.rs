@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use opentelemetry_otlp::{SpanExporter as Otlp, WithHttpConfig as _};
+use opentelemetry_otlp::{SpanExporter as Otlp, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
@@ -61,6 +61,8 @@ impl Exporter {
             otlp: Otlp::builder()
                 .with_http()
                 .with_http_client(sender)
+                .with_endpoint(settings.endpoint.as_str())
+                .with_timeout(settings.timeout)
                 .build()?,
             trouble: Mutex::default(),
         })

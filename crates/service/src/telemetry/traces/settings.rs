@@ -15,6 +15,7 @@ const SAMPLERS: [&str; 6] = [
     "parentbased_always_off",
     "parentbased_traceidratio",
 ];
+const GENERAL: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An `OTEL_*` variable that cannot work. Its value is not repeated: it may hold a password.
@@ -28,6 +29,7 @@ pub struct TraceMistake {
 /// Where traces go, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TraceSettings {
+    /// The whole address that spans are sent to.
     pub(super) endpoint: Url,
     pub(super) timeout: Duration,
     /// PEM certificates of the authorities to trust for the endpoint.
@@ -42,10 +44,7 @@ impl TraceSettings {
         environment: &BTreeMap<String, String>,
     ) -> Result<Option<Self>, TraceMistake> {
         let environment = Environment(environment);
-        let endpoint = environment.either(
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-        );
+        let endpoint = environment.either("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", GENERAL);
         let disabled = environment
             .text("OTEL_SDK_DISABLED")
             .is_some_and(|text| text.eq_ignore_ascii_case("true"));
@@ -158,7 +157,12 @@ impl<'a> Environment<'a> {
 }
 
 fn address((variable, text): (&'static str, &str)) -> Result<Url, TraceMistake> {
-    let url = Url::parse(text)
+    // The general variable names the place below which each kind of telemetry has a path of its own.
+    let text = match variable {
+        GENERAL => format!("{}/v1/traces", text.trim_end_matches('/')),
+        _ => text.to_owned(),
+    };
+    let url = Url::parse(&text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or(TraceMistake {
@@ -202,6 +206,9 @@ mod tests {
         assert_eq!(settings.endpoint.as_str(), traces.1);
         assert_eq!(settings.timeout, Duration::from_millis(250));
         assert!(!settings.names_service);
+        let below = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/otlp/")]);
+        let below = below.unwrap().unwrap().endpoint;
+        assert_eq!(below.as_str(), "http://collector:4318/otlp/v1/traces");
         let named = (
             "OTEL_RESOURCE_ATTRIBUTES",
             "deployment=x,service.name=broker",
