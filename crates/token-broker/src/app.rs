@@ -76,7 +76,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     };
     serve(kernel_server, listeners.kernel, kernel);
     let internal_server =
-        Server::new("internal", settings.internal.limits, &metrics).continuing_traces();
+        Server::new("internal", settings.internal.limits, &metrics).following_traces();
     serve(internal_server, listeners.internal, internal);
     drop(starting);
     tracing::info!("ready");

@@ -52,8 +52,11 @@ pub(super) enum TraceRule {
     Leave,
     /// Its requests are in traces of their own, whatever callers say.
     Begin,
-    /// Callers are programs of ours: their requests may name the trace that they are part of.
+    /// Callers are programs of kernels: their requests may name the trace that they are part of.
     Continue,
+    /// The caller is the other server: what it does not trace, such as its own upkeep, is in no trace. It is told which
+    /// trace its request has joined.
+    Follow,
 }
 
 impl Server {
@@ -74,6 +77,15 @@ impl Server {
     pub fn continuing_traces(self) -> Self {
         Self {
             traces: TraceRule::Continue,
+            ..self
+        }
+    }
+
+    /// Leaves it to the caller, which is the other server, whether a request is part of a trace.
+    #[must_use]
+    pub fn following_traces(self) -> Self {
+        Self {
+            traces: TraceRule::Follow,
             ..self
         }
     }

@@ -69,7 +69,7 @@ impl Front {
             span.in_scope(|| {
                 self.tell(method, &response, started);
                 span::end(&span, method, route(&response), &response);
-                if self.traces == TraceRule::Continue {
+                if self.traces == TraceRule::Follow {
                     span::tell_joined(&mut response);
                 }
             });

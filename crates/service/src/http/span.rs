@@ -16,10 +16,14 @@ use crate::telemetry::{TRACE, traces};
 /// No name of a host is longer (RFC 1035 section 2.3.4).
 const LONGEST_HOST: usize = 255;
 
-/// The span for traces.
+/// The span for traces, if there is to be one.
 pub(super) fn begin(front: &Front, method: &'static str, head: &Parts) -> Span {
-    let rule = front.traces;
-    if rule == TraceRule::Leave {
+    let above = match front.traces {
+        TraceRule::Leave => return Span::none(),
+        TraceRule::Begin => None,
+        TraceRule::Continue | TraceRule::Follow => traces::parent_of(&head.headers),
+    };
+    if front.traces == TraceRule::Follow && above.is_none() {
         return Span::none();
     }
     let span = tracing::info_span!(
@@ -35,19 +39,17 @@ pub(super) fn begin(front: &Front, method: &'static str, head: &Parts) -> Span {
         server.address = host(head),
         error.type = Empty,
     );
-    if rule == TraceRule::Continue
-        && let Some(above) = traces::parent_of(&head.headers)
-    {
+    if let Some(above) = above {
         // It fails where there are no traces.
         let _ = span.set_parent(above);
     }
     span
 }
 
-/// Notes how a request was answered.
+/// Notes how a request was answered; to be called inside its span.
 pub(super) fn end(span: &Span, method: &'static str, route: Option<&str>, response: &Response) {
     if let Some(route) = route {
-        span.record("otel.name", format!("{method} {route}"));
+        traces::rename(format!("{method} {route}"));
         span.record("http.route", route);
     }
     let status = response.status();

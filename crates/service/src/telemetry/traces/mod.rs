@@ -202,6 +202,11 @@ pub fn join(place: Traceparent) {
     }
 }
 
+/// Gives the span that is open here its final name: a field cannot, once the span has begun.
+pub(crate) fn rename(name: String) {
+    Context::map_current(|context| context.span().update_name(name));
+}
+
 /// The place in another trace that this request has joined.
 #[must_use]
 pub fn joined() -> Option<Traceparent> {
