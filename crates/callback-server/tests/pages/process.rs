@@ -298,3 +298,15 @@ async fn security_l1_the_log_holds_nothing_that_passes_through() {
     let leaks: Vec<_> = log.lines().filter(|line| line.contains("canary")).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
 }
+
+#[tokio::test]
+async fn security_x1_plain_text_to_the_broker_is_told_at_start() {
+    let elsewhere = [
+        ("HUBKEY_BROKER_URL", "http://broker.invalid:8092"),
+        ("HUBKEY_BROKER_PLAINTEXT", "true"),
+    ];
+    let told = Running::start(&elsewhere).await.end().await;
+    assert!(told.contains(r#""setting":"broker.plaintext""#), "{told}");
+    let silent = Running::start(&[]).await.end().await;
+    assert!(!silent.contains("plaintext"), "{silent}");
+}

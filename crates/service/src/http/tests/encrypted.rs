@@ -248,8 +248,9 @@ async fn listener_that_leaves_waits_for_no_handshake() {
         .until_measured(r#"hubkey_http_server_connections{listener="test"} 1"#)
         .await;
     encrypted.running.shutdown.cancel();
-    assert_eq!(read_all(&mut stream).await, "");
-    tokio::time::timeout(Duration::from_secs(5), encrypted.running.stop())
-        .await
-        .unwrap();
+    let soon = Duration::from_secs(5);
+    let left = tokio::time::timeout(soon, read_all(&mut stream)).await;
+    assert_eq!(left.unwrap(), "");
+    let left = tokio::time::timeout(soon, encrypted.running.stop()).await;
+    left.unwrap();
 }
