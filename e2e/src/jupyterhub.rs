@@ -103,6 +103,18 @@ impl JupyterHub {
         })
     }
 
+    /// One that somebody else started: `process` leads to it from a port of this machine, behind which is its proxy.
+    pub(crate) fn behind(process: Process, port: u16, folder: PathBuf) -> anyhow::Result<Self> {
+        Ok(Self {
+            process,
+            port,
+            api_port: port,
+            folder,
+            project: None,
+            client: process::client()?,
+        })
+    }
+
     /// The compose project, if it runs in a container.
     pub(crate) fn project(&self) -> Option<&str> {
         self.project.as_deref()

@@ -8,6 +8,7 @@
 pub mod browser;
 pub mod canary;
 pub mod certificates;
+pub mod cluster;
 pub mod collector;
 pub mod console;
 pub mod containers;

@@ -15,6 +15,7 @@ use crate::servers::{self, Program, Server};
 use crate::{certificates, protected_api, wheel};
 
 use settings::encrypted;
+pub(crate) use settings::random;
 pub use settings::{Ports, Secrets, broker_settings, callback_settings};
 
 /// The provider of most tests: audience `lab-api`, confidential client, scope `projects:read`.

@@ -14,10 +14,6 @@ pub(crate) enum Kind {
     )]
     Containers,
     /// A Kubernetes cluster, and a way to bring images to it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the steps on a cluster are about to come")
-    )]
     Cluster,
 }
 

@@ -2,6 +2,7 @@
 
 mod budget;
 mod chart;
+mod cluster;
 mod deny;
 mod docs;
 mod exceptions;
@@ -131,6 +132,12 @@ pub(crate) const STEPS: &[Step] = &[
         quick: false,
         kind: Kind::Processes,
         run: rust_tests::end_to_end,
+    },
+    Step {
+        name: "on a cluster",
+        quick: false,
+        kind: Kind::Cluster,
+        run: cluster::run,
     },
 ];
 

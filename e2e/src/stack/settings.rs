@@ -80,7 +80,7 @@ impl Secrets {
 }
 
 /// 32 random bytes as text.
-fn random() -> anyhow::Result<String> {
+pub(crate) fn random() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes)
         .ok()

@@ -1,8 +1,7 @@
-"""Knocks at the doors of hubkey from inside the cluster: the right ones are open, and nothing but them."""
+"""Knocks at the doors of hubkey from inside the cluster: each is open, and leads where it should."""
 
 import json
 import os
-import socket
 import ssl
 import sys
 import urllib.error
@@ -45,21 +44,11 @@ def callback_server_routes_nothing_of_the_broker():
     return status == 404, f"{url}: {status} {kind}"
 
 
-def internal_listener_is_closed():
-    host = urlsplit(BROKER).hostname
-    try:
-        socket.create_connection((host, 8092), timeout=3).close()
-    except OSError as error:
-        return True, f"{host}:8092: {error}"
-    return False, f"{host}:8092 is open"
-
-
 failed = False
 for door in (
     broker_asks_for_a_server_token,
     callback_server_answers_with_its_page,
     callback_server_routes_nothing_of_the_broker,
-    internal_listener_is_closed,
 ):
     try:
         good, seen = door()

@@ -12,6 +12,8 @@ use crate::report::{Count, Failure};
 const PAGES: &str = "hubkey-callback-server";
 const BROKER: &str = "hubkey-token-broker";
 const END_TO_END: &str = "hubkey-e2e";
+/// The target of [`END_TO_END`] that needs a cluster.
+const CLUSTER: &str = "cluster";
 
 pub(crate) fn units(bench: &Bench) -> Outcome {
     test(
@@ -22,15 +24,15 @@ pub(crate) fn units(bench: &Bench) -> Outcome {
 }
 
 pub(crate) fn pages(bench: &Bench) -> Outcome {
-    integration(bench, "page tests", |package| package == PAGES)
+    integration(bench, "page tests", |package, _| package == PAGES)
 }
 
 pub(crate) fn broker(bench: &Bench) -> Outcome {
-    integration(bench, "broker tests", |package| package == BROKER)
+    integration(bench, "broker tests", |package, _| package == BROKER)
 }
 
 pub(crate) fn others(bench: &Bench) -> Outcome {
-    integration(bench, "other tests", |package| {
+    integration(bench, "other tests", |package, _| {
         ![PAGES, BROKER, END_TO_END].contains(&package)
     })
 }
@@ -38,14 +40,23 @@ pub(crate) fn others(bench: &Bench) -> Outcome {
 pub(crate) fn end_to_end(bench: &Bench) -> Outcome {
     let build = ["build", "--workspace", "--bins", "--locked"];
     bench.check("cargo build", bench.cargo(&build))?;
-    integration(bench, "end to end", |package| package == END_TO_END)
+    integration(bench, "end to end", |package, target| {
+        package == END_TO_END && target != CLUSTER
+    })
+}
+
+/// The tests that need a cluster.
+pub(super) fn on_a_cluster(bench: &Bench) -> Outcome {
+    integration(bench, "on a cluster", |package, target| {
+        package == END_TO_END && target == CLUSTER
+    })
 }
 
 /// Runs the integration tests of some packages.
-fn integration(bench: &Bench, label: &str, wanted: fn(&str) -> bool) -> Outcome {
+fn integration(bench: &Bench, label: &str, wanted: fn(&str, &str) -> bool) -> Outcome {
     let mut arguments = Vec::new();
     for (package, target) in targets(bench)? {
-        if wanted(&package) {
+        if wanted(&package, &target) {
             arguments.extend(["--test".to_owned(), target]);
         }
     }

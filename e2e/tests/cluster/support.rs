@@ -1,0 +1,63 @@
+//! The installation that the tests share, and a person in front of it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use hubkey_e2e::browser::Browser;
+use hubkey_e2e::cluster::Cluster;
+use hubkey_e2e::kernel::Kernel;
+use hubkey_e2e::keycloak::Person;
+use hubkey_e2e::sign_in::Page;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+pub(crate) type Outcome = anyhow::Result<()>;
+
+/// The cell of most tests.
+pub(crate) const CONNECT: &str = r#"import hubkey
+lab = await hubkey.connect("lab-api")"#;
+
+/// Long enough for any cell on a busy machine.
+pub(crate) const LONG: Duration = Duration::from_mins(3);
+
+static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// The installation, for this test alone until the guard is dropped.
+pub(crate) async fn cluster() -> anyhow::Result<(&'static Cluster, MutexGuard<'static, ()>)> {
+    let turn = TURN.lock().await;
+    let starting = || Cluster::start("cluster");
+    Ok((CLUSTER.get_or_try_init(starting).await?, turn))
+}
+
+/// A kernel in a pod of this person.
+pub(crate) async fn kernel(cluster: &Cluster, person: &Person) -> anyhow::Result<Kernel> {
+    let started = cluster.hub.start_server(&person.name, "").await;
+    started.with_context(|| {
+        let log = ["logs", "deployment/hub", "--tail=30"];
+        cluster.kubectl(&log).unwrap_or_default()
+    })?;
+    Kernel::start(&cluster.hub, &person.name, "").await
+}
+
+/// Opens a link in a new browser, and goes through the sign-in to its good end.
+pub(crate) async fn open_link(
+    cluster: &Cluster,
+    link: &str,
+    person: &Person,
+) -> anyhow::Result<Vec<Page>> {
+    let browser = Browser::start(&cluster.run, &person.name).await?;
+    let met = browser.open_sign_in(link, person).await?;
+    let last = met.last().context("no page was met")?;
+    ensure!(*last == Page::Done, "refused: {}", browser.text().await?);
+    Ok(met)
+}
+
+/// A connected kernel in a pod of this person.
+pub(crate) async fn connected(cluster: &Cluster, person: &Person) -> anyhow::Result<Kernel> {
+    let mut kernel = kernel(cluster, person).await?;
+    kernel.begin(CONNECT).await?;
+    let link = kernel.link().await?;
+    open_link(cluster, &link, person).await?;
+    kernel.finish(LONG).await?.ok()?;
+    Ok(kernel)
+}
