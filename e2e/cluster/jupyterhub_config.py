@@ -47,6 +47,7 @@ c.KubeSpawner.container_security_context = {
 c.KubeSpawner.mem_limit = "1G"
 c.KubeSpawner.mem_guarantee = "128M"
 c.KubeSpawner.cpu_guarantee = 0.05
+c.Spawner.cmd = ["jupyterhub-singleuser"]
 c.Spawner.default_url = "/lab"
 c.Spawner.http_timeout = 90
 c.Spawner.start_timeout = 120

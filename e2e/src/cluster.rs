@@ -158,7 +158,10 @@ impl Cluster {
             "--output",
             columns,
         ])?;
-        let pods = text.lines().filter_map(|line| line.split_once(' '));
+        // The first column is empty where nobody has ended the pod.
+        let pods = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(' ')?.split_once(' '));
         Ok(pods
             .map(|(name, address)| (name.to_owned(), address.to_owned()))
             .collect())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::cluster::{Cluster, chart, kubectl};
+use hubkey_e2e::console::say;
 use hubkey_e2e::keycloak::{BOB, MALLORY};
 
 use crate::support::{CONNECT, LONG, Outcome, cluster, connected, kernel, open_link};
@@ -58,6 +59,10 @@ async fn no_token_read_fails_while_the_release_is_upgraded_and_its_key_rotated()
     let text = kernel.run(STOP_READING).await?.ok()?;
     cluster.upgrade(&[both])?;
     cluster.upgrade(&[])?;
+    say(format!(
+        "    while the release was upgraded three times: {}",
+        text.trim()
+    ));
     ensure!(text.contains(" failed 0 "), "{text}");
     let reads = text.split(' ').nth(1).context("no number")?;
     ensure!(reads.trim().parse::<u32>()? > 500, "{text}");

@@ -8,6 +8,7 @@ use hubkey_e2e::cluster::Cluster;
 use hubkey_e2e::kernel::Kernel;
 use hubkey_e2e::keycloak::Person;
 use hubkey_e2e::sign_in::Page;
+use reqwest::Method;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 pub(crate) type Outcome = anyhow::Result<()>;
@@ -31,6 +32,11 @@ pub(crate) async fn cluster() -> anyhow::Result<(&'static Cluster, MutexGuard<'s
 
 /// A kernel in a pod of this person.
 pub(crate) async fn kernel(cluster: &Cluster, person: &Person) -> anyhow::Result<Kernel> {
+    let path = format!("/users/{}", person.name);
+    let known = cluster.hub.api(Method::GET, &path, None).await;
+    if known.is_ok_and(|user| user["servers"][""]["ready"] == true) {
+        return Kernel::start(&cluster.hub, &person.name, "").await;
+    }
     let started = cluster.hub.start_server(&person.name, "").await;
     started.with_context(|| {
         let log = ["logs", "deployment/hub", "--tail=30"];
