@@ -1,4 +1,4 @@
-"""The hub of the tests on a cluster: KubeSpawner, the proxy in a pod of its own, and the values of k8s/z2jh/values.yaml.
+"""The hub of the tests on a cluster: KubeSpawner, a proxy in a pod of its own, and the values of k8s/z2jh/values.yaml.
 
 It reads those values as Zero-to-JupyterHub's own configuration does, so what is tested is what an operator gives to
 that chart. Everything else is this hub's own business.

@@ -80,7 +80,9 @@ def hub():
         "values.yaml": yaml.safe_dump(hub_values()),
     }
     proxy_token = {"name": "CONFIGPROXY_AUTH_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "proxy"}}}
-    settings = environment(HUB_PASSWORD=GIVEN["hub_password"], POD_NAMESPACE=NAMESPACE, NOTEBOOK_IMAGE=GIVEN["notebook"])
+    settings = environment(
+        HUB_PASSWORD=GIVEN["hub_password"], POD_NAMESPACE=NAMESPACE, NOTEBOOK_IMAGE=GIVEN["notebook"]
+    )
     container = {
         "image": GIVEN["hub"],
         "env": [*settings, proxy_token],
@@ -111,7 +113,12 @@ def hub():
     proxy = {"app": "jupyterhub", "component": "proxy"}
     command = ["configurable-http-proxy", "--ip=", "--api-ip=", "--api-port=8001", "--port=8000"]
     command += ["--default-target=http://hub:8081", "--error-target=http://hub:8081/hub/error"]
-    container = {"image": GIVEN["hub"], "command": command, "env": [proxy_token], "readinessProbe": probe("/_chp_healthz", 8000)}
+    container = {
+        "image": GIVEN["hub"],
+        "command": command,
+        "env": [proxy_token],
+        "readinessProbe": probe("/_chp_healthz", 8000),
+    }
     yield service("proxy-public", 80, 8000, **proxy)
     yield service("proxy-api", 8001, 8001, **proxy)
     yield deployment("proxy", proxy, container)

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use crate::certificates::Authority;
-use crate::jupyterhub::{JupyterHub, TESTS_TOKEN};
+use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Keycloak;
 use crate::process::checkout;
 use crate::stack::random;
@@ -52,7 +52,7 @@ pub(super) fn around(namespace: &str, hub: u16, keycloak: u16) -> anyhow::Result
         "api": image("hubkey-api"),
         "keycloak": KEYCLOAK,
         "hub_password": JupyterHub::PASSWORD,
-        "tests_token": TESTS_TOKEN,
+        "tests_token": JupyterHub::TESTS_TOKEN,
         "client_secret": Keycloak::CLIENT_SECRET,
         "hub_token": random()?,
         "proxy_token": random()?,
