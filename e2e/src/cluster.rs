@@ -145,9 +145,9 @@ impl Cluster {
         outcome.map(drop).with_context(|| self.state())
     }
 
-    /// The pods of a label, by name, and their addresses.
+    /// The pods of a label that run and are not about to end, by name, and their addresses.
     pub fn pods(&self, label: &str) -> anyhow::Result<Vec<(String, String)>> {
-        let columns = r#"jsonpath={range .items[*]}{.metadata.name} {.status.podIP}{"\n"}{end}"#;
+        let columns = r#"jsonpath={range .items[*]}{.metadata.deletionTimestamp} {.metadata.name} {.status.podIP}{"\n"}{end}"#;
         let running = "--field-selector=status.phase=Running";
         let text = self.kubectl(&[
             "get",

@@ -77,7 +77,9 @@ async fn no_token_read_fails_while_the_release_is_upgraded_and_its_key_rotated()
 
 /// Kills every pod of the servers with no time to end in order.
 fn kill_pods(cluster: &Cluster) -> Outcome {
-    for (pod, _) in cluster.pods(SERVERS)? {
+    let pods = cluster.pods(SERVERS)?;
+    ensure!(pods.len() == 2, "{pods:?}");
+    for (pod, _) in pods {
         cluster.kubectl(&["delete", "pod", &pod, "--force", "--grace-period=0"])?;
     }
     cluster.rolled_out("hubkey")
