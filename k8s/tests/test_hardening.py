@@ -115,7 +115,8 @@ def check_config(program, toml, folder, certificates):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("0123456789abcdef" * 4)
         if path.endswith("/url"):
-            file.write_text("rediss://hubkey@redis.example.org:6379")
+            user = "hubkey" if "password_file" in toml else "hubkey:canary"
+            file.write_text(f"rediss://{user}@redis.example.org:6379")
         if path.endswith((".crt", ".key")):
             file.write_text((certificates / path.rpartition(".")[2]).read_text())
     toml = re.sub(r'"(/(?:etc|run)/hubkey/)', rf'"{folder}\1', toml)
