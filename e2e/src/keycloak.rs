@@ -167,14 +167,39 @@ impl Keycloak {
         Ok(person)
     }
 
+    /// Changes settings of the realm; what is not named stays.
+    pub async fn change_realm(&self, change: &serde_json::Value) -> anyhow::Result<()> {
+        let token = self.admin_token().await?;
+        let request = process::client()?.put(self.admin_api()).bearer_auth(token);
+        let answer = request.json(change).send().await?;
+        answer
+            .error_for_status()
+            .context("Keycloak did not take the change of its realm")?;
+        Ok(())
+    }
+
+    /// How often a refresh token of this person was traded, and how often one was refused.
+    pub async fn refreshes(&self, person: &Person) -> anyhow::Result<(usize, usize)> {
+        Ok((
+            self.events(person, &["REFRESH_TOKEN"]).await?,
+            self.events(person, &["REFRESH_TOKEN_ERROR"]).await?,
+        ))
+    }
+
     /// How often a code of this person was redeemed, or tried to be.
     pub async fn codes_redeemed(&self, person: &Person) -> anyhow::Result<usize> {
+        self.events(person, &["CODE_TO_TOKEN", "CODE_TO_TOKEN_ERROR"])
+            .await
+    }
+
+    async fn events(&self, person: &Person, types: &[&str]) -> anyhow::Result<usize> {
         let users = format!("/users?exact=true&username={}", person.name);
         let users = self.ask(&users).await?;
         let id = users[0]["id"]
             .as_str()
             .with_context(|| format!("Keycloak does not know {}", person.name))?;
-        let events = format!("/events?type=CODE_TO_TOKEN&type=CODE_TO_TOKEN_ERROR&user={id}");
+        let types = types.join("&type=");
+        let events = format!("/events?max=1000&user={id}&type={types}");
         Ok(self.ask(&events).await?.as_array().map_or(0, Vec::len))
     }
 

@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::{
     call,
+    drawing::Drawing,
     error::{invalid, to_python},
     messages::{Grant, Request, SignIn, ending},
     runtime,
@@ -80,12 +81,7 @@ impl Broker {
                 .create_sign_in(&message, &idempotency_key, until)
                 .await
         };
-        call::spawn(event_loop, work, |py, answer| match answer {
-            CreateSignInAnswer::Connected { connection, token } => {
-                Ok(Py::new(py, Grant { connection, token })?.into_any())
-            }
-            CreateSignInAnswer::Opened(opened) => Ok(Py::new(py, SignIn(opened))?.into_any()),
-        })
+        call::spawn(event_loop, work, found_or_opened)
     }
 
     fn finished_sign_in(
@@ -141,6 +137,50 @@ impl Broker {
     }
 
     /// Waits in the calling thread.
+    fn find_or_open(
+        &self,
+        py: Python<'_>,
+        request: &Request,
+        idempotency_key: String,
+        patience: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let (client, message, until) = (self.client()?, request.0.clone(), deadline(patience)?);
+        let answer = call::wait(py, async move {
+            client
+                .create_sign_in(&message, &idempotency_key, until)
+                .await
+        })?;
+        found_or_opened(py, answer)
+    }
+
+    fn draw_token_later(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        grant: &Grant,
+        min_valid: u64,
+        patience: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        let connection = grant.connection.clone();
+        let work = async move {
+            let message = TokenRequest { min_valid };
+            let token = client.token(&connection.id, &message, until).await?;
+            Ok(Grant { connection, token })
+        };
+        call::spawn(event_loop, work, |py, grant| {
+            Ok(Py::new(py, grant)?.into_any())
+        })
+    }
+
+    /// Nobody waits: who asked looks later.
+    fn begin_drawing(&self, grant: &Grant, min_valid: u64, patience: f64) -> PyResult<Drawing> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        Drawing::begin(&grant.connection, |id| async move {
+            client.token(&id, &TokenRequest { min_valid }, until).await
+        })
+    }
+
+    /// Waits in the calling thread.
     fn draw_token(
         &self,
         py: Python<'_>,
@@ -176,6 +216,15 @@ impl Broker {
 
     fn slot(&self) -> MutexGuard<'_, Option<(u64, KernelClient)>> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn found_or_opened(py: Python<'_>, answer: CreateSignInAnswer) -> PyResult<Py<PyAny>> {
+    match answer {
+        CreateSignInAnswer::Connected { connection, token } => {
+            Ok(Py::new(py, Grant { connection, token })?.into_any())
+        }
+        CreateSignInAnswer::Opened(opened) => Ok(Py::new(py, SignIn(opened))?.into_any()),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod broker;
 mod call;
+mod drawing;
 mod error;
 mod messages;
 mod runtime;
@@ -16,6 +17,8 @@ mod runtime;
 mod _hubkey {
     #[pymodule_export]
     use crate::broker::Broker;
+    #[pymodule_export]
+    use crate::drawing::Drawing;
     #[pymodule_export]
     use crate::error::{ClientError, InvalidField};
     #[pymodule_export]

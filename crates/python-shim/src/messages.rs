@@ -117,6 +117,16 @@ impl Grant {
     }
 
     #[getter]
+    fn audience(&self) -> Option<&str> {
+        self.connection.audience.as_deref()
+    }
+
+    #[getter]
+    fn resource(&self) -> Option<&str> {
+        self.connection.resource.as_deref()
+    }
+
+    #[getter]
     fn expires_at(&self) -> Option<u64> {
         self.token.expires_at
     }

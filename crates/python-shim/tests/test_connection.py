@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import time
 import traceback
 import warnings
 from typing import TYPE_CHECKING, Any, cast
@@ -14,12 +13,12 @@ import httpx
 import hubkey
 import pytest
 import requests
-from scripted_broker import Broker, problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from conftest import Api
+    from scripted_broker import Broker
 
 
 @pytest.fixture
@@ -208,57 +207,6 @@ class Asked:
     def __init__(self, url: str) -> None:
         self.url = url
         self.headers: dict[str, str] = {}
-
-
-async def test_feature_f5_a_token_that_ends_soon_is_drawn_anew(broker: Broker) -> None:
-    broker.token_seconds = 30
-    broker.connect()
-    lab = await hubkey.connect("lab-api")
-    broker.token_seconds = 900
-    assert lab.token == broker.access_token(only(broker), 1)
-    assert lab.token == broker.access_token(only(broker), 1)
-    assert broker.drawn == 1
-    assert cast("Any", lab.expires_at).timestamp() > time.time() + 800
-
-
-@pytest.mark.parametrize("fault", [None, problem(503, "store_unavailable", "Down.", "Wait.")])
-async def test_feature_f5_a_token_that_still_lasts_is_used_when_there_is_no_better(
-    broker: Broker,
-    monkeypatch: pytest.MonkeyPatch,
-    fault: Any,
-) -> None:
-    monkeypatch.setattr("hubkey._connection._PATIENCE", 0.1)
-    broker.token_seconds = 30
-    broker.connect()
-    lab = await hubkey.connect("lab-api")
-    if fault:
-        broker.fault("POST /v1/connections/", fault)
-    assert lab.token == broker.access_token(only(broker))
-
-
-@pytest.mark.parametrize("gone", [True, False])
-async def test_feature_f5_an_expired_token_is_never_given(broker: Broker, gone: bool) -> None:  # noqa: FBT001
-    broker.token_seconds = -1
-    broker.connect()
-    lab = await hubkey.connect("lab-api")
-    if gone:
-        broker.connections.clear()
-    for use in (lambda: lab.token, lambda: lab.headers, lambda: lab(Asked("https://api.lab.example/"))):
-        with pytest.raises(hubkey.SignInRequired, match=r"has ended at .* Run `await hubkey\.connect\('lab-api'\)`"):
-            use()
-
-
-async def test_feature_f5_an_expired_token_with_the_broker_down_says_so(
-    broker: Broker,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("hubkey._connection._PATIENCE", 0.1)
-    broker.token_seconds = -1
-    broker.connect()
-    lab = await hubkey.connect("lab-api")
-    broker.fault("POST /v1/connections/", problem(503, "store_unavailable", "Down.", "Wait."))
-    with pytest.raises(hubkey.BrokerUnavailable, match=r"Down\. Wait\."):
-        _ = lab.token
 
 
 def test_the_package_shows_its_names() -> None:

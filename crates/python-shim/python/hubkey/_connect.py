@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal, NoReturn, TypeVar, cast
+from typing import Literal, NoReturn, cast
 
 from hubkey import _display
 from hubkey._connection import Connection, connection_html
@@ -26,12 +26,9 @@ from hubkey._errors import (
 from hubkey._failure import public_error
 from hubkey._hubkey import Broker, ClientError, Ended, Grant, InvalidField, Request, SignIn
 from hubkey._settings import DEFAULT_TIMEOUT, TOKEN_VARIABLE, Settings, read_settings
+from hubkey._ticking import ticking
 from hubkey._trace import within_a_span
 
-_Answer = TypeVar("_Answer")
-
-# A kernel notices Stop only when its event loop wakes.
-_TICK = 0.2
 # For calls that have nothing to wait for.
 _PATIENCE = 10.0
 _OPTIONS = ("provider", "scopes", "audience", "resource", "timeout", "interactive")
@@ -136,7 +133,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     answer = await _ask(calls, wish, place, existing_only=not asks)
     if isinstance(answer, SignIn):
         answer = await _sign_in(calls, answer, wish, place)
-    return Connection(broker, answer)
+    return Connection(broker, answer, wish.scopes)
 
 
 async def _ask(broker: Broker, wish: _Wish, place: _display.Place, *, existing_only: bool) -> Grant | SignIn:
@@ -145,7 +142,7 @@ async def _ask(broker: Broker, wish: _Wish, place: _display.Place, *, existing_o
     loop = asyncio.get_running_loop()
     patience = min(_PATIENCE, wish.left)
     try:
-        return await _ticking(broker.create_sign_in(loop, request, secrets.token_urlsafe(24), patience))
+        return await ticking(broker.create_sign_in(loop, request, secrets.token_urlsafe(24), patience))
     except ClientError as failure:
         error = public_error(failure, {name: getattr(wish, name) for name in _OPTIONS})
     if existing_only and isinstance(error, SignInRequired):
@@ -167,7 +164,7 @@ async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: _display
     wait, whole = min(wish.left, sign_in.expires_in), min(wish.patience, sign_in.expires_in)
     card = _display.show_card(place, sign_in, wait)
     try:
-        answer = await _ticking(broker.finished_sign_in(loop, sign_in, wait), wait)
+        answer = await ticking(broker.finished_sign_in(loop, sign_in, wait), wait)
         if isinstance(answer, Grant):
             connection = Connection(broker, answer)
             card.connected(str(connection), connection_html(connection))
@@ -189,25 +186,10 @@ async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: _display
 
 async def _acknowledge(broker: Broker, sign_in: SignIn) -> None:
     try:
-        await _ticking(broker.acknowledge(asyncio.get_running_loop(), sign_in, 2.0), 2.0)
+        await ticking(broker.acknowledge(asyncio.get_running_loop(), sign_in, 2.0), 2.0)
     except (ClientError, TimeoutError):
         # The broker forgets the result by itself a little later.
         return
-
-
-async def _ticking(future: asyncio.Future[_Answer], seconds: float = math.inf) -> _Answer:
-    """Wait in short steps, so that Stop is noticed between two of them."""
-    until = time.monotonic() + seconds
-    try:
-        while not future.done() and time.monotonic() < until:
-            await asyncio.wait({future}, timeout=min(_TICK, until - time.monotonic()))
-    except BaseException:
-        future.cancel()
-        raise
-    if not future.done():
-        future.cancel()
-        raise TimeoutError
-    return future.result()
 
 
 def _error_of(ended: Ended, name: str, timeout: float) -> HubkeyError:
@@ -229,7 +211,7 @@ def _timeout_error(name: str, timeout: float) -> SignInTimeout:
 
 async def _with_known_providers(broker: Broker, error: InvalidArgument) -> InvalidArgument:
     try:
-        known = await _ticking(broker.providers(asyncio.get_running_loop(), 2.0), 2.0)
+        known = await ticking(broker.providers(asyncio.get_running_loop(), 2.0), 2.0)
     except (ClientError, TimeoutError):
         return error
     close = difflib.get_close_matches(str(error.value or ""), known, n=1)

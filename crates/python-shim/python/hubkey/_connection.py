@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
+import secrets
+import threading
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from hubkey import _display
-from hubkey._errors import BrokerUnavailable, OriginWarning, SignInFailed, SignInRequired
+from hubkey._errors import InvalidArgument, InvalidArgumentType, OriginWarning, SignInRequired
 from hubkey._failure import public_error
-from hubkey._hubkey import ClientError
+from hubkey._hubkey import ClientError, Request, SignIn
+from hubkey._tokens import Gone, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Container, MutableMapping
 
     from hubkey._hubkey import Broker, Grant
 
-# A token that ends sooner is drawn anew, if the broker has one that lasts longer.
-_RENEW_BELOW = 60
-# What is left must outlast the request that it is for.
-_USABLE_ABOVE = 5
-_PATIENCE = 15.0
+# How long the broker may take to say whether there is a connection again.
+_PATIENCE = 10.0
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 # Stricter than any URL parser, so that none can read another host than is compared here.
 _ORIGIN = re.compile(
@@ -84,6 +85,15 @@ class Token(str):
         return self
 
 
+@dataclass(frozen=True)
+class _Link:
+    """A link that is shown to the person, until it ends."""
+
+    url: str = field(repr=False)
+    card: _display.Card
+    ends: float
+
+
 class Connection:
     """A person's access to one provider, for this server.
 
@@ -92,23 +102,44 @@ class Connection:
     are the same object.
     """
 
-    __slots__ = ("__weakref__", "_broker", "_grant", "_warned")
+    __slots__ = ("__weakref__", "_asked", "_broker", "_link", "_lock", "_tokens", "_warned")
 
-    def __init__(self, broker: Broker, grant: Grant) -> None:
-        """Is called by `connect()` only."""
+    def __init__(self, broker: Broker, grant: Grant, asked: tuple[str, ...] | None = None) -> None:
+        """Is called by `connect()` only; `asked` are the scopes that it was called with."""
         self._broker = broker
-        self._grant = grant
+        self._tokens = Tokens(broker, grant)
+        self._asked = asked
+        self._link: _Link | None = None
+        self._lock = threading.Lock()
         self._warned: set[str] = set()
 
     @property
     def token(self) -> str:
         """The access token, valid now.
 
+        It is kept in memory, fetched anew in the background while it is used near its end, and waited for only if it
+        has ended.
+
         Raises:
-            SignInRequired: it has ended; run `await hubkey.connect(…)` again.
-            BrokerUnavailable: it has ended and the broker does not answer.
+            SignInRequired: the access has ended; `sign_in_url` is the link, which is shown once.
+            BrokerUnavailable: the token has ended and the broker, or the provider, does not answer.
         """
         return Token(self._usable().expose_token())
+
+    async def aget_token(self, *, min_valid: float | None = None) -> str:
+        """Give the access token without holding up the event loop, valid for at least `min_valid` seconds.
+
+        Raises:
+            InvalidArgument: no token lasts for so long; the text says for how long one does.
+            SignInRequired: as `token` does.
+            BrokerUnavailable: as `token` does.
+        """
+        _check_min_valid(min_valid)
+        try:
+            grant = await self._tokens.awaited(min_valid)
+        except Gone:
+            grant = await asyncio.to_thread(self._connected_again)
+        return Token(grant.expose_token())
 
     @property
     def headers(self) -> dict[str, str]:
@@ -118,38 +149,42 @@ class Connection:
     @property
     def expires_at(self) -> datetime | None:
         """When the token ends, with its time zone (UTC); `None` if the provider did not say."""
-        seconds = self._grant.expires_at
+        seconds = self._newest.expires_at
         return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
+
+    @property
+    def _newest(self) -> Grant:
+        return self._tokens.newest
 
     @property
     def scopes(self) -> tuple[str, ...]:
         """What the provider granted."""
-        return tuple(self._grant.scopes)
+        return tuple(self._newest.scopes)
 
     @property
     def account(self) -> Account:
         """Who signed in at the provider."""
-        return Account(self._grant.account_sub, self._grant.account_name, self._grant.account_email)
+        return Account(self._newest.account_sub, self._newest.account_name, self._newest.account_email)
 
     @property
     def provider(self) -> str:
         """The provider's id, as `connect()` takes it."""
-        return self._grant.provider
+        return self._newest.provider
 
     @property
     def display_name(self) -> str:
         """The provider's name for people."""
-        return self._grant.display_name
+        return self._newest.display_name
 
     @property
     def api_origins(self) -> tuple[str, ...]:
         """The only origins that libraries send the token to; if there are none, it is sent nowhere by itself."""
-        return tuple(self._grant.api_origins)
+        return tuple(self._newest.api_origins)
 
     def __call__(self, request: _AnyRequest) -> _AnyRequest:
         """Add the token to a request for one of the provider's API origins, as requests and httpx ask an `auth` to."""
         origin = _origin(str(request.url))
-        if origin is not None and origin in map(_origin, self._grant.api_origins):
+        if origin is not None and origin in map(_origin, self._newest.api_origins):
             request.headers["Authorization"] = Token("Bearer " + self._usable().expose_token())
         else:
             self._warn_once(origin or "this address")
@@ -170,31 +205,55 @@ class Connection:
         )
 
     def _usable(self) -> Grant:
-        left = _seconds_left(self._grant)
-        if left > _RENEW_BELOW:
-            return self._grant
         try:
-            self._grant = self._broker.draw_token(self._grant, _RENEW_BELOW, _PATIENCE)
-        except ClientError as failure:
-            code, error = failure.args[1], public_error(failure)
-        else:
-            return self._grant
-        if left > _USABLE_ABOVE and (code == "token_too_short" or isinstance(error, BrokerUnavailable)):
-            return self._grant
-        raise self._ended() if isinstance(error, (SignInRequired, SignInFailed)) else error
+            return self._tokens.usable()
+        except Gone:
+            return self._connected_again()
 
-    def _ended(self) -> SignInRequired:
+    def _connected_again(self) -> Grant:
+        """Find the connection of a new sign-in; if there is none yet, show its link, once."""
+        with self._lock:
+            link = self._link if self._link is not None and self._link.ends > time.monotonic() else None
+            place = _display.find_place()
+            answer = self._find_or_open(existing_only=link is not None or not place.has_a_person)
+            if isinstance(answer, SignIn):
+                seconds = answer.expires_in
+                card = _display.show_card(place, answer, seconds, waits=False)
+                link = self._link = _Link(answer.url, card, time.monotonic() + seconds)
+            elif answer is not None and answer.account_sub == self._newest.account_sub:
+                self._tokens.take(answer)
+                if link is not None:
+                    link.card.connected(str(self), connection_html(self))
+                self._link = None
+                return answer
+        raise self._ended(None if link is None else link.url)
+
+    def _find_or_open(self, *, existing_only: bool) -> Grant | SignIn | None:
+        grant = self._newest
+        scopes = None if self._asked is None else list(self._asked)
+        request = Request(grant.provider, scopes, grant.audience, grant.resource, existing_only)
+        try:
+            return self._broker.find_or_open(request, secrets.token_urlsafe(24), _PATIENCE)
+        except ClientError as failure:
+            error = public_error(failure)
+        if isinstance(error, (SignInRequired, InvalidArgument)):
+            return None
+        raise error
+
+    def _ended(self, sign_in_url: str | None) -> SignInRequired:
         when = f" at {self.expires_at.astimezone():%H:%M %Z}" if self.expires_at else ""
+        again = "Sign in by the link and run this again, or run" if sign_in_url else "Run"
         return SignInRequired(
-            f"The access to {self.display_name} has ended{when}. Run `await hubkey.connect({self.provider!r})` to sign"
-            " in again.",
+            f"The access to {self.display_name} has ended{when}. {again} `await hubkey.connect({self.provider!r})` to"
+            " sign in again.",
+            sign_in_url,
         )
 
     def _warn_once(self, origin: str) -> None:
         if origin in self._warned:
             return
         self._warned.add(origin)
-        allowed = ", ".join(self._grant.api_origins) or "none"
+        allowed = ", ".join(self._newest.api_origins) or "none"
         warnings.warn(
             f"The token of {self.display_name} was not sent to {origin}: its API origins are {allowed}. If this is the"
             " right address, ask the operator to add it to the provider's api_origins.",
@@ -237,8 +296,13 @@ def connection_details(connection: Connection) -> list[str]:
     return details
 
 
-def _seconds_left(grant: Grant) -> float:
-    return math.inf if grant.expires_at is None else grant.expires_at - time.time()
+def _check_min_valid(value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidArgumentType("min_valid", value, "expected a number of seconds.")
+    if not 0 <= value < math.inf:
+        raise InvalidArgument("min_valid", value, "expected 0 or more seconds, and an end.")
 
 
 def _origin(url: str) -> str | None:

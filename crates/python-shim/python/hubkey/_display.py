@@ -17,6 +17,8 @@ _BUTTON = (
     "border-radius:6px"
 )
 _MINUTE = 60
+# What follows a sign-in that nothing waits for, and how it is cancelled: it ends by itself.
+_AGAIN = ("Run this again when you are done.", "")
 
 Bundle = dict[str, str]
 
@@ -58,11 +60,11 @@ class Card(Protocol):
         """Say why there is no connection, and what to do."""
 
 
-def show_card(place: Place, sign_in: SignIn, seconds: float) -> Card:
-    """Show the link."""
+def show_card(place: Place, sign_in: SignIn, seconds: float, *, waits: bool = True) -> Card:
+    """Show the link. `waits` says whether what runs goes on by itself when the person is done."""
     if place in {Place.NOTEBOOK, Place.BATCH}:
-        return _NotebookCard(sign_in, seconds)
-    return _TerminalCard(sign_in, seconds)
+        return _NotebookCard(sign_in, seconds, waits=waits)
+    return _TerminalCard(sign_in, seconds, waits=waits)
 
 
 def duration(seconds: float) -> str:
@@ -89,12 +91,12 @@ class _Handle(Protocol):
 
 
 class _NotebookCard:
-    def __init__(self, sign_in: SignIn, seconds: float) -> None:
+    def __init__(self, sign_in: SignIn, seconds: float, *, waits: bool) -> None:
         from IPython.display import DisplayHandle  # noqa: PLC0415 - only a notebook has it
 
         self._handle = cast("_Handle", DisplayHandle())
         # The bundle is handed over without a name of its own: the link is in it.
-        self._handle.display(_waiting_bundle(sign_in, seconds), raw=True)
+        self._handle.display(_waiting_bundle(sign_in, seconds, waits=waits), raw=True)
 
     def connected(self, line: str, html: str) -> None:
         self._handle.update({"text/plain": line, "text/html": html}, raw=True)
@@ -105,8 +107,9 @@ class _NotebookCard:
 
 
 class _TerminalCard:
-    def __init__(self, sign_in: SignIn, seconds: float) -> None:
-        _say(_waiting_text(sign_in, seconds, goes_on="This goes on by itself", cancels="Ctrl-C"))
+    def __init__(self, sign_in: SignIn, seconds: float, *, waits: bool) -> None:
+        then = ("This goes on by itself when you are done.", " Ctrl-C cancels.") if waits else _AGAIN
+        _say(_waiting_text(sign_in, seconds, then))
 
     def connected(self, line: str, html: str) -> None:
         del html
@@ -116,27 +119,27 @@ class _TerminalCard:
         _say(f"✗ {name}: {what}")
 
 
-def _waiting_bundle(sign_in: SignIn, seconds: float) -> Bundle:
+def _waiting_bundle(sign_in: SignIn, seconds: float, *, waits: bool) -> Bundle:
+    then = ("This cell goes on by itself when you are done.", " The stop button cancels.") if waits else _AGAIN
     link = (
         f'<a href="{escape(sign_in.url)}" target="_blank" rel="noopener noreferrer" style="{_BUTTON}">'
         f"Sign in to {escape(sign_in.display_name)}</a>"
     )
     html = _box(
         f"<div>{link}</div>"
-        '<div style="margin-top:8px">Opens a new tab. This cell goes on by itself when you are done.</div>'
+        f'<div style="margin-top:8px">Opens a new tab. {then[0]}</div>'
         f'<div style="opacity:.75;font-size:12px;margin-top:2px">For {escape(sign_in.user)} only, for the next'
-        f" {duration(seconds)}. The stop button cancels.</div>",
+        f" {duration(seconds)}.{then[1]}</div>",
         padding="12px 16px",
     )
-    text = _waiting_text(sign_in, seconds, goes_on="This cell goes on by itself", cancels="The stop button")
-    return {"text/plain": text, "text/html": html}
+    return {"text/plain": _waiting_text(sign_in, seconds, then), "text/html": html}
 
 
-def _waiting_text(sign_in: SignIn, seconds: float, *, goes_on: str, cancels: str) -> str:
+def _waiting_text(sign_in: SignIn, seconds: float, then: tuple[str, str]) -> str:
     return (
         f"Sign in to {sign_in.display_name}: {sign_in.url}\n"
-        f"{goes_on} when you are done.\n"
-        f"For {sign_in.user} only, for the next {duration(seconds)}. {cancels} cancels."
+        f"{then[0]}\n"
+        f"For {sign_in.user} only, for the next {duration(seconds)}.{then[1]}"
     )
 
 

@@ -39,11 +39,16 @@ class BrokerUnavailable(HubkeyError):
 
 
 class AccessRefused(HubkeyError):
-    """The broker does not serve this server; its operator has to change something."""
+    """The broker or the provider does not serve this server; the operator has to change something."""
 
 
 class SignInRequired(HubkeyError):
-    """There is no usable connection and nobody can be asked here and now."""
+    """There is no usable connection. Where a person can be asked, `sign_in_url` is the link for them."""
+
+    def __init__(self, message: str, sign_in_url: str | None = None) -> None:
+        """Keep the link beside the sentence, and out of it."""
+        super().__init__(message)
+        self.sign_in_url = sign_in_url
 
 
 class SignInTimeout(HubkeyError, TimeoutError):

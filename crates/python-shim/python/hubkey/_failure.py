@@ -38,6 +38,8 @@ _CLASSES: dict[str, type[HubkeyError]] = {
     "hub_unavailable": BrokerUnavailable,
     "store_unavailable": BrokerUnavailable,
     "provider_unavailable": BrokerUnavailable,
+    "provider_misconfigured": AccessRefused,
+    "refresh_in_progress": BrokerUnavailable,
     "overloaded": BrokerUnavailable,
     "timeout": BrokerUnavailable,
     "internal": BrokerUnavailable,

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal, final
 
-__all__ = ["Broker", "ClientError", "Ended", "Grant", "InvalidField", "Request", "SignIn"]
+__all__ = ["Broker", "ClientError", "Drawing", "Ended", "Grant", "InvalidField", "Request", "SignIn"]
 
 class ClientError(Exception):
     """A call to the broker failed."""
@@ -81,6 +81,12 @@ class Grant:
     def scopes(self) -> list[str]:
         """What the token permits."""
     @property
+    def audience(self) -> str | None:
+        """The audience that was asked for."""
+    @property
+    def resource(self) -> str | None:
+        """The resource that was asked for."""
+    @property
     def expires_at(self) -> int | None:
         """When the token ends, in Unix seconds, if the provider said so."""
     @property
@@ -88,6 +94,20 @@ class Grant:
         """Where libraries may send the token."""
     def expose_token(self) -> str:
         """Give the token itself."""
+
+@final
+class Drawing:
+    """A token that is fetched in the background."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it goes on."""
+    def take(self) -> Grant | None:
+        """Give what was fetched, once.
+
+        Raises:
+            ClientError: it could not be fetched.
+        """
 
 @final
 class Ended:
@@ -152,3 +172,18 @@ class Broker:
 
     def draw_token(self, grant: Grant, min_valid: int, patience: float) -> Grant:
         """Get a token of the same connection that is valid for so many seconds more. Waits in the calling thread."""
+
+    def draw_token_later(
+        self,
+        event_loop: asyncio.AbstractEventLoop,
+        grant: Grant,
+        min_valid: int,
+        patience: float,
+    ) -> asyncio.Future[Grant]:
+        """Get a token of the same connection that is valid for so many seconds more."""
+
+    def begin_drawing(self, grant: Grant, min_valid: int, patience: float) -> Drawing:
+        """Begin to get such a token in the background."""
+
+    def find_or_open(self, request: Request, idempotency_key: str, patience: float) -> Grant | SignIn:
+        """Ask for a connection, or else open a sign-in. Waits in the calling thread."""

@@ -9,4 +9,5 @@ mod notebook;
 mod numbers;
 mod pages;
 mod providers;
+mod refresh;
 mod transport;

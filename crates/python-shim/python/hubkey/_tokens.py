@@ -1,0 +1,145 @@
+"""One token that stays fresh: out of memory, ahead of its end in the background, and by waiting only at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from hubkey._errors import BrokerUnavailable, InvalidArgument, SignInFailed, SignInRequired
+from hubkey._failure import public_error
+from hubkey._hubkey import ClientError
+from hubkey._ticking import ticking
+
+if TYPE_CHECKING:
+    from hubkey._hubkey import Broker, Drawing, Grant
+
+# A new token is fetched when less than this is left, or a tenth of its life if that is more, but not before the half of
+# it. A little later than the broker does it, so that one request is enough.
+_EARLY = 60.0
+_LATER = 0.8
+# What is left must outlast the request that it is for.
+_USABLE_ABOVE = 5.0
+# How long the broker may take.
+_PATIENCE = 15.0
+# How long after a fetch in the background the next one begins, where the first one brought nothing better.
+_PAUSE = 5.0
+
+
+class Gone(Exception):
+    """There is no token any more: a person has to sign in."""
+
+
+class Tokens:
+    """The newest token of one connection."""
+
+    __slots__ = ("_broker", "_drawing", "_early", "_grant", "_lock", "_next", "_usable_above")
+
+    def __init__(self, broker: Broker, grant: Grant) -> None:
+        """Begin with a token that was just fetched."""
+        self._broker = broker
+        self._lock = threading.Lock()
+        self._drawing: Drawing | None = None
+        self._next = -math.inf
+        self.take(grant)
+
+    def take(self, grant: Grant) -> None:
+        """Go on with this one."""
+        life = _seconds_left(grant)
+        self._grant = grant
+        self._early = _LATER * min(max(_EARLY, life / 10), life / 2)
+        self._usable_above = max(0.0, min(_USABLE_ABOVE, life / 4))
+
+    @property
+    def newest(self) -> Grant:
+        """The newest token that is here; asks nobody."""
+        drawing = self._drawing
+        if drawing is not None and not drawing.is_under_way:
+            self._drawing = None
+            try:
+                grant = drawing.take()
+            except ClientError:
+                # Whoever needs it at the end asks again, and is told then.
+                grant = None
+            if grant is not None:
+                self.take(grant)
+        return self._grant
+
+    def usable(self) -> Grant:
+        """Give a token that is valid now. Waits in the calling thread, and only if there is none.
+
+        Raises:
+            Gone: a person has to sign in.
+            HubkeyError: the broker does not give one.
+        """
+        if self._serves(0):
+            return self._grant
+        # One thread asks, the others take what it got; a lock that a fork left behind holds nobody up for ever.
+        locked = self._lock.acquire(timeout=_PATIENCE)
+        try:
+            if self._serves(0):
+                return self._grant
+            self.take(self._broker.draw_token(self._grant, 1, _PATIENCE))
+        except ClientError as failure:
+            return self._left(failure)
+        finally:
+            if locked:
+                self._lock.release()
+        return self._worth_giving()
+
+    async def awaited(self, min_valid: float | None) -> Grant:
+        """Give a token that is valid for so long, without holding up the event loop.
+
+        Raises:
+            Gone: a person has to sign in.
+            HubkeyError: the broker does not give one.
+        """
+        if self._serves(min_valid or 0):
+            return self._grant
+        wanted = max(1, math.ceil(min_valid or 0))
+        loop = asyncio.get_running_loop()
+        try:
+            self.take(await ticking(self._broker.draw_token_later(loop, self._grant, wanted, _PATIENCE)))
+        except ClientError as failure:
+            if failure.args[1] == "token_too_short" and min_valid is not None:
+                raise InvalidArgument("min_valid", min_valid, " ".join(failure.args[2:4])) from None
+            return self._left(failure)
+        return self._worth_giving()
+
+    def _serves(self, seconds: float) -> bool:
+        """Whether the newest token will do; if it ends soon, another one is fetched meanwhile."""
+        left = _seconds_left(self.newest)
+        if left <= self._usable_above or left < seconds:
+            return False
+        if left <= self._early:
+            self._fetch_ahead()
+        return True
+
+    def _fetch_ahead(self) -> None:
+        now = time.monotonic()
+        if self._drawing is not None or now < self._next:
+            return
+        self._next = now + min(_PAUSE, self._early / 4)
+        self._drawing = self._broker.begin_drawing(self._grant, 1, _PATIENCE)
+
+    def _worth_giving(self) -> Grant:
+        """What the broker gave; it can be over on arrival."""
+        if _seconds_left(self._grant) <= 0:
+            raise Gone
+        return self._grant
+
+    def _left(self, failure: ClientError) -> Grant:
+        """What is left of the old token, if that is why the broker's refusal does not matter."""
+        error, code = public_error(failure), failure.args[1]
+        passing = code == "token_too_short" or isinstance(error, BrokerUnavailable)
+        if passing and _seconds_left(self._grant) > 0:
+            return self._grant
+        if isinstance(error, (SignInRequired, SignInFailed)):
+            raise Gone from None
+        raise error from None
+
+
+def _seconds_left(grant: Grant) -> float:
+    return math.inf if grant.expires_at is None else grant.expires_at - time.time()
