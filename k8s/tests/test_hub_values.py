@@ -5,6 +5,7 @@ import json
 import sys
 from copy import deepcopy
 
+import kubernetes_validate
 import pytest
 import yaml
 from conftest import CHECKOUT, one, render
@@ -123,7 +124,9 @@ def test_the_spawners_pod_reaches_the_broker_and_sees_its_authority_only():
         async with ApiClient() as client:
             return client.sanitize_for_serialization(pod)
 
-    pod = asyncio.run(make())["spec"]
+    manifest = asyncio.run(make())
+    kubernetes_validate.validate(manifest, "1.36.0", strict=True)
+    pod = manifest["spec"]
     [container] = pod["containers"]
     environment = {variable["name"]: variable.get("value") for variable in container["env"]}
     assert environment["HUBKEY_URL"] == "https://hubkey-token-broker:8091"
