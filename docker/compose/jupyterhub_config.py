@@ -14,12 +14,11 @@ c.DummyAuthenticator.password = os.environ["HUB_PASSWORD"]
 c.Authenticator.allow_all = True
 c.Authenticator.admin_users = {"admin"}
 
+# Its database and the key of its cookies are in the folder that it runs in, a volume.
 # Port 8000 is published on 127.0.0.1; users' servers and the broker reach port 8081.
 c.JupyterHub.bind_url = "http://0.0.0.0:8000"
 c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"
 c.JupyterHub.hub_connect_url = "http://jupyterhub:8081"
-c.JupyterHub.db_url = "sqlite:////var/lib/jupyterhub/jupyterhub.sqlite"
-c.JupyterHub.cookie_secret_file = "/var/lib/jupyterhub/cookie_secret"
 c.JupyterHub.cleanup_servers = True
 c.JupyterHub.allow_named_servers = True
 
@@ -59,7 +58,7 @@ configure(
     c,
     public_url=os.environ["HUBKEY_PUBLIC_URL"],
     broker_url="http://token-broker:8091",
-    api_token_file="/run/secrets/hubkey/api-token",
+    api_token_file=os.environ["HUBKEY_API_TOKEN_FILE"],
     plaintext=True,
 )
 

@@ -40,15 +40,13 @@ const FOLLOWER: &str = r#"
 docker compose "$@" logs --follow --no-color --no-log-prefix "$0" | sed --unbuffered "s/^$(printf '\\033')\[2K//"
 "#;
 
-/// The images that the stack is made of, and how they come to be.
-const IMAGES: [&str; 7] = [
+/// The images of ours that the stack is made of.
+const IMAGES: [&str; 5] = [
     "hubkey-token-broker:dev",
     "hubkey-callback-server:dev",
     "hubkey-hub:dev",
     "hubkey-notebook:dev",
     "hubkey-api:dev",
-    "redis:7",
-    "quay.io/keycloak/keycloak:26.7",
 ];
 
 /// A running compose project. Dropping it ends it.

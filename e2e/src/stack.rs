@@ -86,7 +86,7 @@ impl Stack {
     /// Builds what is ours and starts everything.
     pub async fn start(label: &str, options: StackOptions) -> anyhow::Result<Self> {
         if Kind::wanted()? == Kind::Containers {
-            return containers::start(label, &options).await;
+            return Self::start_on_containers(label, options).await;
         }
         let programs = servers::build()?;
         let packages = wheel::install()?;
@@ -101,7 +101,7 @@ impl Stack {
         packages: PathBuf,
     ) -> anyhow::Result<Self> {
         if Kind::wanted()? == Kind::Containers {
-            return containers::start(label, &options).await;
+            return Self::start_on_containers(label, options).await;
         }
         let run = RunFolder::create(label)?;
         if options.tls {
@@ -143,6 +143,11 @@ impl Stack {
             compose: None,
             run,
         })
+    }
+
+    /// Starts everything as containers, from the images that are there, whatever kind is wanted elsewhere.
+    pub async fn start_on_containers(label: &str, options: StackOptions) -> anyhow::Result<Self> {
+        containers::start(label, &options).await
     }
 
     /// A person with an account at Keycloak and a hub user of the same name, whom no other test knows.

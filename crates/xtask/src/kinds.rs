@@ -8,10 +8,6 @@ pub(crate) enum Kind {
     /// Nothing: processes on this machine.
     Processes,
     /// A container engine with Compose.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the steps on containers are about to come")
-    )]
     Containers,
     /// A Kubernetes cluster, and a way to bring images to it.
     Cluster,

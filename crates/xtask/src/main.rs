@@ -16,6 +16,7 @@ use hubkey_e2e::console::say;
 use hubkey_e2e::tools::{self, Consent};
 
 use crate::kinds::Wish;
+use crate::steps::containers::Making;
 use crate::test::Choice;
 
 #[derive(Debug, Parser)]
@@ -57,6 +58,15 @@ enum Task {
         #[arg(long)]
         yes: bool,
     },
+    /// Make the images of `docker/Dockerfile`, tagged `dev`.
+    Images {
+        /// First build the base images that the engine lacks, where no container registry can be reached.
+        #[arg(long)]
+        offline: bool,
+        /// Compile with optimisation, as for a release; takes three times as long.
+        #[arg(long)]
+        release: bool,
+    },
     /// Write the parts of `docs/` that the programs print themselves.
     Docs,
     /// Install what the other commands need.
@@ -86,6 +96,7 @@ fn main() -> ExitCode {
             test::run(&choice, Consent::from_flag(yes))
         }
         Task::Demo { stay, yes } => demo::run(stay, Consent::from_flag(yes)),
+        Task::Images { offline, release } => images(offline, release),
         Task::Docs => docs(),
         Task::Install { yes } => install(Consent::from_flag(yes)),
     };
@@ -97,6 +108,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn images(offline: bool, release: bool) -> anyhow::Result<bool> {
+    let profile = if release { "release" } else { "dev" };
+    let making = Making { profile, offline };
+    steps::containers::make(&steps::Bench::new()?, making)?;
+    say("The images are made: `docker compose up --wait` starts them.");
+    Ok(true)
 }
 
 fn docs() -> anyhow::Result<bool> {

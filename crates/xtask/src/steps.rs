@@ -3,6 +3,7 @@
 mod budget;
 mod chart;
 mod cluster;
+pub(crate) mod containers;
 mod deny;
 mod docs;
 mod exceptions;
@@ -132,6 +133,12 @@ pub(crate) const STEPS: &[Step] = &[
         quick: false,
         kind: Kind::Processes,
         run: rust_tests::end_to_end,
+    },
+    Step {
+        name: "end to end on containers",
+        quick: false,
+        kind: Kind::Containers,
+        run: containers::run,
     },
     Step {
         name: "on a cluster",

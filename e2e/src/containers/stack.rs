@@ -123,8 +123,6 @@ fn variables(
         ("HUBKEY_LOG", log.to_owned()),
         ("TESTS_FOLDER", folder),
         ("TESTS_KERNEL_PORT", ports.kernel.to_string()),
-        ("TESTS_BROKER_OPS_PORT", ports.broker_ops.to_string()),
-        ("TESTS_CALLBACK_OPS_PORT", ports.callback_ops.to_string()),
         ("TESTS_LAB_API_PORT", ports.lab_api.to_string()),
         ("TESTS_DATA_API_PORT", ports.data_api.to_string()),
         ("TESTS_REDIS_PORT", redis_port.to_string()),

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use hubkey_e2e::console;
+use hubkey_e2e::{console, kind};
 use serde_json::Value;
 
 use super::{Bench, Outcome};
@@ -12,8 +12,9 @@ use crate::report::{Count, Failure};
 const PAGES: &str = "hubkey-callback-server";
 const BROKER: &str = "hubkey-token-broker";
 const END_TO_END: &str = "hubkey-e2e";
-/// The target of [`END_TO_END`] that needs a cluster.
+/// The targets of [`END_TO_END`] that need a cluster, and containers.
 const CLUSTER: &str = "cluster";
+const CONTAINERS: &str = "containers";
 
 pub(crate) fn units(bench: &Bench) -> Outcome {
     test(
@@ -41,7 +42,7 @@ pub(crate) fn end_to_end(bench: &Bench) -> Outcome {
     let build = ["build", "--workspace", "--bins", "--locked"];
     bench.check("cargo build", bench.cargo(&build))?;
     integration(bench, "end to end", |package, target| {
-        package == END_TO_END && target != CLUSTER
+        package == END_TO_END && ![CLUSTER, CONTAINERS].contains(&target)
     })
 }
 
@@ -52,7 +53,15 @@ pub(super) fn on_a_cluster(bench: &Bench) -> Outcome {
     })
 }
 
-/// Runs the integration tests of some packages.
+/// Runs one program of end-to-end tests with a stack of containers; of its tests only those whose name has `filter`.
+pub(super) fn on_containers(bench: &Bench, target: &str, filter: Option<&str>) -> Outcome {
+    let mut arguments = vec!["--test".to_owned(), target.to_owned(), "--".to_owned()];
+    arguments.extend(filter.map(str::to_owned));
+    let label = format!("{target} on containers");
+    test_with(bench, &label, &arguments, &[(kind::VARIABLE, "containers")])
+}
+
+/// Runs some of the integration tests: which, is said of package and target.
 fn integration(bench: &Bench, label: &str, wanted: fn(&str, &str) -> bool) -> Outcome {
     let mut arguments = Vec::new();
     for (package, target) in targets(bench)? {
@@ -67,9 +76,21 @@ fn integration(bench: &Bench, label: &str, wanted: fn(&str, &str) -> bool) -> Ou
 }
 
 fn test(bench: &Bench, label: &str, arguments: &[String]) -> Outcome {
+    test_with(bench, label, arguments, &[])
+}
+
+fn test_with(
+    bench: &Bench,
+    label: &str,
+    arguments: &[String],
+    environment: &[(&str, &str)],
+) -> Outcome {
     let mut command = bench.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     // A failed assertion says what is wrong; forty frames of a runtime below it hide that.
-    command.args(arguments).env("RUST_BACKTRACE", "0");
+    command
+        .args(arguments)
+        .env("RUST_BACKTRACE", "0")
+        .envs(environment.iter().copied());
     let log = bench.log(label);
     let result = console::run(label, &mut command, &log);
     let text = std::fs::read_to_string(&log).unwrap_or_default();

@@ -1,0 +1,7 @@
+//! What only containers can show: who reaches whom, with which rights, and what a kernel sees when one of them is gone.
+//!
+//! `cargo xtask test --containers` makes the images and runs these.
+
+mod faults;
+mod isolation;
+mod support;

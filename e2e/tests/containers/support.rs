@@ -1,0 +1,119 @@
+//! The stack that these tests share, and a person on it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use hubkey_e2e::browser::Browser;
+use hubkey_e2e::containers::Compose;
+use hubkey_e2e::kernel_api::KernelApi;
+use hubkey_e2e::keycloak::Person;
+use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::stack::{LAB_API, Stack, StackOptions};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+pub(crate) type Outcome = anyhow::Result<()>;
+
+/// How long a stack may take to be well again; Keycloak is the slowest.
+pub(crate) const RECOVERY: Duration = Duration::from_mins(3);
+
+static STACK: OnceCell<Stack> = OnceCell::const_new();
+static PEACE: RwLock<()> = RwLock::const_new(());
+
+async fn stack() -> anyhow::Result<&'static Stack> {
+    let start = || Stack::start_on_containers("containers", StackOptions::default());
+    STACK.get_or_try_init(start).await
+}
+
+/// The stack, with all its parts well for as long as the guard lives.
+pub(crate) async fn in_peace() -> anyhow::Result<(&'static Stack, RwLockReadGuard<'static, ()>)> {
+    let guard = PEACE.read().await;
+    Ok((stack().await?, guard))
+}
+
+/// The stack, for one test alone that breaks it and mends it.
+pub(crate) async fn alone() -> anyhow::Result<(&'static Stack, RwLockWriteGuard<'static, ()>)> {
+    let guard = PEACE.write().await;
+    Ok((stack().await?, guard))
+}
+
+/// The compose project of a stack of containers.
+pub(crate) fn compose(stack: &Stack) -> anyhow::Result<&Compose> {
+    stack.compose.as_ref().context("a stack of containers")
+}
+
+/// A person with a running server, who has connected to `lab-api`.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) person: Person,
+    pub(crate) api: KernelApi,
+    pub(crate) browser: Browser,
+    connection: String,
+}
+
+impl Connected {
+    pub(crate) async fn new(stack: &Stack) -> anyhow::Result<Self> {
+        let person = stack.new_person().await?;
+        stack.hub.start_server(&person.name, "").await?;
+        let api = KernelApi::of_server(stack.broker.url(), &stack.hub, &person.name, "")?;
+        let browser = Browser::start(&stack.run, &person.name).await?;
+        let mut connected = Self {
+            person,
+            api,
+            browser,
+            connection: String::new(),
+        };
+        connected.sign_in().await?;
+        Ok(connected)
+    }
+
+    /// Goes through a whole sign-in. Gives the pages that were met.
+    pub(crate) async fn sign_in(&mut self) -> anyhow::Result<Vec<Page>> {
+        let opened = self.api.open(LAB_API).await?;
+        let met = self
+            .browser
+            .open_sign_in(&opened.link, &self.person)
+            .await?;
+        let (state, answer) = self.api.result(&opened).await?;
+        ensure!(state == "ready", "the sign-in ended {state}");
+        let id = answer["connection"]["id"].as_str();
+        id.context("no connection")?
+            .clone_into(&mut self.connection);
+        Ok(met)
+    }
+
+    /// Asks for a token of the connection.
+    pub(crate) async fn token(&self) -> anyhow::Result<(StatusCode, Value)> {
+        let path = format!("/v1/connections/{}/token", self.connection);
+        let body = json!({ "min_valid": 0 });
+        self.api.ask(Method::POST, &path, Some(body), &[]).await
+    }
+
+    /// Asks for a sign-in.
+    pub(crate) async fn open(&self) -> anyhow::Result<(StatusCode, Value)> {
+        let body = json!({ "provider": "data-api" });
+        let path = "/v1/sign-ins";
+        self.api.ask(Method::POST, path, Some(body), &[]).await
+    }
+
+    /// Waits until a token is given again; says how long that took.
+    pub(crate) async fn until_served(&self) -> anyhow::Result<Duration> {
+        let started = Instant::now();
+        while started.elapsed() < RECOVERY {
+            if let Ok((StatusCode::OK, _)) = self.token().await {
+                return Ok(started.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("no token after {RECOVERY:?}: {:?}", self.token().await)
+    }
+}
+
+/// Runs a question and says how long its answer took.
+pub(crate) async fn timed<T>(
+    question: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<(T, Duration)> {
+    let started = Instant::now();
+    Ok((question.await?, started.elapsed()))
+}
