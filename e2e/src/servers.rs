@@ -6,19 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::kind::Kind;
 use crate::process::{self, Process, RunFolder, Spec};
 use crate::{console, protected_api, tools, wheel};
 
 const START: Duration = Duration::from_secs(30);
 
 /// Builds the programs as they are in this checkout now; gives the folder they are in.
-///
-/// Where stacks are made of containers, nothing is built: the images have the programs.
 pub fn build() -> anyhow::Result<PathBuf> {
-    if Kind::wanted()? == Kind::Containers {
-        return Ok(PathBuf::new());
-    }
     let target = wheel::target_folder()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

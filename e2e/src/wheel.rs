@@ -5,18 +5,12 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::kind::Kind;
 use crate::{console, process, tools};
 
 /// Builds the wheel and installs it; gives the folder to be put on `PYTHONPATH`.
 ///
 /// The folder belongs to this checkout's target folder, so that checkouts do not overwrite each other's package.
-///
-/// Where stacks are made of containers, nothing is built: the images have the package.
 pub fn install() -> anyhow::Result<PathBuf> {
-    if Kind::wanted()? == Kind::Containers {
-        return Ok(PathBuf::new());
-    }
     tools::require(&["python packages"])?;
     let target = target_folder()?;
     let _one_at_a_time = tools::lock(&target.join("python"))?;

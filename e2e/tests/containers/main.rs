@@ -4,4 +4,5 @@
 
 mod faults;
 mod isolation;
+mod parts;
 mod support;

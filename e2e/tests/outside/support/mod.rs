@@ -12,6 +12,7 @@ use hubkey_e2e::browser::Browser;
 use hubkey_e2e::kernel::Kernel;
 use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::keycloak::Person;
+use hubkey_e2e::kind::Kind;
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::stack::{Stack, StackOptions};
 use hubkey_e2e::{servers, wheel};
@@ -41,6 +42,9 @@ pub(crate) async fn built() -> anyhow::Result<(PathBuf, PathBuf)> {
 }
 
 async fn start(label: &str, options: StackOptions) -> anyhow::Result<Stack> {
+    if Kind::wanted()? == Kind::Containers {
+        return Stack::start_on_containers(label, options).await;
+    }
     let (programs, packages) = built().await?;
     Stack::start_built(label, options, programs, packages).await
 }
