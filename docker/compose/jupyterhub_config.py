@@ -38,6 +38,7 @@ c.DockerSpawner.extra_create_kwargs = {
         "com.docker.compose.service": "user-server",
         "com.docker.compose.container-number": "1",
         "com.docker.compose.oneoff": "False",
+        "com.docker.compose.config-hash": "user-server",
     },
 }
 c.DockerSpawner.mem_limit = "1G"

@@ -176,23 +176,31 @@ async fn security_r11_tokens_are_served_while_the_provider_is_down_and_sign_ins_
     let (stack, _alone) = alone().await?;
     let compose = compose(stack)?;
     let mut person = Connected::new(stack).await?;
-    let opened = person.api.open("data-api").await?;
     compose.run(&["kill", "keycloak"])?;
-    let token = person.token().await;
-    let page = person.browser.open(&opened.link).await;
-    let text = person.browser.await_text("does not answer right now").await;
-    let result = person.api.result(&opened).await;
+    let seen = without_provider(compose, &person).await;
     compose.run(&["up", "--no-build", "--wait", "keycloak"])?;
-    assert_eq!(token?.0, StatusCode::OK);
-    page?;
-    text?;
-    let (state, answer) = result?;
+    seen?;
+    assert_eq!(person.sign_in().await?.last(), Some(&Page::Done));
+    Ok(())
+}
+
+/// The broker is started anew, so that it has to ask the provider for its metadata.
+async fn without_provider(compose: &Compose, person: &Connected) -> Outcome {
+    compose.run(&["restart", "token-broker"])?;
+    person.until_served().await?;
+    let opened = person.api.open("data-api").await?;
+    person.browser.open(&opened.link).await?;
+    person
+        .browser
+        .await_text("does not answer right now")
+        .await?;
+    let (state, answer) = person.api.result(&opened).await?;
     assert_eq!(state, "failed", "{answer}");
     assert!(
         answer.to_string().contains("provider_unavailable"),
         "{answer}"
     );
-    assert_eq!(person.sign_in().await?.last(), Some(&Page::Done));
+    assert_eq!(person.token().await?.0, StatusCode::OK);
     Ok(())
 }
 
