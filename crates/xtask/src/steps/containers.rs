@@ -19,6 +19,12 @@ pub(crate) struct Making {
     pub(crate) offline: bool,
 }
 
+/// From what the engine has or can fetch, and compiled fast.
+pub(crate) const FOR_TESTS: Making = Making {
+    profile: "dev",
+    offline: false,
+};
+
 /// Makes every image from the checkout as it is. What did not change comes from the engine's cache.
 pub(crate) fn make(bench: &Bench, making: Making) -> anyhow::Result<()> {
     if making.offline {
@@ -43,11 +49,7 @@ pub(crate) fn make(bench: &Bench, making: Making) -> anyhow::Result<()> {
 
 /// The images, then the tests from outside that run on every kind of stack, then those that need containers.
 pub(crate) fn run(bench: &Bench) -> Outcome {
-    let making = Making {
-        profile: "dev",
-        offline: false,
-    };
-    make(bench, making)?;
+    make(bench, FOR_TESTS)?;
     let mut count = Count::ONE;
     count.add(rust_tests::on_containers(
         bench,
