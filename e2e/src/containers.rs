@@ -16,7 +16,7 @@ use crate::process::{Process, RunFolder, Spec, checkout};
 pub(crate) use stack::start;
 
 /// With how much patience the stack is started: Keycloak builds its database meanwhile.
-const START: Duration = Duration::from_mins(6);
+const START: Duration = Duration::from_mins(12);
 /// Ending the containers and removing networks and volumes.
 const END: Duration = Duration::from_mins(1);
 const UP: &str = "the stack is up";

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use hubkey_e2e::containers::Compose;
 use hubkey_e2e::kernel::Kernel;
 use hubkey_e2e::sign_in::Page;
-use hubkey_e2e::stack::{LAB_API, Stack};
+use hubkey_e2e::stack::{DATA_API, LAB_API, Stack};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ async fn security_r14_redis_comes_back_empty_and_the_person_signs_in_again() -> 
     let (status, answer) = person.token().await?;
     assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
     // The pin is gone too, so the account is confirmed anew.
-    let met = person.sign_in().await?;
+    let met = person.sign_in(LAB_API).await?;
     assert_eq!(met.last(), Some(&Page::Done));
     assert!(met.contains(&Page::Confirm), "{met:?}");
     assert_eq!(person.token().await?.0, StatusCode::OK);
@@ -180,7 +180,8 @@ async fn security_r11_tokens_are_served_while_the_provider_is_down_and_sign_ins_
     let seen = without_provider(compose, &person).await;
     compose.run(&["up", "--no-build", "--wait", "keycloak"])?;
     seen?;
-    assert_eq!(person.sign_in().await?.last(), Some(&Page::Done));
+    let met = person.sign_in(DATA_API).await?;
+    assert_eq!(met.last(), Some(&Page::Done));
     Ok(())
 }
 
@@ -188,7 +189,7 @@ async fn security_r11_tokens_are_served_while_the_provider_is_down_and_sign_ins_
 async fn without_provider(compose: &Compose, person: &Connected) -> Outcome {
     compose.run(&["restart", "token-broker"])?;
     person.until_served().await?;
-    let opened = person.api.open("data-api").await?;
+    let opened = person.api.open(DATA_API).await?;
     person.browser.open(&opened.link).await?;
     person
         .browser

@@ -39,7 +39,7 @@ def opens(door):
     except OSError:
         return False
 print([door for door in DOORS if opens(door)])
-print(open("/proc/net/route").read().count("\t00000000\t"))"#;
+print([line.split()[1] for line in open("/proc/net/route")].count("00000000"))"#;
 
 fn inspect(name: &str) -> anyhow::Result<Value> {
     let output = Command::new("docker").args(["inspect", name]).output()?;

@@ -59,7 +59,7 @@ async fn keycloak(port: u16) -> anyhow::Result<ContainerAsync<GenericImage>> {
         .with_env_var("KC_CACHE", "local")
         .with_env_var("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx320m")
         .with_copy_to("/opt/keycloak/data/import/hubkey-realm.json", realm)
-        .with_startup_timeout(Duration::from_mins(4));
+        .with_startup_timeout(Duration::from_mins(12));
     Ok(on_loopback(image, port, 8080).start().await?)
 }
 

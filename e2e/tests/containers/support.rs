@@ -64,13 +64,13 @@ impl Connected {
             browser,
             connection: String::new(),
         };
-        connected.sign_in().await?;
+        connected.sign_in(LAB_API).await?;
         Ok(connected)
     }
 
-    /// Goes through a whole sign-in. Gives the pages that were met.
-    pub(crate) async fn sign_in(&mut self) -> anyhow::Result<Vec<Page>> {
-        let opened = self.api.open(LAB_API).await?;
+    /// Goes through a whole sign-in at a provider that is not connected. Gives the pages that were met.
+    pub(crate) async fn sign_in(&mut self, provider: &str) -> anyhow::Result<Vec<Page>> {
+        let opened = self.api.open(provider).await?;
         let met = self
             .browser
             .open_sign_in(&opened.link, &self.person)

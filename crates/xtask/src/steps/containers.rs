@@ -51,11 +51,7 @@ pub(crate) fn make(bench: &Bench, making: Making) -> anyhow::Result<()> {
 pub(crate) fn run(bench: &Bench) -> Outcome {
     make(bench, FOR_TESTS)?;
     let mut count = Count::ONE;
-    count.add(rust_tests::on_containers(
-        bench,
-        "outside",
-        Some("everywhere::"),
-    )?);
-    count.add(rust_tests::on_containers(bench, "containers", None)?);
+    count.add(rust_tests::everywhere_on_containers(bench)?);
+    count.add(rust_tests::containers(bench)?);
     Ok(count)
 }

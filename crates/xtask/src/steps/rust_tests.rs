@@ -53,12 +53,18 @@ pub(super) fn on_a_cluster(bench: &Bench) -> Outcome {
     })
 }
 
-/// Runs one program of end-to-end tests with a stack of containers; of its tests only those whose name has `filter`.
-pub(super) fn on_containers(bench: &Bench, target: &str, filter: Option<&str>) -> Outcome {
-    let mut arguments = vec!["--test".to_owned(), target.to_owned(), "--".to_owned()];
-    arguments.extend(filter.map(str::to_owned));
-    let label = format!("{target} on containers");
-    test_with(bench, &label, &arguments, &[(kind::VARIABLE, "containers")])
+/// The tests that need containers. They start their stacks so by themselves.
+pub(super) fn containers(bench: &Bench) -> Outcome {
+    integration(bench, "tests of containers", |package, target| {
+        package == END_TO_END && target == CONTAINERS
+    })
+}
+
+/// The tests from outside that run on every kind of stack, with one of containers.
+pub(super) fn everywhere_on_containers(bench: &Bench) -> Outcome {
+    let arguments = ["--test", "outside", "--", "everywhere::"].map(str::to_owned);
+    let on_containers = [(kind::VARIABLE, "containers")];
+    test_with(bench, "outside on containers", &arguments, &on_containers)
 }
 
 /// Runs some of the integration tests: which, is said of package and target.
