@@ -31,6 +31,9 @@ use crate::keys::IndexKey;
 
 /// A Redis that is silent for this long counts as dead; below the second within which a kernel gets its 503.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// How long each step of the start may take: nobody waits for it yet, and reading the system's authorities for the first
+/// time on a busy machine is slow.
+const START_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a commit may take with the wait for replicas.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(900);
 
@@ -190,7 +193,14 @@ fn connect(client: &Client, patience: Duration) -> Result<ConnectionManager, Red
 
 /// Waits no longer than is decent: the connection's own limit begins only once there is a connection.
 async fn answer<T>(operation: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-    match timeout(PATIENCE, operation).await {
+    answer_within(PATIENCE, operation).await
+}
+
+async fn answer_within<T>(
+    patience: Duration,
+    operation: impl Future<Output = RedisResult<T>>,
+) -> Result<T, StoreError> {
+    match timeout(patience, operation).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(unavailable(error)),
         Err(elapsed) => Err(unavailable(elapsed)),

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use redis::{Client, ConnectionAddr};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr};
 
-use super::{RedisOpenError, RedisSettings, answer};
+use super::{RedisOpenError, RedisSettings, START_PATIENCE, answer_within};
 
 /// Why a Redis is not safe enough.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +59,16 @@ pub(super) async fn server(
     settings: &RedisSettings,
 ) -> Result<(), RedisOpenError> {
     let ask = async {
-        let mut connection = client.get_multiplexed_async_connection().await?;
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(START_PATIENCE))
+            .set_response_timeout(Some(START_PATIENCE));
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await?;
         let mut command = redis::cmd("INFO");
         command.arg("memory").query_async(&mut connection).await
     };
-    let info: String = answer(ask)
+    let info: String = answer_within(START_PATIENCE, ask)
         .await
         .map_err(|error| RedisOpenError::Unreachable(error.into()))?;
     let policy = info

@@ -10,7 +10,7 @@ use redis::{
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{PATIENCE, RedisOpenError, answer, names::CHANNEL};
+use super::{PATIENCE, RedisOpenError, START_PATIENCE, answer_within, names::CHANNEL};
 use crate::store::{StoreError, Watch, watchers::Watchers};
 
 /// How long a lost subscription rests before the next attempt.
@@ -28,7 +28,7 @@ pub(super) struct WakeUps {
 impl WakeUps {
     /// Subscribes, and stays subscribed until dropped.
     pub(super) async fn subscribe(client: Client) -> Result<Self, RedisOpenError> {
-        let first = subscribe(&client)
+        let first = subscribe(&client, START_PATIENCE)
             .await
             .map_err(|error| RedisOpenError::Unreachable(error.into()))?;
         let watchers = Arc::new(Watchers::default());
@@ -63,14 +63,14 @@ async fn stay_subscribed(client: Client, first: PubSub, watchers: Arc<Watchers<S
 async fn resubscribe(client: &Client) -> PubSub {
     loop {
         sleep(PAUSE).await;
-        if let Ok(subscription) = subscribe(client).await {
+        if let Ok(subscription) = subscribe(client, PATIENCE).await {
             return subscription;
         }
     }
 }
 
-async fn subscribe(client: &Client) -> Result<PubSub, StoreError> {
-    answer(async {
+async fn subscribe(client: &Client, patience: Duration) -> Result<PubSub, StoreError> {
+    answer_within(patience, async {
         let mut subscription = client.get_async_pubsub().await?;
         subscription.subscribe(CHANNEL).await?;
         Ok(subscription)
