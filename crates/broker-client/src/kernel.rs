@@ -144,6 +144,15 @@ impl BrokerClient<HubToken> {
         .await
     }
 
+    /// `DELETE /v1/connections/{id}`
+    pub async fn sign_out(&self, id: &ConnectionId, until: Instant) -> Result<(), ClientError> {
+        let path = fill(path::CONNECTION, "id", id.as_str());
+        patiently(until, Repeat::Always, || async {
+            no_content(self.request(Method::DELETE, &path)?.send().await?).await
+        })
+        .await
+    }
+
     /// Starts a request that proves, by the poll secret, to be of the kernel that opened the sign-in.
     fn of_sign_in(
         &self,

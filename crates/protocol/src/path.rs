@@ -10,6 +10,8 @@ pub const SIGN_IN_ACK: &str = "/v1/sign-ins/{nonce}/ack";
 pub const PROVIDERS: &str = "/v1/providers";
 /// Kernel: the connections of this server.
 pub const CONNECTIONS: &str = "/v1/connections";
+/// Kernel: one connection; DELETE ends it.
+pub const CONNECTION: &str = "/v1/connections/{id}";
 /// Kernel: an access token of one connection.
 pub const CONNECTION_TOKEN: &str = "/v1/connections/{id}/token";
 /// Kernel: the OpenAPI document of this interface.

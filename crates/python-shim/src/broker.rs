@@ -172,6 +172,18 @@ impl Broker {
         })
     }
 
+    fn sign_out(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        grant: &Grant,
+        patience: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        let id = grant.connection.id.clone();
+        let work = async move { client.sign_out(&id, until).await };
+        call::spawn(event_loop, work, |py, ()| Ok(py.None()))
+    }
+
     /// Nobody waits: who asked looks later.
     fn begin_drawing(&self, grant: &Grant, min_valid: u64, patience: f64) -> PyResult<Drawing> {
         let (client, until) = (self.client()?, deadline(patience)?);

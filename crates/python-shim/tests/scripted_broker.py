@@ -105,6 +105,9 @@ class Broker:
         match = re.fullmatch(r"/v1/sign-ins/([^/]+)(/ack)?", seen.path)
         if match:
             return self.sign_in(seen, match[1], acknowledges=bool(match[2]))
+        match = re.fullmatch(r"/v1/connections/([^/]+)", seen.path)
+        if match and seen.method == "DELETE" and self.connections.pop(match[1], None):
+            return 204, None
         match = re.fullmatch(r"/v1/connections/([^/]+)/token", seen.path)
         if match:
             return self.token(match[1], seen.body["min_valid"])

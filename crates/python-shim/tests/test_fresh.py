@@ -324,3 +324,23 @@ def test_security_b8_another_account_does_not_take_over_a_connection(
     broker.connect()["account"]["sub"] = "0002"
     with pytest.raises(hubkey.SignInRequired):
         _ = lab.token
+
+
+async def test_feature_e6_sign_out_ends_the_access(broker: Broker, lab: hubkey.Connection) -> None:
+    await lab.sign_out()
+    assert broker.connections == {}
+    for use in (lambda: lab.token, lambda: lab.headers):
+        with pytest.raises(hubkey.SignInRequired, match=r"You signed out of Lab API\. Run `await hubkey\.connect"):
+            use()
+    with pytest.raises(hubkey.SignInRequired):
+        await lab.aget_token()
+    await lab.sign_out()
+    with pytest.raises(hubkey.SignInRequired):
+        await hubkey.connect("lab-api")
+
+
+async def test_feature_e6_a_sign_out_that_did_not_arrive_is_none(broker: Broker, lab: hubkey.Connection) -> None:
+    broker.fault("DELETE /v1/connections/", problem(500, "internal", "A fault.", "Tell the operator."))
+    with pytest.raises(hubkey.BrokerUnavailable):
+        await lab.sign_out()
+    assert lab.token == token(broker, 0)

@@ -22,6 +22,7 @@ mod refresh;
 mod refreshed;
 mod settle;
 pub mod sign_in_status;
+pub mod sign_out;
 pub mod site;
 mod spans;
 pub mod start;

@@ -12,13 +12,14 @@ mod openapi;
 mod poll;
 mod providers;
 mod sign_in_status;
+mod sign_out;
 mod token;
 
 use std::sync::Arc;
 
 use axum::{
     Router, middleware,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use http::{
     HeaderValue,
@@ -43,6 +44,7 @@ pub fn kernel(flows: Arc<Flows>) -> Router {
         .route(path::SIGN_IN_ACK, post(acknowledge::handler))
         .route(path::PROVIDERS, get(providers::handler))
         .route(path::CONNECTIONS, get(connections::handler))
+        .route(path::CONNECTION, delete(sign_out::handler))
         .route(path::CONNECTION_TOKEN, post(token::handler))
         .route(path::OPENAPI, get(openapi::handler))
         .with_state(flows);

@@ -17,6 +17,7 @@ from hubkey import _display
 from hubkey._errors import InvalidArgument, InvalidArgumentType, OriginWarning, SignInRequired
 from hubkey._failure import public_error
 from hubkey._hubkey import ClientError, Request, SignIn
+from hubkey._ticking import ticking
 from hubkey._tokens import Gone, Tokens
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Connection:
     are the same object.
     """
 
-    __slots__ = ("__weakref__", "_asked", "_broker", "_link", "_lock", "_tokens", "_warned")
+    __slots__ = ("__weakref__", "_asked", "_broker", "_link", "_lock", "_signed_out", "_tokens", "_warned")
 
     def __init__(self, broker: Broker, grant: Grant, asked: tuple[str, ...] | None = None) -> None:
         """Is called by `connect()` only; `asked` are the scopes that it was called with."""
@@ -111,6 +112,7 @@ class Connection:
         self._asked = asked
         self._link: _Link | None = None
         self._lock = threading.Lock()
+        self._signed_out = False
         self._warned: set[str] = set()
 
     @property
@@ -135,6 +137,7 @@ class Connection:
             BrokerUnavailable: as `token` does.
         """
         _check_min_valid(min_valid)
+        self._refuse_signed_out()
         try:
             grant = await self._tokens.awaited(min_valid)
         except Gone:
@@ -204,7 +207,24 @@ class Connection:
             "A connection belongs to this server and is not pickled. Call hubkey.connect() where it is needed.",
         )
 
+    async def sign_out(self) -> None:
+        """End the access, for every notebook of this server; its tokens are revoked at the provider.
+
+        The next `connect()` needs a new sign-in. Signing out twice is as good as once.
+
+        Raises:
+            BrokerUnavailable: the broker did not answer.
+        """
+        self._signed_out = True
+        try:
+            await ticking(self._broker.sign_out(asyncio.get_running_loop(), self._newest, _PATIENCE))
+        except ClientError as failure:
+            if failure.args[1] != "not_found":
+                self._signed_out = False
+                raise public_error(failure) from None
+
     def _usable(self) -> Grant:
+        self._refuse_signed_out()
         try:
             return self._tokens.usable()
         except Gone:
@@ -239,6 +259,12 @@ class Connection:
         if isinstance(error, (SignInRequired, InvalidArgument)):
             return None
         raise error
+
+    def _refuse_signed_out(self) -> None:
+        if self._signed_out:
+            raise SignInRequired(
+                f"You signed out of {self.display_name}. Run `await hubkey.connect({self.provider!r})` to sign in again.",
+            )
 
     def _ended(self, sign_in_url: str | None) -> SignInRequired:
         when = f" at {self.expires_at.astimezone():%H:%M %Z}" if self.expires_at else ""

@@ -182,6 +182,9 @@ class Broker:
     ) -> asyncio.Future[Grant]:
         """Get a token of the same connection that is valid for so many seconds more."""
 
+    def sign_out(self, event_loop: asyncio.AbstractEventLoop, grant: Grant, patience: float) -> asyncio.Future[None]:
+        """End the connection and have its tokens revoked."""
+
     def begin_drawing(self, grant: Grant, min_valid: int, patience: float) -> Drawing:
         """Begin to get such a token in the background."""
 

@@ -121,6 +121,11 @@ impl UserIndex {
         }
     }
 
+    /// Notes that a connection has ended.
+    pub fn disconnected(&mut self, id: &ConnectionId) {
+        self.connections.retain(|connection| connection.id != *id);
+    }
+
     /// Notes that a connection ends later.
     pub fn extended(&mut self, id: &ConnectionId, expires_at: Timestamp) {
         for connection in &mut self.connections {

@@ -68,7 +68,7 @@ impl Flows {
         }
         let lease = lease.as_ref().map_or(Expect::Absent, Loaded::expect);
         match self.intend(found, lease, ready).await {
-            Ok(Some(intent)) => Some(self.carry_out(provider.as_ref(), intent).await),
+            Ok(Some(intent)) => Some(self.carry_out(&provider, intent).await),
             Ok(None) => None,
             Err(error) => Some(Err(error.into())),
         }
@@ -114,11 +114,11 @@ impl Flows {
 
     async fn carry_out(
         self: &Arc<Self>,
-        provider: &dyn IdentityProvider,
+        provider: &Arc<dyn IdentityProvider>,
         intent: Intent,
     ) -> Landing {
         let began = Instant::now();
-        let result = self.send(provider, &intent).await;
+        let result = self.send(provider.as_ref(), &intent).await;
         let outcome = result.as_ref().map_or_else(RefreshError::outcome, |_| "ok");
         metrics::histogram!(
             "hubkey_token_refresh_duration_seconds",
@@ -127,8 +127,8 @@ impl Flows {
         )
         .record(began.elapsed().as_secs_f64());
         match result {
-            Ok(refreshed) => self.keep(intent, refreshed).await,
-            Err(error) => self.miss(provider, intent, error).await,
+            Ok(refreshed) => self.keep(provider, intent, refreshed).await,
+            Err(error) => self.miss(provider.as_ref(), intent, error).await,
         }
     }
 

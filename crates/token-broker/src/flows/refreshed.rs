@@ -16,12 +16,20 @@ use crate::{
         renewal::{Renewal, Trouble},
     },
     idp::{IdentityProvider, RefreshError, Refreshed},
-    store::{Expect, Outcome, StoreError, typed::Loaded},
+    store::{
+        Expect, Key, Outcome, StoreError,
+        typed::{Found, Loaded, TypedStore},
+    },
 };
 
 impl Flows {
     /// There is a new token. It is stored before anybody gets it; if the store fails, it is held here meanwhile.
-    pub(super) async fn keep(self: &Arc<Self>, intent: Intent, refreshed: Refreshed) -> Landing {
+    pub(super) async fn keep(
+        self: &Arc<Self>,
+        provider: &Arc<dyn IdentityProvider>,
+        intent: Intent,
+        refreshed: Refreshed,
+    ) -> Landing {
         let mut connection = intent.connection;
         connection.value.grant = renewed(connection.value.grant, refreshed);
         connection.value.renewal = Renewal::Idle;
@@ -35,8 +43,7 @@ impl Flows {
         let put = self.put_connection(&connection).map(|put| vec![put]);
         match self.written(put).await {
             Ok(Outcome::Done) => {}
-            // Somebody took this attempt for lost. What is stored now stands.
-            Ok(Outcome::Conflict) => return Err(Missed::InProgress),
+            Ok(Outcome::Conflict) => return self.too_late(provider, connection.value).await,
             Err(error) => self.hold_in_memory(&connection, &error),
         }
         Event::of(&connection.value).tell(What::TokenRefreshed);
@@ -44,6 +51,27 @@ impl Flows {
             self.note_extended_later(connection.value.clone());
         }
         Ok(Arc::new(connection.value))
+    }
+
+    /// Somebody took this attempt for lost, and what is stored now stands; or the connection was ended meanwhile, and
+    /// what came goes back.
+    async fn too_late(
+        &self,
+        provider: &Arc<dyn IdentityProvider>,
+        connection: Connection,
+    ) -> Landing {
+        let key = Key::connection(&connection.id);
+        let stored: Found<Connection> = self.store.load(&key).await?;
+        if stored.is_some() {
+            return Err(Missed::InProgress);
+        }
+        let grant = connection.grant;
+        self.revoke_later(
+            Arc::clone(provider),
+            grant.access_token,
+            grant.refresh_token,
+        );
+        Err(Missed::Gone)
     }
 
     /// Keeps the connection in memory and tries for a while to store it.

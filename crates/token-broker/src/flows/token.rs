@@ -42,7 +42,7 @@ impl Flows {
     }
 
     /// A connection of this very server token.
-    async fn own_connection(
+    pub(super) async fn own_connection(
         &self,
         kernel: &Kernel,
         id: &ConnectionId,

@@ -6,7 +6,9 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{acknowledge, cancel, connections, create_sign_in, providers, sign_in_status, token};
+use super::{
+    acknowledge, cancel, connections, create_sign_in, providers, sign_in_status, sign_out, token,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,7 +19,7 @@ use super::{acknowledge, cancel, connections, create_sign_in, providers, sign_in
     ),
     paths(
         create_sign_in::handler, sign_in_status::handler, acknowledge::handler, cancel::handler,
-        providers::handler, connections::handler, token::handler,
+        providers::handler, connections::handler, token::handler, sign_out::handler,
     ),
     modifiers(&ServerToken)
 )]

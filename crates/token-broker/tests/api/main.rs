@@ -57,6 +57,8 @@ mod repetition;
 #[cfg(test)]
 mod sign_in_status;
 #[cfg(test)]
+mod sign_out;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod store_faults;

@@ -32,6 +32,7 @@ async fn the_document_is_served() {
         paths,
         [
             "/v1/connections",
+            "/v1/connections/{id}",
             "/v1/connections/{id}/token",
             "/v1/providers",
             "/v1/sign-ins",

@@ -1,8 +1,15 @@
 //! Tokens that stay valid, at a Keycloak whose tokens live for ten seconds and whose refresh tokens are good once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hubkey_e2e::stack::{Stack, StackOptions};
+use anyhow::Context as _;
+use futures_util::future::try_join_all;
+use http::{Method, StatusCode};
+use hubkey_e2e::kernel_api::KernelApi;
+use hubkey_e2e::process::free_port;
+use hubkey_e2e::servers::Server;
+use hubkey_e2e::stack::{LAB_API, Stack, StackOptions};
 use serde_json::json;
 use tokio::sync::OnceCell;
 
@@ -66,5 +73,71 @@ async fn feature_f1_feature_f6_need_1_ten_second_tokens_stay_valid_without_a_bro
     let (traded, refused) = guest.stack.keycloak.refreshes(&guest.person).await?;
     assert_eq!(refused, 0, "a refresh token came twice");
     assert!(traded + 1 >= tokens, "{traded} refreshes, {tokens} tokens");
+    Ok(())
+}
+
+/// Another token-broker of the same stack: same settings, same Redis, ports of its own.
+async fn another_broker(stack: &Stack, number: usize) -> anyhow::Result<Server> {
+    let (programs, _) = built().await?;
+    let (kernel, ops) = (free_port()?, free_port()?);
+    let ports = [
+        (stack.ports.kernel, kernel),
+        (stack.ports.internal, free_port()?),
+        (stack.ports.broker_ops, ops),
+    ];
+    let settings = std::fs::read_to_string(stack.run.join("token-broker.toml"))?;
+    let settings = ports.iter().fold(settings, |settings, (old, new)| {
+        settings.replace(&format!("127.0.0.1:{old}"), &format!("127.0.0.1:{new}"))
+    });
+    let name = format!("token-broker-{number}");
+    let file = stack.run.join(format!("{name}.toml"));
+    std::fs::write(&file, settings)?;
+    // A name of its own, for its log.
+    let program = stack.run.join(&name);
+    std::os::unix::fs::symlink(programs.join("token-broker"), &program)?;
+    let address = format!("http://127.0.0.1:{kernel}");
+    Server::start(&stack.run, &program, &file, address, ops).await
+}
+
+const EXPIRIES: usize = 5;
+
+#[tokio::test]
+async fn security_r2_four_brokers_and_two_hundred_kernels_sign_nobody_out() -> Outcome {
+    let stack = strict().await?;
+    let guest = Guest::on(stack).await?;
+    let (api, browser) = (guest.api()?, guest.browser().await?);
+    let opened = api.open(LAB_API).await?;
+    guest.sign_in(&browser, &opened.link).await?;
+    let (_, connected) = api.result(&opened).await?;
+    let id = connected["connection"]["id"].as_str().context("no id")?;
+    let path = format!("/v1/connections/{id}/token");
+    let more = try_join_all((2..=4).map(|number| another_broker(stack, number))).await?;
+    let brokers: Vec<_> = more
+        .iter()
+        .chain([&stack.broker])
+        .map(Server::url)
+        .collect();
+    let kernels = (0..200).map(|kernel| KernelApi::new(brokers[kernel % 4], api.token()));
+    let kernels: Vec<_> = kernels.collect::<anyhow::Result<_>>()?;
+    for expiry in 0..EXPIRIES {
+        tokio::time::sleep(Duration::from_millis(10_500)).await;
+        let body = json!({"min_valid": 2});
+        let draws = kernels
+            .iter()
+            .map(|kernel| kernel.ask(Method::POST, &path, Some(body.clone()), &[]));
+        let mut tokens = BTreeSet::new();
+        for (status, answer) in try_join_all(draws).await? {
+            assert_eq!(
+                status,
+                StatusCode::OK,
+                "expiry {expiry}: {}",
+                answer["code"]
+            );
+            tokens.insert(answer["access_token"].to_string());
+        }
+        assert_eq!(tokens.len(), 1, "expiry {expiry}: {} tokens", tokens.len());
+    }
+    let (traded, refused) = stack.keycloak.refreshes(&guest.person).await?;
+    assert_eq!((traded, refused), (EXPIRIES, 0), "refreshes and refusals");
     Ok(())
 }

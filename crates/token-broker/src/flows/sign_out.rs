@@ -1,0 +1,73 @@
+//! A kernel ends a connection.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{
+    ConnectionId,
+    secret::{AccessToken, RefreshToken},
+};
+
+use super::{Asker, Flows, failure::KernelFailure};
+use crate::{
+    audit::{Event, What},
+    domain::connection::Connection,
+    idp::IdentityProvider,
+    store::{Change, Key, Outcome},
+};
+
+/// How often the end is tried against refreshes of the same connection.
+const TRIES: usize = 8;
+
+impl Flows {
+    /// Forgets the connection, then has its tokens revoked (RFC 7009). The first never waits for the second.
+    pub async fn sign_out(&self, asker: &Asker, id: &ConnectionId) -> Result<(), KernelFailure> {
+        let kernel = self.known_kernel(asker).await?;
+        for _ in 0..TRIES {
+            let found = self.own_connection(&kernel, id).await?;
+            let delete = Change::delete(Key::connection(id), found.generation);
+            if self.store.commit(vec![delete]).await? == Outcome::Conflict {
+                // What is held in memory may be older than what was stored at last.
+                self.flights.let_go(id);
+                continue;
+            }
+            self.flights.let_go(id);
+            self.ended(found.value).await;
+            return Ok(());
+        }
+        Err(KernelFailure::Contended)
+    }
+
+    async fn ended(&self, connection: Connection) {
+        Event::of(&connection)
+            .reason("sign_out")
+            .tell(What::TokenRevoked);
+        let noted = self
+            .change_index(&connection.kernel.user, |index| {
+                index.disconnected(&connection.id);
+            })
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "an ended connection stays in its user's index until it would have expired");
+        }
+        if let Some(provider) = self.provider(&connection.provider) {
+            let grant = connection.grant;
+            self.revoke_later(
+                Arc::clone(provider),
+                grant.access_token,
+                grant.refresh_token,
+            );
+        }
+    }
+
+    /// Nobody waits for it.
+    pub(super) fn revoke_later(
+        &self,
+        provider: Arc<dyn IdentityProvider>,
+        access_token: AccessToken,
+        refresh_token: Option<RefreshToken>,
+    ) {
+        self.flights.spawn(async move {
+            provider.revoke(&access_token, refresh_token.as_ref()).await;
+        });
+    }
+}

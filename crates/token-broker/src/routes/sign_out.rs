@@ -1,0 +1,30 @@
+//! `DELETE /v1/connections/{id}`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use hubkey_protocol::{ConnectionId, Problem};
+use hubkey_service::http::{Failure, Path};
+
+use crate::flows::{Asker, Flows};
+
+/// Ends a connection. Its tokens are revoked at the provider, which nobody waits for.
+#[utoipa::path(
+    delete, path = hubkey_protocol::path::CONNECTION, operation_id = "sign_out", tag = "connections",
+    params(("id" = String, Path, description = "The connection's id")),
+    responses(
+        (status = 204, description = "Ended"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, ended, or not yours"),
+    ),
+    security(("server_token" = []))
+)]
+pub(super) async fn handler(
+    State(flows): State<Arc<Flows>>,
+    asker: Asker,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Failure> {
+    let id = ConnectionId::parse(id).map_err(|_| Failure::not_found())?;
+    flows.sign_out(&asker, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
