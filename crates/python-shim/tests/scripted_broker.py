@@ -105,12 +105,9 @@ class Broker:
         match = re.fullmatch(r"/v1/sign-ins/([^/]+)(/ack)?", seen.path)
         if match:
             return self.sign_in(seen, match[1], acknowledges=bool(match[2]))
-        match = re.fullmatch(r"/v1/connections/([^/]+)", seen.path)
-        if match and seen.method == "DELETE" and self.connections.pop(match[1], None):
-            return 204, None
-        match = re.fullmatch(r"/v1/connections/([^/]+)/token", seen.path)
+        match = re.fullmatch(r"/v1/connections/([^/]+)(?:/token)?", seen.path)
         if match:
-            return self.token(match[1], seen.body["min_valid"])
+            return self.connection(seen, match[1])
         return problem(404, "not_found", "No such thing.", "Ask for something else.")
 
     def create(self, seen: Seen) -> tuple[int, Any]:
@@ -156,6 +153,13 @@ class Broker:
             connection = sign_in["connection"]
             return 200, {"state": state, "connection": connection, "token": self.token_of(connection)}
         return 200, {"state": state} | ({"reason": sign_in["reason"]} if sign_in["reason"] else {})
+
+    def connection(self, seen: Seen, identity: str) -> tuple[int, Any]:
+        if seen.method != "DELETE":
+            return self.token(identity, seen.body["min_valid"])
+        if self.connections.pop(identity, None) is None:
+            return problem(404, "not_found", "No such connection.", "Connect again.")
+        return 204, None
 
     def token(self, identity: str, min_valid: int) -> tuple[int, Any]:
         connection = self.connections.get(identity)

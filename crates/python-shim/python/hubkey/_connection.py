@@ -263,7 +263,8 @@ class Connection:
     def _refuse_signed_out(self) -> None:
         if self._signed_out:
             raise SignInRequired(
-                f"You signed out of {self.display_name}. Run `await hubkey.connect({self.provider!r})` to sign in again.",
+                f"You signed out of {self.display_name}. Run `await hubkey.connect({self.provider!r})` to sign in"
+                " again.",
             )
 
     def _ended(self, sign_in_url: str | None) -> SignInRequired:
