@@ -1,6 +1,6 @@
 //! hubkey on a Kubernetes cluster: the chart, and around it a hub, Keycloak and an API, in a namespace of their own.
 //!
-//! Any cluster will do: the one of `KUBECONFIG`, and a command that brings images to it (`HUBKEY_E2E_LOAD_IMAGES`, such as
+//! Any cluster will do: the one of `KUBECONFIG`, and a command that brings images to it (`E2E_LOAD_IMAGES`, such as
 //! `kind load docker-image`). The browser comes in by ports of 127.0.0.1 that lead to two Services, since plain http
 //! works on loopback only. The namespace ends with the program that made it, however that ends.
 
@@ -20,7 +20,7 @@ use crate::tools;
 pub use manifests::IMAGES;
 
 /// The command that brings images to the cluster; it gets their names as arguments.
-pub const LOAD_IMAGES: &str = "HUBKEY_E2E_LOAD_IMAGES";
+pub const LOAD_IMAGES: &str = "E2E_LOAD_IMAGES";
 
 const READY: Duration = Duration::from_mins(2);
 /// Forwards a port until it is told to end; a broken connection may end one forwarding.

@@ -3,7 +3,7 @@
 use anyhow::bail;
 
 /// The variable that chooses.
-pub const VARIABLE: &str = "HUBKEY_E2E_ON";
+pub const VARIABLE: &str = "E2E_ON";
 
 /// What a stack is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

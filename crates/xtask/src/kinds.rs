@@ -84,7 +84,7 @@ impl Kind {
             Self::Processes => "cargo xtask test",
             Self::Containers => "cargo xtask test --containers",
             Self::Cluster => {
-                "KUBECONFIG=… HUBKEY_E2E_LOAD_IMAGES='<command that takes image names>' cargo xtask test --cluster"
+                "KUBECONFIG=… E2E_LOAD_IMAGES='<command that takes image names>' cargo xtask test --cluster"
             }
         };
         Some(Missing(format!("{}; then: {again}", lack.1)))
