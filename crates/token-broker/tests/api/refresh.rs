@@ -176,7 +176,12 @@ async fn need_9_a_connection_lives_for_as_long_as_a_kernel_uses_it() {
         stage.advance(life / 2);
         stage.token(0).await;
         // It is written beside the answer.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        stage
+            .world
+            .flows
+            .flights
+            .land(Duration::from_secs(10))
+            .await;
         assert_eq!(stage.kernel.connections().await.len(), 1);
     }
     stage.advance(life);
