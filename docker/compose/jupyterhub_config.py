@@ -21,6 +21,8 @@ c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"
 c.JupyterHub.hub_connect_url = "http://jupyterhub:8081"
 c.JupyterHub.cleanup_servers = True
 c.JupyterHub.allow_named_servers = True
+# Where it is gone with the proxy: a hub that was killed finds the number in use by itself, and would end that process.
+c.ConfigurableHTTPProxy.pid_file = "/run/jupyterhub/proxy.pid"
 
 # Users' servers: on a network that leads to the hub, the broker's kernel port and the two APIs, and nowhere else.
 c.JupyterHub.spawner_class = "docker"
