@@ -110,12 +110,7 @@ pub(super) fn judge(
     expected: &Expected<'_>,
     transaction: &Transaction<'_>,
 ) -> Result<(), Fault> {
-    issuer(claims, expected)?;
-    audience(claims, expected)?;
-    authorized_party(claims, expected)?;
-    expiry(claims, expected)?;
-    issued_at(claims, expected)?;
-    not_before(claims, expected)?;
+    for_us_and_now(claims, expected)?;
     nonce(claims, transaction)?;
     subject(claims)?;
     context(claims, transaction)?;
@@ -124,6 +119,16 @@ pub(super) fn judge(
         .ok_or(Fault::AccessTokenHash)?;
     half_hash(claims, "c_hash", algorithm, transaction.code).ok_or(Fault::CodeHash)?;
     profile(claims)
+}
+
+/// What holds for every ID token, at a sign-in and after a refresh: this provider made it, for us, and it is its time.
+fn for_us_and_now(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+    issuer(claims, expected)?;
+    audience(claims, expected)?;
+    authorized_party(claims, expected)?;
+    expiry(claims, expected)?;
+    issued_at(claims, expected)?;
+    not_before(claims, expected)
 }
 
 /// `iss` is a string, equal to the byte.

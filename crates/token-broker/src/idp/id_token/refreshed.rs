@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use super::{
     super::{algorithm::Algorithm, jwt::Claims},
-    Expected, Fault, audience, authorized_party, expiry, half_hash, instant, issued_at, issuer,
-    not_before, whole_seconds,
+    Expected, Fault, for_us_and_now, half_hash, instant, whole_seconds,
 };
 use crate::domain::connection::Proof;
 
@@ -19,12 +18,7 @@ pub(in super::super) fn judge_refreshed(
     (subject, proof): (&str, &Proof),
     access_token: &AccessToken,
 ) -> Result<(), Fault> {
-    issuer(claims, expected)?;
-    audience(claims, expected)?;
-    authorized_party(claims, expected)?;
-    expiry(claims, expected)?;
-    issued_at(claims, expected)?;
-    not_before(claims, expected)?;
+    for_us_and_now(claims, expected)?;
     same_subject(claims, subject)?;
     not_older(claims, proof)?;
     same_nonce(claims, proof)?;
