@@ -29,6 +29,9 @@ pub struct Connection {
     /// When the current access token ends, in Unix seconds; absent where the provider did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// Whether the broker can get a new access token when this one ends, without a person.
+    #[serde(default)]
+    pub renews: bool,
     /// The origins (`https://host[:port]`) that the token may be sent to; empty means nowhere by itself.
     pub api_origins: Vec<String>,
     /// `Bearer`.

@@ -132,6 +132,11 @@ impl Grant {
     }
 
     #[getter]
+    fn renews(&self) -> bool {
+        self.connection.renews
+    }
+
+    #[getter]
     fn api_origins(&self) -> Vec<String> {
         self.connection.api_origins.clone()
     }

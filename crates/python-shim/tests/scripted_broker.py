@@ -38,6 +38,7 @@ class Broker:
     hold: float = HOLD
     lifetime: int = 600
     token_seconds: int = 900
+    renews: bool = True
     api_origins: list[str] = field(default_factory=lambda: ["https://api.lab.example"])
     providers: tuple[str, ...] = ("lab-api",)
     scopes: tuple[str, ...] = ("projects:read",)
@@ -68,6 +69,7 @@ class Broker:
             "audience": asked.get("audience"),
             "resource": asked.get("resource"),
             "expires_at": int(time.time()) + self.token_seconds,
+            "renews": self.renews,
             "api_origins": self.api_origins,
             "token_type": "Bearer",
         }

@@ -57,7 +57,16 @@ def test_feature_k1_no_view_of_a_connection_shows_the_token(lab: hubkey.Connecti
 
 def test_feature_e2_e3_e5_the_line_names_account_expiry_provider_and_counts_scopes(lab: hubkey.Connection) -> None:
     ends = cast("Any", lab.expires_at).astimezone()
-    assert str(lab) == f"✓ Lab API as alice.liddell@lab.example · 1 scope: projects:read · until {ends:%H:%M %Z}"
+    line = f"✓ Lab API as alice.liddell@lab.example · 1 scope: projects:read · until {ends:%H:%M %Z}"
+    assert str(lab) == f"{line}, renews by itself"
+
+
+async def test_feature_e3_a_connection_that_does_not_renew_does_not_say_so(broker: Broker) -> None:
+    broker.renews = False
+    broker.connect()
+    lab = await hubkey.connect("lab-api")
+    assert not lab.renews
+    assert "renews" not in str(lab)
 
 
 def test_security_l2_a_token_is_hidden_where_nobody_asked_for_it(lab: hubkey.Connection) -> None:

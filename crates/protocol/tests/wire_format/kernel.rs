@@ -35,6 +35,7 @@ fn connection() -> Connection {
         audience: Some("https://api.example.org".to_owned()),
         resource: Some("https://api.example.org/v1".to_owned()),
         expires_at: Some(1_795_600_000),
+        renews: true,
         api_origins: vec!["https://api.example.org".to_owned()],
         token_type: "Bearer".to_owned(),
     }
@@ -50,6 +51,7 @@ fn bare_connection() -> Connection {
         audience: None,
         resource: None,
         expires_at: None,
+        renews: false,
         api_origins: Vec::new(),
         ..connection()
     }

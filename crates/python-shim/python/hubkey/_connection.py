@@ -156,6 +156,11 @@ class Connection:
         return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
 
     @property
+    def renews(self) -> bool:
+        """Whether a new token comes by itself when this one ends; if not, somebody has to sign in again then."""
+        return self._newest.renews
+
+    @property
     def _newest(self) -> Grant:
         return self._tokens.newest
 
@@ -319,7 +324,8 @@ def connection_details(connection: Connection) -> list[str]:
     scopes, ends = connection.scopes, connection.expires_at
     details = [f"{len(scopes)} scope{'' if len(scopes) == 1 else 's'}: {' '.join(scopes)}"] if scopes else []
     if ends is not None:
-        details.append(f"until {ends.astimezone():%H:%M %Z}")
+        renews = ", renews by itself" if connection.renews else ""
+        details.append(f"until {ends.astimezone():%H:%M %Z}{renews}")
     return details
 
 

@@ -90,6 +90,9 @@ class Grant:
     def expires_at(self) -> int | None:
         """When the token ends, in Unix seconds, if the provider said so."""
     @property
+    def renews(self) -> bool:
+        """Whether the broker gets a new token when this one ends, without a person."""
+    @property
     def api_origins(self) -> list[str]:
         """Where libraries may send the token."""
     def expose_token(self) -> str:
