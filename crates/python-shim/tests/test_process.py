@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import re
 import signal
 import subprocess
 import sys
@@ -124,14 +123,12 @@ def test_the_hub_needs_no_compiled_module() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_import_is_quick() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import hubkey, hubkey._connect"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
+def test_the_import_loads_no_other_package() -> None:
+    """What a library costs at import is paid by those who use it; a time cannot be tested on a busy machine."""
+    code = (
+        "import sys; before = set(sys.modules); import hubkey, hubkey._connect\n"
+        "foreign = {name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names - {'hubkey'}\n"
+        "assert not foreign, foreign"
     )
-    lines = re.findall(r"import time:\s+(\d+) \|\s+(\d+) \|(\s*)(\S+)", done.stderr)
-    own = sum(int(microseconds) for microseconds, _, _, name in lines if name.startswith("hubkey"))
-    assert own < 100_000, f"hubkey's own modules took {own} µs"
+    done = python(code)
+    assert done.returncode == 0, done.stderr
