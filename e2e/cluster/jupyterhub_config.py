@@ -67,3 +67,5 @@ for name, service in values["hub"]["services"].items():
 c.JupyterHub.load_roles = [{"name": name, **role} for name, role in values["hub"]["loadRoles"].items()]
 for section, traits in values["hub"]["config"].items():
     c[section].update(traits)
+for name, code in sorted(values["hub"]["extraConfig"].items()):
+    exec(compile(code, name, "exec"))  # noqa: S102

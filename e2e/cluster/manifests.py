@@ -91,12 +91,14 @@ def hub():
             {"name": "config", "mountPath": "/etc/jupyterhub"},
             {"name": "secret", "mountPath": "/etc/jupyterhub/secret"},
             {"name": "data", "mountPath": "/srv/jupyterhub"},
+            *hub_values()["hub"]["extraVolumeMounts"],
         ],
     }
     volumes = [
         {"name": "config", "configMap": {"name": "hub"}},
         {"name": "secret", "secret": {"secretName": "hub"}},
         {"name": "data", "emptyDir": {}},
+        *hub_values()["hub"]["extraVolumes"],
     ]
     yield thing("Secret", "hub", stringData=secret)
     yield thing("ConfigMap", "hub", data=config)

@@ -192,6 +192,11 @@ impl Keycloak {
             .await
     }
 
+    /// How often a token of this person was revoked.
+    pub async fn revocations(&self, person: &Person) -> anyhow::Result<usize> {
+        self.events(person, &["REVOKE_GRANT"]).await
+    }
+
     async fn events(&self, person: &Person, types: &[&str]) -> anyhow::Result<usize> {
         let users = format!("/users?exact=true&username={}", person.name);
         let users = self.ask(&users).await?;

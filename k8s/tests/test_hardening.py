@@ -191,6 +191,8 @@ def test_security_x3_policies_open_the_doors_that_are_needed_and_no_other(object
     assert set(opened) == {"hubkey-kernel", "hubkey-public"}, "metrics and the internal listener are for nobody"
     kernels = [peer["podSelector"]["matchLabels"] for peer in opened["hubkey-kernel"]]
     assert {"component": "singleuser-server"} in kernels
+    # The hub's own pod tells of servers that ended.
+    assert any(labels.get("component") == "hub" for labels in kernels)
     assert {"component": "proxy"} not in kernels
     browsers = [peer["podSelector"]["matchLabels"] for peer in opened["hubkey-public"]]
     assert {"component": "proxy"} in browsers

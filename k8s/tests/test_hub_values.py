@@ -53,6 +53,8 @@ def loaded(values):
     c.JupyterHub.load_roles = [{"name": name, **role} for name, role in values["hub"]["loadRoles"].items()]
     for section, traits in values["hub"]["config"].items():
         c[section].update(traits)
+    for name, code in sorted(values["hub"]["extraConfig"].items()):
+        exec(compile(code, name, "exec"), {"c": c})
     return c
 
 
@@ -73,7 +75,7 @@ def seen(c):
         "extra user scopes": getattr(hub_traits, "extra_user_scopes", set()),
         "environment": spawner.environment,
         "server scopes": set(spawner.server_token_scopes),
-        "hooks": (spawner.pre_spawn_hook, spawner.post_stop_hook),
+        "hooks": (spawner.pre_spawn_hook, vars(spawner.post_stop_hook)),
     }
 
 
@@ -103,6 +105,21 @@ def test_the_values_say_no_more_than_configure_would_set(tmp_path, monkeypatch):
     token_file.write_text(API_TOKEN)
     alone = seen(configure(Config(), api_token_file=token_file))
     assert seen(loaded(VALUES)) == alone
+
+
+def test_the_values_hold_the_hook_of_the_package_word_for_word():
+    source = (CHECKOUT / "crates/python-shim/python/hubkey/_end_of_server.py").read_text()
+    _, code = source.split('"""\n\n', 1)
+    assert VALUES["hub"]["extraConfig"]["hubkey"].startswith(code)
+
+
+def test_the_hub_sees_the_authority_where_its_hook_looks_for_it():
+    ca_file = loaded(VALUES).Spawner.post_stop_hook.ca_file
+    [mount], [volume] = VALUES["hub"]["extraVolumeMounts"], VALUES["hub"]["extraVolumes"]
+    assert ca_file == f"{mount['mountPath']}/ca.crt"
+    assert mount["name"] == volume["name"]
+    assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    assert volume["secret"]["optional"], "the hub is there before the Secret"
 
 
 def test_the_values_work_for_a_path_on_the_hubs_origin_too():
@@ -143,6 +160,7 @@ def test_the_policies_name_the_pods_and_ports_of_the_chart():
     objects = render("gateway")
     labels = one(objects, "Deployment", "hubkey")["spec"]["template"]["metadata"]["labels"]
     [rule] = VALUES["singleuser"]["networkPolicy"]["egress"]
+    assert VALUES["hub"]["networkPolicy"]["egress"] == [rule]
     [peer] = rule["to"]
     assert peer["podSelector"]["matchLabels"].items() <= labels.items()
     [port] = one(objects, "Service", "hubkey-token-broker")["spec"]["ports"]

@@ -9,6 +9,7 @@
 //! | kernel | `GET /v1/providers` | | [`ProviderList`] |
 //! | kernel | `GET /v1/connections` | | [`ConnectionList`] |
 //! | kernel | `POST /v1/connections/{id}/token` | [`TokenRequest`] | [`TokenAnswer`] |
+//! | the Hub | `POST /v1/servers/ended` | [`ServerEnded`] | 204 |
 //! | callback-server | `GET /internal/v1/site` | | [`internal::Site`] |
 //! | callback-server | `POST /internal/v1/start` | [`internal::Start`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/hub-callback` | [`internal::HubCallback`] | [`internal::BrowserReply`] |
@@ -17,8 +18,8 @@
 //! | callback-server | `POST /internal/v1/callback/{provider}` | [`internal::ProviderCallback`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/confirm` | [`internal::Decide`] | [`internal::BrowserReply`] |
 //!
-//! Every kernel request carries the server token as `Authorization: Bearer …`; every internal request carries the
-//! channel secret the same way. Every failure is a [`Problem`].
+//! Every kernel request carries the server token as `Authorization: Bearer …`; the Hub's carries the API token of its
+//! service hubkey, and every internal request the channel secret, the same way. Every failure is a [`Problem`].
 
 mod connection;
 mod error;
@@ -28,6 +29,7 @@ pub mod path;
 mod provider;
 mod scope;
 pub mod secret;
+mod server;
 mod sign_in;
 pub mod trace;
 
@@ -36,4 +38,5 @@ pub use error::{ErrorCode, Problem};
 pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId, tagged};
 pub use provider::{Provider, ProviderList, ProviderState};
 pub use scope::{InvalidScope, Scope, Scopes};
+pub use server::ServerEnded;
 pub use sign_in::{CreateSignIn, CreateSignInAnswer, SignInFailure, SignInOpened, SignInStatus};

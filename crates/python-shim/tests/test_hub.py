@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 import venv
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
 from itertools import product
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hubkey import ConfigurationError, hub
 from traitlets.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 CACHE = HERE.parents[2] / ".cache" / "hubs"
@@ -201,6 +210,81 @@ def test_feature_g10_a_contradiction_is_refused_and_leaves_all_as_it_was(
     with pytest.raises(ConfigurationError, match=said):
         configured(c, api_token_file)
     assert c[section] == {trait: value}
+
+
+class Told(BaseHTTPRequestHandler):
+    """A broker that notes what it is told."""
+
+    notes: ClassVar[list[tuple[str, str, Any]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.notes.append((self.path, self.headers["Authorization"], body))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def broker() -> Iterator[str]:
+    Told.notes.clear()
+    server = HTTPServer(("127.0.0.1", 0), Told)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def stopped(server: str, *, will_resume: bool = False) -> SimpleNamespace:
+    return SimpleNamespace(user=SimpleNamespace(name="alice"), name=server, will_resume=will_resume)
+
+
+async def test_security_k10_the_broker_is_told_of_the_end_of_a_server(api_token_file: Path, broker: str) -> None:
+    c = configured(Config(), api_token_file, broker_url=broker)
+    await c.Spawner.post_stop_hook(stopped("gpu"))
+    token = c.JupyterHub.services[0]["api_token"]
+    assert Told.notes == [("/v1/servers/ended", f"Bearer {token}", {"user": "alice", "server": "gpu"})]
+    assert token not in repr(c.Spawner)
+    # Such a server goes on with its token.
+    await c.Spawner.post_stop_hook(stopped("gpu", will_resume=True))
+    assert len(Told.notes) == 1
+
+
+async def test_security_k10_a_broker_that_does_not_answer_hinders_no_stop(
+    api_token_file: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        c = configured(Config(), api_token_file, broker_url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        begin = time.monotonic()
+        await replace(c.Spawner.post_stop_hook, seconds=0.3)(stopped(""))
+        assert time.monotonic() - begin < 3
+    # Nobody listens there any more.
+    await c.Spawner.post_stop_hook(stopped(""))
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert all(text.startswith("hubkey could not be told that server '' of 'alice' ended: ") for text in said)
+
+
+@pytest.mark.parametrize("section", ["Spawner", "KubeSpawner"])
+async def test_security_k10_the_operators_own_hook_is_kept(api_token_file: Path, broker: str, section: str) -> None:
+    calls = []
+
+    async def own(spawner: SimpleNamespace) -> None:
+        calls.append((spawner.name, len(Told.notes)))
+        raise RuntimeError("the operator's")
+
+    c = Config()
+    c[section].post_stop_hook = own
+    once = configured(c, api_token_file, broker_url=broker)[section].post_stop_hook
+    hook = configured(c, api_token_file, broker_url=broker)[section].post_stop_hook
+    assert hook is once
+    with pytest.raises(RuntimeError, match="the operator's"):
+        await hook(stopped("gpu"))
+    assert calls == [("gpu", 1)], "the broker was told before"
 
 
 def test_feature_g10_without_jupyterhub_the_refusal_says_so(

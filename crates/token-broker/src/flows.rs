@@ -20,6 +20,7 @@ pub mod policy;
 pub mod providers;
 mod refresh;
 mod refreshed;
+pub mod server_ended;
 mod settle;
 pub mod sign_in_status;
 pub mod sign_out;

@@ -28,6 +28,10 @@ pub trait KernelAuthenticator: fmt::Debug + Send + Sync {
         freshness: Freshness,
         peer: Option<IpAddr>,
     ) -> Result<Kernel, KernelError>;
+
+    /// Whether this is the API token of the service that hubkey is to the Hub, which only the Hub itself has beside
+    /// the broker. Compared in constant time; nobody is asked.
+    fn is_the_hub(&self, token: &HubToken) -> bool;
 }
 
 /// How old the Hub's answer may be.

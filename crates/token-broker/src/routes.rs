@@ -11,6 +11,7 @@ mod internal;
 mod openapi;
 mod poll;
 mod providers;
+mod server_ended;
 mod sign_in_status;
 mod sign_out;
 mod token;
@@ -46,6 +47,7 @@ pub fn kernel(flows: Arc<Flows>) -> Router {
         .route(path::CONNECTIONS, get(connections::handler))
         .route(path::CONNECTION, delete(sign_out::handler))
         .route(path::CONNECTION_TOKEN, post(token::handler))
+        .route(path::SERVERS_ENDED, post(server_ended::handler))
         .route(path::OPENAPI, get(openapi::handler))
         .with_state(flows);
     private(problem_fallbacks(routes))

@@ -56,6 +56,7 @@ def configure(  # noqa: PLR0913 - settings, each by its name
     callback_url: str | None = None,
     api_token_file: str | PathLike[str] | None = None,
     ca_file: str | None = None,
+    hub_ca_file: str | None = None,
     plaintext: bool = False,
 ) -> None:
     """Register hubkey with this Hub, and its broker with every single-user server.
@@ -70,6 +71,8 @@ def configure(  # noqa: PLR0913 - settings, each by its name
             `c.JupyterHub.services` already has an entry `hubkey` with an `api_token`.
         ca_file: the path, inside the single-user servers, of the PEM file with the authority that signed the broker's
             certificate; only where the system's authorities do not know it.
+        hub_ca_file: the same file where the Hub itself finds it, if that is another path. The Hub tells the broker when
+            a server ended, so that its connections end with it.
         plaintext: permits a `broker_url` of plain http that is not on this machine. Server tokens then cross the
             network in clear.
 
@@ -96,12 +99,23 @@ def configure(  # noqa: PLR0913 - settings, each by its name
         entry["api_token"] = _api_token(Path(api_token_file))
 
     # Everything is worked out before anything is set, so that a contradiction leaves the configuration as it was.
-    changes = [*_hub_changes(c["JupyterHub"], entry), *_spawner_changes(c, environment)]
+    hub_changes, service_token = _hub_changes(c["JupyterHub"], entry)
+    changes = [*hub_changes, *_spawner_changes(c, environment)]
+    ends = (environment["HUBKEY_URL"], service_token, hub_ca_file or ca_file)
+    changes.append(lambda: _tell_of_ends(c, *ends))
     for change in changes:
         change()
 
 
-def _hub_changes(hub: Section, entry: dict[str, Any]) -> list[Callable[[], None]]:
+def _tell_of_ends(c: Section, broker_url: str, api_token: str, ca_file: str | None) -> None:
+    # Imported late: tornado is a part of every Hub, and not of every kernel that imports this package.
+    from hubkey._end_of_server import hubkey_tell_of_ends  # noqa: PLC0415
+
+    hubkey_tell_of_ends(c, broker_url, api_token, ca_file)
+
+
+def _hub_changes(hub: Section, entry: dict[str, Any]) -> tuple[list[Callable[[], None]], str]:
+    """Give what to change for the Hub itself, and the API token that the service has then."""
     hub_version = _hub_version()
     services = _merged_services(_current(hub, "services", []), entry)
     custom_scopes = {KERNEL_SCOPE: _KERNEL_SCOPE_TEXT, **_current(hub, "custom_scopes", {})}
@@ -117,7 +131,8 @@ def _hub_changes(hub: Section, entry: dict[str, Any]) -> list[Callable[[], None]
         user["scopes"] = _union(user.get("scopes", ["self"]), _USER_SCOPES)
     if hub_version >= _SHARES_SINCE:
         _grant_to_service(roles, "read:shares")
-    return [_setter(hub, trait, value) for trait, value in values.items()]
+    service = next(service for service in services if service.get("name") == SERVICE)
+    return [_setter(hub, trait, value) for trait, value in values.items()], service["api_token"]
 
 
 def _merged_services(services: list[dict[str, Any]], ours: dict[str, Any]) -> list[dict[str, Any]]:

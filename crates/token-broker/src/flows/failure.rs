@@ -16,6 +16,9 @@ pub enum KernelFailure {
     /// The token is not taken for a kernel's.
     #[error("the token was refused")]
     Kernel(#[from] KernelError),
+    /// Only the Hub may ask this.
+    #[error("not the Hub's service token")]
+    NotTheHub,
     /// The store failed.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -77,6 +80,7 @@ impl KernelFailure {
             Self::Kernel(_)
             | Self::Store(_)
             | Self::Policy { .. }
+            | Self::NotTheHub
             | Self::NotFound
             | Self::Gone
             | Self::Superseded

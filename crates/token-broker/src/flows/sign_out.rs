@@ -22,8 +22,21 @@ impl Flows {
     /// Forgets the connection, then has its tokens revoked (RFC 7009). The first never waits for the second.
     pub async fn sign_out(&self, asker: &Asker, id: &ConnectionId) -> Result<(), KernelFailure> {
         let kernel = self.known_kernel(asker).await?;
+        let own = |connection: &Connection| connection.kernel.is_same_server(&kernel);
+        self.end_connection(id, own, "sign_out").await
+    }
+
+    /// Ends a connection if it fits: forgotten at once, revoked later.
+    pub(super) async fn end_connection(
+        &self,
+        id: &ConnectionId,
+        fits: impl Fn(&Connection) -> bool,
+        why: &'static str,
+    ) -> Result<(), KernelFailure> {
         for _ in 0..TRIES {
-            let found = self.own_connection(&kernel, id).await?;
+            let found = self.newest(id).await?;
+            let found = found.filter(|found| fits(&found.value));
+            let found = found.ok_or(KernelFailure::NotFound)?;
             let delete = Change::delete(Key::connection(id), found.generation);
             if self.store.commit(vec![delete]).await? == Outcome::Conflict {
                 // What is held in memory may be older than what was stored at last.
@@ -31,16 +44,14 @@ impl Flows {
                 continue;
             }
             self.flights.let_go(id);
-            self.ended(found.value).await;
+            self.ended(found.value, why).await;
             return Ok(());
         }
         Err(KernelFailure::Contended)
     }
 
-    async fn ended(&self, connection: Connection) {
-        Event::of(&connection)
-            .reason("sign_out")
-            .tell(What::TokenRevoked);
+    async fn ended(&self, connection: Connection, why: &'static str) {
+        Event::of(&connection).reason(why).tell(What::TokenRevoked);
         let noted = self
             .change_index(&connection.kernel.user, |index| {
                 index.disconnected(&connection.id);

@@ -14,7 +14,7 @@ use crate::{
         renewal::{Need, Trouble},
     },
     store::{
-        Key,
+        Key, StoreError,
         typed::{Loaded, TypedStore},
     },
 };
@@ -47,13 +47,21 @@ impl Flows {
         kernel: &Kernel,
         id: &ConnectionId,
     ) -> Result<Loaded<Connection>, KernelFailure> {
-        let found: Option<Loaded<Connection>> = match self.flights.held(id) {
-            Some(held) => Some(held),
-            None => self.store.load(&Key::connection(id)).await?,
-        };
+        let found = self.newest(id).await?;
         found
             .filter(|loaded| loaded.value.kernel.is_same_server(kernel))
             .ok_or(KernelFailure::NotFound)
+    }
+
+    /// The connection as it is known here at last: what a refresh brought may not be stored yet.
+    pub(super) async fn newest(
+        &self,
+        id: &ConnectionId,
+    ) -> Result<Option<Loaded<Connection>>, StoreError> {
+        match self.flights.held(id) {
+            Some(held) => Ok(Some(held)),
+            None => self.store.load(&Key::connection(id)).await,
+        }
     }
 
     /// The connection with a token that is valid for `min_valid` seconds, measured.

@@ -19,7 +19,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hubkey_protocol::secret::{HubToken, Secret};
+use hubkey_protocol::secret::{ClientSecret, HubToken, Secret};
 use moka::future::Cache;
 
 use super::{
@@ -56,6 +56,7 @@ pub struct HubKernelAuthenticator {
     index: IndexKey,
     clock: Arc<dyn Clock>,
     kernel_scope: String,
+    service_token: ClientSecret,
     slots: Cache<Key, Arc<Slot>>,
     /// Tokens that were kernels' lately. They prove nothing; they only are no guesses, so a flood of guesses from
     /// the same address does not hold them up.
@@ -112,6 +113,7 @@ impl HubKernelAuthenticator {
             failures: Failures::new(Arc::clone(&clock)),
             clock,
             kernel_scope: config.kernel_scope.clone(),
+            service_token: config.api_token.clone(),
             slots: Cache::builder()
                 .max_capacity(MAX_SLOTS)
                 .time_to_idle(FORGET_SLOT_AFTER)
@@ -255,6 +257,11 @@ impl KernelAuthenticator for HubKernelAuthenticator {
             Some(verdict) => verdict,
             None => self.ask_in_turn(&slot, token, caller).await,
         }
+    }
+
+    fn is_the_hub(&self, token: &HubToken) -> bool {
+        self.service_token
+            .matches(&ClientSecret::new(token.expose()))
     }
 }
 

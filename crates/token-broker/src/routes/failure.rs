@@ -28,6 +28,7 @@ impl From<KernelFailure> for Failure {
 fn answer(failure: KernelFailure) -> Failure {
     match failure {
         KernelFailure::Kernel(error) => kernel(error),
+        KernelFailure::NotTheHub => not_the_hub(),
         KernelFailure::Store(error) => store(error),
         KernelFailure::Policy { code, detail } => Failure::new(code, policy_title(code), detail),
         KernelFailure::NotFound => Failure::not_found(),
@@ -74,6 +75,14 @@ fn answer(failure: KernelFailure) -> Failure {
             "Make a new key for each new request.",
         ),
     }
+}
+
+fn not_the_hub() -> Failure {
+    Failure::new(
+        ErrorCode::InvalidToken,
+        "Only the Hub may ask this.",
+        "Ask with the API token of the Hub's service hubkey; hubkey.hub.configure sets the hook that does.",
+    )
 }
 
 fn in_progress() -> Failure {

@@ -7,7 +7,8 @@ use utoipa::{
 };
 
 use super::{
-    acknowledge, cancel, connections, create_sign_in, providers, sign_in_status, sign_out, token,
+    acknowledge, cancel, connections, create_sign_in, providers, server_ended, sign_in_status,
+    sign_out, token,
 };
 
 #[derive(OpenApi)]
@@ -20,22 +21,31 @@ use super::{
     paths(
         create_sign_in::handler, sign_in_status::handler, acknowledge::handler, cancel::handler,
         providers::handler, connections::handler, token::handler, sign_out::handler,
+        server_ended::handler,
     ),
     modifiers(&ServerToken)
 )]
 struct KernelApi;
 
-/// Every request carries the server's own token.
+/// Every request of a kernel carries its server's own token; the Hub's, that of the service.
 struct ServerToken;
 
 impl Modify for ServerToken {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The server's JUPYTERHUB_API_TOKEN."))
-            .build();
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("server_token", SecurityScheme::Http(scheme));
+        for (name, description) in [
+            ("server_token", "The server's JUPYTERHUB_API_TOKEN."),
+            (
+                "service_token",
+                "The API token of the Hub's service hubkey.",
+            ),
+        ] {
+            let scheme = HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some(description))
+                .build();
+            components.add_security_scheme(name, SecurityScheme::Http(scheme));
+        }
     }
 }
 

@@ -55,6 +55,8 @@ mod refresh_stage;
 #[cfg(test)]
 mod repetition;
 #[cfg(test)]
+mod server_ended;
+#[cfg(test)]
 mod sign_in_status;
 #[cfg(test)]
 mod sign_out;

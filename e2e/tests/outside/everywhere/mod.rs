@@ -2,6 +2,7 @@
 
 mod bindings;
 mod connect;
+mod ends;
 mod links;
 mod notebook;
 mod protocol;

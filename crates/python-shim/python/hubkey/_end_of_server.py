@@ -1,0 +1,57 @@
+"""The Hub's half of the end of a server. It stands alone: k8s/z2jh/values.yaml has a copy, for a Hub without hubkey."""
+
+import json
+import logging
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any
+
+from tornado.httpclient import AsyncHTTPClient
+
+
+@dataclass(frozen=True)
+class HubkeyPostStopHook:
+    """Tells the broker that a server ended, then does what the operator's own hook does."""
+
+    broker_url: str
+    api_token: str = field(repr=False)
+    ca_file: "str | None" = None
+    before: Any = None
+    # A stop waits no longer for the broker. What it does not hear of ends after 12 hours without a kernel.
+    seconds: float = 3
+
+    async def __call__(self, spawner: Any) -> Any:  # noqa: ANN401 - the Hub's Spawner; what the own hook gives
+        # One that goes on with the token that it has did not end.
+        if not spawner.will_resume:
+            await self._tell(spawner.user.name, spawner.name)
+        result = self.before(spawner) if self.before else None
+        return await result if isawaitable(result) else result
+
+    async def _tell(self, user: str, server: str) -> None:
+        # A client of its own: a broker that does not answer takes no turn of the Hub's other questions.
+        client = AsyncHTTPClient(force_instance=True)
+        try:
+            await client.fetch(
+                f"{self.broker_url}/v1/servers/ended",
+                method="POST",
+                headers={"Authorization": f"Bearer {self.api_token}", "Content-Type": "application/json"},
+                body=json.dumps({"user": user, "server": server}),
+                ca_certs=self.ca_file,
+                connect_timeout=self.seconds,
+                request_timeout=self.seconds,
+                follow_redirects=False,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not hinder the stop
+            log = logging.getLogger("hubkey")
+            log.warning("hubkey could not be told that server %r of %r ended: %s", server, user, error)
+        finally:
+            client.close()
+
+
+def hubkey_tell_of_ends(c: Any, broker_url: str, api_token: str, ca_file: "str | None" = None) -> None:  # noqa: ANN401
+    """Set the hook for every spawner, around the operator's own; a second time changes nothing."""
+    hiding = [name for name in c if "Spawner" in name and name != "Spawner" and "post_stop_hook" in c[name]]
+    for name in ["Spawner", *hiding]:
+        before = c[name].get("post_stop_hook")
+        if getattr(before, "broker_url", None) != broker_url:
+            c[name]["post_stop_hook"] = HubkeyPostStopHook(broker_url, api_token, ca_file, before)

@@ -1,0 +1,33 @@
+//! `POST /v1/servers/ended`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use hubkey_protocol::{Problem, ServerEnded};
+use hubkey_service::http::{Failure, Json};
+use tracing::Instrument;
+
+use crate::flows::{Asker, Flows};
+
+/// The Hub tells that a server ended: its connections end, and its sign-ins that wait for a person.
+#[utoipa::path(
+    post, path = hubkey_protocol::path::SERVERS_ENDED, operation_id = "server_ended", tag = "servers",
+    request_body = ServerEnded,
+    responses(
+        (status = 204, description = "Nothing of that server is left"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not the Hub's service"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "Not now"),
+    ),
+    security(("service_token" = []))
+)]
+pub(super) async fn handler(
+    State(flows): State<Arc<Flows>>,
+    asker: Asker,
+    Json(ended): Json<ServerEnded>,
+) -> Result<StatusCode, Failure> {
+    // The Hub's hook does not wait long; what it began is carried out all the same.
+    let work = async move { flows.server_ended(&asker, &ended).await }.in_current_span();
+    tokio::spawn(work).await.map_err(Failure::internal)??;
+    Ok(StatusCode::NO_CONTENT)
+}

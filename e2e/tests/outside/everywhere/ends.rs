@@ -1,0 +1,50 @@
+//! How connections end.
+
+use std::time::{Duration, Instant};
+
+use hubkey_e2e::kernel_api::KernelApi;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::{Guest, LONG, Outcome};
+
+async fn draw(api: &KernelApi, connection: &str) -> anyhow::Result<StatusCode> {
+    let path = format!("/v1/connections/{connection}/token");
+    let body = json!({ "min_valid": 0 });
+    Ok(api.ask(Method::POST, &path, Some(body), &[]).await?.0)
+}
+
+/// Waits until Keycloak has forgotten this person's tokens.
+async fn revoked_at_keycloak(guest: &Guest) -> anyhow::Result<bool> {
+    let started = Instant::now();
+    while started.elapsed() < LONG {
+        if guest.stack.keycloak.revocations(&guest.person).await? > 0 {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(false)
+}
+
+#[tokio::test]
+async fn security_k10_need_10_the_connections_of_a_server_end_with_it() -> Outcome {
+    let (guest, kernel, _browser) = Guest::connected().await?;
+    let api = guest.api()?;
+    let connection = api.connections().await?[0]["id"].clone();
+    let id = connection.as_str().unwrap_or_default();
+    assert_eq!(draw(&api, id).await?, StatusCode::OK);
+    drop(kernel);
+    guest.stack.hub.stop_server(guest.name(), "").await?;
+    // The broker remembers for half a minute whose the token was; the connection is gone before that.
+    let gone = draw(&api, id).await?;
+    assert!(
+        [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN].contains(&gone),
+        "{gone}"
+    );
+    let told = |line: &serde_json::Value| {
+        line["event"] == "token_revoked" && line["reason"] == "server_ended"
+    };
+    assert!(guest.audit().iter().any(told), "{:?}", guest.audit());
+    assert!(revoked_at_keycloak(&guest).await?, "a token is still good");
+    Ok(())
+}
