@@ -27,6 +27,8 @@ pub struct ProviderConfig {
     pub api_origins: Vec<String>,
     /// Which account fits which hub user.
     pub identity: IdentityPolicy,
+    /// The domains that the account's verified e-mail address may be of; any account where empty.
+    pub email_domains: Vec<String>,
     /// Who shares a connection.
     pub sharing: Sharing,
     /// The rules for its ID tokens.

@@ -54,22 +54,24 @@ impl Flows {
         sign_in: &SignIn,
         granted: &Granted,
     ) -> Result<Verdict, StoreError> {
-        let user = &sign_in.kernel.user;
-        let policy = self
-            .provider(&sign_in.provider)
-            .map(|provider| provider.config().identity.clone());
-        match policy {
-            Some(IdentityPolicy::Unchecked) => Ok(Verdict::Fits),
-            Some(IdentityPolicy::Claim(name)) => Ok(match granted.claims.get(&name) {
-                Some(value) if value == user.as_str() => Verdict::Fits,
+        let Some(provider) = self.provider(&sign_in.provider) else {
+            return Ok(Verdict::Refused("provider_gone"));
+        };
+        let config = provider.config();
+        if let Some(verdict) = refused_by_domain(&config.email_domains, granted) {
+            return Ok(verdict);
+        }
+        match &config.identity {
+            IdentityPolicy::Unchecked => Ok(Verdict::Fits),
+            IdentityPolicy::Claim(name) => Ok(match granted.claims.get(name) {
+                Some(value) if value == sign_in.kernel.user.as_str() => Verdict::Fits,
                 Some(_) => Verdict::Refused("claim_differs"),
                 None => Verdict::Refused("claim_missing"),
             }),
-            Some(IdentityPolicy::Pin) => {
+            IdentityPolicy::Pin => {
                 self.pinned(sign_in, &granted.issuer, &granted.account.sub)
                     .await
             }
-            None => Ok(Verdict::Refused("provider_gone")),
         }
     }
 
@@ -161,6 +163,23 @@ impl Flows {
                 .hash("account", &length_prefixed(&[issuer, subject])),
         )
     }
+}
+
+/// Why the operator's list of e-mail domains keeps an account out, if it does. An address that the provider does not
+/// vouch for is none.
+fn refused_by_domain(domains: &[String], granted: &Granted) -> Option<Verdict> {
+    if domains.is_empty() {
+        return None;
+    }
+    let Some((_, domain)) = granted
+        .claims
+        .get("email")
+        .and_then(|email| email.rsplit_once('@'))
+    else {
+        return Some(Verdict::Refused("email_missing"));
+    };
+    let listed = domains.iter().any(|one| one.eq_ignore_ascii_case(domain));
+    (!listed).then_some(Verdict::Refused("email_domain"))
 }
 
 /// The grant of an answer.

@@ -6,7 +6,7 @@ use hubkey_protocol::{ProviderId, Scope, secret::ClientSecret};
 use hubkey_service::settings::{Reader, Section, kind};
 use url::Url;
 
-use super::words::{ENDPOINT, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback};
+use super::words::{DOMAIN, ENDPOINT, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback};
 use crate::domain::provider::{
     ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
     ProviderConfig, Sharing,
@@ -65,6 +65,7 @@ struct Draft {
     authorize_parameters: BTreeMap<String, String>,
     api_origins: Vec<String>,
     identity: IdentityPolicy,
+    email_domains: Vec<String>,
     sharing: Sharing,
     id_token: IdTokenRules,
     outbound: OutboundRules,
@@ -82,6 +83,7 @@ impl Draft {
             authorize_parameters: self.authorize_parameters,
             api_origins: self.api_origins,
             identity: self.identity,
+            email_domains: self.email_domains,
             sharing: self.sharing,
             id_token: self.id_token,
             outbound: self.outbound,
@@ -130,6 +132,11 @@ fn read_draft(section: &Section<'_>) -> Draft {
             &IDENTITY,
             IdentityPolicy::Pin,
             "Which account fits a hub user: the one that the person confirmed, or the one whose claim has the hub user's name.",
+        ),
+        email_domains: section.list(
+            "email_domains",
+            &DOMAIN,
+            "The domains that an account's verified e-mail address may be of, without their subdomains; any account where empty.",
         ),
         sharing: section.or("share", &SHARING, Sharing::Server, "Who shares a connection: the kernels of one server, or none."),
         id_token: read_id_token(section),

@@ -32,6 +32,19 @@ pub(super) const ORIGIN: Parsed<String> = Parsed::with(
     Clone::clone,
 );
 
+/// The domain of e-mail addresses.
+pub(super) const DOMAIN: Parsed<String> = Parsed::with(
+    "a domain such as lab.example, without @",
+    |text| {
+        let labels = |text: &str| text.split('.').all(|label| !label.is_empty());
+        let letters = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+        (letters && labels(text)).then(|| text.to_ascii_lowercase())
+    },
+    Clone::clone,
+);
+
 /// A name and a text.
 pub(super) const PAIR: Parsed<(String, String)> = Parsed::with(
     "name=text",

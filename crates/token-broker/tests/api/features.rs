@@ -84,6 +84,37 @@ async fn security_b8_where_mixups_are_accepted_nobody_is_asked() {
 }
 
 #[tokio::test]
+async fn feature_g4_an_email_domain_is_a_rule_on_the_verified_claim() {
+    let trail = AuditTrail::begin();
+    let world = World::with(WorldOptions {
+        identity: IdentityPolicy::Unchecked,
+        adjust: |config| config.email_domains = vec!["lab.example".to_owned()],
+        ..WorldOptions::default()
+    })
+    .await;
+    let account = |email: &str, verified: bool| {
+        Account::new("somebody")
+            .claim("email", email)
+            .claim("email_verified", verified)
+    };
+    let done = ("ready".to_owned(), "done".to_owned());
+    assert_eq!(after(&world, account("a@Lab.Example", true)).await, done);
+    let refused = ("denied".to_owned(), "ended".to_owned());
+    for wrong in [
+        account("a@lab.example", false),
+        account("a@sub.lab.example", true),
+        account("a@notlab.example", true),
+        account("a@lab.example@elsewhere.example", true),
+        account("lab.example", true),
+        account("", true),
+        Account::new("somebody").claim("email_verified", true),
+    ] {
+        assert_eq!(after(&world, wrong).await, refused);
+    }
+    assert_told(&trail, "identity_conflict");
+}
+
+#[tokio::test]
 async fn security_b8_a_pin_lives_as_long_as_it_is_used() {
     const DAYS: u64 = 300;
     let world = World::new().await;

@@ -60,6 +60,8 @@ pub(crate) type OpenStore = Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn
 pub(crate) struct WorldOptions {
     pub(crate) identity: IdentityPolicy,
     pub(crate) sharing: Sharing,
+    /// What else a test configures at its providers.
+    pub(crate) adjust: fn(&mut ProviderConfig),
     pub(crate) shared_origin: bool,
     pub(crate) shared_servers: SharedServers,
     pub(crate) open: OpenLimits,
@@ -79,6 +81,7 @@ impl Default for WorldOptions {
         Self {
             identity: IdentityPolicy::Pin,
             sharing: Sharing::Server,
+            adjust: |_| {},
             shared_origin: false,
             shared_servers: SharedServers::Warn,
             open: OpenLimits {
@@ -134,7 +137,7 @@ impl World {
         let here = options.providers.iter().map(|id| (&provider, *id));
         let there = options.elsewhere.iter().zip(&other);
         let places: Vec<_> = here.chain(there.map(|(id, other)| (other, *id))).collect();
-        let providers = providers(&places, &options.identity, options.sharing, &clock);
+        let providers = providers(&places, &options, &clock);
         let probe = Arc::new(Probe::new(open_store(options.store, &clock, &index_key)));
         let (kernels, browsers) = authenticators(&hub, redirect_uri, &index_key, &clock);
         let flows = Arc::new(Flows {
@@ -386,13 +389,13 @@ async fn start_provider() -> HostileProvider {
 
 fn providers(
     places: &[(&HostileProvider, &str)],
-    identity: &IdentityPolicy,
-    sharing: Sharing,
+    options: &WorldOptions,
     clock: &Arc<TestClock>,
 ) -> Providers {
     let chance: Arc<dyn Chance> = Arc::new(SystemChance);
     let made = places.iter().map(|(provider, id)| {
-        let config = provider_config(provider, id, identity.clone(), sharing);
+        let mut config = provider_config(provider, id, options.identity.clone(), options.sharing);
+        (options.adjust)(&mut config);
         let provider =
             idp::provider(config, clock.clone(), Arc::clone(&chance)).expect("a provider");
         Arc::new(provider) as Arc<dyn IdentityProvider>
@@ -425,6 +428,7 @@ fn provider_config(
         authorize_parameters: BTreeMap::new(),
         api_origins: vec!["https://api.example.org".to_owned()],
         identity,
+        email_domains: Vec::new(),
         sharing,
         id_token: IdTokenRules {
             algorithms: Vec::new(),

@@ -51,6 +51,7 @@ pub(crate) fn config(issuer: &str) -> ProviderConfig {
         offer: Offer::default(),
         authorize_parameters: BTreeMap::new(),
         api_origins: Vec::new(),
+        email_domains: Vec::new(),
         identity: IdentityPolicy::Pin,
         sharing: Sharing::Server,
         id_token: IdTokenRules {
