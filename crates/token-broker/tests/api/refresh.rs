@@ -4,12 +4,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
-use hubkey_e2e::hostile_provider::Rotation;
+use hubkey_e2e::hostile_provider::{Endpoint, Rotation};
+use hubkey_token_broker::domain::provider::IdentityPolicy;
 use serde_json::json;
 
 use crate::{
     audit::AuditTrail,
     refresh_stage::{DUE, ENDED, Stage, token},
+    world::{World, WorldOptions},
 };
 
 #[tokio::test]
@@ -68,7 +70,7 @@ async fn a_token_is_refreshed_ahead_of_its_end() {
 }
 
 #[tokio::test]
-async fn feature_f7_an_opaque_token_without_an_end_is_replaced_now_and_then() {
+async fn feature_f7_g2_an_opaque_token_without_an_end_is_replaced_now_and_then() {
     let stage = Stage::new().await;
     let without = |answer: &mut serde_json::Value| {
         answer.as_object_mut().unwrap().remove("expires_in");
@@ -187,4 +189,31 @@ async fn need_9_a_connection_lives_for_as_long_as_a_kernel_uses_it() {
     stage.advance(life);
     let ended = stage.draw(0).await;
     ended.assert_problem(StatusCode::NOT_FOUND, "not_found");
+}
+
+/// Google gives a refresh token only for parameters of its own.
+#[tokio::test]
+async fn feature_f8_a_connection_without_a_refresh_token_says_so() {
+    let world = World::with(WorldOptions {
+        identity: IdentityPolicy::Unchecked,
+        adjust: |config| {
+            config.authorize_parameters = [("access_type", "offline"), ("prompt", "consent")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
+        },
+        ..WorldOptions::default()
+    })
+    .await;
+    let (once, lasting) = (world.kernel("alice", ""), world.kernel("alice", "second"));
+    world.connect(&lasting, "alice").await;
+    let asked = world.provider.requests(Endpoint::Authorize).pop().unwrap();
+    for (name, value) in [("access_type", "offline"), ("prompt", "consent")] {
+        assert_eq!(asked.query_value(name).as_deref(), Some(value), "{name}");
+    }
+    world.provider.token_responses(|answer| {
+        answer.as_object_mut().unwrap().remove("refresh_token");
+    });
+    world.connect(&once, "alice").await;
+    assert_eq!(lasting.connections().await[0]["renews"], true);
+    assert_eq!(once.connections().await[0]["renews"], false);
 }

@@ -34,7 +34,7 @@ async fn revoked(stage: &Stage, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn feature_e6_need_10_a_sign_out_forgets_and_revokes() {
+async fn feature_e6_g7_need_10_a_sign_out_forgets_and_revokes() {
     let trail = AuditTrail::begin();
     let stage = Stage::new().await;
     let done = sign_out(&stage.kernel, &stage.connection.id).await;

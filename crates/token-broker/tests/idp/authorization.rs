@@ -25,7 +25,7 @@ fn parameters(url: &str) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn security_p2_the_endpoints_own_query_stays_and_nothing_is_doubled() {
+async fn feature_a11_security_p2_the_endpoints_own_query_stays_and_nothing_is_doubled() {
     let mut setup = Setup::with(|config| {
         config.authorize_parameters = [("prompt".to_owned(), "select_account".to_owned())].into();
     })
@@ -82,7 +82,7 @@ async fn security_p2_an_endpoint_query_that_speaks_for_us_is_refused() {
 }
 
 #[tokio::test]
-async fn security_p2_settings_cannot_override_ours() {
+async fn feature_a11_security_p2_settings_cannot_override_ours() {
     let clock = Arc::new(TestClock::at(Timestamp::from_millis(0)));
     for name in [
         "state",

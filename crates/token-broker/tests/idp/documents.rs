@@ -86,7 +86,7 @@ async fn metadata_is_read_once_an_hour_and_by_one_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_at_first_is_asked_again() {
+async fn feature_g8_a_provider_that_is_down_at_first_is_asked_again() {
     let setup = Setup::new().await;
     setup.op.set_up(false);
     let refused = setup.url(&Transaction::new()).await.err();

@@ -58,7 +58,7 @@ async fn security_p48_a_symmetric_key_is_ignored() {
 }
 
 #[tokio::test]
-async fn security_p49_a_key_for_something_else_is_not_used() {
+async fn feature_g8_security_p49_a_key_for_something_else_is_not_used() {
     row("p49", &["id_token_key"]).await;
 }
 
@@ -92,7 +92,7 @@ async fn security_p55_without_kid_exactly_one_key_must_fit() {
 }
 
 #[tokio::test]
-async fn security_p56_a_rotation_between_sign_ins_costs_one_fetch() {
+async fn feature_g8_security_p56_a_rotation_between_sign_ins_costs_one_fetch() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
     setup.op.rotate_keys().unwrap();
