@@ -65,13 +65,17 @@ pub fn run(label: &str, command: &mut Command, log: &Path) -> anyhow::Result<()>
     Ok(())
 }
 
-/// The last lines of a file, or a note that it cannot be read.
+/// The end of a log, after its first complaints: a long stack trace hides them.
 #[must_use]
 pub fn tail(path: &Path, lines: usize) -> String {
+    const COMPLAINTS: usize = 5;
     let Ok(bytes) = std::fs::read(path) else {
         return format!("({} cannot be read)", path.display());
     };
     let text = String::from_utf8_lossy(&bytes);
     let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
+    let (before, end) = all.split_at(all.len().saturating_sub(lines));
+    let complaints = before.iter().filter(|line| line.contains("ERROR"));
+    let shown: Vec<&str> = complaints.take(COMPLAINTS).chain(end).copied().collect();
+    shown.join("\n")
 }
