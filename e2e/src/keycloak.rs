@@ -192,17 +192,24 @@ impl Keycloak {
             .await
     }
 
-    /// How often a token of this person was revoked.
-    pub async fn revocations(&self, person: &Person) -> anyhow::Result<usize> {
-        self.events(person, &["REVOKE_GRANT"]).await
+    /// How many sessions this person has. One ends when the last refresh token of it is revoked.
+    pub async fn sessions(&self, person: &Person) -> anyhow::Result<usize> {
+        let id = self.id_of(person).await?;
+        let sessions = self.ask(&format!("/users/{id}/sessions")).await?;
+        Ok(sessions.as_array().map_or(0, Vec::len))
     }
 
-    async fn events(&self, person: &Person, types: &[&str]) -> anyhow::Result<usize> {
+    async fn id_of(&self, person: &Person) -> anyhow::Result<String> {
         let users = format!("/users?exact=true&username={}", person.name);
         let users = self.ask(&users).await?;
         let id = users[0]["id"]
             .as_str()
             .with_context(|| format!("Keycloak does not know {}", person.name))?;
+        Ok(id.to_owned())
+    }
+
+    async fn events(&self, person: &Person, types: &[&str]) -> anyhow::Result<usize> {
+        let id = self.id_of(person).await?;
         let types = types.join("&type=");
         let events = format!("/events?max=1000&user={id}&type={types}");
         Ok(self.ask(&events).await?.as_array().map_or(0, Vec::len))

@@ -2,7 +2,10 @@
 
 use hubkey_protocol::{
     ProviderId,
-    internal::{BrowserReply, Decide, HubCallback, ProviderCallback, Site, Start, View},
+    internal::{
+        BrowserReply, Decide, EndConnections, HubCallback, ProviderCallback, Site, Start, View,
+        Visit,
+    },
     path,
     secret::ChannelSecret,
 };
@@ -51,5 +54,18 @@ impl BrokerClient<ChannelSecret> {
     /// `POST /internal/v1/confirm`
     pub async fn confirm(&self, message: &Decide) -> Result<BrowserReply, ClientError> {
         self.post(path::INTERNAL_CONFIRM, message).await
+    }
+
+    /// `POST /internal/v1/connections`
+    pub async fn my_connections(&self, message: &Visit) -> Result<BrowserReply, ClientError> {
+        self.post(path::INTERNAL_CONNECTIONS, message).await
+    }
+
+    /// `POST /internal/v1/end-connections`
+    pub async fn end_connections(
+        &self,
+        message: &EndConnections,
+    ) -> Result<BrowserReply, ClientError> {
+        self.post(path::INTERNAL_END_CONNECTIONS, message).await
     }
 }

@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::{
     app::{App, new_reference},
-    pages::{BROKEN, Confirm, Done, Ended, Leave, Look, Notice, Start},
+    pages::{BROKEN, Confirm, Connections, Done, Ended, Leave, Look, Notice, Start},
 };
 
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
@@ -26,7 +26,8 @@ pub(crate) fn reply(app: &App, request: &HeaderMap, reply: BrowserReply) -> Resp
     let mut response = match reply.answer {
         BrowserAnswer::Redirect { location } => redirect(app, &location),
         BrowserAnswer::Leave { location, provider } => leave(app, &location, &provider),
-        BrowserAnswer::View { flow } => view(app, &flow),
+        BrowserAnswer::View { flow } => page_of(app, path::PAGE_VIEW, &flow),
+        BrowserAnswer::Connections { flow } => page_of(app, path::PAGE_MY_CONNECTIONS, &flow),
         BrowserAnswer::Page { page } => show(app, &page),
         BrowserAnswer::Refused { refusal, reference } => refused(app, refusal, &reference),
     };
@@ -113,6 +114,10 @@ fn show(app: &App, shown: &Page) -> Response {
             &Done::new(&look, done),
         ),
         Page::Ended(ended) => page(&look, StatusCode::OK, &Ended::new(&look, ended)),
+        Page::Connections(shown) => {
+            let template = Connections::new(&look, prefix, shown, app.now());
+            page(&look, StatusCode::OK, &template)
+        }
     }
 }
 
@@ -123,15 +128,14 @@ fn redirect(app: &App, location: &State) -> Response {
     }
 }
 
-fn view(app: &App, flow: &ShortId) -> Response {
-    see_other(
-        app,
-        &format!(
-            "{}{}",
-            app.prefix(),
-            path::PAGE_VIEW.replace("{flow}", flow.as_str())
-        ),
-    )
+fn page_of(app: &App, page: &str, flow: &ShortId) -> Response {
+    let page = page.replace("{flow}", flow.as_str());
+    see_other(app, &format!("{}{page}", app.prefix()))
+}
+
+/// To the way to the page "My connections", for who comes back to that page late.
+pub(crate) fn my_connections(app: &App) -> Response {
+    see_other(app, &format!("{}{}", app.prefix(), path::PAGE_CONNECTIONS))
 }
 
 fn see_other(app: &App, location: &str) -> Response {

@@ -60,6 +60,15 @@ impl Account {
             .or(self.name.as_deref())
             .unwrap_or(&self.sub)
     }
+
+    /// Whether somebody who names an account so may mean this one.
+    #[must_use]
+    pub fn goes_by(&self, name: &str) -> bool {
+        let email = self.email.as_deref();
+        self.sub == name
+            || self.name.as_deref() == Some(name)
+            || email.is_some_and(|email| email.eq_ignore_ascii_case(name))
+    }
 }
 
 /// The answer to `GET /v1/connections`: those made with the very server token that asks.

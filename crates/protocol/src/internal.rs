@@ -99,6 +99,8 @@ pub struct Decide {
     pub source: Option<String>,
 }
 
+pub use crate::my_connections::{ConnectionRow, ConnectionsPage, EndConnections, JustEnded, Visit};
+
 /// Which button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +157,11 @@ pub enum BrowserAnswer {
         /// Which flow.
         flow: ShortId,
     },
+    /// 303 to the page "My connections" of this flow.
+    Connections {
+        /// Which flow.
+        flow: ShortId,
+    },
     /// 200 with this page.
     Page {
         /// What it says.
@@ -197,6 +204,8 @@ pub enum Page {
     Done(DonePage),
     /// Says that the sign-in ended without a connection.
     Ended(EndedPage),
+    /// Shows what a person's notebooks can reach.
+    Connections(ConnectionsPage),
 }
 
 /// Asks before going to the provider.
@@ -316,6 +325,8 @@ pub enum EndReason {
     ProviderMisbehaved,
     /// The account belongs to another hub user, or does not fit this one.
     AccountRefused,
+    /// The account is not the one that the notebook asked for.
+    AccountDiffers,
 }
 
 /// A provider as a page shows it.

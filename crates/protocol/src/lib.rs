@@ -17,6 +17,8 @@
 //! | callback-server | `POST /internal/v1/continue` | [`internal::Decide`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/callback/{provider}` | [`internal::ProviderCallback`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/confirm` | [`internal::Decide`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/connections` | [`internal::Visit`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/end-connections` | [`internal::EndConnections`] | [`internal::BrowserReply`] |
 //!
 //! Every kernel request carries the server token as `Authorization: Bearer …`; the Hub's carries the API token of its
 //! service hubkey, and every internal request the channel secret, the same way. Every failure is a [`Problem`].
@@ -25,6 +27,7 @@ mod connection;
 mod error;
 mod id;
 pub mod internal;
+mod my_connections;
 pub mod path;
 mod provider;
 mod scope;

@@ -38,6 +38,10 @@ pub const INTERNAL_CONTINUE: &str = "/internal/v1/continue";
 pub const INTERNAL_CALLBACK: &str = "/internal/v1/callback/{provider}";
 /// callback-server: a person decided on the confirmation page.
 pub const INTERNAL_CONFIRM: &str = "/internal/v1/confirm";
+/// callback-server: a browser wants to see the connections of its person.
+pub const INTERNAL_CONNECTIONS: &str = "/internal/v1/connections";
+/// callback-server: a person ends a connection, or all of them.
+pub const INTERNAL_END_CONNECTIONS: &str = "/internal/v1/end-connections";
 
 /// Browser: a sign-in link, below the public URL.
 pub const PAGE_START: &str = "/start/{ticket}";
@@ -51,3 +55,9 @@ pub const PAGE_VIEW: &str = "/sign-in/{flow}";
 pub const PAGE_CONTINUE: &str = "/continue/{flow}";
 /// Browser: the decision on the confirmation page, below the public URL.
 pub const PAGE_CONFIRM: &str = "/confirm/{flow}";
+/// Browser: the way to the page "My connections", below the public URL.
+pub const PAGE_CONNECTIONS: &str = "/connections";
+/// Browser: that page, once the Hub has said whose it is, below the public URL.
+pub const PAGE_MY_CONNECTIONS: &str = "/connections/{flow}";
+/// Browser: the end of a connection on that page, below the public URL.
+pub const PAGE_END_CONNECTIONS: &str = "/connections/{flow}/end";

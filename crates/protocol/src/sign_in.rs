@@ -23,6 +23,9 @@ pub struct CreateSignIn {
     /// A resource (RFC 8707) out of the provider's allow-list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Whose account: the provider's own id of it, its e-mail address or its name. Any where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// Answer with a connection that exists, or with the error `sign_in_required`; open no sign-in.
     pub existing_only: bool,
 }
@@ -30,10 +33,6 @@ pub struct CreateSignIn {
 /// The answer to [`CreateSignIn`].
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one per request, moved a few times; a box would not pay"
-)]
 pub enum CreateSignInAnswer {
     /// A connection of this very server fits: nothing to click.
     Connected {
@@ -67,6 +66,9 @@ pub struct SignInOpened {
     pub display_name: String,
     /// Whose link this is: the hub user.
     pub user: String,
+    /// What is asked for beyond what a connection of this server has already; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_scopes: Option<Scopes>,
 }
 
 /// The answer to `GET /v1/sign-ins/{nonce}`.

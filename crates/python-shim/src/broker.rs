@@ -7,7 +7,7 @@ use std::{
 
 use hubkey_broker_client::{BrokerClient, CallContext, Destination};
 use hubkey_protocol::{
-    CreateSignInAnswer, Provider, TokenRequest,
+    Connection, CreateSignInAnswer, Provider, TokenRequest,
     secret::HubToken,
     trace::{SignInSpan, Traceparent},
 };
@@ -19,6 +19,7 @@ use crate::{
     call,
     drawing::Drawing,
     error::{invalid, to_python},
+    listed::Listed,
     messages::{Grant, Request, SignIn, ending},
     runtime,
 };
@@ -132,6 +133,18 @@ impl Broker {
                     .map(|provider| provider.id.as_str())
                     .collect();
                 Ok(ids.into_pyobject(py)?.into_any().unbind())
+            },
+        )
+    }
+
+    fn connections(&self, event_loop: &Bound<'_, PyAny>, patience: f64) -> PyResult<Py<PyAny>> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        call::spawn(
+            event_loop,
+            async move { client.connections(until).await },
+            |py, found: Vec<Connection>| {
+                let listed = found.into_iter().map(Listed).collect::<Vec<_>>();
+                Ok(listed.into_pyobject(py)?.into_any().unbind())
             },
         )
     }

@@ -9,6 +9,7 @@ mod broker;
 mod call;
 mod drawing;
 mod error;
+mod listed;
 mod messages;
 mod runtime;
 
@@ -21,6 +22,8 @@ mod _hubkey {
     use crate::drawing::Drawing;
     #[pymodule_export]
     use crate::error::{ClientError, InvalidField};
+    #[pymodule_export]
+    use crate::listed::Listed;
     #[pymodule_export]
     use crate::messages::{Ended, Grant, Request, SignIn};
 

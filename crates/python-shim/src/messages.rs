@@ -33,8 +33,17 @@ impl Request {
             scopes: scopes.map_err(|error| invalid("scopes", &error))?,
             audience,
             resource,
+            account: None,
             existing_only,
         }))
+    }
+
+    /// The same for one of several accounts.
+    fn of_account(&self, account: String) -> Self {
+        Self(CreateSignIn {
+            account: Some(account),
+            ..self.0.clone()
+        })
     }
 }
 
@@ -48,6 +57,14 @@ impl SignIn {
     #[getter]
     fn url(&self) -> &str {
         self.0.sign_in_url.expose()
+    }
+
+    /// What is asked for beyond what a connection has; empty where there is none.
+    #[getter]
+    fn more_scopes(&self) -> Vec<&str> {
+        let more = self.0.more_scopes.iter();
+        more.flat_map(|scopes| scopes.iter().map(Scope::as_str))
+            .collect()
     }
 
     #[getter]

@@ -48,6 +48,7 @@ class Broker:
     seen: list[Seen] = field(default_factory=list)
     faults: list[tuple[str, Any]] = field(default_factory=list)
     account_email: str = "alice.liddell@lab.example"
+    more_scopes: list[str] | None = None
     drawn: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -107,7 +108,7 @@ class Broker:
         match = re.fullmatch(r"/v1/sign-ins/([^/]+)(/ack)?", seen.path)
         if match:
             return self.sign_in(seen, match[1], acknowledges=bool(match[2]))
-        match = re.fullmatch(r"/v1/connections/([^/]+)(?:/token)?", seen.path)
+        match = re.fullmatch(r"/v1/connections(?:/([^/]+)(?:/token)?)?", seen.path)
         if match:
             return self.connection(seen, match[1])
         return problem(404, "not_found", "No such thing.", "Ask for something else.")
@@ -138,6 +139,7 @@ class Broker:
             "provider": provider,
             "display_name": "Lab API",
             "user": "alice",
+            "more_scopes": self.more_scopes,
         }
 
     def sign_in(self, seen: Seen, nonce: str, *, acknowledges: bool) -> tuple[int, Any]:
@@ -156,7 +158,9 @@ class Broker:
             return 200, {"state": state, "connection": connection, "token": self.token_of(connection)}
         return 200, {"state": state} | ({"reason": sign_in["reason"]} if sign_in["reason"] else {})
 
-    def connection(self, seen: Seen, identity: str) -> tuple[int, Any]:
+    def connection(self, seen: Seen, identity: str | None) -> tuple[int, Any]:
+        if identity is None:
+            return 200, {"connections": list(self.connections.values())[::-1]}
         if seen.method != "DELETE":
             return self.token(identity, seen.body["min_valid"])
         if self.connections.pop(identity, None) is None:

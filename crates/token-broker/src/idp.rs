@@ -76,6 +76,8 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
 /// What an authorization asks for.
 #[derive(Debug)]
 pub struct AuthorizationRequest<'a> {
+    /// Goes along as `login_hint`, where nothing else sets that.
+    pub login_hint: Option<&'a str>,
     /// Scopes; `openid` is added for OpenID providers.
     pub scopes: &'a Scopes,
     /// The audience, if any.

@@ -63,6 +63,11 @@ pub fn internal(flows: Arc<Flows>, channel_secrets: Vec<ChannelSecret>) -> Route
         .route(path::INTERNAL_CONTINUE, post(internal::r#continue))
         .route(path::INTERNAL_CALLBACK, post(internal::callback))
         .route(path::INTERNAL_CONFIRM, post(internal::confirm))
+        .route(path::INTERNAL_CONNECTIONS, post(internal::my_connections))
+        .route(
+            path::INTERNAL_END_CONNECTIONS,
+            post(internal::end_connections),
+        )
         .with_state(flows);
     let gate = middleware::from_fn_with_state(Arc::new(channel_secrets), channel::gate);
     private(problem_fallbacks(routes).layer(gate))

@@ -1,6 +1,7 @@
 //! The pages: what each shows, as askama templates. Values from outside pass through [`text::Outside`] first.
 
 mod colour;
+mod connections;
 mod look;
 mod text;
 mod words;
@@ -18,6 +19,7 @@ use time::{
     macros::format_description,
 };
 
+pub(crate) use connections::Connections;
 pub(crate) use look::{CLOSE_SCRIPT, Look, policy};
 use text::Outside;
 pub(crate) use words::{BROKEN, HOME, NOT_A_CLICK, NOT_FOUND, WRONG_METHOD};
@@ -164,6 +166,8 @@ pub(crate) struct Notice<'a> {
     look: &'a Look,
     words: Words,
     reference: Option<&'a str>,
+    /// Where else to go.
+    connections: Option<String>,
 }
 
 impl<'a> Notice<'a> {
@@ -172,6 +176,16 @@ impl<'a> Notice<'a> {
             look,
             words,
             reference: reference.map(Reference::as_str),
+            connections: None,
+        }
+    }
+
+    /// With a link to the page "My connections".
+    pub(crate) fn leading_on(self, prefix: &str) -> Self {
+        let connections = Some(format!("{prefix}{}", path::PAGE_CONNECTIONS));
+        Self {
+            connections,
+            ..self
         }
     }
 
@@ -212,7 +226,9 @@ impl Moment {
             ..1 => "just now".to_owned(),
             1 => "1 minute ago".to_owned(),
             minutes @ 2..120 => format!("{minutes} minutes ago"),
-            minutes => format!("{} hours ago", minutes / 60),
+            minutes @ 120..1440 => format!("{} hours ago", minutes / 60),
+            1440..2880 => "yesterday".to_owned(),
+            minutes => format!("{} days ago", minutes / 1440),
         };
         Self {
             relative,

@@ -199,6 +199,11 @@ fn end(reason: EndReason) -> End {
             "It broke a rule that protects your account. Nothing was connected.",
             "Run the cell again. If this page comes back, give the reference below to your hub’s operators.",
         ),
+        EndReason::AccountDiffers => (
+            ("Your notebook asked for another account at ", ""),
+            "You signed in there with a different one. Nothing was connected.",
+            "Sign out there or choose the account that the cell names, then run the cell again.",
+        ),
         EndReason::AccountRefused => (
             ("This account at ", " cannot be used here"),
             "It does not fit your name on this hub. Nothing was connected.",

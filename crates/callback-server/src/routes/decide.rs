@@ -11,7 +11,7 @@ use super::browser::{self, Browser, InPath, Stop};
 use crate::params::{Malformed, Params};
 
 /// Longer than any form token of ours.
-const MAX_CSRF: usize = 128;
+pub(super) const MAX_CSRF: usize = 128;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A body; a browser may send more than we read.
@@ -63,7 +63,7 @@ fn read(browser: &Browser, flow: InPath, headers: &HeaderMap, body: Body) -> Res
     })
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
     let media_type = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok()?.split(';').next());

@@ -11,5 +11,9 @@ use crate::{
 
 pub(super) async fn home(State(app): State<App>) -> Response {
     let look = app.look();
-    answer::page(&look, StatusCode::OK, &Notice::new(&look, HOME, None))
+    answer::page(
+        &look,
+        StatusCode::OK,
+        &Notice::new(&look, HOME, None).leading_on(app.prefix()),
+    )
 }

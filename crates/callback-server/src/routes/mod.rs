@@ -3,6 +3,7 @@
 
 mod browser;
 mod callback;
+mod connections;
 mod decide;
 mod home;
 mod hub_callback;
@@ -39,6 +40,9 @@ pub(crate) fn table(prefix: &str) -> Router<App> {
         .route(&at(path::PAGE_VIEW), page(view::view))
         .route(&at(path::PAGE_CONTINUE), form(decide::continue_))
         .route(&at(path::PAGE_CONFIRM), form(decide::confirm))
+        .route(&at(path::PAGE_CONNECTIONS), page(connections::connections))
+        .route(&at(path::PAGE_MY_CONNECTIONS), page(connections::view))
+        .route(&at(path::PAGE_END_CONNECTIONS), form(connections::end))
         .route(&at("/"), page(home::home));
     let table = if prefix.is_empty() {
         table

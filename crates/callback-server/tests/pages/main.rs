@@ -10,6 +10,7 @@
 mod attacks;
 mod browser;
 mod chromium;
+mod connections;
 mod cookies;
 mod escaping;
 mod forged;

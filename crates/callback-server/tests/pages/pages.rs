@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 /// What a person reads on a page, a line for each block.
-fn text(answer: &Answer) -> String {
+pub(crate) fn text(answer: &Answer) -> String {
     let (_, body) = answer.body.split_once("<body>").unwrap();
     let body = body
         .split_once("<script>")
@@ -17,7 +17,7 @@ fn text(answer: &Answer) -> String {
     for part in body.split('<') {
         let (tag, rest) = part.split_once('>').unwrap_or(("", part));
         let is_block = [
-            "/p", "/h1", "/h2", "/li", "/dt", "/dd", "/button", "/header",
+            "/p", "/caption", "/td", "/th", "/h1", "/h2", "/li", "/dt", "/dd", "/button", "/header",
         ]
         .contains(&tag);
         text.push_str(if is_block { "\n" } else { "" });
@@ -30,7 +30,7 @@ fn text(answer: &Answer) -> String {
         .join("\n")
 }
 
-async fn shown(page: Page) -> Answer {
+pub(crate) async fn shown(page: Page) -> Answer {
     let server = Server::own().await;
     server.broker.shows(page);
     server.open("/sign-in/abcdef").await
@@ -89,7 +89,7 @@ async fn confirm_names_both_accounts() {
     <li><span><bdi>Know your e-mail address</bdi></span> <code><bdi>email</bdi></code></li>
     <li><code><bdi>samples.export</bdi></code></li>
     </ul>
-    <p class="quiet">Asked for by a notebook <time datetime="2026-11-24T20:30:20Z" title="2026-11-24 20:30 UTC">2 minutes ago</time>. Your password stays at <bdi>Lab API</bdi>.</p>
+    <p class="quiet">Asked for by a notebook <time datetime="2026-11-24T20:30:20Z" title="2026-11-24 20:30 UTC">2 minutes ago</time>. Your password stays at <bdi>Lab API</bdi>. You can end this any time under My connections.</p>
     <form class="actions" method="post" action="/confirm/abcdef">
     <input type="hidden" name="csrf" value="form-token">
     <button type="submit" name="decision" value="cancel">Cancel</button>
@@ -124,7 +124,7 @@ async fn confirm_warns_of_a_shared_server_and_of_another_account() {
     login.lab.example
     This is another account than before. If you connect it, new sign-ins at Lab API use this one.
     This server is shared. Other people who can open it can then use this account too.
-    Asked for by a notebook just now. Your password stays at Lab API.
+    Asked for by a notebook just now. Your password stays at Lab API. You can end this any time under My connections.
     Cancel
     Connect
     If you did not start this from a notebook of yours, choose Cancel.
@@ -157,14 +157,19 @@ async fn leave_offers_the_link_too() {
     ");
 }
 
-#[tokio::test]
-async fn ended_says_why_in_our_words() {
+/// What the page says for each reason.
+async fn every_reason() -> String {
     let mut all = Vec::new();
     for reason in REASONS {
         let answer = shown(Page::Ended(ended_page(reason))).await;
         all.push(format!("{reason:?}\n{}", text(&answer)));
     }
-    insta::assert_snapshot!(all.join("\n\n").replace("hub.example.org\n", ""), @"
+    all.join("\n\n").replace("hub.example.org\n", "")
+}
+
+#[tokio::test]
+async fn ended_says_why_in_our_words() {
+    insta::assert_snapshot!(every_reason().await, @"
     Cancelled
     You cancelled the sign-in to Lab API
     Nothing was connected, and your notebook knows.
@@ -211,6 +216,12 @@ async fn ended_says_why_in_our_words() {
     This account at Lab API cannot be used here
     It does not fit your name on this hub. Nothing was connected.
     Sign out there or choose another account, then run the cell again. If it is the right account, give the reference below to your hub’s operators.
+    Reference 7QK2-M4TX, for your hub’s operators
+
+    AccountDiffers
+    Your notebook asked for another account at Lab API
+    You signed in there with a different one. Nothing was connected.
+    Sign out there or choose the account that the cell names, then run the cell again.
     Reference 7QK2-M4TX, for your hub’s operators
     ");
 }
@@ -304,6 +315,7 @@ async fn what_never_reaches_the_broker_says_what_to_do_too() {
     Your notebooks sign in here
     When a notebook needs an account of yours at another service, it shows a link that leads to this place. You sign in at the service itself, and the notebook goes on.
     There is nothing to do on this page. Go back to your notebook and click on the link there.
+    My connections
     ");
 }
 

@@ -38,12 +38,15 @@ fn security_x5_no_answer_of_the_broker_has_a_place_for_a_token() {
         names(&serde_json::to_value(&reply).unwrap(), &mut found);
     }
     let names = found.into_iter().collect::<Vec<_>>().join(" ");
-    insta::assert_snapshot!(names, @"account answer asked_at clear_cookie csrf description display_name flow id kind location max_age page provider provider_host reason reference refusal replaces_account scope scopes server set_cookie shared_server user value");
+    insta::assert_snapshot!(names, @"account answer asked_at clear_cookie connections count csrf description display_name ended flow id just_ended kind last_used location max_age page provider provider_host reason reference refusal replaces_account scope scopes server servers set_cookie shared_server since user value");
 }
 
 #[test]
 fn security_x4_no_question_to_the_broker_names_a_person_and_no_message_holds_a_token() {
-    let source = include_str!("../../../protocol/src/internal.rs");
+    let source = concat!(
+        include_str!("../../../protocol/src/internal.rs"),
+        include_str!("../../../protocol/src/my_connections.rs")
+    );
     for kind in [
         "AccessToken",
         "RefreshToken",
@@ -58,7 +61,15 @@ fn security_x4_no_question_to_the_broker_names_a_person_and_no_message_holds_a_t
             "{kind} in a message between callback-server and the broker"
         );
     }
-    for question in ["Start", "HubCallback", "View", "ProviderCallback", "Decide"] {
+    for question in [
+        "Start",
+        "HubCallback",
+        "View",
+        "ProviderCallback",
+        "Decide",
+        "Visit",
+        "EndConnections",
+    ] {
         let (_, rest) = source
             .split_once(&format!("pub struct {question} {{"))
             .unwrap();

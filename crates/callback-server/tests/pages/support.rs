@@ -25,6 +25,8 @@ use time::{OffsetDateTime, macros::datetime};
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
+use crate::connections::{connections_page, no_connections_page};
+
 pub(crate) const CHANNEL_SECRET: &str = "channel-secret";
 pub(crate) const OWN: &str = "https://hubkey.example.org";
 pub(crate) const SHARED: &str = "https://hub.example.org/services/hubkey";
@@ -351,7 +353,7 @@ pub(crate) fn provider() -> ProviderLabel {
     }
 }
 
-fn scopes() -> Vec<ScopeLabel> {
+pub(crate) fn scopes() -> Vec<ScopeLabel> {
     let described = |scope: &str, description: &str| ScopeLabel {
         scope: scope.to_owned(),
         description: Some(description.to_owned()),
@@ -408,7 +410,7 @@ pub(crate) fn ended_page(reason: EndReason) -> EndedPage {
     }
 }
 
-pub(crate) const REASONS: [EndReason; 8] = [
+pub(crate) const REASONS: [EndReason; 9] = [
     EndReason::Cancelled,
     EndReason::AccessDenied,
     EndReason::InteractionRequired,
@@ -417,6 +419,7 @@ pub(crate) const REASONS: [EndReason; 8] = [
     EndReason::ProviderMisconfigured,
     EndReason::ProviderMisbehaved,
     EndReason::AccountRefused,
+    EndReason::AccountDiffers,
 ];
 
 pub(crate) const REFUSALS: [Refusal; 5] = [
@@ -463,6 +466,18 @@ pub(crate) fn every_answer() -> Vec<(String, BrowserAnswer)> {
         ("start".to_owned(), page(Page::Start(start_page()))),
         ("confirm".to_owned(), page(Page::Confirm(confirm_page()))),
         ("done".to_owned(), page(Page::Done(done_page()))),
+        (
+            "connections".to_owned(),
+            page(Page::Connections(connections_page())),
+        ),
+        (
+            "connections-none".to_owned(),
+            page(Page::Connections(no_connections_page())),
+        ),
+        (
+            "to-connections".to_owned(),
+            BrowserAnswer::Connections { flow: short() },
+        ),
     ];
     let ended = |reason| (format!("{reason:?}"), page(Page::Ended(ended_page(reason))));
     answers.extend(REASONS.map(ended));

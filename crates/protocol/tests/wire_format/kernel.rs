@@ -75,6 +75,7 @@ fn opened() -> SignInOpened {
         provider: provider(),
         display_name: "Lab API".to_owned(),
         user: "alice".to_owned(),
+        more_scopes: None,
     }
 }
 
@@ -84,6 +85,7 @@ fn wish() -> CreateSignIn {
         scopes: Some(scopes("openid projects:read")),
         audience: Some("https://api.example.org".to_owned()),
         resource: Some("https://api.example.org/v1".to_owned()),
+        account: Some("alice@lab.example".to_owned()),
         existing_only: true,
     }
 }

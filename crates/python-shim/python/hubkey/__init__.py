@@ -31,6 +31,7 @@ from hubkey._errors import (
 if TYPE_CHECKING:
     from hubkey._connect import connect
     from hubkey._connection import Account, Connection
+    from hubkey._connections import ConnectionInfo, Connections, connections
 
 __all__ = [
     "AccessRefused",
@@ -38,6 +39,8 @@ __all__ = [
     "BrokerUnavailable",
     "ConfigurationError",
     "Connection",
+    "ConnectionInfo",
+    "Connections",
     "HubkeyError",
     "InvalidArgument",
     "InvalidArgumentType",
@@ -48,6 +51,7 @@ __all__ = [
     "SignInRequired",
     "SignInTimeout",
     "connect",
+    "connections",
 ]
 
 # People see these names in tracebacks, and should find them there as the documentation writes them.
@@ -55,7 +59,14 @@ for _error in (HubkeyError, *HubkeyError.__subclasses__(), InvalidArgumentType, 
     _error.__module__ = __name__
 
 # Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
-_LATER = {"Account": "hubkey._connection", "Connection": "hubkey._connection", "connect": "hubkey._connect"}
+_LATER = {
+    "Account": "hubkey._connection",
+    "Connection": "hubkey._connection",
+    "ConnectionInfo": "hubkey._connections",
+    "Connections": "hubkey._connections",
+    "connect": "hubkey._connect",
+    "connections": "hubkey._connections",
+}
 
 
 def __getattr__(name: str) -> object:

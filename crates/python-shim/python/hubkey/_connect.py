@@ -31,7 +31,7 @@ from hubkey._trace import within_a_span
 
 # For calls that have nothing to wait for.
 _PATIENCE = 10.0
-_OPTIONS = ("provider", "scopes", "audience", "resource", "timeout", "interactive")
+_OPTIONS = ("provider", "scopes", "audience", "resource", "account", "timeout", "interactive")
 _AGAIN = "Run the cell again for a new link."
 _FAULTS = {
     "provider_denied": "the provider did not let this account in, or you declined there.",
@@ -50,6 +50,7 @@ class _Wish:
     scopes: tuple[str, ...] | None
     audience: str | None
     resource: str | None
+    account: str | None
     timeout: float | None
     interactive: bool | None
     began: float = field(default_factory=time.monotonic)
@@ -65,10 +66,11 @@ class _Wish:
     def request(self, *, existing_only: bool) -> Request:
         scopes = None if self.scopes is None else list(self.scopes)
         try:
-            return Request(self.provider, scopes, self.audience, self.resource, existing_only)
+            request = Request(self.provider, scopes, self.audience, self.resource, existing_only)
         except InvalidField as invalid:
             name, expected = invalid.args
-        raise InvalidArgument(name, getattr(self, name), f"{expected}.")
+            raise InvalidArgument(name, getattr(self, name), f"{expected}.") from None
+        return request if self.account is None else request.of_account(self.account)
 
     @property
     def patience(self) -> float:
@@ -87,6 +89,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     scopes: Iterable[str] | None = None,
     audience: str | None = None,
     resource: str | None = None,
+    account: str | None = None,
     timeout: float | None = None,
     interactive: bool | Literal["auto"] = "auto",
     **unknown: NoReturn,
@@ -98,6 +101,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         scopes: what to ask for, as names or one string with spaces; the provider's default if left out.
         audience: the API that the token is for, out of the provider's list.
         resource: the same in the words of RFC 8707.
+        account: which of your accounts there: its e-mail address, its name or the provider's id of it.
         timeout: how many seconds to wait for the person; 300, or what `HUBKEY_TIMEOUT` says, if left out.
         interactive: whether to show a link; `"auto"` finds out if somebody is there to click it.
         **unknown: there are no others.
@@ -121,6 +125,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         scopes=_checked_scopes(scopes),
         audience=_checked_text("audience", audience),
         resource=_checked_text("resource", resource),
+        account=_checked_text("account", account),
         timeout=_checked_timeout(timeout),
         interactive=_checked_interactive(interactive),
     )

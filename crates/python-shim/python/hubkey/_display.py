@@ -126,7 +126,7 @@ def _waiting_bundle(sign_in: SignIn, seconds: float, *, waits: bool) -> Bundle:
         f"Sign in to {escape(sign_in.display_name)}</a>"
     )
     html = _box(
-        f"<div>{link}</div>"
+        f"{_more_html(sign_in)}<div>{link}</div>"
         f'<div style="margin-top:8px">Opens a new tab. {then[0]}</div>'
         f'<div style="opacity:.75;font-size:12px;margin-top:2px">For {escape(sign_in.user)} only, for the next'
         f" {duration(seconds)}.{then[1]}</div>",
@@ -137,10 +137,23 @@ def _waiting_bundle(sign_in: SignIn, seconds: float, *, waits: bool) -> Bundle:
 
 def _waiting_text(sign_in: SignIn, seconds: float, then: tuple[str, str]) -> str:
     return (
-        f"Sign in to {sign_in.display_name}: {sign_in.url}\n"
+        f"{_more_text(sign_in)}Sign in to {sign_in.display_name}: {sign_in.url}\n"
         f"{then[0]}\n"
         f"For {sign_in.user} only, for the next {duration(seconds)}.{then[1]}"
     )
+
+
+def _more_text(sign_in: SignIn) -> str:
+    """Say what is new where a connection exists that lacks it."""
+    if not sign_in.more_scopes:
+        return ""
+    more = ", ".join(sign_in.more_scopes)
+    return f"{sign_in.display_name} is connected. To do more, it needs your word for: {more}\n"
+
+
+def _more_html(sign_in: SignIn) -> str:
+    text = _more_text(sign_in)
+    return text and f'<div style="margin-bottom:10px">{escape(text.strip())}</div>'
 
 
 def _box(content: str, padding: str = "8px 16px") -> str:

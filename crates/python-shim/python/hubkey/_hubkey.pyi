@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal, final
 
-__all__ = ["Broker", "ClientError", "Drawing", "Ended", "Grant", "InvalidField", "Request", "SignIn"]
+__all__ = ["Broker", "ClientError", "Drawing", "Ended", "Grant", "InvalidField", "Listed", "Request", "SignIn"]
 
 class ClientError(Exception):
     """A call to the broker failed."""
@@ -35,6 +35,9 @@ class Request:
             InvalidField: one of them has another form than the wire takes.
         """
 
+    def of_account(self, account: str) -> Request:
+        """Ask the same for one of several accounts."""
+
 @final
 class SignIn:
     """A sign-in that waits for its person. Its poll secret stays inside."""
@@ -54,6 +57,9 @@ class SignIn:
     @property
     def user(self) -> str:
         """The hub user whose link this is."""
+    @property
+    def more_scopes(self) -> list[str]:
+        """What is asked for beyond what a connection has; empty where there is none."""
 
 @final
 class Grant:
@@ -97,6 +103,29 @@ class Grant:
         """Where libraries may send the token."""
     def expose_token(self) -> str:
         """Give the token itself."""
+
+@final
+class Listed:
+    """A connection in a list: without a token."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's id."""
+    @property
+    def display_name(self) -> str:
+        """The provider's name for people."""
+    @property
+    def account_label(self) -> str:
+        """What a person recognises the account by."""
+    @property
+    def scopes(self) -> list[str]:
+        """What it permits."""
+    @property
+    def audience(self) -> str | None:
+        """The audience that was asked for."""
+    @property
+    def expires_at(self) -> int | None:
+        """When its current token ends, in Unix seconds, if the provider said so."""
 
 @final
 class Drawing:
@@ -172,6 +201,9 @@ class Broker:
 
     def providers(self, event_loop: asyncio.AbstractEventLoop, patience: float) -> asyncio.Future[list[str]]:
         """Ask for the ids of the configured providers."""
+
+    def connections(self, event_loop: asyncio.AbstractEventLoop, patience: float) -> asyncio.Future[list[Listed]]:
+        """Ask which connections this server has."""
 
     def draw_token(self, grant: Grant, min_valid: int, patience: float) -> Grant:
         """Get a token of the same connection that is valid for so many seconds more. Waits in the calling thread."""

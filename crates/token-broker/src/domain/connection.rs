@@ -15,8 +15,11 @@ use super::{
 pub struct Connection {
     /// Its handle.
     pub id: ConnectionId,
-    /// Whose it is: of this very server token and of no other.
+    /// Whose it is: of this very server token.
     pub kernel: Kernel,
+    /// Further servers of the same user that use it, where the operator has connections shared so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Kernel>,
     /// At which provider.
     pub provider: ProviderId,
     /// What was asked for.
@@ -82,14 +85,60 @@ pub struct Candidate {
     pub replaces_account: bool,
 }
 
+/// So many servers share one connection; the first ones give way.
+const MAX_OTHERS: usize = 16;
+
 impl Connection {
+    /// Whether it is of this very server: made there, or shared with it.
+    #[must_use]
+    pub fn is_of(&self, kernel: &Kernel) -> bool {
+        self.servers().any(|server| server.is_same_server(kernel))
+    }
+
+    /// Each server that uses it; first the one that it was made for, while that runs.
+    pub fn servers(&self) -> impl Iterator<Item = &Kernel> {
+        std::iter::once(&self.kernel).chain(&self.others)
+    }
+
+    /// From now on it is of this server too. The server before it of the same name is gone.
+    pub fn share_with(&mut self, kernel: &Kernel) {
+        self.others.retain(|other| other.server != kernel.server);
+        self.others.push(kernel.clone());
+        let surplus = self.others.len().saturating_sub(MAX_OTHERS);
+        self.others.drain(..surplus);
+    }
+
+    /// The servers go that have ended. `false` where none would be left; then nothing changes.
+    pub fn leave(&mut self, ended: impl Fn(&Kernel) -> bool) -> bool {
+        let mut left: Vec<_> = self
+            .servers()
+            .filter(|kernel| !ended(kernel))
+            .cloned()
+            .collect();
+        if left.is_empty() {
+            return false;
+        }
+        self.kernel = left.remove(0);
+        self.others = left;
+        true
+    }
+
     /// Whether a token of this connection is what the wish asks for.
     #[must_use]
     pub fn satisfies(&self, provider: &ProviderId, wish: &Wish) -> bool {
         self.provider == *provider
             && self.wish.audience == wish.audience
             && self.wish.resource == wish.resource
+            && self.is_of_account(wish.account.as_deref())
             && (self.grant.scopes.covers(&wish.scopes) || self.wish.scopes.covers(&wish.scopes))
+    }
+
+    /// Whether it is of the account of this name, if one is named.
+    #[must_use]
+    pub fn is_of_account(&self, name: Option<&str>) -> bool {
+        name.is_none_or(|name| {
+            self.wish.account.as_deref() == Some(name) || self.grant.account.goes_by(name)
+        })
     }
 
     /// Whether its access token is valid for `seconds` more. One whose end is not known counts as valid.

@@ -2,19 +2,19 @@
 
 use hubkey_protocol::{
     Nonce, ProviderId, Reference, ShortId,
-    internal::EndReason,
+    internal::{EndReason, JustEnded},
     secret::{self, CsrfToken, HubToken, OidcNonce, PkceVerifier, Ticket},
 };
 use serde::{Deserialize, Serialize};
 
-use super::kernel::Fingerprint;
+use super::kernel::{Fingerprint, HubUser};
 
 /// A flow: tied to one browser by a flow cookie, by which its record is found.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Flow {
     /// The sign-in's short id; also names the cookie.
     pub short: ShortId,
-    /// Of which sign-in.
+    /// Of which sign-in. On the way to "My connections" there is none of that name.
     pub nonce: Nonce,
     /// Where the browser stands.
     pub stage: FlowStage,
@@ -69,6 +69,29 @@ pub enum FlowStage {
         /// In the audit stream too.
         reference: Reference,
     },
+    /// At the Hub, on the way to the page "My connections".
+    Arriving {
+        /// Of the PKCE challenge that the Hub got.
+        #[serde(serialize_with = "secret::exposed")]
+        verifier: PkceVerifier,
+    },
+    /// On the page "My connections".
+    Visiting(Box<Visiting>),
+}
+
+/// A browser on the page "My connections".
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Visiting {
+    /// Whose connections these are.
+    pub user: HubUser,
+    /// To ask the Hub again.
+    #[serde(serialize_with = "secret::exposed")]
+    pub hub_token: HubToken,
+    /// In the page's forms.
+    #[serde(serialize_with = "secret::exposed")]
+    pub csrf: CsrfToken,
+    /// What the person has just ended.
+    pub just_ended: Option<JustEnded>,
 }
 
 /// What a callback must fit to.

@@ -146,6 +146,8 @@ pub enum IdentityPolicy {
 pub enum Sharing {
     /// The kernels of one server.
     Server,
+    /// All servers of one hub user.
+    User,
     /// No one: each `connect()` of a kernel asks anew.
     Nobody,
 }

@@ -21,6 +21,9 @@ pub struct SignIn {
     pub provider: ProviderId,
     /// What for.
     pub wish: Wish,
+    /// Which account the provider is to suggest (OpenID Connect Core 1.0 section 3.1.2.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_hint: Option<String>,
     /// Of the poll secret.
     pub poll_secret: Fingerprint,
     /// Whether other people may enter the server.
@@ -45,6 +48,9 @@ pub struct Wish {
     pub audience: Option<String>,
     /// The resource (RFC 8707), if any.
     pub resource: Option<String>,
+    /// Whose account, if not any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 /// Where a sign-in stands.

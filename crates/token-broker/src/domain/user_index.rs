@@ -110,13 +110,11 @@ impl UserIndex {
         self.open.retain(|open| open.nonce != *nonce);
     }
 
-    /// Notes a connection, once.
+    /// Notes a connection, once for each server.
     pub fn connected(&mut self, connection: IndexedConnection) {
-        if self
-            .connections
-            .iter()
-            .all(|known| known.id != connection.id)
-        {
+        if self.connections.iter().all(|known| {
+            known.id != connection.id || !known.fingerprint.matches(&connection.fingerprint)
+        }) {
             self.connections.push(connection);
         }
     }
@@ -124,6 +122,13 @@ impl UserIndex {
     /// Notes that a connection has ended.
     pub fn disconnected(&mut self, id: &ConnectionId) {
         self.connections.retain(|connection| connection.id != *id);
+    }
+
+    /// Notes that a connection has no other servers than these.
+    pub fn left(&mut self, id: &ConnectionId, servers: &[Fingerprint]) {
+        self.connections.retain(|entry| {
+            entry.id != *id || servers.iter().any(|one| one.matches(&entry.fingerprint))
+        });
     }
 
     /// Notes that a connection ends later.
@@ -144,6 +149,27 @@ impl UserIndex {
             .iter()
             .rev()
             .filter(|entry| entry.fingerprint.matches(&kernel.fingerprint))
+    }
+
+    /// The connections of all servers at a provider, newest first; one may stand there for each of its servers.
+    pub fn connections_at<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+    ) -> impl Iterator<Item = &'a IndexedConnection> {
+        let newest_first = self.connections.iter().rev();
+        newest_first.filter(move |entry| entry.provider == *provider)
+    }
+
+    /// Each connection once, newest first.
+    #[must_use]
+    pub fn ids(&self) -> Vec<ConnectionId> {
+        let mut ids: Vec<ConnectionId> = Vec::new();
+        for entry in self.connections.iter().rev() {
+            if !ids.contains(&entry.id) {
+                ids.push(entry.id.clone());
+            }
+        }
+        ids
     }
 
     /// The open sign-ins of this very server token at a provider.

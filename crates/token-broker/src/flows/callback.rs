@@ -153,6 +153,7 @@ impl Flows {
             scopes,
             audience,
             resource,
+            account: _,
         } = exchanging.value.wish.clone();
         let redemption = Redemption {
             code: code.code,

@@ -28,7 +28,7 @@ impl Flows {
                 continue;
             };
             if let (true, Some(provider)) = (
-                connection.kernel.is_same_server(&kernel) && connection.renewal != Renewal::Ended,
+                connection.is_of(&kernel) && connection.renewal != Renewal::Ended,
                 self.provider(&connection.provider),
             ) {
                 connections.push(connection.message(provider.config()));

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hubkey_protocol::{
-    CreateSignIn, CreateSignInAnswer, ErrorCode, SignInOpened,
+    CreateSignIn, CreateSignInAnswer, ErrorCode, Scopes, SignInOpened,
     secret::{PollSecret, Secret, Ticket},
 };
 use hubkey_service::telemetry::traces;
@@ -64,15 +64,16 @@ impl Flows {
                 .tell(What::PolicyDenied);
         })?;
         let index = self.store.load(&Key::user_index(&kernel.user)).await?;
-        if let Some(connection) = self.existing(&kernel, &asking, index.as_ref()).await? {
+        if let Some(connection) = self.found(&kernel, &asking, index.as_ref()).await? {
             self.tell_short_connect(&connection.provider, "existing");
-            return Ok(connected(&connection, &asking));
+            return Ok(connected(&connection, &kernel, &asking));
         }
         if request.existing_only {
             self.tell_short_connect(&asking.provider.config().id, "sign_in_required");
             return Err(KernelFailure::SignInRequired);
         }
         let shared_server = self.shared(&kernel).await?;
+        let asking = self.stepped_up(&kernel, asking, index.as_ref()).await?;
         let opening = Opening {
             kernel,
             asking,
@@ -87,7 +88,25 @@ impl Flows {
     fn asking(&self, request: &CreateSignIn) -> Result<Asking, KernelFailure> {
         let provider = Arc::clone(self.chosen_provider(request)?);
         let wish = policy::wish(request, &provider.config().offer)?;
-        Ok(Asking { provider, wish })
+        Ok(Asking {
+            login_hint: wish.account.clone(),
+            more_scopes: None,
+            provider,
+            wish,
+        })
+    }
+
+    /// A connection of this server, or one that another server of its user shares with it.
+    async fn found(
+        self: &Arc<Self>,
+        kernel: &Kernel,
+        asking: &Asking,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Option<Arc<Connection>>, KernelFailure> {
+        match self.existing(kernel, asking, index).await? {
+            None => self.of_another_server(kernel, asking, index).await,
+            found => Ok(found),
+        }
     }
 
     /// The newest connection of this very server token that is what is asked for and has a token, or gets one.
@@ -97,7 +116,9 @@ impl Flows {
         asking: &Asking,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Arc<Connection>>, KernelFailure> {
-        let (Some(index), Sharing::Server) = (index, asking.provider.config().sharing) else {
+        let (Some(index), Sharing::Server | Sharing::User) =
+            (index, asking.provider.config().sharing)
+        else {
             return Ok(None);
         };
         for entry in index.value.connections_of(kernel) {
@@ -109,7 +130,7 @@ impl Flows {
                 continue;
             };
             let connection = &found.value;
-            if !connection.kernel.is_same_server(kernel)
+            if !connection.is_of(kernel)
                 || !connection.satisfies(&asking.provider.config().id, &asking.wish)
             {
                 continue;
@@ -129,7 +150,7 @@ impl Flows {
     }
 
     /// Whether other people may enter this server, as far as the operator wants to know.
-    async fn shared(&self, kernel: &Kernel) -> Result<bool, KernelFailure> {
+    pub(super) async fn shared(&self, kernel: &Kernel) -> Result<bool, KernelFailure> {
         let policy = self.rules.shared_servers;
         if policy == SharedServers::Allow {
             return Ok(false);
@@ -239,12 +260,14 @@ impl Flows {
             provider: config.id.clone(),
             display_name: config.display_name.clone(),
             user: kernel.user.as_str().to_owned(),
+            more_scopes: asking.more_scopes,
         };
         let sign_in = SignIn {
             nonce: opened.nonce.clone(),
             kernel,
             provider: config.id.clone(),
             wish: asking.wish,
+            login_hint: asking.login_hint,
             poll_secret: self.poll_fingerprint(&poll_secret),
             shared_server,
             asked_at: now,
@@ -347,9 +370,13 @@ impl Flows {
 }
 
 /// A provider and what is asked for there.
-struct Asking {
-    provider: Arc<dyn IdentityProvider>,
-    wish: Wish,
+pub(super) struct Asking {
+    pub(super) provider: Arc<dyn IdentityProvider>,
+    pub(super) wish: Wish,
+    /// Which account the provider is to suggest.
+    pub(super) login_hint: Option<String>,
+    /// What is asked for beyond what a connection has.
+    pub(super) more_scopes: Option<Scopes>,
 }
 
 struct Opening {
@@ -379,15 +406,17 @@ struct Repetition {
 }
 
 /// How long a connection's token has to be valid to be handed out.
-fn worthwhile(connection: &Connection) -> u64 {
+pub(super) fn worthwhile(connection: &Connection) -> u64 {
     match connection.grant.refresh_token {
         Some(_) => 1,
         None => WORTHWHILE_SECONDS,
     }
 }
 
-fn connected(connection: &Connection, asking: &Asking) -> CreateSignInAnswer {
-    Event::of(connection).tell(What::TokenDelivered);
+fn connected(connection: &Connection, kernel: &Kernel, asking: &Asking) -> CreateSignInAnswer {
+    Event::of(connection)
+        .kernel(kernel)
+        .tell(What::TokenDelivered);
     CreateSignInAnswer::Connected {
         connection: connection.message(asking.provider.config()),
         token: connection.token(),

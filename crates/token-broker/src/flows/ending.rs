@@ -7,7 +7,7 @@ use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply, EndReason, Refusal},
 };
 
-use super::{Flows, browser::Browser, reply};
+use super::{Flows, browser::Browser, identity::ACCOUNT_DIFFERS, reply};
 use crate::{
     audit::{Event, What},
     domain::{
@@ -45,12 +45,12 @@ impl Ending {
 
     /// The account is another hub user's, or does not fit this one.
     pub(super) fn account(word: &'static str) -> Self {
-        Self::new(
-            EndReason::AccountRefused,
-            End::Denied,
-            What::IdentityConflict,
-            word,
-        )
+        let reason = if word == ACCOUNT_DIFFERS {
+            EndReason::AccountDiffers
+        } else {
+            EndReason::AccountRefused
+        };
+        Self::new(reason, End::Denied, What::IdentityConflict, word)
     }
 
     /// The Hub did not say who the browser is.

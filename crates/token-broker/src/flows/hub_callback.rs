@@ -39,12 +39,19 @@ impl Flows {
                 source,
             )
             .await?;
-        let Arrival::Fits(browser, FlowStage::AtHub { ticket, verifier }) = arrival else {
-            return Ok(self.forbidden(source, "hub_state_or_cookie"));
+        let (browser, ticket, verifier) = match arrival {
+            Arrival::Fits(browser, FlowStage::AtHub { ticket, verifier }) => {
+                (browser, Some(ticket), verifier)
+            }
+            Arrival::Fits(browser, FlowStage::Arriving { verifier }) => (browser, None, verifier),
+            _ => return Ok(self.forbidden(source, "hub_state_or_cookie")),
         };
-        match self.ask_hub(request.code, verifier).await {
-            Ok((user, hub_token)) => self.claim(browser, &user, hub_token, &ticket).await,
-            Err(error) => Ok(self.hub_refused(error, source)),
+        match (self.ask_hub(request.code, verifier).await, ticket) {
+            (Ok((user, hub_token)), Some(ticket)) => {
+                self.claim(browser, &user, hub_token, &ticket).await
+            }
+            (Ok((user, hub_token)), None) => self.arrive(browser, user, hub_token).await,
+            (Err(error), _) => Ok(self.hub_refused(error, source)),
         }
     }
 

@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// The word for an account that is not the one that the notebook named.
+pub(super) const ACCOUNT_DIFFERS: &str = "account_differs";
+
 /// What the identity policy says of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -61,6 +64,9 @@ impl Flows {
         if let Some(verdict) = refused_by_domain(&config.email_domains, granted) {
             return Ok(verdict);
         }
+        if !is_asked_for(sign_in, granted) {
+            return Ok(Verdict::Refused(ACCOUNT_DIFFERS));
+        }
         match &config.identity {
             IdentityPolicy::Unchecked => Ok(Verdict::Fits),
             IdentityPolicy::Claim(name) => Ok(match granted.claims.get(name) {
@@ -97,8 +103,11 @@ impl Flows {
             {
                 Verdict::Fits
             }
+            // One of several accounts, named by the notebook, that this user confirmed before.
+            Some(_) if owner.is_some() && sign_in.wish.account.is_some() => Verdict::Fits,
             Some(pin) => Verdict::Ask {
-                replaces: !pin.value.account.matches(&self.account(issuer, subject)),
+                replaces: sign_in.wish.account.is_none()
+                    && !pin.value.account.matches(&self.account(issuer, subject)),
             },
             None => Verdict::Ask { replaces: false },
         })
@@ -119,6 +128,14 @@ impl Flows {
             account: self.account(&grant.issuer, &grant.account.sub),
         };
         let found: Option<Loaded<Pin>> = self.store.load(&key).await?;
+        // One of several accounts that a notebook names does not become the one for those that name none.
+        if sign_in.wish.account.is_some()
+            && found
+                .as_ref()
+                .is_some_and(|found| !found.value.account.matches(&pin.account))
+        {
+            return Ok(true);
+        }
         let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
         let put = Change::put(key, expect, &pin, self.rules.pin_life)?;
         // A concurrent confirmation of the same hub user pinned meanwhile: the last one to ask stands as well.
@@ -180,6 +197,14 @@ fn refused_by_domain(domains: &[String], granted: &Granted) -> Option<Verdict> {
     };
     let listed = domains.iter().any(|one| one.eq_ignore_ascii_case(domain));
     (!listed).then_some(Verdict::Refused("email_domain"))
+}
+
+/// Whether the account is the one that the notebook named, if it named one.
+fn is_asked_for(sign_in: &SignIn, granted: &Granted) -> bool {
+    let Some(name) = &sign_in.wish.account else {
+        return true;
+    };
+    granted.account.goes_by(name) || granted.claims.get("preferred_username") == Some(name)
 }
 
 /// The grant of an answer.

@@ -157,6 +157,7 @@ fn request<'a>(
     redirect_uri: &'a str,
 ) -> AuthorizationRequest<'a> {
     AuthorizationRequest {
+        login_hint: sign_in.login_hint.as_deref(),
         scopes: &sign_in.wish.scopes,
         audience: sign_in.wish.audience.as_deref(),
         resource: sign_in.wish.resource.as_deref(),

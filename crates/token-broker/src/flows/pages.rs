@@ -1,7 +1,7 @@
 //! The words that pages get: labels of providers and scopes.
 
 use hubkey_protocol::{
-    ProviderId,
+    ProviderId, Scopes,
     internal::{ProviderLabel, ScopeLabel},
 };
 
@@ -23,11 +23,14 @@ impl Flows {
 
     /// What a sign-in asks for, as a page shows it.
     pub(super) fn scope_labels(&self, sign_in: &SignIn) -> Vec<ScopeLabel> {
-        let provider = self.provider(&sign_in.provider);
+        self.labels_of(&sign_in.provider, &sign_in.wish.scopes)
+    }
+
+    /// Scopes at a provider, as a page shows them.
+    pub(super) fn labels_of(&self, provider: &ProviderId, scopes: &Scopes) -> Vec<ScopeLabel> {
+        let provider = self.provider(provider);
         let descriptions = provider.map(|provider| &provider.config().offer.scope_descriptions);
-        sign_in
-            .wish
-            .scopes
+        scopes
             .iter()
             .map(|scope| ScopeLabel {
                 scope: scope.as_str().to_owned(),

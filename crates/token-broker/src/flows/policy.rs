@@ -10,6 +10,9 @@ use crate::{
     idp::IdentityProvider,
 };
 
+/// No e-mail address is longer (RFC 5321 section 4.5.3.1.3), and few ids of accounts are.
+const MAX_ACCOUNT: usize = 256;
+
 impl Flows {
     /// The provider that a request means.
     pub(super) fn chosen_provider(
@@ -58,7 +61,23 @@ pub(super) fn wish(request: &CreateSignIn, offer: &Offer) -> Result<Wish, Kernel
             &offer.resources,
             ErrorCode::ResourceNotAllowed,
         )?,
+        account: account(request.account.as_ref())?,
     })
+}
+
+/// The name of an account: it goes to the provider as a hint, and is compared with what comes back.
+fn account(asked: Option<&String>) -> Result<Option<String>, KernelFailure> {
+    let fits = |name: &&String| {
+        (1..=MAX_ACCOUNT).contains(&name.len()) && !name.contains(char::is_control)
+    };
+    match asked {
+        None => Ok(None),
+        Some(name) if fits(&name) => Ok(Some(name.clone())),
+        Some(_) => Err(refused(
+            ErrorCode::BadRequest,
+            format!("Name the account in 1 to {MAX_ACCOUNT} bytes without control characters."),
+        )),
+    }
 }
 
 fn scopes(asked: Option<&Scopes>, offer: &Offer) -> Result<Scopes, KernelFailure> {

@@ -24,8 +24,12 @@ struct Ended {
 }
 
 impl Ended {
+    fn is(&self, kernel: &Kernel) -> bool {
+        kernel.user == self.user && kernel.server == self.server
+    }
+
     fn made(&self, kernel: &Kernel, at: Timestamp) -> bool {
-        kernel.user == self.user && kernel.server == self.server && at <= self.told
+        self.is(kernel) && at <= self.told
     }
 }
 
@@ -61,10 +65,19 @@ impl Flows {
         for open in &index.open {
             self.end_open(&open.nonce, ended).await?;
         }
-        for entry in &index.connections {
-            let of_it = |connection: &Connection| ended.made(&connection.kernel, connection.since);
-            match self.end_connection(&entry.id, of_it, "server_ended").await {
-                Ok(()) | Err(KernelFailure::NotFound) => {}
+        for id in index.ids() {
+            // One that other servers share goes on without this one.
+            let only = |connection: &Connection| {
+                connection
+                    .servers()
+                    .all(|kernel| ended.made(kernel, connection.since))
+            };
+            match self.end_connection(&id, only, "server_ended").await {
+                Ok(()) => {}
+                Err(KernelFailure::NotFound) => {
+                    self.leave_connection(&id, |kernel| ended.is(kernel))
+                        .await?;
+                }
                 Err(failure) => return Err(failure),
             }
         }

@@ -179,6 +179,7 @@ impl Flows {
         Connection {
             id: candidate.connection,
             kernel: sign_in.kernel.clone(),
+            others: Vec::new(),
             provider: sign_in.provider.clone(),
             wish: sign_in.wish.clone(),
             since: now,
@@ -203,15 +204,16 @@ impl Flows {
         connection: &Connection,
         finished: &Nonce,
     ) -> Result<Vec<Nonce>, StoreError> {
+        let end = connection.since.after(self.rules.connection_life);
         let entry = || IndexedConnection {
             id: connection.id.clone(),
             fingerprint: connection.kernel.fingerprint,
             provider: connection.provider.clone(),
-            expires_at: connection.since.after(self.rules.connection_life),
+            expires_at: end,
         };
         let shares = self
             .provider(&connection.provider)
-            .is_some_and(|provider| provider.config().sharing == Sharing::Server);
+            .is_some_and(|provider| provider.config().sharing != Sharing::Nobody);
         let mut satisfied = Vec::new();
         self.change_index(&connection.kernel.user, |index| {
             satisfied = index

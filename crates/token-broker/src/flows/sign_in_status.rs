@@ -246,7 +246,7 @@ impl Flows {
             .load(&Key::connection(connection))
             .await?
             .map(|loaded: Loaded<Connection>| loaded.value)
-            .filter(|connection| connection.kernel.is_same_server(&sign_in.kernel))
+            .filter(|connection| connection.is_of(&sign_in.kernel))
             .ok_or(KernelFailure::NotFound)?;
         let provider = self
             .provider(&connection.provider)

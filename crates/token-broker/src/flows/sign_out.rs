@@ -22,7 +22,7 @@ impl Flows {
     /// Forgets the connection, then has its tokens revoked (RFC 7009). The first never waits for the second.
     pub async fn sign_out(&self, asker: &Asker, id: &ConnectionId) -> Result<(), KernelFailure> {
         let kernel = self.known_kernel(asker).await?;
-        let own = |connection: &Connection| connection.kernel.is_same_server(&kernel);
+        let own = |connection: &Connection| connection.is_of(&kernel);
         self.end_connection(id, own, "sign_out").await
     }
 

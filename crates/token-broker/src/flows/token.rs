@@ -37,7 +37,9 @@ impl Flows {
         let kernel = self.known_kernel(asker).await?;
         let connection = self.own_connection(&kernel, id).await?;
         let drawn = self.draw(connection, request.min_valid).await?;
-        Event::of(&drawn.connection).tell(What::TokenDelivered);
+        Event::of(&drawn.connection)
+            .kernel(&kernel)
+            .tell(What::TokenDelivered);
         Ok(drawn.connection.token())
     }
 
@@ -49,7 +51,7 @@ impl Flows {
     ) -> Result<Loaded<Connection>, KernelFailure> {
         let found = self.newest(id).await?;
         found
-            .filter(|loaded| loaded.value.kernel.is_same_server(kernel))
+            .filter(|loaded| loaded.value.is_of(kernel))
             .ok_or(KernelFailure::NotFound)
     }
 

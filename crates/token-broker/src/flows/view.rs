@@ -42,7 +42,10 @@ impl Flows {
             FlowStage::Asked { csrf, .. } | FlowStage::Confirming { csrf, .. } => {
                 self.question(&browser, csrf).await?
             }
-            FlowStage::AtHub { .. } | FlowStage::AtProvider(_) => None,
+            FlowStage::Visiting(visiting) => {
+                return self.show_connections(browser, *visiting).await;
+            }
+            FlowStage::AtHub { .. } | FlowStage::AtProvider(_) | FlowStage::Arriving { .. } => None,
         };
         Ok(page.map_or_else(
             || self.dead_link(source),

@@ -30,6 +30,8 @@ pub const RESERVED: [&str; 14] = [
     "request_uri",
 ];
 
+const LOGIN_HINT: &str = "login_hint";
+
 /// Whether the settings' extra parameters leave ours alone.
 pub(super) fn check_parameters(config: &ProviderConfig) -> Result<(), IdpError> {
     let mut names = config.authorize_parameters.keys();
@@ -74,9 +76,13 @@ pub(super) fn url(
         )
         .set_pkce_challenge(challenge(request)?)
         .add_scopes(further_scopes(request));
+    let hint = request
+        .login_hint
+        .filter(|_| !is_set(LOGIN_HINT, config, metadata));
     let targets = [
         ("audience", request.audience),
         ("resource", request.resource),
+        (LOGIN_HINT, hint),
     ];
     for (name, value) in targets {
         if let Some(value) = value {
@@ -88,6 +94,12 @@ pub(super) fn url(
     }
     let (url, ..) = authorization.url();
     Ok(State::new(url.as_str()))
+}
+
+/// Whether the operator or the provider has set a parameter already.
+fn is_set(name: &str, config: &ProviderConfig, metadata: &Metadata) -> bool {
+    let mut query = metadata.authorization.query_pairs();
+    config.authorize_parameters.contains_key(name) || query.any(|(set, _)| set == name)
 }
 
 /// S256 (RFC 7636 section 4.2).

@@ -158,6 +158,7 @@ fn store(error: StoreError) -> Failure {
 
 fn policy_title(code: ErrorCode) -> &'static str {
     match code {
+        ErrorCode::BadRequest => "No account can be named so.",
         ErrorCode::UnknownProvider => "There is no provider of that name.",
         ErrorCode::ProviderRequired => "There are several providers, and the request names none.",
         ErrorCode::ScopeNotAllowed => {

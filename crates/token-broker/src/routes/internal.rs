@@ -8,7 +8,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use hubkey_protocol::{
     ProviderId,
-    internal::{BrowserReply, Decide, HubCallback, ProviderCallback, Site, Start, View},
+    internal::{
+        BrowserReply, Decide, EndConnections, HubCallback, ProviderCallback, Site, Start, View,
+        Visit,
+    },
 };
 use hubkey_service::http::{Failure, Json, Path};
 use tracing::Instrument;
@@ -60,6 +63,24 @@ pub(super) async fn callback(
 
 pub(super) async fn confirm(State(flows): Broker, Json(request): Json<Decide>) -> Answer {
     carry_out(flows, |flows| async move { flows.confirm(request).await }).await
+}
+
+pub(super) async fn my_connections(State(flows): Broker, Json(request): Json<Visit>) -> Answer {
+    carry_out(
+        flows,
+        |flows| async move { flows.my_connections(request).await },
+    )
+    .await
+}
+
+pub(super) async fn end_connections(
+    State(flows): Broker,
+    Json(request): Json<EndConnections>,
+) -> Answer {
+    carry_out(flows, |flows| async move {
+        flows.end_connections(request).await
+    })
+    .await
 }
 
 async fn carry_out<W>(flows: Arc<Flows>, step: impl FnOnce(Arc<Flows>) -> W) -> Answer

@@ -27,8 +27,11 @@ const METHOD: kind::Word<Method> = kind::Word(&[
     ("client_secret_post", Method::Post),
 ]);
 
-const SHARING: kind::Word<Sharing> =
-    kind::Word(&[("server", Sharing::Server), ("none", Sharing::Nobody)]);
+const SHARING: kind::Word<Sharing> = kind::Word(&[
+    ("server", Sharing::Server),
+    ("user", Sharing::User),
+    ("none", Sharing::Nobody),
+]);
 
 const IDENTITY: kind::Parsed<IdentityPolicy> = kind::Parsed::with(
     "`pin`, `claim:<name>` or `i-accept-account-mixups`",
@@ -138,7 +141,7 @@ fn read_draft(section: &Section<'_>) -> Draft {
             &DOMAIN,
             "The domains that an account's verified e-mail address may be of, without their subdomains; any account where empty.",
         ),
-        sharing: section.or("share", &SHARING, Sharing::Server, "Who shares a connection: the kernels of one server, or none."),
+        sharing: section.or("share", &SHARING, Sharing::Server, "Who shares a connection: the kernels of one server, all servers of one hub user, or none."),
         id_token: read_id_token(section),
         outbound: read_outbound(section),
     }

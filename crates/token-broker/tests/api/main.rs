@@ -1,6 +1,8 @@
 //! The broker through its real routers, against a scripted Hub and a provider that is honest until told otherwise.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod acknowledge;
 #[cfg(test)]
 mod answers;
@@ -37,6 +39,8 @@ mod kernel_identity;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod my_connections;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod outcome;
@@ -56,6 +60,8 @@ mod refresh_stage;
 mod repetition;
 #[cfg(test)]
 mod server_ended;
+#[cfg(test)]
+mod sharing;
 #[cfg(test)]
 mod sign_in_status;
 #[cfg(test)]

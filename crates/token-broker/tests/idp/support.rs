@@ -134,6 +134,7 @@ impl Setup {
 
     pub(crate) async fn begin(&self, transaction: &Transaction) -> Result<Authorization, IdpError> {
         let request = AuthorizationRequest {
+            login_hint: None,
             scopes: &self.scopes,
             audience: self.audience.as_deref(),
             resource: self.resource.as_deref(),

@@ -234,11 +234,13 @@ impl<'a> Schedule<'a> {
         let connection = Connection {
             id: self.id.clone(),
             kernel: self.kernel.clone(),
+            others: Vec::new(),
             provider: ProviderId::parse("lab-api").unwrap(),
             wish: Wish {
                 scopes: scopes.clone(),
                 audience: None,
                 resource: None,
+                account: None,
             },
             since: now,
             extended_at: now,

@@ -14,11 +14,15 @@ async fn draw(api: &KernelApi, connection: &str) -> anyhow::Result<StatusCode> {
     Ok(api.ask(Method::POST, &path, Some(body), &[]).await?.0)
 }
 
-/// Waits until Keycloak has forgotten this person's tokens.
+async fn sessions(guest: &Guest) -> anyhow::Result<usize> {
+    guest.stack.keycloak.sessions(&guest.person).await
+}
+
+/// Waits until Keycloak has forgotten this person's refresh token, and with it the session.
 async fn revoked_at_keycloak(guest: &Guest) -> anyhow::Result<bool> {
     let started = Instant::now();
     while started.elapsed() < LONG {
-        if guest.stack.keycloak.revocations(&guest.person).await? > 0 {
+        if sessions(guest).await? == 0 {
             return Ok(true);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -33,6 +37,7 @@ async fn security_k10_need_10_the_connections_of_a_server_end_with_it() -> Outco
     let connection = api.connections().await?[0]["id"].clone();
     let id = connection.as_str().unwrap_or_default();
     assert_eq!(draw(&api, id).await?, StatusCode::OK);
+    assert_eq!(sessions(&guest).await?, 1);
     drop(kernel);
     guest.stack.hub.stop_server(guest.name(), "").await?;
     // The broker remembers for half a minute whose the token was; the connection is gone before that.
@@ -46,5 +51,30 @@ async fn security_k10_need_10_the_connections_of_a_server_end_with_it() -> Outco
     };
     assert!(guest.audit().iter().any(told), "{:?}", guest.audit());
     assert!(revoked_at_keycloak(&guest).await?, "a token is still good");
+    Ok(())
+}
+
+#[tokio::test]
+async fn feature_g11_need_10_a_person_sees_and_ends_what_notebooks_reach() -> Outcome {
+    let (guest, mut kernel, browser) = Guest::connected().await?;
+    let listed = kernel
+        .run("print(await hubkey.connections())")
+        .await?
+        .ok()?;
+    assert!(listed.contains(&*guest.person.email), "{listed}");
+    let address = format!("{}/connections", guest.stack.public_url());
+    browser.open(&address).await?;
+    let page = browser.await_text("What the notebooks of").await?;
+    for part in ["My connections", "Example Lab", &*guest.person.email] {
+        assert!(page.contains(part), "no {part} on the page: {page}");
+    }
+    assert_eq!(sessions(&guest).await?, 1);
+    browser.click("button[name=connection]").await?;
+    let page = browser.await_text("Ended:").await?;
+    assert!(page.contains("can reach nothing"), "{page}");
+    assert!(revoked_at_keycloak(&guest).await?, "a token is still good");
+    assert!(guest.api()?.connections().await?.is_empty());
+    let left = kernel.run("print(len(await hubkey.connections()))").await?;
+    assert_eq!(left.ok()?.trim(), "0");
     Ok(())
 }

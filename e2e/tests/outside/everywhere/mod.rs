@@ -4,6 +4,7 @@ mod bindings;
 mod connect;
 mod ends;
 mod links;
+mod more;
 mod notebook;
 mod protocol;
 mod providers;

@@ -1,0 +1,94 @@
+//! The page "My connections".
+
+use askama::Template;
+use hubkey_protocol::{
+    internal::{ConnectionRow, ConnectionsPage, JustEnded},
+    path,
+};
+use time::OffsetDateTime;
+
+use super::{Look, Moment, Scope, action, form_value, text::Outside};
+
+/// Shows what a person's notebooks can reach, and ends it.
+#[derive(Template)]
+#[template(path = "connections.html")]
+pub(crate) struct Connections<'a> {
+    look: &'a Look,
+    action: String,
+    csrf: &'a str,
+    user: Outside,
+    rows: Vec<Row<'a>>,
+    ended: Option<Ended>,
+}
+
+/// One connection.
+struct Row<'a> {
+    id: &'a str,
+    provider: Outside,
+    account: Outside,
+    servers: Vec<Outside>,
+    scopes: Vec<Scope>,
+    since: Moment,
+    last_used: Moment,
+}
+
+/// What the person has just ended.
+enum Ended {
+    One { provider: Outside, account: Outside },
+    All(usize),
+    Nothing,
+}
+
+impl<'a> Connections<'a> {
+    /// `prefix` is the path of the public URL.
+    pub(crate) fn new(
+        look: &'a Look,
+        prefix: &str,
+        page: &'a ConnectionsPage,
+        now: OffsetDateTime,
+    ) -> Self {
+        Self {
+            look,
+            action: action(prefix, path::PAGE_END_CONNECTIONS, &page.flow),
+            csrf: form_value(&page.csrf),
+            user: Outside::new(&page.user),
+            rows: page
+                .connections
+                .iter()
+                .map(|row| Row::new(row, now))
+                .collect(),
+            ended: page.just_ended.as_ref().map(Ended::new),
+        }
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(row: &'a ConnectionRow, now: OffsetDateTime) -> Self {
+        let server = |name: &String| match name.as_str() {
+            "" => Outside::new("default"),
+            name => Outside::new(name),
+        };
+        Self {
+            id: row.id.as_str(),
+            provider: Outside::new(&row.provider.display_name),
+            account: Outside::new(&row.account),
+            servers: row.servers.iter().map(server).collect(),
+            scopes: row.scopes.iter().map(Scope::new).collect(),
+            since: Moment::new(row.since, now),
+            last_used: Moment::new(row.last_used, now),
+        }
+    }
+}
+
+impl Ended {
+    fn new(ended: &JustEnded) -> Self {
+        match ended {
+            JustEnded::One { provider, account } => Self::One {
+                provider: Outside::new(&provider.display_name),
+                account: Outside::new(account),
+            },
+            JustEnded::All { count } => Self::All(*count),
+            JustEnded::Nothing => Self::Nothing,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A connection that servers of one hub user share, where the operator has it so (ADR 36).
+
+use std::sync::Arc;
+
+use hubkey_protocol::ConnectionId;
+
+use super::{
+    Flows,
+    create_sign_in::{Asking, worthwhile},
+    failure::KernelFailure,
+};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::Connection,
+        kernel::Kernel,
+        provider::Sharing,
+        renewal::Renewal,
+        user_index::{IndexedConnection, UserIndex},
+    },
+    store::{
+        Key, Outcome,
+        typed::{Found, Loaded, TypedStore},
+    },
+};
+
+/// How often a change is tried against concurrent ones of the same connection.
+const TRIES: usize = 8;
+
+impl Flows {
+    /// The newest connection of another server of the same hub user that is what is asked for. From then on it is of
+    /// this server too: the Hub said just now whose this server is.
+    pub(super) async fn of_another_server(
+        self: &Arc<Self>,
+        kernel: &Kernel,
+        asking: &Asking,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Option<Arc<Connection>>, KernelFailure> {
+        let config = asking.provider.config();
+        let (Some(index), Sharing::User) = (index, config.sharing) else {
+            return Ok(None);
+        };
+        for entry in index.value.connections_at(&config.id) {
+            let found: Found<Connection> = self.store.load(&Key::connection(&entry.id)).await?;
+            let of_this_user = |found: &Loaded<Connection>| {
+                found.value.kernel.user == kernel.user
+                    && found.value.satisfies(&config.id, &asking.wish)
+            };
+            let Some(found) = found.filter(of_this_user) else {
+                continue;
+            };
+            // Others may enter this server; its owner is to sign in on a page that says so.
+            if self.shared(kernel).await? {
+                return Ok(None);
+            }
+            let min_valid = worthwhile(&found.value);
+            match self.draw(found, min_valid).await {
+                Ok(drawn) if self.share(&drawn.connection.id, kernel).await? => {
+                    return Ok(Some(drawn.connection));
+                }
+                Ok(_)
+                | Err(
+                    KernelFailure::SignInRequired
+                    | KernelFailure::TokenTooShort(_)
+                    | KernelFailure::NotFound,
+                ) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes that the connection is of this server too. `false` where it is gone.
+    async fn share(&self, id: &ConnectionId, kernel: &Kernel) -> Result<bool, KernelFailure> {
+        for _ in 0..TRIES {
+            let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
+            let Some(mut loaded) = found else {
+                return Ok(false);
+            };
+            if !self.is_at_rest(&loaded.value) {
+                return Err(KernelFailure::RefreshInProgress);
+            }
+            loaded.value.share_with(kernel);
+            let put = self.put_connection(&loaded)?;
+            if self.store.commit(vec![put]).await? == Outcome::Done {
+                self.note_shared(&loaded.value, kernel).await?;
+                return Ok(true);
+            }
+        }
+        Err(KernelFailure::Contended)
+    }
+
+    async fn note_shared(
+        &self,
+        connection: &Connection,
+        kernel: &Kernel,
+    ) -> Result<(), KernelFailure> {
+        Event::of(connection)
+            .kernel(kernel)
+            .reason("shared")
+            .tell(What::TokenIssued);
+        let end = connection.extended_at.after(self.rules.connection_life);
+        let entry = || IndexedConnection {
+            id: connection.id.clone(),
+            fingerprint: kernel.fingerprint,
+            provider: connection.provider.clone(),
+            expires_at: end,
+        };
+        self.change_index(&kernel.user, |index| index.connected(entry()))
+            .await?;
+        Ok(())
+    }
+
+    /// Some of the connection's servers ended, and not all. What goes wrong here costs a name in a list.
+    pub(super) async fn leave_connection(
+        &self,
+        id: &ConnectionId,
+        ended: impl Fn(&Kernel) -> bool,
+    ) -> Result<(), KernelFailure> {
+        for _ in 0..TRIES {
+            let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
+            let Some(mut loaded) = found.filter(|found| found.value.servers().any(&ended)) else {
+                return Ok(());
+            };
+            if !self.is_at_rest(&loaded.value) {
+                tokio::time::sleep(self.rules.poll_safety).await;
+                continue;
+            }
+            if !loaded.value.leave(&ended) {
+                return Ok(());
+            }
+            let put = self.put_connection(&loaded)?;
+            if self.store.commit(vec![put]).await? == Outcome::Done {
+                let left: Vec<_> = loaded
+                    .value
+                    .servers()
+                    .map(|kernel| kernel.fingerprint)
+                    .collect();
+                let user = &loaded.value.kernel.user;
+                self.change_index(user, |index| index.left(id, &left))
+                    .await?;
+                return Ok(());
+            }
+        }
+        Err(KernelFailure::Contended)
+    }
+
+    /// Whether nobody is using its refresh token: who does must find the record as they left it.
+    fn is_at_rest(&self, connection: &Connection) -> bool {
+        self.flights.held(&connection.id).is_none()
+            && matches!(connection.renewal, Renewal::Idle | Renewal::Resting { .. })
+    }
+}

@@ -1,0 +1,80 @@
+//! A sign-in for more than a connection has: it asks for both, so that its connection can do all.
+
+use super::{Flows, create_sign_in::Asking};
+use crate::{
+    domain::{
+        connection::Connection, kernel::Kernel, provider::Sharing, renewal::Renewal,
+        user_index::UserIndex,
+    },
+    store::{
+        Key, StoreError,
+        typed::{Loaded, TypedStore},
+    },
+};
+
+impl Flows {
+    /// Where this server has a connection that would do but for its scopes: what it has goes along, and its account is
+    /// suggested. That connection stays as it is.
+    pub(super) async fn stepped_up(
+        &self,
+        kernel: &Kernel,
+        mut asking: Asking,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Asking, StoreError> {
+        let Some(base) = self.base(kernel, &asking, index).await? else {
+            return Ok(asking);
+        };
+        let has = |scope: &hubkey_protocol::Scope| {
+            base.wish
+                .scopes
+                .iter()
+                .chain(base.grant.scopes.iter())
+                .any(|had| had == scope)
+        };
+        let wanted = asking.wish.scopes.iter();
+        asking.more_scopes = Some(wanted.filter(|scope| !has(scope)).cloned().collect());
+        // What was asked for then, as far as it may be asked for now: it does not grow by what providers add.
+        let allowed = &asking.provider.config().offer.allowed_scopes;
+        let kept = base
+            .wish
+            .scopes
+            .iter()
+            .filter(|had| allowed.iter().any(|scope| scope == *had));
+        asking.wish.scopes = asking.wish.scopes.iter().chain(kept).cloned().collect();
+        let account = base.grant.account.email;
+        asking.login_hint = asking.login_hint.or(account);
+        Ok(asking)
+    }
+
+    /// The newest live connection of this server that lacks nothing but scopes.
+    async fn base(
+        &self,
+        kernel: &Kernel,
+        asking: &Asking,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Option<Connection>, StoreError> {
+        let config = asking.provider.config();
+        let (Some(index), Sharing::Server | Sharing::User) = (index, config.sharing) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        for entry in index.value.connections_of(kernel) {
+            let found: Option<Loaded<Connection>> =
+                self.store.load(&Key::connection(&entry.id)).await?;
+            let Some(connection) = found.map(|loaded| loaded.value) else {
+                continue;
+            };
+            let same = connection.is_of(kernel)
+                && connection.provider == config.id
+                && connection.wish.audience == asking.wish.audience
+                && connection.wish.resource == asking.wish.resource
+                && connection.is_of_account(asking.wish.account.as_deref());
+            let live = connection.renewal != Renewal::Ended
+                && (connection.grant.refresh_token.is_some() || connection.is_valid_for(now, 1));
+            if same && live {
+                return Ok(Some(connection));
+            }
+        }
+        Ok(None)
+    }
+}
