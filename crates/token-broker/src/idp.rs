@@ -20,7 +20,7 @@ mod refresh;
 mod token;
 mod userinfo;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_protocol::{
@@ -43,6 +43,9 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// Whether it could be reached lately; asks nothing.
     fn state(&self) -> ProviderState;
 
+    /// For how long its token endpoint is not asked because it failed again and again; asks nothing.
+    fn rest(&self) -> Option<Duration>;
+
     /// The URL that begins an authorization (RFC 6749 section 4.1.1 with RFC 7636 and OpenID Connect).
     async fn authorize(
         &self,
@@ -63,7 +66,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// Whether a refresh could be judged: asks for what is not known yet, and touches no refresh token.
     async fn ready(&self) -> Result<(), IdpError>;
 
-    /// Asks the provider for something harmless, to learn whether it works at all.
+    /// Asks the token endpoint for something harmless, to learn whether it works at all.
     async fn answers(&self) -> Result<(), IdpError>;
 
     /// Sends a refresh token, once, and not after its time (RFC 6749 section 6). Judges the ID token, if there is one.

@@ -3,7 +3,7 @@
 
 use hubkey_service::telemetry::Metrics;
 
-const ALL: [(&str, &str); 12] = [
+const ALL: [(&str, &str); 14] = [
     (
         "hubkey_sign_ins_opened_total",
         "Sign-ins that kernels opened, by provider.",
@@ -31,6 +31,14 @@ const ALL: [(&str, &str); 12] = [
     (
         "hubkey_idp_requests_total",
         "Requests to providers, by provider, endpoint and outcome.",
+    ),
+    (
+        "hubkey_idp_circuit_open",
+        "1 while an endpoint of a provider is left alone because it failed again and again, else 0.",
+    ),
+    (
+        "hubkey_idp_circuit_opened_total",
+        "How often an endpoint of a provider was left alone, by provider and endpoint.",
     ),
     (
         "hubkey_jwks_refreshes_total",

@@ -46,6 +46,12 @@ pub(super) struct Intent {
     send_before: Instant,
 }
 
+/// Why nothing was risked, and for how long the provider is not asked, if that is known.
+struct Setback {
+    trouble: Trouble,
+    asked: Option<Duration>,
+}
+
 impl Flows {
     /// Refreshes, once; absent where somebody else was faster.
     pub(super) async fn attempt(
@@ -64,7 +70,11 @@ impl Flows {
             Readiness::Recovery => provider.answers().await,
         };
         if let Err(error) = works {
-            return self.not_ready(found, ready, error).await;
+            let trouble = Setback {
+                trouble: trouble_of(error),
+                asked: provider.rest(),
+            };
+            return self.not_ready(found, ready, trouble).await;
         }
         let lease = lease.as_ref().map_or(Expect::Absent, Loaded::expect);
         match self.intend(found, lease, ready).await {
@@ -168,16 +178,12 @@ impl Flows {
         &self,
         found: Loaded<Connection>,
         ready: Readiness,
-        error: IdpError,
+        Setback { trouble, asked }: Setback,
     ) -> Option<Landing> {
-        let trouble = match error {
-            IdpError::Misconfigured(_) | IdpError::Misbehaved(_) => Trouble::Misconfigured,
-            _ => Trouble::Unavailable,
-        };
         let mut found = found;
         let changes = match ready {
             Readiness::First => {
-                let rest = self.rest_again(&found.value.renewal, trouble, None);
+                let rest = self.rest_again(&found.value.renewal, trouble, asked);
                 found.value.renewal = rest;
                 self.put_connection(&found).map(|put| vec![put])
             }
@@ -236,6 +242,13 @@ impl Flows {
         let mut bytes = [0; 8];
         self.chance.fill(&mut bytes);
         u64::from_le_bytes(bytes)
+    }
+}
+
+fn trouble_of(error: IdpError) -> Trouble {
+    match error {
+        IdpError::Misconfigured(_) | IdpError::Misbehaved(_) => Trouble::Misconfigured,
+        _ => Trouble::Unavailable,
     }
 }
 

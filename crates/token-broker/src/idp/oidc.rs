@@ -64,7 +64,12 @@ pub fn provider(
     Ok(OidcProvider {
         max_age: max_age(&config)?,
         contexts: contexts(&config),
-        outbound: Outbound::new(config.id.clone(), Arc::clone(&gate))?,
+        outbound: Outbound::new(
+            config.id.clone(),
+            Arc::clone(&gate),
+            Arc::clone(&clock),
+            Arc::clone(&chance),
+        )?,
         directory: Directory::new(&config, gate, Arc::clone(&clock), chance)?,
         keyring: Keyring::new(config.id.clone(), Arc::clone(&clock)),
         clock,
@@ -95,7 +100,14 @@ impl IdentityProvider for OidcProvider {
     }
 
     fn state(&self) -> ProviderState {
+        if self.rest().is_some() {
+            return ProviderState::Unavailable;
+        }
         self.directory.state()
+    }
+
+    fn rest(&self) -> Option<Duration> {
+        self.outbound.rest(Endpoint::Token)
     }
 
     async fn authorize(
@@ -130,6 +142,7 @@ impl IdentityProvider for OidcProvider {
         }
         // Before the code is spent: without keys its ID token could not be judged.
         self.keyring.keys(&self.outbound, &metadata.jwks).await?;
+        self.recover(&metadata).await?;
         let sent = self.clock.now();
         let handed = token::exchange(&self.config, &metadata, &self.outbound, &redemption).await?;
         let claims = match self.claims(&metadata, &handed, &redemption).await {
@@ -143,20 +156,12 @@ impl IdentityProvider for OidcProvider {
     async fn ready(&self) -> Result<(), IdpError> {
         let metadata = self.directory.metadata(&self.outbound).await?;
         self.keyring.keys(&self.outbound, &metadata.jwks).await?;
-        Ok(())
+        self.recover(&metadata).await
     }
 
     async fn answers(&self) -> Result<(), IdpError> {
         let metadata = self.directory.metadata(&self.outbound).await?;
-        let answer = self
-            .outbound
-            .get(Endpoint::Jwks, &metadata.jwks, None)
-            .await?;
-        if answer.status.is_success() {
-            Ok(())
-        } else {
-            Err(IdpError::Unavailable)
-        }
+        refresh::probe(&self.config, &metadata, &self.outbound).await
     }
 
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
@@ -199,6 +204,14 @@ impl IdentityProvider for OidcProvider {
 }
 
 impl OidcProvider {
+    /// While the token endpoint is left alone: no code and no refresh token finds out whether it works again.
+    async fn recover(&self, metadata: &Metadata) -> Result<(), IdpError> {
+        if self.outbound.is_asked(Endpoint::Token) {
+            return Ok(());
+        }
+        refresh::probe(&self.config, metadata, &self.outbound).await
+    }
+
     /// The claims of the judged ID token, with those of userinfo where the settings ask for them.
     async fn claims(
         &self,

@@ -1,5 +1,7 @@
 //! The one HTTP client for providers (SECURITY section 7.6).
 
+mod breaker;
+mod circuit;
 mod gate;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
@@ -23,6 +25,9 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{IdpError, token::Form};
+use crate::domain::{chance::Chance, clock::Clock};
+use breaker::Breaker;
+use circuit::Verdict;
 pub(super) use gate::{Gate, NotPermitted, is_loopback};
 use gate::{Guarded, System};
 
@@ -35,7 +40,7 @@ const IN_FLIGHT: usize = 32;
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// What is asked, for metrics, logs and caps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     Discovery,
     Jwks,
@@ -138,6 +143,8 @@ pub(super) enum Unanswered {
     NotPermitted,
     /// There was no connection. No byte was sent.
     NotSent,
+    /// It failed so often lately that it is left alone. No byte was sent.
+    Withheld,
     /// Something was sent, and no whole answer came back.
     Lost,
     /// The answer was longer than the cap.
@@ -149,6 +156,7 @@ impl Unanswered {
         match self {
             Self::NotPermitted => "not_permitted",
             Self::NotSent => "not_sent",
+            Self::Withheld => "withheld",
             Self::Lost => "lost",
             Self::TooLong => "too_long",
         }
@@ -160,7 +168,7 @@ impl From<Unanswered> for IdpError {
     fn from(reason: Unanswered) -> Self {
         match reason {
             Unanswered::NotPermitted => Self::Misconfigured("address_not_permitted"),
-            Unanswered::NotSent | Unanswered::Lost => Self::Unavailable,
+            Unanswered::NotSent | Unanswered::Withheld | Unanswered::Lost => Self::Unavailable,
             Unanswered::TooLong => Self::Misbehaved("answer_too_long"),
         }
     }
@@ -172,17 +180,25 @@ pub(super) struct Outbound {
     provider: ProviderId,
     client: reqwest::Client,
     gate: Arc<Gate>,
+    breaker: Breaker,
     slots: Semaphore,
 }
 
 impl Outbound {
-    pub(super) fn new(provider: ProviderId, gate: Arc<Gate>) -> Result<Self, IdpError> {
-        Self::with_resolver(provider, gate, Arc::new(System))
+    pub(super) fn new(
+        provider: ProviderId,
+        gate: Arc<Gate>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self, IdpError> {
+        let breaker = Breaker::new(provider.clone(), clock, chance);
+        Self::with_resolver(provider, gate, breaker, Arc::new(System))
     }
 
     fn with_resolver(
         provider: ProviderId,
         gate: Arc<Gate>,
+        breaker: Breaker,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, IdpError> {
         let resolver = Guarded::new(Arc::clone(&gate), resolver);
@@ -191,8 +207,19 @@ impl Outbound {
             provider,
             client,
             gate,
+            breaker,
             slots: Semaphore::new(IN_FLIGHT),
         })
+    }
+
+    /// Whether an endpoint is asked as usual, and not left alone because it failed lately.
+    pub(super) fn is_asked(&self, endpoint: Endpoint) -> bool {
+        self.breaker.is_closed(endpoint)
+    }
+
+    /// For how long an endpoint is not asked, if so.
+    pub(super) fn rest(&self, endpoint: Endpoint) -> Option<Duration> {
+        self.breaker.rest(endpoint)
     }
 
     /// Asks; with an access token where one is needed, which goes in the header only (RFC 6750 section 2.1).
@@ -276,6 +303,10 @@ impl Outbound {
         self.gate
             .check(request.url())
             .map_err(|NotPermitted(_)| Unanswered::NotPermitted)?;
+        // Nobody queues for what will not be asked.
+        if self.breaker.rest(endpoint).is_some() {
+            return Err(Unanswered::Withheld);
+        }
         let slot = tokio::time::timeout(TOTAL, self.slots.acquire()).await;
         let _slot = slot
             .map_err(|_| Unanswered::NotSent)?
@@ -283,6 +314,13 @@ impl Outbound {
         if end.is_some_and(|end| Instant::now() >= end) {
             return Err(Unanswered::NotSent);
         }
+        let pass = self.breaker.admit(endpoint).ok_or(Unanswered::Withheld)?;
+        let result = self.execute(endpoint, request).await;
+        pass.settle(verdict(&result));
+        result
+    }
+
+    async fn execute(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Unanswered> {
         let response = self
             .client
             .execute(request)
@@ -315,7 +353,8 @@ impl Outbound {
             "outcome" => outcome,
         )
         .increment(1);
-        if outcome != "ok" {
+        // What is withheld was told when that began.
+        if !matches!(outcome, "ok" | "withheld") {
             tracing::warn!(
                 provider = self.provider.as_str(),
                 endpoint = endpoint.label(),
@@ -324,6 +363,16 @@ impl Outbound {
             );
         }
         outcome
+    }
+}
+
+/// What a call says about its endpoint: whether there is somebody who answers, and not what the answer is.
+fn verdict(result: &Result<Answer, Unanswered>) -> Verdict {
+    match result {
+        Ok(answer) if answer.status.is_server_error() => Verdict::Fails(answer.retry_after()),
+        Ok(_) | Err(Unanswered::TooLong) => Verdict::Works,
+        Err(Unanswered::NotSent | Unanswered::Lost) => Verdict::Fails(None),
+        Err(Unanswered::NotPermitted | Unanswered::Withheld) => Verdict::Unknown,
     }
 }
 

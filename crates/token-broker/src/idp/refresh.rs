@@ -131,10 +131,33 @@ pub(super) async fn send(
     token::read(&answer).map_err(|error| failure(error, &answer))
 }
 
+/// What is sent to learn whether a token endpoint works: no refresh token of anybody.
+const NOBODYS: &str = "hubkey-probe-no-refresh-token";
+
+/// Whether the token endpoint works, learned without risk to any grant: it has to refuse a refresh token that never was.
+pub(super) async fn probe(
+    config: &ProviderConfig,
+    metadata: &Metadata,
+    outbound: &Outbound,
+) -> Result<(), IdpError> {
+    let pairs = [("grant_type", "refresh_token"), ("refresh_token", NOBODYS)];
+    let form = Form::new(config, &pairs)?;
+    let answer = outbound
+        .post(Endpoint::Token, &metadata.token, form)
+        .await?;
+    match token::read(&answer) {
+        Err(IdpError::Refused(OAuthError::Unavailable)) => Err(IdpError::Unavailable),
+        Ok(_) | Err(IdpError::Refused(_)) => Ok(()),
+        Err(IdpError::OutcomeUnknown) => Err(IdpError::Unavailable),
+        Err(error) => Err(error),
+    }
+}
+
 fn unanswered(reason: Unanswered) -> RefreshError {
     match reason {
         Unanswered::NotPermitted => RefreshError::Misconfigured,
         Unanswered::NotSent => RefreshError::NotSent,
+        Unanswered::Withheld => RefreshError::Refused { retry_after: None },
         Unanswered::Lost | Unanswered::TooLong => RefreshError::Lost,
     }
 }

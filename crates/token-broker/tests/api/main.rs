@@ -43,6 +43,8 @@ mod my_connections;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod outcome;
 #[cfg(test)]
 mod probe;

@@ -37,6 +37,8 @@ mod rotation_gate;
 #[cfg(test)]
 mod rotation_provider;
 #[cfg(test)]
+mod seeded;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 #[path = "../api/world.rs"]

@@ -29,8 +29,9 @@ use hubkey_token_broker::{
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    rotation_gate::{Ahead, Gate, GatedStore, OneServer, Seeded},
+    rotation_gate::{Ahead, Gate, GatedStore, OneServer},
     rotation_provider::{Manner, Op, Replica},
+    seeded::Seeded,
     world::World,
 };
 

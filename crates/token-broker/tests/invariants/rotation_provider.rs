@@ -30,7 +30,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     rotation::{LIFE, TIMES},
-    rotation_gate::{Ahead, Gate, Seeded},
+    rotation_gate::{Ahead, Gate},
+    seeded::Seeded,
 };
 
 /// An answer takes less than so many milliseconds.
@@ -282,6 +283,10 @@ impl IdentityProvider for Replica {
 
     fn state(&self) -> ProviderState {
         self.real.state()
+    }
+
+    fn rest(&self) -> Option<Duration> {
+        None
     }
 
     async fn authorize(&self, _: &AuthorizationRequest<'_>) -> Result<Authorization, IdpError> {

@@ -6,7 +6,10 @@ use hubkey_e2e::hostile_provider::{Endpoint as Asked, HostileProvider};
 use reqwest::dns::{Addrs, Name, Resolving};
 
 use super::*;
-use crate::domain::provider::OutboundRules;
+use crate::{
+    domain::provider::OutboundRules,
+    system::{SystemChance, SystemClock},
+};
 
 /// Says of every name that it lies at these addresses.
 struct Always(&'static [Ipv4Addr]);
@@ -29,7 +32,12 @@ async fn ask(op: &HostileProvider, private: &[&str]) -> Result<StatusCode, Unans
     let gate = Arc::new(Gate::new(&rules, &url));
     let resolver = Arc::new(Always(&[Ipv4Addr::LOCALHOST]));
     let provider = ProviderId::parse("op").unwrap();
-    let outbound = Outbound::with_resolver(provider, gate, resolver).unwrap();
+    let breaker = Breaker::new(
+        provider.clone(),
+        Arc::new(SystemClock),
+        Arc::new(SystemChance),
+    );
+    let outbound = Outbound::with_resolver(provider, gate, breaker, resolver).unwrap();
     let url = url.join("/.well-known/openid-configuration").unwrap();
     let answer = outbound.get(Endpoint::Discovery, &url, None).await;
     answer.map(|answer| answer.status)

@@ -1,0 +1,144 @@
+//! Leaves the endpoints of a provider alone that do not answer, each by itself: a key set that cannot be had keeps
+//! nobody from a token endpoint that works.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use hubkey_protocol::ProviderId;
+
+use super::{
+    Endpoint,
+    circuit::{Change, Circuit, Term, Verdict},
+};
+use crate::domain::{chance::Chance, clock::Clock};
+
+/// The circuits of one provider.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    provider: ProviderId,
+    circuits: Mutex<HashMap<Endpoint, Circuit>>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+}
+
+/// A call that is permitted. Dropped unsettled, it says nothing about the endpoint.
+#[derive(Debug)]
+pub(super) struct Pass<'a> {
+    breaker: &'a Breaker,
+    endpoint: Endpoint,
+    term: Term,
+    verdict: Verdict,
+}
+
+impl Breaker {
+    pub(super) fn new(
+        provider: ProviderId,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Self {
+        Self {
+            provider,
+            circuits: Mutex::default(),
+            clock,
+            chance,
+        }
+    }
+
+    /// Whether the endpoint is asked as usual.
+    pub(super) fn is_closed(&self, endpoint: Endpoint) -> bool {
+        self.with(endpoint, |circuit| circuit.is_closed())
+    }
+
+    /// For how long the endpoint is not asked, if so.
+    pub(super) fn rest(&self, endpoint: Endpoint) -> Option<Duration> {
+        let now = self.clock.now();
+        self.with(endpoint, |circuit| circuit.rest(now))
+    }
+
+    /// Leave to ask; absent while the endpoint is left alone.
+    pub(super) fn admit(&self, endpoint: Endpoint) -> Option<Pass<'_>> {
+        let now = self.clock.now();
+        let term = self.with(endpoint, |circuit| circuit.admit(now))?;
+        Some(Pass {
+            breaker: self,
+            endpoint,
+            term,
+            verdict: Verdict::Unknown,
+        })
+    }
+
+    fn with<T>(&self, endpoint: Endpoint, act: impl FnOnce(&mut Circuit) -> T) -> T {
+        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        let circuit = circuits.entry(endpoint).or_insert_with(|| {
+            self.show(endpoint, 0.0);
+            Circuit::default()
+        });
+        act(circuit)
+    }
+
+    fn settle(&self, pass: &Pass<'_>) {
+        let mut byte = [0];
+        self.chance.fill(&mut byte);
+        let chance = f64::from(byte[0]) / 255.0;
+        let now = self.clock.now();
+        let change = self.with(pass.endpoint, |circuit| {
+            circuit.settle(pass.term, now, pass.verdict, chance)
+        });
+        match change {
+            Some(Change::Opened(rest)) => self.tell_opened(pass.endpoint, rest),
+            Some(Change::Closed) => self.tell_closed(pass.endpoint),
+            None => {}
+        }
+    }
+
+    fn tell_opened(&self, endpoint: Endpoint, rest: Duration) {
+        tracing::warn!(
+            provider = self.provider.as_str(),
+            endpoint = endpoint.label(),
+            rest_seconds = rest.as_secs(),
+            "A provider's endpoint fails again and again, and is not asked for a while. Tokens that are still valid are \
+             served; nobody has to sign in again."
+        );
+        metrics::counter!(
+            "hubkey_idp_circuit_opened_total",
+            "provider" => self.provider.as_str().to_owned(),
+            "endpoint" => endpoint.label(),
+        )
+        .increment(1);
+        self.show(endpoint, 1.0);
+    }
+
+    fn tell_closed(&self, endpoint: Endpoint) {
+        tracing::info!(
+            provider = self.provider.as_str(),
+            endpoint = endpoint.label(),
+            "A provider's endpoint answers again."
+        );
+        self.show(endpoint, 0.0);
+    }
+
+    fn show(&self, endpoint: Endpoint, open: f64) {
+        metrics::gauge!(
+            "hubkey_idp_circuit_open",
+            "provider" => self.provider.as_str().to_owned(),
+            "endpoint" => endpoint.label(),
+        )
+        .set(open);
+    }
+}
+
+impl Pass<'_> {
+    /// What the call said about the endpoint.
+    pub(super) fn settle(mut self, verdict: Verdict) {
+        self.verdict = verdict;
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.breaker.settle(self);
+    }
+}
