@@ -14,7 +14,7 @@ use super::kernel::{Fingerprint, HubUser};
 pub struct Flow {
     /// The sign-in's short id; also names the cookie.
     pub short: ShortId,
-    /// Of which sign-in. On the way to "My connections" there is none of that name.
+    /// Of which sign-in. For "My connections" there is none of that name.
     pub nonce: Nonce,
     /// Where the browser stands.
     pub stage: FlowStage,
@@ -68,12 +68,6 @@ pub enum FlowStage {
         reason: EndReason,
         /// In the audit stream too.
         reference: Reference,
-    },
-    /// At the Hub, on the way to the page "My connections".
-    Arriving {
-        /// Of the PKCE challenge that the Hub got.
-        #[serde(serialize_with = "secret::exposed")]
-        verifier: PkceVerifier,
     },
     /// On the page "My connections".
     Visiting(Box<Visiting>),

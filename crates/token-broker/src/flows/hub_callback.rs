@@ -31,6 +31,9 @@ impl Flows {
     /// on to the provider.
     pub async fn hub_callback(&self, request: HubCallback) -> Result<BrowserReply, StoreError> {
         let source = request.source.as_deref();
+        if let Some(visit) = self.visit_of(&request.state, request.flow_cookie.as_ref()) {
+            return self.arrive(visit, request.code, source).await;
+        }
         let arrival = self
             .arrival(
                 &request.state,
@@ -39,23 +42,16 @@ impl Flows {
                 source,
             )
             .await?;
-        let (browser, ticket, verifier) = match arrival {
-            Arrival::Fits(browser, FlowStage::AtHub { ticket, verifier }) => {
-                (browser, Some(ticket), verifier)
-            }
-            Arrival::Fits(browser, FlowStage::Arriving { verifier }) => (browser, None, verifier),
-            _ => return Ok(self.forbidden(source, "hub_state_or_cookie")),
+        let Arrival::Fits(browser, FlowStage::AtHub { ticket, verifier }) = arrival else {
+            return Ok(self.forbidden(source, "hub_state_or_cookie"));
         };
-        match (self.ask_hub(request.code, verifier).await, ticket) {
-            (Ok((user, hub_token)), Some(ticket)) => {
-                self.claim(browser, &user, hub_token, &ticket).await
-            }
-            (Ok((user, hub_token)), None) => self.arrive(browser, user, hub_token).await,
-            (Err(error), _) => Ok(self.hub_refused(error, source)),
+        match self.ask_hub(request.code, verifier).await {
+            Ok((user, hub_token)) => self.claim(browser, &user, hub_token, &ticket).await,
+            Err(error) => Ok(self.hub_refused(error, source)),
         }
     }
 
-    async fn ask_hub(
+    pub(super) async fn ask_hub(
         &self,
         code: Option<AuthorizationCode>,
         verifier: PkceVerifier,
@@ -66,7 +62,7 @@ impl Flows {
 
     /// The Hub does not say who the browser is. The link stays good: nothing was used up but this flow's state
     /// (SECURITY Q15).
-    fn hub_refused(&self, error: BrowserError, source: Option<&str>) -> BrowserReply {
+    pub(super) fn hub_refused(&self, error: BrowserError, source: Option<&str>) -> BrowserReply {
         match error {
             BrowserError::Refused => {
                 let event = Event::new().source(source).reason("hub_refused");

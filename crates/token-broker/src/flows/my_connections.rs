@@ -1,12 +1,13 @@
 //! The page "My connections": a hub user sees what their notebooks can reach, and ends it.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hubkey_protocol::{
-    ConnectionId,
+    ConnectionId, ShortId,
     internal::{
         BrowserAnswer, BrowserReply, ConnectionRow, ConnectionsPage, EndConnections, JustEnded,
-        Page, Refusal, SetFlowCookie, Visit,
+        Page, Refusal, SetFlowCookie,
     },
-    secret::HubToken,
+    secret::{AuthorizationCode, FlowCookie, PkceVerifier, Secret, State},
 };
 
 use super::{
@@ -19,13 +20,13 @@ use crate::{
     audit::{Event, What},
     domain::{
         connection::Connection,
-        flow::{Flow, FlowStage, Leg, StateRecord, Visiting},
+        flow::{Flow, FlowStage, Visiting},
         kernel::HubUser,
         renewal::Renewal,
         user_index::UserIndex,
     },
     store::{
-        Change, Expect, Key, Outcome, StoreError,
+        Change, Expect, Key, Outcome, StoreError, length_prefixed,
         typed::{Found, Loaded, TypedStore},
     },
 };
@@ -33,66 +34,83 @@ use crate::{
 /// So many connections stand on one page; who ends some sees the next.
 const MAX_ROWS: usize = 100;
 
+/// A browser on its way: the name of its cookie, and the cookie.
+pub(super) type Visit<'a> = (ShortId, &'a FlowCookie);
+
 impl Flows {
-    /// Ties the browser to a flow and sends it to the Hub to say who its person is.
-    pub async fn my_connections(&self, request: Visit) -> Result<BrowserReply, StoreError> {
-        let chance = &self.chance;
-        let short = chance.short_id();
-        let nonce = chance.nonce(&short);
-        let (cookie, state) = (chance.flow_cookie(), chance.state(&short));
-        let verifier = chance.pkce_verifier();
-        let location = self.browsers.authorize_url(&state, &verifier);
-        let record = StateRecord {
-            nonce: nonce.clone(),
-            flow: self.flow_fingerprint(&cookie),
-            leg: Leg::Hub,
-        };
-        let flow = Flow {
-            short: short.clone(),
-            nonce,
-            stage: FlowStage::Arriving { verifier },
-        };
-        let life = self.rules.sign_in_life;
-        let changes = vec![
-            Change::put(Key::flow(&short, &cookie), Expect::Absent, &flow, life)?,
-            Change::put(Key::state(&short, &state), Expect::Absent, &record, life)?,
-        ];
-        if self.store.commit(changes).await? == Outcome::Conflict {
-            let event = Event::new().source(request.source.as_deref());
-            let event = event.reason("conflict");
-            return Ok(self.refuse(Refusal::Unavailable, What::PolicyDenied, event));
-        }
-        Ok(BrowserReply {
+    /// Sends the browser to the Hub to say who its person is. Anybody may ask for that, so nothing is kept until the Hub
+    /// has said it: what leads back is made of the browser's cookie.
+    #[must_use]
+    pub fn my_connections(&self) -> BrowserReply {
+        let cookie = self.chance.flow_cookie();
+        let visit = (self.chance.short_id(), &cookie);
+        let location = self
+            .browsers
+            .authorize_url(&self.state_of(&visit), &self.verifier_of(&visit));
+        BrowserReply {
             answer: BrowserAnswer::Redirect { location },
             set_cookie: Some(SetFlowCookie {
-                flow: short,
+                flow: visit.0,
                 value: cookie,
-                max_age: life.as_secs(),
+                max_age: self.rules.sign_in_life.as_secs(),
             }),
             clear_cookie: None,
-        })
+        }
     }
 
-    /// The Hub has said who the person is.
+    fn state_of(&self, visit: &Visit<'_>) -> State {
+        let random = self.made_of(visit, "visit-state");
+        State::new(format!("{}.{random}", visit.0.as_str()))
+    }
+
+    fn verifier_of(&self, visit: &Visit<'_>) -> PkceVerifier {
+        PkceVerifier::new(self.made_of(visit, "visit-verifier"))
+    }
+
+    /// A value that only this deployment can make, and for this cookie only.
+    fn made_of(&self, (short, cookie): &Visit<'_>, purpose: &str) -> String {
+        let parts = length_prefixed(&[short.as_str(), cookie.expose()]);
+        URL_SAFE_NO_PAD.encode(self.index_key.hash(purpose, &parts))
+    }
+
+    /// The visit that this state belongs to, if the cookie is that of the same browser.
+    pub(super) fn visit_of<'a>(
+        &self,
+        state: &State,
+        cookie: Option<&'a FlowCookie>,
+    ) -> Option<Visit<'a>> {
+        let visit = (ShortId::of(state.expose()).ok()?, cookie?);
+        self.state_of(&visit).matches(state).then_some(visit)
+    }
+
+    /// Back from the Hub. Its code is good once, and with this browser's verifier only.
     pub(super) async fn arrive(
         &self,
-        browser: Browser<'_>,
-        user: HubUser,
-        hub_token: HubToken,
+        visit: Visit<'_>,
+        code: Option<AuthorizationCode>,
+        source: Option<&str>,
     ) -> Result<BrowserReply, StoreError> {
+        let (user, hub_token) = match self.ask_hub(code, self.verifier_of(&visit)).await {
+            Ok(known) => known,
+            Err(error) => return Ok(self.hub_refused(error, source)),
+        };
         let visiting = Visiting {
             user,
             hub_token,
             csrf: self.chance.csrf(),
             just_ended: None,
         };
-        let stage = FlowStage::Visiting(Box::new(visiting));
-        let put = browser.put(stage, self.rules.sign_in_life)?;
+        let (short, cookie) = visit;
+        let flow = Flow {
+            nonce: self.chance.nonce(&short),
+            stage: FlowStage::Visiting(Box::new(visiting)),
+            short: short.clone(),
+        };
+        let life = self.rules.sign_in_life;
+        let put = Change::put(Key::flow(&short, cookie), Expect::Absent, &flow, life)?;
         match self.store.commit(vec![put]).await? {
-            Outcome::Done => Ok(reply(BrowserAnswer::Connections {
-                flow: browser.short,
-            })),
-            Outcome::Conflict => Ok(self.forbidden(browser.source, "moved_meanwhile")),
+            Outcome::Done => Ok(reply(BrowserAnswer::Connections { flow: short })),
+            Outcome::Conflict => Ok(self.forbidden(source, "moved_meanwhile")),
         }
     }
 

@@ -45,7 +45,7 @@ impl Flows {
             FlowStage::Visiting(visiting) => {
                 return self.show_connections(browser, *visiting).await;
             }
-            FlowStage::AtHub { .. } | FlowStage::AtProvider(_) | FlowStage::Arriving { .. } => None,
+            FlowStage::AtHub { .. } | FlowStage::AtProvider(_) => None,
         };
         Ok(page.map_or_else(
             || self.dead_link(source),

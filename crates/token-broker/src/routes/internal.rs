@@ -65,12 +65,11 @@ pub(super) async fn confirm(State(flows): Broker, Json(request): Json<Decide>) -
     carry_out(flows, |flows| async move { flows.confirm(request).await }).await
 }
 
-pub(super) async fn my_connections(State(flows): Broker, Json(request): Json<Visit>) -> Answer {
-    carry_out(
-        flows,
-        |flows| async move { flows.my_connections(request).await },
-    )
-    .await
+pub(super) async fn my_connections(
+    State(flows): Broker,
+    Json(Visit { .. }): Json<Visit>,
+) -> Json<BrowserReply> {
+    Json(flows.my_connections())
 }
 
 pub(super) async fn end_connections(

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     audit::AuditTrail,
-    browser::{Reply, TestBrowser},
+    browser::{Reply, TestBrowser, parameter},
     outcome::{assert_refused, assert_told, revoked},
     world::World,
 };
@@ -135,9 +135,22 @@ async fn security_b2_the_page_wants_the_cookie_the_form_token_and_the_same_hub_u
     assert_refused(&reply, "forbidden");
     assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
 
-    // A state on the way to the Hub that comes without its cookie opens nothing.
+    // A state on the way to the Hub that comes without its cookie, or with another one, opens nothing.
+    let traces = world.traces();
     let leaving = browser.ask("connections", &json!({})).await;
+    assert_eq!(
+        world.traces(),
+        traces,
+        "nothing is kept for who is nobody yet"
+    );
     let back = browser.at_hub(leaving.location()).await;
+    assert_refused(&other.hub_callback(&back).await, "forbidden");
+    let state = parameter(&back, "state").unwrap();
+    let (short, _) = state.split_once('.').unwrap();
+    let foreign = other.ask("connections", &json!({})).await;
+    assert_eq!(foreign.kind(), "redirect");
+    let cookie = other.cookies.values().next().unwrap().clone();
+    other.cookies.insert(short.to_owned(), cookie);
     assert_refused(&other.hub_callback(&back).await, "forbidden");
 
     // Whoever logged out of the Hub meanwhile sees and ends nothing.
