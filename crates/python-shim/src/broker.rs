@@ -197,6 +197,21 @@ impl Broker {
         call::spawn(event_loop, work, |py, ()| Ok(py.None()))
     }
 
+    /// When the newest token of the connection ends, if the broker has the connection. Waits in the calling thread.
+    fn known(
+        &self,
+        py: Python<'_>,
+        grant: &Grant,
+        patience: f64,
+    ) -> PyResult<Option<(Option<u64>,)>> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        let connections = call::wait(py, async move { client.connections(until).await })?;
+        let found = connections
+            .into_iter()
+            .find(|connection| connection.id == grant.connection.id);
+        Ok(found.map(|connection| (connection.expires_at,)))
+    }
+
     /// Nobody waits: who asked looks later.
     fn begin_drawing(&self, grant: &Grant, min_valid: u64, patience: f64) -> PyResult<Drawing> {
         let (client, until) = (self.client()?, deadline(patience)?);

@@ -29,9 +29,13 @@ from hubkey._errors import (
 )
 
 if TYPE_CHECKING:
+    from hubkey import auth
     from hubkey._connect import connect
     from hubkey._connection import Account, Connection
     from hubkey._connections import ConnectionInfo, Connections, connections
+    from hubkey._inspection import Inspection
+    from hubkey._status import Status
+    from hubkey._sync import connect_sync
 
 __all__ = [
     "AccessRefused",
@@ -42,6 +46,7 @@ __all__ = [
     "ConnectionInfo",
     "Connections",
     "HubkeyError",
+    "Inspection",
     "InvalidArgument",
     "InvalidArgumentType",
     "NotOnJupyterHub",
@@ -50,7 +55,10 @@ __all__ = [
     "SignInFailed",
     "SignInRequired",
     "SignInTimeout",
+    "Status",
+    "auth",
     "connect",
+    "connect_sync",
     "connections",
 ]
 
@@ -66,10 +74,16 @@ _LATER = {
     "Connections": "hubkey._connections",
     "connect": "hubkey._connect",
     "connections": "hubkey._connections",
+    "Inspection": "hubkey._inspection",
+    "Status": "hubkey._status",
+    "connect_sync": "hubkey._sync",
 }
 
 
 def __getattr__(name: str) -> object:
+    if name == "auth":
+        # Importing a part of the package also puts it there.
+        return import_module("hubkey.auth")
     if name not in _LATER:
         message = f"module 'hubkey' has no attribute {name!r}"
         raise AttributeError(message)

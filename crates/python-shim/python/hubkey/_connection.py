@@ -17,8 +17,12 @@ from hubkey import _display
 from hubkey._errors import InvalidArgument, InvalidArgumentType, OriginWarning, SignInRequired
 from hubkey._failure import public_error
 from hubkey._hubkey import ClientError, Request, SignIn
+from hubkey._inspection import Inspection, inspect_token
+from hubkey._status import Status
 from hubkey._ticking import ticking
 from hubkey._tokens import Gone, Tokens
+from hubkey.auth._aiohttp import Middleware
+from hubkey.auth._requests import is_prepared_request, repeat_once
 
 if TYPE_CHECKING:
     from collections.abc import Container, MutableMapping
@@ -137,12 +141,41 @@ class Connection:
             BrokerUnavailable: as `token` does.
         """
         _check_min_valid(min_valid)
+        return Token((await self._awaited(min_valid)).expose_token())
+
+    def token_with_expiry(self) -> tuple[str, datetime | None]:
+        """Give the access token as `token` does, and when this very token ends; `None` if the provider did not say."""
+        grant = self._usable()
+        return Token(grant.expose_token()), _moment(grant.expires_at)
+
+    async def atoken_with_expiry(self) -> tuple[str, datetime | None]:
+        """Give the same without holding up the event loop."""
+        grant = await self._awaited(None)
+        return Token(grant.expose_token()), _moment(grant.expires_at)
+
+    def renewed_token(self, refused: str) -> str | None:
+        """Give another token than this one, which an API refused, or `None` if there is no other now.
+
+        For whoever writes an adapter: repeat the request once with what this gives, if it can be repeated.
+
+        Raises:
+            SignInRequired: as `token` does.
+        """
         self._refuse_signed_out()
         try:
-            grant = await self._tokens.awaited(min_valid)
+            grant = self._tokens.replaced(refused)
+        except Gone:
+            grant = self._connected_again()
+        return None if grant is None else Token(grant.expose_token())
+
+    async def arenewed_token(self, refused: str) -> str | None:
+        """Give the same without holding up the event loop."""
+        self._refuse_signed_out()
+        try:
+            grant = await self._tokens.areplaced(refused)
         except Gone:
             grant = await asyncio.to_thread(self._connected_again)
-        return Token(grant.expose_token())
+        return None if grant is None else Token(grant.expose_token())
 
     @property
     def headers(self) -> dict[str, str]:
@@ -152,8 +185,7 @@ class Connection:
     @property
     def expires_at(self) -> datetime | None:
         """When the token ends, with its time zone (UTC); `None` if the provider did not say."""
-        seconds = self._newest.expires_at
-        return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
+        return _moment(self._newest.expires_at)
 
     @property
     def renews(self) -> bool:
@@ -191,12 +223,50 @@ class Connection:
 
     def __call__(self, request: _AnyRequest) -> _AnyRequest:
         """Add the token to a request for one of the provider's API origins, as requests and httpx ask an `auth` to."""
-        origin = _origin(str(request.url))
-        if origin is not None and origin in map(_origin, self._newest.api_origins):
+        if self.permits(str(request.url)):
             request.headers["Authorization"] = Token("Bearer " + self._usable().expose_token())
-        else:
-            self._warn_once(origin or "this address")
+            if is_prepared_request(request):
+                repeat_once(self, request)
         return request
+
+    def permits(self, url: str) -> bool:
+        """Say whether libraries may send the token to this address; if not, a warning tells it once per origin."""
+        origin = _origin(url)
+        if origin is not None and origin in map(_origin, self._newest.api_origins):
+            return True
+        self._warn_once(origin or "this address")
+        return False
+
+    @property
+    def aiohttp_middleware(self) -> Middleware:
+        """A client middleware: `aiohttp.ClientSession(middlewares=(connection.aiohttp_middleware,))`."""
+        return Middleware(self)
+
+    def inspect(self) -> Inspection:
+        """Read the token here, without asking anybody and **without verifying it**: to look at, not to decide by.
+
+        What it shows has no part that could be used as a token.
+        """
+        return inspect_token(self._newest.expose_token())
+
+    def status(self) -> Status:
+        """Say what is known of the access here, and what the broker says of it now. For people; raises nothing."""
+        newest = self._newest
+        try:
+            known = None if self._signed_out else self._broker.known(newest, _PATIENCE)
+            broker = "signed out" if self._signed_out else "ended" if known is None else "connected"
+        except ClientError:
+            known, broker = None, "unreachable"
+        return Status(
+            provider=self.provider,
+            display_name=self.display_name,
+            account=self.account,
+            scopes=self.scopes,
+            expires_at=_moment(newest.expires_at),
+            api_origins=self.api_origins,
+            broker=broker,
+            broker_expires_at=None if known is None else _moment(known[0]),
+        )
 
     def __copy__(self) -> Connection:
         """Give itself: a copy would be the same access."""
@@ -227,6 +297,13 @@ class Connection:
             if failure.args[1] != "not_found":
                 self._signed_out = False
                 raise public_error(failure) from None
+
+    async def _awaited(self, min_valid: float | None) -> Grant:
+        self._refuse_signed_out()
+        try:
+            return await self._tokens.awaited(min_valid)
+        except Gone:
+            return await asyncio.to_thread(self._connected_again)
 
     def _usable(self) -> Grant:
         self._refuse_signed_out()
@@ -290,7 +367,7 @@ class Connection:
             f"The token of {self.display_name} was not sent to {origin}: its API origins are {allowed}. If this is the"
             " right address, ask the operator to add it to the provider's api_origins.",
             OriginWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
     def __repr__(self) -> str:
@@ -327,6 +404,10 @@ def connection_details(connection: Connection) -> list[str]:
         renews = ", renews by itself" if connection.renews else ""
         details.append(f"until {ends.astimezone():%H:%M %Z}{renews}")
     return details
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
 
 
 def _check_min_valid(value: object) -> None:

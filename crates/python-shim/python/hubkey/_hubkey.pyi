@@ -220,6 +220,9 @@ class Broker:
     def sign_out(self, event_loop: asyncio.AbstractEventLoop, grant: Grant, patience: float) -> asyncio.Future[None]:
         """End the connection and have its tokens revoked."""
 
+    def known(self, grant: Grant, patience: float) -> tuple[int | None] | None:
+        """Ask whether the broker has the connection: when its newest token ends, or nothing. Waits in the thread."""
+
     def begin_drawing(self, grant: Grant, min_valid: int, patience: float) -> Drawing:
         """Begin to get such a token in the background."""
 

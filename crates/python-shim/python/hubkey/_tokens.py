@@ -26,6 +26,8 @@ _USABLE_ABOVE = 5.0
 _PATIENCE = 15.0
 # How long after a fetch in the background the next one begins, where the first one brought nothing better.
 _PAUSE = 5.0
+# How long nobody asks for another token because an API refused one: an API that refuses all would cost a refresh each.
+_REFUSAL_PAUSE = 30.0
 
 
 class Gone(Exception):
@@ -35,7 +37,7 @@ class Gone(Exception):
 class Tokens:
     """The newest token of one connection."""
 
-    __slots__ = ("_broker", "_drawing", "_early", "_grant", "_lock", "_next", "_usable_above")
+    __slots__ = ("_broker", "_drawing", "_early", "_grant", "_lock", "_next", "_replaceable", "_usable_above")
 
     def __init__(self, broker: Broker, grant: Grant) -> None:
         """Begin with a token that was just fetched."""
@@ -43,6 +45,7 @@ class Tokens:
         self._lock = threading.Lock()
         self._drawing: Drawing | None = None
         self._next = -math.inf
+        self._replaceable = -math.inf
         self.take(grant)
 
     def take(self, grant: Grant) -> None:
@@ -108,6 +111,51 @@ class Tokens:
             return self._left(failure)
         return self._worth_giving()
 
+    def replaced(self, refused: str) -> Grant | None:
+        """Give another token than the one that an API refused, if there is one. Waits in the calling thread.
+
+        Raises:
+            Gone: a person has to sign in.
+        """
+        locked = self._lock.acquire(timeout=_PATIENCE)
+        try:
+            wanted = self._wanted_instead_of(refused)
+            if wanted:
+                self.take(self._broker.draw_token(self._grant, wanted, _PATIENCE))
+        except ClientError as failure:
+            _gone_only(failure)
+        finally:
+            if locked:
+                self._lock.release()
+        return self._other_than(refused)
+
+    async def areplaced(self, refused: str) -> Grant | None:
+        """Give the same without holding up the event loop.
+
+        Raises:
+            Gone: a person has to sign in.
+        """
+        wanted = self._wanted_instead_of(refused)
+        if wanted:
+            loop = asyncio.get_running_loop()
+            try:
+                self.take(await ticking(self._broker.draw_token_later(loop, self._grant, wanted, _PATIENCE)))
+            except ClientError as failure:
+                _gone_only(failure)
+        return self._other_than(refused)
+
+    def _wanted_instead_of(self, refused: str) -> int:
+        """For how long a token must be valid so that it is another one; 0 if nobody has to be asked."""
+        if self.newest.expose_token() != refused or time.monotonic() < self._replaceable:
+            return 0
+        left = _seconds_left(self._grant)
+        return 1 if left == math.inf else math.floor(max(left, 0)) + 1
+
+    def _other_than(self, refused: str) -> Grant | None:
+        self._replaceable = time.monotonic() + min(_REFUSAL_PAUSE, self._early / 2)
+        other = self._grant.expose_token() != refused and _seconds_left(self._grant) > 0
+        return self._grant if other else None
+
     def _serves(self, seconds: float) -> bool:
         """Whether the newest token will do; if it ends soon, another one is fetched meanwhile."""
         left = _seconds_left(self.newest)
@@ -139,6 +187,12 @@ class Tokens:
         if isinstance(error, (SignInRequired, SignInFailed)):
             raise Gone from None
         raise error from None
+
+
+def _gone_only(failure: ClientError) -> None:
+    """Say that the access has ended; any other failure leaves the API's refusal as it is."""
+    if isinstance(public_error(failure), SignInFailed) or failure.args[1] == "sign_in_required":
+        raise Gone from None
 
 
 def _seconds_left(grant: Grant) -> float:

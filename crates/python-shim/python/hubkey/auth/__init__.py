@@ -1,0 +1,67 @@
+"""Auth objects for libraries that take no plain callable. Each library is loaded only when its object is asked for.
+
+A connection itself is the auth object of requests and httpx (`auth=connection`). What is here goes further:
+
+```python
+from hubkey import auth
+
+httpx.AsyncClient(auth=auth.httpx_auth(lab))
+aiohttp.ClientSession(middlewares=(auth.aiohttp_middleware(lab),))
+fsspec.filesystem("http", **auth.fsspec_options(lab))
+```
+
+These add the token only to requests for the provider's API origins, and repeat a request once with a new token when the
+API answers 401 and the body can be sent again.
+
+**Names that begin with `unbound_` are different.** Their libraries ask for a token and do not say where they send it,
+so nothing here can keep it from a wrong address. Call them for clients whose endpoint you chose yourself.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hubkey.auth._aiohttp import aiohttp_middleware
+    from hubkey.auth._azure import unbound_async_azure_credential, unbound_azure_credential
+    from hubkey.auth._fsspec import fsspec_options
+    from hubkey.auth._google import unbound_google_credentials
+    from hubkey.auth._httpx import httpx_auth
+    from hubkey.auth._obstore import unbound_obstore_provider
+    from hubkey.auth._token_file import TokenFile, unbound_token_file
+
+__all__ = [
+    "TokenFile",
+    "aiohttp_middleware",
+    "fsspec_options",
+    "httpx_auth",
+    "unbound_async_azure_credential",
+    "unbound_azure_credential",
+    "unbound_google_credentials",
+    "unbound_obstore_provider",
+    "unbound_token_file",
+]
+
+_LATER = {
+    "TokenFile": "_token_file",
+    "aiohttp_middleware": "_aiohttp",
+    "fsspec_options": "_fsspec",
+    "httpx_auth": "_httpx",
+    "unbound_async_azure_credential": "_azure",
+    "unbound_azure_credential": "_azure",
+    "unbound_google_credentials": "_google",
+    "unbound_obstore_provider": "_obstore",
+    "unbound_token_file": "_token_file",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        message = f"module 'hubkey.auth' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"hubkey.auth.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
