@@ -223,9 +223,8 @@ def test_the_package_shows_its_names() -> None:
         for name in hubkey.__all__:
             assert name in dir(hubkey)
             assert getattr(hubkey, name).__doc__, name
-            if isinstance(getattr(hubkey, name), type) and issubclass(
-                getattr(hubkey, name), (hubkey.HubkeyError, Warning)
-            ):
+            value = getattr(hubkey, name)
+            if isinstance(value, type) and issubclass(value, (hubkey.HubkeyError, Warning)):
                 assert getattr(hubkey, name).__module__ == "hubkey"
     with pytest.raises(AttributeError, match="no attribute 'conect'"):
         _ = hubkey.conect  # type: ignore[attr-defined]

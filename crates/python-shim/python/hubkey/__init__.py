@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hubkey._connect import connect
     from hubkey._connection import Account, Connection
     from hubkey._connections import ConnectionInfo, Connections, connections
+    from hubkey._http import Answer, ApiError
     from hubkey._inspection import Inspection
     from hubkey._status import Status
     from hubkey._sync import connect_sync
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessRefused",
     "Account",
+    "Answer",
+    "ApiError",
     "BrokerUnavailable",
     "ConfigurationError",
     "Connection",
@@ -69,6 +72,8 @@ for _error in (HubkeyError, *HubkeyError.__subclasses__(), InvalidArgumentType, 
 # Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
 _LATER = {
     "Account": "hubkey._connection",
+    "Answer": "hubkey._http",
+    "ApiError": "hubkey._http",
     "Connection": "hubkey._connection",
     "ConnectionInfo": "hubkey._connections",
     "Connections": "hubkey._connections",

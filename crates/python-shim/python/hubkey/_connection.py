@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 from hubkey import _display
 from hubkey._errors import InvalidArgument, InvalidArgumentType, OriginWarning, SignInRequired
 from hubkey._failure import public_error
+from hubkey._http import Answer, ask
 from hubkey._hubkey import ClientError, Request, SignIn
 from hubkey._inspection import Inspection, inspect_token
 from hubkey._status import Status
@@ -25,7 +26,7 @@ from hubkey.auth._aiohttp import Middleware
 from hubkey.auth._requests import is_prepared_request, repeat_once
 
 if TYPE_CHECKING:
-    from collections.abc import Container, MutableMapping
+    from collections.abc import Container, Mapping, MutableMapping
 
     from hubkey._hubkey import Broker, Grant
 
@@ -241,6 +242,20 @@ class Connection:
     def aiohttp_middleware(self) -> Middleware:
         """A client middleware: `aiohttp.ClientSession(middlewares=(connection.aiohttp_middleware,))`."""
         return Middleware(self)
+
+    def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = 30) -> Answer:
+        """Ask the provider's API: `connection.get("/projects").json()`. Redirects are answers and are not followed.
+
+        Raises:
+            InvalidArgument: the address is not of one of the provider's API origins; nothing was sent.
+            SignInRequired: as `token` does.
+            OSError: the API did not answer.
+        """
+        return ask(self, path, params=params, timeout=timeout)
+
+    def post(self, path: str, json: object, *, timeout: float = 30) -> Answer:
+        """Send something as JSON to the provider's API, and else do as `get` does."""
+        return ask(self, path, body=json, timeout=timeout)
 
     def inspect(self) -> Inspection:
         """Read the token here, without asking anybody and **without verifying it**: to look at, not to decide by.

@@ -1,0 +1,127 @@
+"""`connection.get()` and `connection.post()`: a call of the provider's API without any library."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hubkey._errors import HubkeyError, InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from email.message import Message
+    from http.client import HTTPResponse
+
+    from hubkey._connection import Connection
+
+_UNAUTHORIZED, _FIRST_FAILURE = 401, 400
+
+
+class ApiError(HubkeyError):
+    """An API answered with a failure; `answer` is what it said."""
+
+    def __init__(self, answer: Answer) -> None:
+        """Name the status only."""
+        super().__init__(f"the API answered {answer.status}")
+        self.answer = answer
+
+
+# People see the name in tracebacks, and should find it there as the documentation writes it.
+ApiError.__module__ = "hubkey"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an API answered."""
+
+    status: int
+    """The HTTP status."""
+
+    headers: Message
+    """The headers; their names match in any case."""
+
+    content: bytes
+    """The body."""
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode(self.headers.get_content_charset("utf-8"), "replace")
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever the API says
+        """Give the body as JSON."""
+        return json.loads(self.content)
+
+    def raise_for_status(self) -> Answer:
+        """Give itself, if the call succeeded.
+
+        Raises:
+            ApiError: the status is 400 or more.
+        """
+        if self.status >= _FIRST_FAILURE:
+            raise ApiError(self)
+        return self
+
+    def __repr__(self) -> str:
+        """Show the status and the size."""
+        return f"<hubkey.Answer {self.status}, {len(self.content)} bytes>"
+
+
+def ask(
+    connection: Connection,
+    path: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    body: object = None,
+    timeout: float = 30,
+) -> Answer:
+    """Ask the API, once more with a new token after a 401; `body` is posted as JSON."""
+    url = _address(connection, path, params)
+    data = None if body is None else json.dumps(body).encode()
+    token = connection.token
+    answer = _send(url, data, token, timeout)
+    if answer.status == _UNAUTHORIZED:
+        other = connection.renewed_token(token)
+        if other is not None:
+            answer = _send(url, data, other, timeout)
+    return answer
+
+
+def _address(connection: Connection, path: str, params: Mapping[str, Any] | None) -> str:
+    origins = connection.api_origins
+    if path.startswith("/"):
+        if len(origins) != 1:
+            listed = ", ".join(origins) or "none"
+            raise InvalidArgument("path", path, f"expected a whole URL: the provider's API origins are {listed}.")
+        path = origins[0].rstrip("/") + path
+    if not connection.permits(path):
+        raise InvalidArgument("path", path, "expected a path, or a URL of one of the provider's API origins.")
+    if params:
+        path += ("&" if "?" in path else "?") + urllib.parse.urlencode(params, doseq=True)
+    return path
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer: what follows it would need the rules of origins again."""
+
+    def redirect_request(self, *_: object, **__: object) -> None:
+        return
+
+
+def _send(url: str, data: bytes | None, token: str, timeout: float) -> Answer:
+    request = urllib.request.Request(url, data, {"Accept": "application/json, */*"})  # noqa: S310 - permits() has read it
+    if data is not None:
+        request.add_header("Content-Type", "application/json")
+    request.add_unredirected_header("Authorization", "Bearer " + token)
+    opener = urllib.request.build_opener(_NoRedirect)
+    try:
+        answer: HTTPResponse = opener.open(request, timeout=timeout)
+    except urllib.error.HTTPError as failure:
+        with failure:
+            return Answer(failure.code, failure.headers, failure.read())
+    with answer:
+        return Answer(answer.status, answer.headers, answer.read())

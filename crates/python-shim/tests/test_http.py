@@ -1,0 +1,70 @@
+"""`connection.get()` and `connection.post()`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import hubkey
+import pytest
+from refusing_api import RefusingApi, refusing_api
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripted_broker import Broker
+
+
+@pytest.fixture
+def api() -> Iterator[RefusingApi]:
+    with refusing_api() as api:
+        yield api
+
+
+@pytest.fixture
+async def lab(broker: Broker, api: RefusingApi) -> hubkey.Connection:
+    broker.api_origins = [api.url]
+    broker.connect()
+    return await hubkey.connect("lab-api")
+
+
+def test_feature_k8_get_and_post_speak_to_the_api(lab: hubkey.Connection, api: RefusingApi) -> None:
+    answer = lab.get("/projects", params={"page": 2})
+    assert (answer.status, answer.json(), answer.text) == (200, ["aurora"], '["aurora"]')
+    assert answer.raise_for_status() is answer
+    assert answer.headers["Content-Type"] == "application/json"
+    assert lab.post(f"{api.url}/projects", {"name": "basalt"}).status == 200
+    assert api.bodies == [b"", b'{"name": "basalt"}']
+    assert api.tokens == [str(lab.token)] * 2
+    assert "canary" not in repr(answer)
+
+
+def test_feature_k8_get_repeats_once_after_a_401(broker: Broker, lab: hubkey.Connection, api: RefusingApi) -> None:
+    [connection] = broker.connections.values()
+    first, second = (broker.access_token(connection, number) for number in (0, 1))
+    api.refused.add(first)
+    assert lab.post("/projects", [1]).status == 200
+    assert (api.tokens, api.bodies) == ([first, second], [b"[1]"] * 2)
+    api.refuses_all = True
+    with pytest.raises(hubkey.ApiError, match="the API answered 401") as caught:
+        lab.get("/projects").raise_for_status()
+    assert caught.value.answer.status == 401
+
+
+@pytest.mark.filterwarnings("ignore::hubkey.OriginWarning")
+def test_feature_k8_get_goes_nowhere_else_and_follows_nothing(lab: hubkey.Connection, api: RefusingApi) -> None:
+    with refusing_api() as elsewhere:
+        for address in (elsewhere.url, "file:///etc/passwd", "projects", f"{api.url}@{elsewhere.url[7:]}/"):
+            with pytest.raises(hubkey.InvalidArgument, match="path="):
+                lab.get(address)
+        assert lab.get(f"/moved?to={elsewhere.url}/").status == 302
+        assert elsewhere.tokens == []
+
+
+async def test_feature_k8_a_path_needs_one_origin(broker: Broker) -> None:
+    for origins in ([], ["https://a.example", "https://b.example"]):
+        broker.connections.clear()
+        broker.api_origins = origins
+        broker.connect()
+        lab = await hubkey.connect("lab-api")
+        with pytest.raises(hubkey.InvalidArgument, match="expected a whole URL"):
+            lab.get("/projects")
