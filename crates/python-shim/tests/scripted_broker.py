@@ -101,8 +101,8 @@ class Broker:
     def answer(self, seen: Seen) -> tuple[int, Any]:
         if seen.headers.get("authorization") != f"Bearer {SERVER_TOKEN}":
             return problem(403, "invalid_token", "The Hub does not know this token.", "Restart your server.")
-        if seen.path in {"/v1/providers", "/v1/connections"}:
-            return 200, self.listed(seen.path)
+        if seen.path == "/v1/providers":
+            return 200, {"providers": [provider_of(provider) for provider in self.providers]}
         if seen.path == "/v1/sign-ins":
             return self.create(seen)
         match = re.fullmatch(r"/v1/sign-ins/([^/]+)(/ack)?", seen.path)
@@ -112,11 +112,6 @@ class Broker:
         if match:
             return self.connection(seen, match[1])
         return problem(404, "not_found", "No such thing.", "Ask for something else.")
-
-    def listed(self, path: str) -> Any:
-        if path == "/v1/connections":
-            return {"connections": list(self.connections.values())}
-        return {"providers": [provider_of(provider) for provider in self.providers]}
 
     def create(self, seen: Seen) -> tuple[int, Any]:
         asked = seen.body
