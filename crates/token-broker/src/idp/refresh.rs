@@ -146,9 +146,10 @@ pub(super) async fn probe(
         .post(Endpoint::Token, &metadata.token, form)
         .await?;
     match token::read(&answer) {
-        Err(IdpError::Refused(OAuthError::Unavailable)) => Err(IdpError::Unavailable),
+        Err(IdpError::Refused(OAuthError::Unavailable) | IdpError::OutcomeUnknown) => {
+            Err(IdpError::Unavailable)
+        }
         Ok(_) | Err(IdpError::Refused(_)) => Ok(()),
-        Err(IdpError::OutcomeUnknown) => Err(IdpError::Unavailable),
         Err(error) => Err(error),
     }
 }

@@ -84,10 +84,10 @@ impl Breaker {
         self.chance.fill(&mut byte);
         let chance = f64::from(byte[0]) / 255.0;
         let now = self.clock.now();
-        let change = self.with(pass.endpoint, |circuit| {
+        let turned = self.with(pass.endpoint, |circuit| {
             circuit.settle(pass.term, now, pass.verdict, chance)
         });
-        match change {
+        match turned {
             Some(Change::Opened(rest)) => self.tell_opened(pass.endpoint, rest),
             Some(Change::Closed) => self.tell_closed(pass.endpoint),
             None => {}
