@@ -4,6 +4,7 @@
 //! `kind load docker-image`). The browser comes in by ports of 127.0.0.1 that lead to two Services, since plain http
 //! works on loopback only. The namespace ends with the program that made it, however that ends.
 
+mod kill;
 mod manifests;
 
 use std::io::Write as _;

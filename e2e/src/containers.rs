@@ -112,6 +112,20 @@ impl Compose {
         format!("{}-{service}-1", self.project)
     }
 
+    /// Takes a service off one of the project's networks (`disconnect`), or puts it there again under its name
+    /// (`connect`).
+    pub fn network(&self, verb: &str, network: &str, service: &str) -> anyhow::Result<()> {
+        let mut command = Command::new("docker");
+        command.args(["network", verb]);
+        if verb == "connect" {
+            command.args(["--alias", service]);
+        }
+        command
+            .arg(format!("{}_{network}", self.project))
+            .arg(self.container(service));
+        output(command).map(drop)
+    }
+
     /// What a service writes, from its first line on and through its restarts, in the run's log file of its name.
     pub fn follow(&self, run: &RunFolder, service: &str) -> anyhow::Result<Process> {
         let mut spec = Spec::new(service, "sh")

@@ -83,17 +83,12 @@ impl Redis {
         Ok(redis)
     }
 
-    /// One that runs in a container: `process` follows what it writes.
-    pub(crate) fn of_container(
-        process: Process,
-        port: u16,
-        folder: PathBuf,
-        password: String,
-    ) -> Self {
+    /// One that runs in a container: `process` follows what it writes. Its folder is in a volume.
+    pub(crate) fn of_container(process: Process, port: u16, password: String) -> Self {
         Self {
             process,
             port,
-            folder,
+            folder: PathBuf::new(),
             options: RedisOptions {
                 password: Some(password),
                 ..RedisOptions::default()

@@ -152,3 +152,40 @@ pub(super) fn probe(namespace: &str, component: &str) -> String {
     })
     .to_string()
 }
+
+/// Kills a container of a node, as the node's kernel does when memory runs out: from the node's own processes.
+const KILL: &str = r#"
+import os, pathlib, signal, sys
+def is_wanted(process):
+    try:
+        return sys.argv[1] in (process / "cgroup").read_text()
+    except OSError:
+        return False
+found = [int(process.name) for process in pathlib.Path("/proc").glob("[0-9]*") if is_wanted(process)]
+for process in found:
+    os.kill(process, signal.SIGKILL)
+sys.exit(not found)
+"#;
+
+/// A pod that kills this container on this node with -9, and ends.
+pub(super) fn killer(namespace: &str, node: &str, container: &str) -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "killer", "namespace": namespace },
+        "spec": {
+            "nodeName": node,
+            "hostPID": true,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "containers": [{
+                "name": "killer",
+                "image": image("hubkey-hub"),
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["python3", "-c", KILL, container],
+                "securityContext": { "runAsUser": 0 },
+            }],
+        },
+    })
+    .to_string()
+}

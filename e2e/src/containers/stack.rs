@@ -64,7 +64,6 @@ pub(crate) async fn start(label: &str, options: &StackOptions) -> anyhow::Result
         redis: Some(Redis::of_container(
             compose.follow(&run, "redis")?,
             redis_port,
-            run.join("redis"),
             password,
         )),
         ports,
@@ -75,11 +74,9 @@ pub(crate) async fn start(label: &str, options: &StackOptions) -> anyhow::Result
 
 /// What containers are given of this run's folder.
 fn write_files(run: &RunFolder, options: &StackOptions) -> anyhow::Result<()> {
-    for folder in ["redis", "jupyterhub/home"] {
-        let path = run.join(folder);
-        std::fs::create_dir_all(&path)?;
-        open_to_all(&path)?;
-    }
+    let homes = run.join("jupyterhub/home");
+    std::fs::create_dir_all(&homes)?;
+    open_to_all(&homes)?;
     let settings = std::fs::read_to_string(checkout().join("docker/compose/token-broker.toml"))?;
     let (first, last) = (&options.broker_settings, &options.more_broker_settings);
     std::fs::write(

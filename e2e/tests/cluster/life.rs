@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use hubkey_e2e::browser::Browser;
 use hubkey_e2e::cluster::{Cluster, chart, kubectl};
 use hubkey_e2e::console::say;
 use hubkey_e2e::keycloak::{BOB, MALLORY};
+use hubkey_e2e::sign_in::Page;
 
-use crate::support::{CONNECT, LONG, Outcome, cluster, connected, kernel, open_link};
+use crate::support::{CONNECT, LONG, Outcome, cluster, connected, kernel, kernel_of, open_link};
 
 const SERVERS: &str = "app.kubernetes.io/component=servers";
 
@@ -94,6 +96,46 @@ async fn a_sign_in_outlives_the_pods_in_which_it_began() -> Outcome {
     kill_pods(cluster)?;
     open_link(cluster, &link, &BOB).await?;
     kernel.finish(LONG).await?.ok()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_sign_in_goes_on_when_every_brokers_container_was_killed_in_its_midst() -> Outcome {
+    let (cluster, _turn) = cluster().await?;
+    let mut kernel = kernel_of(cluster, &BOB, "killed").await?;
+    kernel.begin(CONNECT).await?;
+    let link = kernel.link().await?;
+    let browser = Browser::start(&cluster.run, "killed").await?;
+    browser.open(&link).await?;
+    let met = browser
+        .go_through_sign_in_until(&BOB, Page::ProviderSignIn)
+        .await?;
+    ensure!(met.last() == Some(&Page::ProviderSignIn), "{met:?}");
+    let pods: Vec<String> = cluster
+        .pods(SERVERS)?
+        .into_iter()
+        .map(|pod| pod.0)
+        .collect();
+    let back = cluster.kill_containers(&pods, "token-broker").await?;
+    say(format!(
+        "    {} containers killed with -9: ready again {back:.1?} later, in the same pods",
+        pods.len()
+    ));
+    cluster.rolled_out("hubkey")?;
+    // Nobody has to begin anew: not the person in front of the provider's form, and not the waiting cell.
+    let met = browser.go_through_sign_in(&BOB).await?;
+    ensure!(
+        met.last() == Some(&Page::Done),
+        "{met:?}: {}",
+        browser.text().await?
+    );
+    kernel.finish(LONG).await?.ok()?;
+    let still: Vec<String> = cluster
+        .pods(SERVERS)?
+        .into_iter()
+        .map(|pod| pod.0)
+        .collect();
+    ensure!(still == pods, "{pods:?} {still:?}");
     Ok(())
 }
 

@@ -32,17 +32,26 @@ pub(crate) async fn cluster() -> anyhow::Result<(&'static Cluster, MutexGuard<'s
 
 /// A kernel in a pod of this person.
 pub(crate) async fn kernel(cluster: &Cluster, person: &Person) -> anyhow::Result<Kernel> {
+    kernel_of(cluster, person, "").await
+}
+
+/// A kernel in the pod of this server of this person.
+pub(crate) async fn kernel_of(
+    cluster: &Cluster,
+    person: &Person,
+    server: &str,
+) -> anyhow::Result<Kernel> {
     let path = format!("/users/{}", person.name);
     let known = cluster.hub.api(Method::GET, &path, None).await;
-    if known.is_ok_and(|user| user["servers"][""]["ready"] == true) {
-        return Kernel::start(&cluster.hub, &person.name, "").await;
+    if known.is_ok_and(|user| user["servers"][server]["ready"] == true) {
+        return Kernel::start(&cluster.hub, &person.name, server).await;
     }
-    let started = cluster.hub.start_server(&person.name, "").await;
+    let started = cluster.hub.start_server(&person.name, server).await;
     started.with_context(|| {
         let log = ["logs", "deployment/hub", "--tail=30"];
         cluster.kubectl(&log).unwrap_or_default()
     })?;
-    Kernel::start(&cluster.hub, &person.name, "").await
+    Kernel::start(&cluster.hub, &person.name, server).await
 }
 
 /// Opens a link in a new browser, and goes through the sign-in to its good end.

@@ -10,40 +10,7 @@ use hubkey_e2e::stack::{DATA_API, LAB_API, Stack};
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::support::{Connected, Outcome, alone, compose, timed};
-
-/// An answer that says "later" has to come within this; a second of it is promised, the rest is a busy machine.
-const SOON: Duration = Duration::from_secs(3);
-
-/// Asks for a token and for a sign-in: both are refused with this code, soon.
-async fn refused(person: &Connected, code: &str) -> Outcome {
-    let (token, token_time) = timed(person.token()).await?;
-    let (sign_in, sign_in_time) = timed(person.open()).await?;
-    for (status, answer) in [token, sign_in] {
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
-        assert_eq!(answer["code"], code);
-    }
-    assert!(
-        token_time < SOON && sign_in_time < SOON,
-        "{token_time:?} {sign_in_time:?}"
-    );
-    Ok(())
-}
-
-/// When the broker's process started, and whether it ever fell over.
-fn life(compose: &Compose) -> anyhow::Result<String> {
-    let container = compose.container("token-broker");
-    let output = std::process::Command::new("docker")
-        .args([
-            "inspect",
-            "--format",
-            "{{.State.StartedAt}} {{.RestartCount}}",
-        ])
-        .arg(container)
-        .output()?;
-    ensure!(output.status.success(), "the broker's container is gone");
-    Ok(String::from_utf8(output.stdout)?)
-}
+use crate::support::{Connected, Outcome, alone, compose, life, refused};
 
 /// Breaks Redis, sees the refusals, mends it, and sees that the same broker serves the same connection again.
 async fn redis_goes_and_comes(break_it: &str, mend_it: &str) -> Outcome {

@@ -2,7 +2,9 @@
 //!
 //! `cargo xtask test --containers` makes the images and runs these.
 
+mod cuts;
 mod faults;
 mod isolation;
+mod pair;
 mod parts;
 mod support;

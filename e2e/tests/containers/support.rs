@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use hubkey_e2e::browser::Browser;
+use hubkey_e2e::canary::Canaries;
 use hubkey_e2e::containers::Compose;
 use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::keycloak::Person;
@@ -50,6 +51,7 @@ pub(crate) struct Connected {
     pub(crate) api: KernelApi,
     pub(crate) browser: Browser,
     connection: String,
+    signed_in: Instant,
 }
 
 impl Connected {
@@ -63,6 +65,7 @@ impl Connected {
             api,
             browser,
             connection: String::new(),
+            signed_in: Instant::now(),
         };
         connected.sign_in(LAB_API).await?;
         Ok(connected)
@@ -80,14 +83,35 @@ impl Connected {
         let id = answer["connection"]["id"].as_str();
         id.context("no connection")?
             .clone_into(&mut self.connection);
+        self.signed_in = Instant::now();
         Ok(met)
     }
 
     /// Asks for a token of the connection.
     pub(crate) async fn token(&self) -> anyhow::Result<(StatusCode, Value)> {
+        self.token_valid_for(0).await
+    }
+
+    /// Asks for a token that is valid for so many seconds more.
+    pub(crate) async fn token_valid_for(
+        &self,
+        seconds: u64,
+    ) -> anyhow::Result<(StatusCode, Value)> {
         let path = format!("/v1/connections/{}/token", self.connection);
-        let body = json!({ "min_valid": 0 });
+        let body = json!({ "min_valid": seconds });
         self.api.ask(Method::POST, &path, Some(body), &[]).await
+    }
+
+    /// The access token itself.
+    pub(crate) async fn access_token(&self) -> anyhow::Result<String> {
+        let (_, answer) = self.token().await?;
+        let token = answer["access_token"].as_str();
+        Ok(token.context("no access token")?.to_owned())
+    }
+
+    /// How long ago the last sign-in ended.
+    pub(crate) fn age(&self) -> Duration {
+        self.signed_in.elapsed()
     }
 
     /// Asks for a sign-in.
@@ -116,4 +140,64 @@ pub(crate) async fn timed<T>(
 ) -> anyhow::Result<(T, Duration)> {
     let started = Instant::now();
     Ok((question.await?, started.elapsed()))
+}
+
+/// An answer that says "later" has to come within this; a second of it is promised, the rest is a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(3);
+
+/// Asks for a token and for a sign-in: both are refused with this code, soon.
+pub(crate) async fn refused(person: &Connected, code: &str) -> Outcome {
+    let (token, token_time) = timed(person.token()).await?;
+    let (sign_in, sign_in_time) = timed(person.open()).await?;
+    for (status, answer) in [token, sign_in] {
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+        assert_eq!(answer["code"], code);
+    }
+    assert!(
+        token_time < SOON && sign_in_time < SOON,
+        "{token_time:?} {sign_in_time:?}"
+    );
+    Ok(())
+}
+
+/// When the broker's process started, and whether it ever fell over.
+pub(crate) fn life(compose: &Compose) -> anyhow::Result<String> {
+    let container = compose.container("token-broker");
+    let output = std::process::Command::new("docker")
+        .args([
+            "inspect",
+            "--format",
+            "{{.State.StartedAt}} {{.RestartCount}}",
+        ])
+        .arg(container)
+        .output()?;
+    ensure!(output.status.success(), "the broker's container is gone");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Waits until a question is refused with this code; a fault takes a moment to get there.
+pub(crate) async fn until_refused(
+    code: &str,
+    mut question: impl AsyncFnMut() -> anyhow::Result<(StatusCode, Value)>,
+) -> Outcome {
+    for _ in 0..40 {
+        let (status, answer) = question().await?;
+        if status != StatusCode::OK && status != StatusCode::CREATED {
+            ensure!(answer["code"] == code, "{status} {answer}");
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    bail!("nothing was refused")
+}
+
+/// Looks for secrets in what both servers wrote.
+pub(crate) fn nothing_leaked(stack: &Stack, canaries: &Canaries) -> Outcome {
+    ensure!(canaries.count("access token") > 0, "no secret was seen");
+    for server in [&stack.broker, &stack.callback_server] {
+        let text = server.output();
+        ensure!(!text.is_empty(), "{} wrote nothing", server.url());
+        assert_eq!(canaries.found_in(text.as_bytes()), [""; 0]);
+    }
+    Ok(())
 }

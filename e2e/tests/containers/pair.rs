@@ -1,0 +1,98 @@
+//! Two brokers, one of which leaves in order or is killed, while a kernel reads tokens.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use hubkey_e2e::console::say;
+use hubkey_e2e::containers::Compose;
+use hubkey_e2e::kernel::Kernel;
+
+use crate::support::{Connected, Outcome, alone, compose};
+
+const SECOND: &str = "token-broker-2";
+
+/// Asks the broker again and again: for the connection, each time over a new client, and for its token over one client.
+const READ_ON: &str = r#"import asyncio, socket, time, hubkey
+addresses = {found[4][0] for found in socket.getaddrinfo("token-broker", 8091)}
+assert len(addresses) == 2, addresses
+lab = await hubkey.connect("lab-api")
+tokens, loop = lab._tokens, asyncio.get_running_loop()
+reading, reads, slowest, failures = True, 0, 0.0, []
+async def draw():
+    assert (await tokens._broker.draw_token_later(loop, tokens._grant, 1, 15.0)).expose_token()
+async def connect():
+    assert (await hubkey.connect("lab-api")).token
+async def read_on(question):
+    global reads, slowest
+    while reading:
+        began = time.monotonic()
+        try:
+            await question()
+        except Exception as error:
+            failures.append(repr(error))
+        reads, slowest = reads + 1, max(slowest, time.monotonic() - began)
+        await asyncio.sleep(0.01)
+readers = [asyncio.create_task(read_on(question)) for question in [draw, connect] * 4]"#;
+
+/// What happened since the last look.
+const LOOK: &str = r#"print("reads", reads, "failed", len(failures), f"slowest {slowest:.2f} s", failures[:2])
+reads, slowest, failures = 0, 0.0, []"#;
+
+const STOP: &str = r"reading = False
+await asyncio.gather(*readers)";
+
+/// One broker leaves and comes back, while the other serves.
+async fn without(compose: &Compose, kernel: &mut Kernel, verb: &str, service: &str) -> Outcome {
+    compose.run(&[verb, service])?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let text = kernel.run(LOOK).await?.ok()?;
+    compose.run(&[
+        "up",
+        "--detach",
+        "--no-build",
+        "--no-deps",
+        "--wait",
+        service,
+    ])?;
+    say(format!("    {verb} of {service}: {}", text.trim()));
+    let reads = text.split(' ').nth(1).context("no number")?;
+    ensure!(reads.parse::<u32>()? > 20, "{text}");
+    ensure!(text.contains(" failed 0 "), "{verb} of {service}: {text}");
+    Ok(())
+}
+
+async fn each_in_turn(compose: &Compose, kernel: &mut Kernel) -> Outcome {
+    kernel.run(READ_ON).await?.ok()?;
+    // Which of the two a kernel asks is for its resolver to choose.
+    for service in ["token-broker", SECOND] {
+        without(compose, kernel, "stop", service).await?;
+    }
+    kernel.run(STOP).await?.ok().map(drop)
+}
+
+#[tokio::test]
+async fn no_read_fails_while_one_of_two_brokers_is_drained() -> Outcome {
+    let (stack, _alone) = alone().await?;
+    let compose = compose(stack)?;
+    let person = Connected::new(stack).await?;
+    let mut kernel = Kernel::start(&stack.hub, &person.person.name, "").await?;
+    compose.run(&[
+        "up",
+        "--detach",
+        "--no-build",
+        "--no-deps",
+        "--wait",
+        SECOND,
+    ])?;
+    let outcome = each_in_turn(compose, &mut kernel).await;
+    compose.run(&["rm", "--stop", "--force", SECOND])?;
+    compose.run(&[
+        "up",
+        "--detach",
+        "--no-build",
+        "--no-deps",
+        "--wait",
+        "token-broker",
+    ])?;
+    outcome
+}
