@@ -11,6 +11,7 @@ mod authorize;
 pub mod browser;
 pub mod client;
 pub mod draft;
+mod exchange;
 pub mod keys;
 mod metadata;
 mod refresh;
@@ -51,6 +52,8 @@ pub enum Endpoint {
     UserInfo,
     /// `POST /revoke`
     Revocation,
+    /// `GET /broker/{alias}/token`, as Keycloak has it
+    BrokerToken,
     /// Anything else: 404.
     Other,
 }
@@ -66,6 +69,7 @@ impl Endpoint {
             "/token" => Self::Token,
             "/userinfo" => Self::UserInfo,
             "/revoke" => Self::Revocation,
+            _ if path.starts_with("/broker/") => Self::BrokerToken,
             _ => Self::Other,
         }
     }
@@ -261,6 +265,16 @@ impl HostileProvider {
         self.state().grants.end();
     }
 
+    /// Gives no token for this audience, resource or issuer any more, neither by exchange nor by refresh.
+    pub fn refuse_target(&self, target: &str) {
+        self.state().refused_targets.insert(target.to_owned());
+    }
+
+    /// Takes this access token for exchanges no more, as if its session had ended.
+    pub fn forget_access_token(&self, token: &str) {
+        self.state().issued.remove(token);
+    }
+
     /// How often a refresh token was traded for new tokens.
     #[must_use]
     pub fn refreshes(&self) -> usize {
@@ -413,6 +427,7 @@ impl State {
             Endpoint::Token => self.token(request),
             Endpoint::UserInfo => self.userinfo(request),
             Endpoint::Revocation => self.revoke(request),
+            Endpoint::BrokerToken => self.stored_token(request),
             Endpoint::Other => Reply::new(http::StatusCode::NOT_FOUND),
         }
     }

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use hubkey_protocol::{
-    Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, Provider,
-    ProviderList, SignInOpened, SignInStatus, TokenAnswer, TokenRequest, path,
+    Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ExchangeRequest,
+    Provider, ProviderList, SignInOpened, SignInStatus, TokenAnswer, TokenRequest, path,
     secret::{HubToken, Secret},
 };
 use reqwest::{
@@ -138,6 +138,20 @@ impl BrokerClient<HubToken> {
         until: Instant,
     ) -> Result<TokenAnswer, ClientError> {
         let path = fill(path::CONNECTION_TOKEN, "id", id.as_str());
+        patiently(until, Repeat::IfNotDone, || async {
+            self.post(&path, message).await
+        })
+        .await
+    }
+
+    /// `POST /v1/connections/{id}/exchange`
+    pub async fn exchange(
+        &self,
+        id: &ConnectionId,
+        message: &ExchangeRequest,
+        until: Instant,
+    ) -> Result<TokenAnswer, ClientError> {
+        let path = fill(path::CONNECTION_EXCHANGE, "id", id.as_str());
         patiently(until, Repeat::IfNotDone, || async {
             self.post(&path, message).await
         })

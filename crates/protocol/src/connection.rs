@@ -84,6 +84,36 @@ pub struct ConnectionList {
 pub struct TokenRequest {
     /// The token must be valid for at least so many seconds more.
     pub min_valid: u64,
+    /// A token of these scopes only; all of the connection's where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes>,
+    /// A token for this audience; the connection's own where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// A token for this resource (RFC 8707); the connection's own where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+}
+
+/// `POST /v1/connections/{id}/exchange`: a token of another API, or of another provider behind this one (RFC 8693). What
+/// is exchanged is the connection's own token, and nothing that a kernel sends.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExchangeRequest {
+    /// The audience that the token is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// The resource (RFC 8707) that the token is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// What it has to permit; what the provider gives where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Scopes>,
+    /// A provider behind this one whose token is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_issuer: Option<String>,
+    /// The token must be valid for at least so many seconds more.
+    pub min_valid: u64,
 }
 
 /// An access token and what is known about it.
@@ -100,4 +130,7 @@ pub struct TokenAnswer {
     pub expires_at: Option<u64>,
     /// What it permits.
     pub scopes: Scopes,
+    /// The origins that an exchanged token may be sent to. Absent for other tokens: those of the connection count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_origins: Vec<String>,
 }

@@ -18,6 +18,8 @@ pub enum ErrorCode {
     AudienceNotAllowed,
     /// A resource outside the provider's allow-list. 400
     ResourceNotAllowed,
+    /// An issuer outside the provider's allow-list. 400
+    IssuerNotAllowed,
     /// No usable `Authorization` header. 401
     MissingToken,
     /// The token is not known to the Hub. 403
@@ -26,6 +28,8 @@ pub enum ErrorCode {
     NotAServerToken,
     /// The server is shared with other people and the operator does not allow that. 403
     SharedServer,
+    /// The provider gives no token for what was asked for. 403
+    TargetRefused,
     /// No such thing, or not yours. 404
     NotFound,
     /// The method does not exist here. 405
@@ -81,9 +85,13 @@ impl ErrorCode {
             | Self::ProviderRequired
             | Self::ScopeNotAllowed
             | Self::AudienceNotAllowed
-            | Self::ResourceNotAllowed => 400,
+            | Self::ResourceNotAllowed
+            | Self::IssuerNotAllowed => 400,
             Self::MissingToken => 401,
-            Self::InvalidToken | Self::NotAServerToken | Self::SharedServer => 403,
+            Self::InvalidToken
+            | Self::NotAServerToken
+            | Self::SharedServer
+            | Self::TargetRefused => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
@@ -121,10 +129,12 @@ impl ErrorCode {
             | Self::ScopeNotAllowed
             | Self::AudienceNotAllowed
             | Self::ResourceNotAllowed
+            | Self::IssuerNotAllowed
             | Self::MissingToken
             | Self::InvalidToken
             | Self::NotAServerToken
             | Self::SharedServer
+            | Self::TargetRefused
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::Superseded

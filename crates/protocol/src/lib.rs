@@ -9,6 +9,7 @@
 //! | kernel | `GET /v1/providers` | | [`ProviderList`] |
 //! | kernel | `GET /v1/connections` | | [`ConnectionList`] |
 //! | kernel | `POST /v1/connections/{id}/token` | [`TokenRequest`] | [`TokenAnswer`] |
+//! | kernel | `POST /v1/connections/{id}/exchange` | [`ExchangeRequest`] | [`TokenAnswer`] |
 //! | the Hub | `POST /v1/servers/ended` | [`ServerEnded`] | 204 |
 //! | callback-server | `GET /internal/v1/site` | | [`internal::Site`] |
 //! | callback-server | `POST /internal/v1/start` | [`internal::Start`] | [`internal::BrowserReply`] |
@@ -36,7 +37,9 @@ mod server;
 mod sign_in;
 pub mod trace;
 
-pub use connection::{Account, Connection, ConnectionList, TokenAnswer, TokenRequest};
+pub use connection::{
+    Account, Connection, ConnectionList, ExchangeRequest, TokenAnswer, TokenRequest,
+};
 pub use error::{ErrorCode, Problem};
 pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId, tagged};
 pub use provider::{Provider, ProviderList, ProviderState};

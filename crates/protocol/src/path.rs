@@ -14,6 +14,8 @@ pub const CONNECTIONS: &str = "/v1/connections";
 pub const CONNECTION: &str = "/v1/connections/{id}";
 /// Kernel: an access token of one connection.
 pub const CONNECTION_TOKEN: &str = "/v1/connections/{id}/token";
+/// Kernel: a token of another API or provider for that of a connection.
+pub const CONNECTION_EXCHANGE: &str = "/v1/connections/{id}/exchange";
 /// The Hub: one of its single-user servers ended.
 pub const SERVERS_ENDED: &str = "/v1/servers/ended";
 /// Kernel: the OpenAPI document of this interface.

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use hubkey_broker_client::{BrokerClient, CallContext, Destination};
+use hubkey_broker_client::{BrokerClient, CallContext, ClientError, Destination};
 use hubkey_protocol::{
-    Connection, CreateSignInAnswer, Provider, TokenRequest,
+    Connection, CreateSignInAnswer, ExchangeRequest, Provider, TokenAnswer, TokenRequest,
     secret::HubToken,
     trace::{SignInSpan, Traceparent},
 };
@@ -20,7 +20,7 @@ use crate::{
     drawing::Drawing,
     error::{invalid, to_python},
     listed::Listed,
-    messages::{Grant, Request, SignIn, ending},
+    messages::{Exchange, Grant, Request, SignIn, ending},
     runtime,
 };
 
@@ -174,11 +174,14 @@ impl Broker {
         patience: f64,
     ) -> PyResult<Py<PyAny>> {
         let (client, until) = (self.client()?, deadline(patience)?);
-        let connection = grant.connection.clone();
+        let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
         let work = async move {
-            let message = TokenRequest { min_valid };
-            let token = client.token(&connection.id, &message, until).await?;
-            Ok(Grant { connection, token })
+            let token = draw(&client, (&connection, exchange.as_ref()), min_valid, until).await?;
+            Ok(Grant {
+                connection,
+                token,
+                exchange,
+            })
         };
         call::spawn(event_loop, work, |py, grant| {
             Ok(Py::new(py, grant)?.into_any())
@@ -215,8 +218,32 @@ impl Broker {
     /// Nobody waits: who asked looks later.
     fn begin_drawing(&self, grant: &Grant, min_valid: u64, patience: f64) -> PyResult<Drawing> {
         let (client, until) = (self.client()?, deadline(patience)?);
-        Drawing::begin(&grant.connection, |id| async move {
-            client.token(&id, &TokenRequest { min_valid }, until).await
+        let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
+        let work =
+            async move { draw(&client, (&connection, exchange.as_ref()), min_valid, until).await };
+        Drawing::begin(grant, work)
+    }
+
+    /// A token that the connection's own is exchanged for.
+    fn exchange(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        grant: &Grant,
+        exchange: &Exchange,
+        patience: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        let (connection, message) = (grant.connection.clone(), exchange.0.clone());
+        let work = async move {
+            let token = client.exchange(&connection.id, &message, until).await?;
+            Ok(Grant {
+                connection,
+                token,
+                exchange: Some(message),
+            })
+        };
+        call::spawn(event_loop, work, |py, grant| {
+            Ok(Py::new(py, grant)?.into_any())
         })
     }
 
@@ -229,12 +256,15 @@ impl Broker {
         patience: f64,
     ) -> PyResult<Grant> {
         let (client, until) = (self.client()?, deadline(patience)?);
-        let connection = grant.connection.clone();
-        let id = connection.id.clone();
-        let token = call::wait(py, async move {
-            client.token(&id, &TokenRequest { min_valid }, until).await
-        })?;
-        Ok(Grant { connection, token })
+        let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
+        call::wait(py, async move {
+            let token = draw(&client, (&connection, exchange.as_ref()), min_valid, until).await?;
+            Ok(Grant {
+                connection,
+                token,
+                exchange,
+            })
+        })
     }
 }
 
@@ -259,10 +289,31 @@ impl Broker {
     }
 }
 
+/// A token of the same kind as the one that is there.
+async fn draw(
+    client: &KernelClient,
+    (connection, exchange): (&Connection, Option<&ExchangeRequest>),
+    min_valid: u64,
+    until: Instant,
+) -> Result<TokenAnswer, ClientError> {
+    if let Some(exchange) = exchange {
+        let message = ExchangeRequest {
+            min_valid,
+            ..exchange.clone()
+        };
+        return client.exchange(&connection.id, &message, until).await;
+    }
+    let message = TokenRequest {
+        min_valid,
+        ..TokenRequest::default()
+    };
+    client.token(&connection.id, &message, until).await
+}
+
 fn found_or_opened(py: Python<'_>, answer: CreateSignInAnswer) -> PyResult<Py<PyAny>> {
     match answer {
         CreateSignInAnswer::Connected { connection, token } => {
-            Ok(Py::new(py, Grant { connection, token })?.into_any())
+            Ok(Py::new(py, Grant::own(connection, token))?.into_any())
         }
         CreateSignInAnswer::Opened(opened) => Ok(Py::new(py, SignIn(opened))?.into_any()),
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hubkey_broker_client::ClientError;
-use hubkey_protocol::{Connection, ConnectionId, TokenAnswer};
+use hubkey_protocol::{Connection, ExchangeRequest, TokenAnswer};
 use pyo3::prelude::*;
 
 use crate::{error::to_python, messages::Grant, runtime};
@@ -15,6 +15,7 @@ type Answer = Result<TokenAnswer, ClientError>;
 #[derive(Debug)]
 pub(crate) struct Drawing {
     connection: Connection,
+    exchange: Option<ExchangeRequest>,
     answer: Arc<Mutex<Option<Answer>>>,
     /// Of the runtime that fetches it: after a fork nobody does.
     generation: u64,
@@ -22,21 +23,19 @@ pub(crate) struct Drawing {
 
 impl Drawing {
     /// Begins to fetch.
-    pub(crate) fn begin<F>(
-        connection: &Connection,
-        fetch: impl FnOnce(ConnectionId) -> F,
-    ) -> PyResult<Self>
-    where
-        F: Future<Output = Answer> + Send + 'static,
-    {
+    pub(crate) fn begin(
+        grant: &Grant,
+        work: impl Future<Output = Answer> + Send + 'static,
+    ) -> PyResult<Self> {
         let answer = Arc::new(Mutex::new(None));
-        let (slot, work) = (Arc::clone(&answer), fetch(connection.id.clone()));
+        let slot = Arc::clone(&answer);
         runtime::spawn_unawaited(async move {
             let fetched = work.await;
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
         })?;
         Ok(Self {
-            connection: connection.clone(),
+            connection: grant.connection.clone(),
+            exchange: grant.exchange.clone(),
             answer,
             generation: runtime::generation(),
         })
@@ -55,10 +54,14 @@ impl Drawing {
     /// What was fetched, once.
     fn take(&self) -> PyResult<Option<Grant>> {
         let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = self.connection.clone();
+        let (connection, exchange) = (self.connection.clone(), self.exchange.clone());
         match answer.take() {
             None => Ok(None),
-            Some(Ok(token)) => Ok(Some(Grant { connection, token })),
+            Some(Ok(token)) => Ok(Some(Grant {
+                connection,
+                token,
+                exchange,
+            })),
             Some(Err(error)) => Err(to_python(error)),
         }
     }

@@ -25,7 +25,7 @@ mod _hubkey {
     #[pymodule_export]
     use crate::listed::Listed;
     #[pymodule_export]
-    use crate::messages::{Ended, Grant, Request, SignIn};
+    use crate::messages::{Ended, Exchange, Grant, Request, SignIn};
 
     /// Ends the runtime before the interpreter ends, and begins a new one in a forked child.
     #[pymodule_init]

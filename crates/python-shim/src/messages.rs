@@ -1,8 +1,8 @@
 //! The messages of the kernel API as Python objects. Their secrets have one door each; nothing else shows them.
 
 use hubkey_protocol::{
-    Connection, CreateSignIn, ProviderId, Scope, SignInOpened, SignInStatus, TokenAnswer,
-    secret::Secret,
+    Connection, CreateSignIn, ExchangeRequest, ProviderId, Scope, SignInOpened, SignInStatus,
+    TokenAnswer, secret::Secret,
 };
 use pyo3::prelude::*;
 
@@ -88,16 +88,66 @@ impl SignIn {
     }
 }
 
+/// What `Connection.exchange()` asks for.
+#[pyclass(frozen, module = "hubkey._hubkey")]
+#[derive(Debug)]
+pub(crate) struct Exchange(pub(crate) ExchangeRequest);
+
+#[pymethods]
+impl Exchange {
+    #[new]
+    #[pyo3(signature = (audience, scopes, resource, requested_issuer))]
+    fn new(
+        audience: Option<String>,
+        scopes: Option<Vec<String>>,
+        resource: Option<String>,
+        requested_issuer: Option<String>,
+    ) -> PyResult<Self> {
+        let scopes = scopes
+            .map(|scopes| scopes.into_iter().map(Scope::parse).collect())
+            .transpose();
+        Ok(Self(ExchangeRequest {
+            audience,
+            resource,
+            scopes: scopes.map_err(|error| invalid("scopes", &error))?,
+            requested_issuer,
+            min_valid: 0,
+        }))
+    }
+}
+
 /// A connection with one access token of it.
 #[pyclass(frozen, module = "hubkey._hubkey")]
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) connection: Connection,
     pub(crate) token: TokenAnswer,
+    /// What the token was exchanged for; absent where it is the connection's own.
+    pub(crate) exchange: Option<ExchangeRequest>,
+}
+
+impl Grant {
+    /// With the connection's own token.
+    pub(crate) fn own(connection: Connection, token: TokenAnswer) -> Self {
+        Self {
+            connection,
+            token,
+            exchange: None,
+        }
+    }
 }
 
 #[pymethods]
 impl Grant {
+    /// This token, to be fetched from now on by another connection of the same person.
+    fn moved_to(&self, other: &Self) -> Self {
+        Self {
+            connection: other.connection.clone(),
+            token: self.token.clone(),
+            exchange: self.exchange.clone(),
+        }
+    }
+
     #[getter]
     fn provider(&self) -> &str {
         self.connection.provider.as_str()
@@ -155,7 +205,10 @@ impl Grant {
 
     #[getter]
     fn api_origins(&self) -> Vec<String> {
-        self.connection.api_origins.clone()
+        match self.exchange {
+            Some(_) => self.token.api_origins.clone(),
+            None => self.connection.api_origins.clone(),
+        }
     }
 
     fn expose_token(&self) -> &str {
@@ -177,7 +230,7 @@ pub(crate) struct Ended {
 pub(crate) fn ending(py: Python<'_>, status: SignInStatus) -> PyResult<Py<PyAny>> {
     let (state, reason) = match status {
         SignInStatus::Ready { connection, token } => {
-            return Ok(Py::new(py, Grant { connection, token })?.into_any());
+            return Ok(Py::new(py, Grant::own(connection, token))?.into_any());
         }
         SignInStatus::Pending { .. } => ("pending", None),
         SignInStatus::Denied => ("denied", None),

@@ -47,6 +47,7 @@ class Broker:
     keys: dict[str, str] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     faults: list[tuple[str, Any]] = field(default_factory=list)
+    exchange_origins: list[str] = field(default_factory=list)
     account_email: str = "alice.liddell@lab.example"
     more_scopes: list[str] | None = None
     drawn: int = 0
@@ -108,7 +109,7 @@ class Broker:
         match = re.fullmatch(r"/v1/sign-ins/([^/]+)(/ack)?", seen.path)
         if match:
             return self.sign_in(seen, match[1], acknowledges=bool(match[2]))
-        match = re.fullmatch(r"/v1/connections(?:/([^/]+)(?:/token)?)?", seen.path)
+        match = re.fullmatch(r"/v1/connections(?:/([^/]+)(?:/token|/exchange)?)?", seen.path)
         if match:
             return self.connection(seen, match[1])
         return problem(404, "not_found", "No such thing.", "Ask for something else.")
@@ -161,6 +162,8 @@ class Broker:
     def connection(self, seen: Seen, identity: str | None) -> tuple[int, Any]:
         if identity is None:
             return 200, {"connections": list(self.connections.values())[::-1]}
+        if seen.path.endswith("/exchange"):
+            return self.exchange(identity, seen.body)
         if seen.method != "DELETE":
             return self.token(identity, seen.body["min_valid"])
         if self.connections.pop(identity, None) is None:
@@ -176,6 +179,26 @@ class Broker:
         self.drawn += 1
         connection["expires_at"] = int(time.time()) + self.token_seconds
         return 200, self.token_of(connection, self.drawn)
+
+    def exchange(self, identity: str, asked: dict[str, Any]) -> tuple[int, Any]:
+        if identity not in self.connections:
+            return problem(404, "not_found", "No such connection.", "Connect again.")
+        if asked.get("requested_issuer"):
+            return problem(
+                400, "issuer_not_allowed", "The provider is not configured for that issuer.", "Leave it out."
+            )
+        if asked.get("audience") == "third-api":
+            return problem(403, "target_refused", "The provider gives no token for that.", "Ask for something else.")
+        if self.token_seconds < asked["min_valid"]:
+            return problem(409, "token_too_short", "The token ends earlier.", "Ask for less.")
+        self.drawn += 1
+        return 200, {
+            "access_token": f"canary-exchanged-token-{self.drawn}",
+            "token_type": "Bearer",
+            "expires_at": int(time.time()) + self.token_seconds,
+            "scopes": asked.get("scopes") or [],
+            "api_origins": self.exchange_origins,
+        }
 
     def token_of(self, connection: dict[str, Any], number: int = 0) -> dict[str, Any]:
         return {

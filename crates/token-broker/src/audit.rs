@@ -31,6 +31,8 @@ pub enum What {
     TokenIssued,
     /// A provider gave a new access token for an old one.
     TokenRefreshed,
+    /// A provider exchanged an access token for one of another API or provider.
+    TokenExchanged,
     /// A kernel got an access token.
     TokenDelivered,
     /// A grant is gone: the provider took it back, or it was told to forget it.
@@ -63,6 +65,7 @@ impl What {
             Self::IdentityConflict => "identity_conflict",
             Self::TokenIssued => "token_issued",
             Self::TokenRefreshed => "token_refreshed",
+            Self::TokenExchanged => "token_exchanged",
             Self::TokenDelivered => "token_delivered",
             Self::TokenRevoked => "token_revoked",
             Self::ReuseDetected => "reuse_detected",

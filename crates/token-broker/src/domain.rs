@@ -12,4 +12,5 @@ pub mod pin;
 pub mod provider;
 pub mod renewal;
 pub mod sign_in;
+pub mod target;
 pub mod user_index;

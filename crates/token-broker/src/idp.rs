@@ -8,6 +8,7 @@ mod account;
 mod algorithm;
 mod authorize;
 mod discovery;
+mod exchange;
 mod id_token;
 mod json;
 mod jwks;
@@ -31,6 +32,7 @@ use hubkey_protocol::{
 use crate::domain::{clock::Timestamp, connection::Proof, provider::ProviderConfig};
 
 pub use authorize::RESERVED;
+pub use exchange::{Exchange, ExchangeError, Exchanged};
 pub use oidc::{OidcProvider, provider};
 pub use refresh::{RefreshError, Refreshable, Refreshed};
 
@@ -71,6 +73,10 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
 
     /// Sends a refresh token, once, and not after its time (RFC 6749 section 6). Judges the ID token, if there is one.
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError>;
+
+    /// Exchanges an access token of this provider for one of another API, or of a provider behind it (RFC 8693). Uses
+    /// nothing up.
+    async fn exchange(&self, exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError>;
 
     /// Asks the provider to forget tokens (RFC 7009), refresh token first. Nothing waits for the outcome.
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>);

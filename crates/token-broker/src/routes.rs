@@ -6,6 +6,7 @@ mod cancel;
 mod channel;
 mod connections;
 mod create_sign_in;
+mod exchange;
 mod failure;
 mod internal;
 mod openapi;
@@ -47,6 +48,7 @@ pub fn kernel(flows: Arc<Flows>) -> Router {
         .route(path::CONNECTIONS, get(connections::handler))
         .route(path::CONNECTION, delete(sign_out::handler))
         .route(path::CONNECTION_TOKEN, post(token::handler))
+        .route(path::CONNECTION_EXCHANGE, post(exchange::handler))
         .route(path::SERVERS_ENDED, post(server_ended::handler))
         .route(path::OPENAPI, get(openapi::handler))
         .with_state(flows);

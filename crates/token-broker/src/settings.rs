@@ -1,5 +1,6 @@
 //! The broker's settings, a file a section.
 
+mod exchange;
 mod hub;
 mod keys;
 mod listeners;

@@ -184,6 +184,8 @@ pub enum Purpose {
     Connection,
     /// That someone uses a connection's refresh token.
     Lease,
+    /// Tokens of a connection beside its own.
+    Targets,
     /// What a hub user has open: sign-ins and connections.
     UserIndex,
     /// Which poll of a sign-in is the newest.
@@ -207,6 +209,7 @@ impl Purpose {
             Self::State => "state",
             Self::Connection => "connection",
             Self::Lease => "lease",
+            Self::Targets => "targets",
             Self::UserIndex => "user-index",
             Self::Poll => "poll",
             Self::Idempotency => "idempotency",
@@ -265,6 +268,12 @@ impl Key {
     #[must_use]
     pub fn lease(id: &ConnectionId) -> Self {
         Self::of_connection(id, Purpose::Lease)
+    }
+
+    /// Tokens of a connection beside its own.
+    #[must_use]
+    pub fn targets(id: &ConnectionId) -> Self {
+        Self::of_connection(id, Purpose::Targets)
     }
 
     /// What a hub user has open.

@@ -93,9 +93,21 @@ impl Grants {
 impl State {
     pub(super) fn refresh(&mut self, client_id: &str, request: &Captured) -> Reply {
         let token = request.form_value("refresh_token").unwrap_or_default();
-        let Some((grant, next)) = self.grants.trade(&token, client_id) else {
+        if let Some(refusal) = self.refuses(request) {
+            return refusal;
+        }
+        let Some((mut grant, next)) = self.grants.trade(&token, client_id) else {
             return Reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_grant");
         };
+        if let Some(narrower) = request.form_value("scope") {
+            if !narrower
+                .split(' ')
+                .all(|one| grant.code.scope.split(' ').any(|own| own == one))
+            {
+                return Reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_scope");
+            }
+            grant.code.scope = narrower;
+        }
         let about = About {
             client_id,
             nonce: None,

@@ -21,6 +21,8 @@ pub(super) struct State {
     /// By access token.
     pub(super) issued: HashMap<String, Issued>,
     pub(super) revoked: HashSet<String>,
+    /// Audiences, resources and issuers for which there is no token.
+    pub(super) refused_targets: HashSet<String>,
     pub(super) grants: Grants,
     /// The published keys; the first signs.
     pub(super) ring: Vec<SigningKey>,
@@ -45,6 +47,7 @@ impl State {
             codes: HashMap::new(),
             issued: HashMap::new(),
             revoked: HashSet::new(),
+            refused_targets: HashSet::new(),
             grants: Grants::default(),
             ring: Vec::new(),
             rotate_before_signing: false,
@@ -67,6 +70,7 @@ impl State {
         self.replies.clear();
         self.answers.clear();
         self.next_answers.clear();
+        self.refused_targets.clear();
     }
 
     pub(super) fn use_keys(&mut self, algs: &[Alg]) -> anyhow::Result<()> {

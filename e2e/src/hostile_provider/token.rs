@@ -14,13 +14,13 @@ use crate::fake_http::{Captured, Reply, random_text};
 use crate::pkce;
 
 /// Seconds that tokens live.
-const LIFETIME: u64 = 300;
+pub(super) const LIFETIME: u64 = 300;
 
 /// Whose an access token is.
 #[derive(Clone, Debug)]
 pub(super) struct Issued {
-    account: Account,
-    client_id: String,
+    pub(super) account: Account,
+    pub(super) client_id: String,
 }
 
 /// What an ID token is about.
@@ -45,6 +45,7 @@ impl State {
         match request.form_value("grant_type").as_deref() {
             Some("authorization_code") => {}
             Some("refresh_token") => return self.refresh(&client_id, request),
+            Some(super::exchange::GRANT) => return self.exchange(&client_id, request),
             _ => return refuse("unsupported_grant_type"),
         }
         // Taken before it is judged: a code that was shown once is spent.

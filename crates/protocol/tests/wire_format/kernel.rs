@@ -2,8 +2,8 @@
 
 use hubkey_protocol::{
     Account, Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ErrorCode,
-    Nonce, Problem, Provider, ProviderId, ProviderList, ProviderState, Scopes, ShortId,
-    SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
+    ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList, ProviderState, Scopes,
+    ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
     secret::{AccessToken, PollSecret, Ticket},
 };
 
@@ -63,6 +63,14 @@ fn token(expires_at: Option<u64>) -> TokenAnswer {
         token_type: "Bearer".to_owned(),
         expires_at,
         scopes: scopes("openid projects:read"),
+        api_origins: Vec::new(),
+    }
+}
+
+fn exchanged() -> TokenAnswer {
+    TokenAnswer {
+        api_origins: vec!["https://other.example.org".to_owned()],
+        ..token(Some(1_795_600_000))
     }
 }
 
@@ -90,17 +98,41 @@ fn wish() -> CreateSignIn {
     }
 }
 
+fn narrow() -> TokenRequest {
+    TokenRequest {
+        min_valid: 60,
+        scopes: Some(scopes("projects:read")),
+        audience: Some("https://api.example.org".to_owned()),
+        resource: Some("https://api.example.org/v1".to_owned()),
+    }
+}
+
+fn exchange() -> ExchangeRequest {
+    ExchangeRequest {
+        audience: Some("other-api".to_owned()),
+        resource: Some("https://other.example.org".to_owned()),
+        scopes: Some(scopes("projects:read")),
+        requested_issuer: Some("github".to_owned()),
+        min_valid: 60,
+    }
+}
+
 #[test]
 fn what_a_kernel_asks() {
     let lines = [
         line("CreateSignIn", &wish()),
         line("CreateSignIn, empty", &CreateSignIn::default()),
-        line("TokenRequest", &TokenRequest { min_valid: 60 }),
+        line("TokenRequest", &narrow()),
+        line("TokenRequest, empty", &TokenRequest::default()),
+        line("ExchangeRequest", &exchange()),
+        line("ExchangeRequest, empty", &ExchangeRequest::default()),
+        line("TokenAnswer, exchanged", &exchanged()),
     ];
     insta::assert_snapshot!(lines.join("\n"));
     for empty in [
         serde_json::from_str::<CreateSignIn>("{}").map(|_| ()),
         serde_json::from_str::<TokenRequest>("{}").map(|_| ()),
+        serde_json::from_str::<ExchangeRequest>("{}").map(|_| ()),
     ] {
         assert!(empty.is_ok(), "every field may be left out");
     }

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hubkey._connect import connect
     from hubkey._connection import Account, Connection
     from hubkey._connections import ConnectionInfo, Connections, connections
+    from hubkey._exchange import ExchangedToken
     from hubkey._http import Answer, ApiError
     from hubkey._inspection import Inspection
     from hubkey._status import Status
@@ -48,6 +49,7 @@ __all__ = [
     "Connection",
     "ConnectionInfo",
     "Connections",
+    "ExchangedToken",
     "HubkeyError",
     "Inspection",
     "InvalidArgument",
@@ -77,6 +79,7 @@ _LATER = {
     "Connection": "hubkey._connection",
     "ConnectionInfo": "hubkey._connections",
     "Connections": "hubkey._connections",
+    "ExchangedToken": "hubkey._exchange",
     "connect": "hubkey._connect",
     "connections": "hubkey._connections",
     "Inspection": "hubkey._inspection",

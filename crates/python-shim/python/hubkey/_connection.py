@@ -26,8 +26,9 @@ from hubkey.auth._aiohttp import Middleware
 from hubkey.auth._requests import is_prepared_request, repeat_once
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, MutableMapping
+    from collections.abc import Container, Iterable, Mapping, MutableMapping
 
+    from hubkey._exchange import ExchangedToken
     from hubkey._hubkey import Broker, Grant
 
 # How long the broker may take to say whether there is a connection again.
@@ -39,7 +40,7 @@ _ORIGIN = re.compile(
 )
 
 
-class _Request(Protocol):
+class AnyRequest(Protocol):
     """A request of requests, httpx or a library that is used like them."""
 
     @property
@@ -48,7 +49,7 @@ class _Request(Protocol):
     def headers(self) -> MutableMapping[str, str]: ...
 
 
-_AnyRequest = TypeVar("_AnyRequest", bound=_Request)
+_AnyRequest = TypeVar("_AnyRequest", bound=AnyRequest)
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class Connection:
             SignInRequired: as `token` does.
             BrokerUnavailable: as `token` does.
         """
-        _check_min_valid(min_valid)
+        check_min_valid(min_valid)
         return Token((await self._awaited(min_valid)).expose_token())
 
     def token_with_expiry(self) -> tuple[str, datetime | None]:
@@ -232,8 +233,8 @@ class Connection:
 
     def permits(self, url: str) -> bool:
         """Say whether libraries may send the token to this address; if not, a warning tells it once per origin."""
-        origin = _origin(url)
-        if origin is not None and origin in map(_origin, self._newest.api_origins):
+        origin = origin_of(url)
+        if origin is not None and origin in map(origin_of, self._newest.api_origins):
             return True
         self._warn_once(origin or "this address")
         return False
@@ -295,6 +296,32 @@ class Connection:
         """Refuse to be written down."""
         raise TypeError(
             "A connection belongs to this server and is not pickled. Call hubkey.connect() where it is needed.",
+        )
+
+    async def exchange(
+        self,
+        audience: str | None = None,
+        *,
+        scopes: Iterable[str] | None = None,
+        resource: str | None = None,
+        requested_issuer: str | None = None,
+    ) -> ExchangedToken:
+        """Exchange the token for one of another API, or of a provider behind this one (RFC 8693).
+
+        What can be asked for is in the operator's lists. What comes back stays fresh, as a connection does.
+
+        Raises:
+            InvalidArgument: an argument is not in the operator's lists, or none was given.
+            AccessRefused: the provider gives this person no such token.
+            SignInRequired: the connection has ended; `sign_in_url` is the link.
+            BrokerUnavailable: the broker, or the provider, does not answer.
+        """
+        from hubkey._exchange import Source, exchanged  # noqa: PLC0415 - it is made of this module
+
+        asked = {"audience": audience, "scopes": scopes, "resource": resource, "requested_issuer": requested_issuer}
+        await self._awaited(None)
+        return await exchanged(
+            self._broker, self._newest, asked, Source(self.provider, self._refuse_signed_out, self._connected_again)
         )
 
     async def sign_out(self) -> None:
@@ -425,7 +452,8 @@ def _moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
 
 
-def _check_min_valid(value: object) -> None:
+def check_min_valid(value: object) -> None:
+    """Refuse what is no length of time."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -434,7 +462,7 @@ def _check_min_valid(value: object) -> None:
         raise InvalidArgument("min_valid", value, "expected 0 or more seconds, and an end.")
 
 
-def _origin(url: str) -> str | None:
+def origin_of(url: str) -> str | None:
     """Give `scheme://host:port` of a URL, or nothing where two parsers could read it differently."""
     match = _ORIGIN.fullmatch(url)
     if match is None:

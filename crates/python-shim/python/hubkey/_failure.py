@@ -25,12 +25,14 @@ _FIELDS = {
     "scope_not_allowed": "scopes",
     "audience_not_allowed": "audience",
     "resource_not_allowed": "resource",
+    "issuer_not_allowed": "requested_issuer",
 }
 _CLASSES: dict[str, type[HubkeyError]] = {
     "missing_token": AccessRefused,
     "invalid_token": AccessRefused,
     "not_a_server_token": AccessRefused,
     "shared_server": AccessRefused,
+    "target_refused": AccessRefused,
     "sign_in_required": SignInRequired,
     "token_too_short": SignInRequired,
     "rate_limited": BrokerUnavailable,

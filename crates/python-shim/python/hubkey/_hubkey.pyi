@@ -3,7 +3,18 @@
 import asyncio
 from typing import Literal, final
 
-__all__ = ["Broker", "ClientError", "Drawing", "Ended", "Grant", "InvalidField", "Listed", "Request", "SignIn"]
+__all__ = [
+    "Broker",
+    "ClientError",
+    "Drawing",
+    "Ended",
+    "Exchange",
+    "Grant",
+    "InvalidField",
+    "Listed",
+    "Request",
+    "SignIn",
+]
 
 class ClientError(Exception):
     """A call to the broker failed."""
@@ -37,6 +48,23 @@ class Request:
 
     def of_account(self, account: str) -> Request:
         """Ask the same for one of several accounts."""
+
+@final
+class Exchange:
+    """What `Connection.exchange()` asks for."""
+
+    def __new__(
+        cls,
+        audience: str | None,
+        scopes: list[str] | None,
+        resource: str | None,
+        requested_issuer: str | None,
+    ) -> Exchange:
+        """Check the form of each value.
+
+        Raises:
+            InvalidField: one of them has another form than the wire takes.
+        """
 
 @final
 class SignIn:
@@ -101,6 +129,8 @@ class Grant:
     @property
     def api_origins(self) -> list[str]:
         """Where libraries may send the token."""
+    def moved_to(self, other: Grant) -> Grant:
+        """Give this token, to be fetched from now on by another connection of the same person."""
     def expose_token(self) -> str:
         """Give the token itself."""
 
@@ -216,6 +246,15 @@ class Broker:
         patience: float,
     ) -> asyncio.Future[Grant]:
         """Get a token of the same connection that is valid for so many seconds more."""
+
+    def exchange(
+        self,
+        event_loop: asyncio.AbstractEventLoop,
+        grant: Grant,
+        exchange: Exchange,
+        patience: float,
+    ) -> asyncio.Future[Grant]:
+        """Get a token that the connection's own is exchanged for. Drawing from it exchanges anew."""
 
     def sign_out(self, event_loop: asyncio.AbstractEventLoop, grant: Grant, patience: float) -> asyncio.Future[None]:
         """End the connection and have its tokens revoked."""

@@ -156,6 +156,17 @@ class Tokens:
         other = self._grant.expose_token() != refused and _seconds_left(self._grant) > 0
         return self._grant if other else None
 
+    def replace(self) -> None:
+        """Fetch another token, whatever is left of this one. Waits in the calling thread.
+
+        Raises:
+            HubkeyError: the broker does not give one.
+        """
+        try:
+            self.take(self._broker.draw_token(self._grant, 1, _PATIENCE))
+        except ClientError as failure:
+            raise public_error(failure) from None
+
     def _serves(self, seconds: float) -> bool:
         """Whether the newest token will do; if it ends soon, another one is fetched meanwhile."""
         left = _seconds_left(self.newest)

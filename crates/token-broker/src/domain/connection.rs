@@ -144,9 +144,7 @@ impl Connection {
     /// Whether its access token is valid for `seconds` more. One whose end is not known counts as valid.
     #[must_use]
     pub fn is_valid_for(&self, now: Timestamp, seconds: u64) -> bool {
-        self.grant.expires_at.is_none_or(|end| {
-            end.as_millis() >= now.as_millis().saturating_add(seconds.saturating_mul(1000))
-        })
+        self.grant.lifetime().is_valid_for(now, seconds)
     }
 
     /// The connection as its kernel sees it.
@@ -175,6 +173,7 @@ impl Connection {
             token_type: self.grant.token_type.clone(),
             expires_at: self.grant.expires_at.map(Timestamp::as_secs),
             scopes: self.grant.scopes.clone(),
+            api_origins: Vec::new(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use hubkey_protocol::{ProviderId, Scope, Scopes, secret::ClientSecret};
 use url::Url;
 
+use super::target::Target;
+
 /// One configured provider.
 #[derive(Debug)]
 pub struct ProviderConfig {
@@ -20,6 +22,8 @@ pub struct ProviderConfig {
     pub client_authentication: ClientAuthentication,
     /// What may be asked for.
     pub offer: Offer,
+    /// What its tokens may be exchanged for.
+    pub exchange: ExchangeOffer,
     /// Fixed extra parameters of the authorization request, such as `prompt` or `kc_idp_hint`. Never one that hubkey
     /// sets itself.
     pub authorize_parameters: BTreeMap<String, String>,
@@ -35,6 +39,47 @@ pub struct ProviderConfig {
     pub id_token: IdTokenRules,
     /// The rules for reaching it.
     pub outbound: OutboundRules,
+}
+
+/// What a kernel may have a provider's tokens exchanged for (RFC 8693): nothing, unless the operator says so.
+#[derive(Debug, Clone, Default)]
+pub struct ExchangeOffer {
+    /// The audiences.
+    pub audiences: Vec<String>,
+    /// The resources.
+    pub resources: Vec<String>,
+    /// The scopes.
+    pub scopes: Scopes,
+    /// The origins that a token for an audience, resource or issuer may be sent to.
+    pub api_origins: Vec<(String, String)>,
+    /// The providers behind this one.
+    pub requested_issuers: Vec<String>,
+    /// How their tokens are come by.
+    pub issuer_form: IssuerForm,
+}
+
+impl ExchangeOffer {
+    /// Where a token for this target is sent.
+    #[must_use]
+    pub fn origins_of(&self, target: &Target) -> Vec<String> {
+        let names = [&target.audience, &target.resource, &target.requested_issuer];
+        let of_it = |name: &String| names.iter().any(|own| own.as_ref() == Some(name));
+        let pairs = self.api_origins.iter();
+        pairs
+            .filter(|(name, _)| of_it(name))
+            .map(|(_, origin)| origin.clone())
+            .collect()
+    }
+}
+
+/// How the token of a provider behind a provider is come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IssuerForm {
+    /// By a token exchange with the parameter `requested_issuer`, as Keycloak's legacy exchange takes it.
+    #[default]
+    Exchange,
+    /// At Keycloak's endpoint for stored tokens, `<issuer>/broker/<alias>/token`.
+    BrokerToken,
 }
 
 /// What a kernel may ask for at a provider.

@@ -62,6 +62,8 @@ pub enum Trouble {
     Unavailable,
     /// It refuses hubkey's registration or request; the operator has to act.
     Misconfigured,
+    /// It gives this connection no token for that audience, resource, scope or issuer.
+    Refused,
 }
 
 /// What may be done with the refresh token now.
@@ -150,24 +152,16 @@ impl Connection {
         if self.renewal == Renewal::Ended {
             return Need::SignIn;
         }
-        let wanted = min_valid.max(1);
-        let usable = self.is_valid_for(now, wanted);
-        if usable && !self.grant.is_due(now, spread) {
-            return Need::Nothing;
+        let lifetime = self.grant.lifetime();
+        let need = lifetime.need(now, min_valid, spread);
+        if need == Need::Nothing || self.grant.refresh_token.is_some() {
+            return need;
         }
-        let left = self.grant.seconds_left(now);
-        if self.grant.refresh_token.is_none() {
-            return match left {
-                _ if usable => Need::Nothing,
-                0 => Need::SignIn,
-                left => Need::TooLong(left),
-            };
+        match lifetime.seconds_left(now) {
+            _ if lifetime.is_valid_for(now, min_valid.max(1)) => Need::Nothing,
+            0 => Need::SignIn,
+            left => Need::TooLong(left),
         }
-        let longest = self.grant.longest();
-        if !usable && wanted > longest {
-            return Need::TooLong(longest.max(left));
-        }
-        Need::Refresh { usable }
     }
 
     /// Whether its life should be counted anew because a kernel uses it.
@@ -178,14 +172,70 @@ impl Connection {
 }
 
 impl Grant {
+    /// When its access token began and ends.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            obtained_at: self.obtained_at,
+            expires_at: self.expires_at,
+        }
+    }
+
     /// Whole seconds that the token is still valid; 0 also where nobody knows.
     #[must_use]
     pub fn seconds_left(&self, now: Timestamp) -> u64 {
+        self.lifetime().seconds_left(now)
+    }
+}
+
+/// When a token began and ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetime {
+    /// When it was asked for.
+    pub obtained_at: Timestamp,
+    /// When it ends, if the provider said so.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Lifetime {
+    /// What a token that is valid for `min_valid` seconds more needs, where another can be had.
+    #[must_use]
+    pub fn need(self, now: Timestamp, min_valid: u64, spread: f64) -> Need {
+        let wanted = min_valid.max(1);
+        let usable = self.is_valid_for(now, wanted);
+        if usable && !self.is_due(now, spread) {
+            return Need::Nothing;
+        }
+        let longest = self.longest();
+        if !usable && wanted > longest {
+            return Need::TooLong(longest.max(self.seconds_left(now)));
+        }
+        Need::Refresh { usable }
+    }
+
+    /// Whether the token is valid for `seconds` more. One whose end is not known counts as valid.
+    #[must_use]
+    pub fn is_valid_for(self, now: Timestamp, seconds: u64) -> bool {
+        self.expires_at.is_none_or(|end| {
+            end.as_millis() >= now.as_millis().saturating_add(seconds.saturating_mul(1000))
+        })
+    }
+
+    /// Whole seconds that the token is still valid; 0 also where nobody knows.
+    #[must_use]
+    pub fn seconds_left(self, now: Timestamp) -> u64 {
         self.expires_at.map_or(0, |end| now.until(end).as_secs())
     }
 
+    /// When nobody should use it any more.
+    #[must_use]
+    pub fn end(self) -> Timestamp {
+        self.expires_at
+            .unwrap_or_else(|| self.obtained_at.after(ASSUMED_LIFE))
+    }
+
     /// Whether it is time for another token.
-    fn is_due(&self, now: Timestamp, spread: f64) -> bool {
+    fn is_due(self, now: Timestamp, spread: f64) -> bool {
         let (end, early) = match self.expires_at {
             Some(end) => (end, self.early(end)),
             None => (self.obtained_at.after(ASSUMED_LIFE), Duration::ZERO),
@@ -194,14 +244,14 @@ impl Grant {
     }
 
     /// How long before its end a token is refreshed; no more than half of its life, so that a new one is not due again.
-    fn early(&self, end: Timestamp) -> Duration {
+    fn early(self, end: Timestamp) -> Duration {
         let life = self.obtained_at.until(end);
         EARLY.max(life / 10).min(life / 2)
     }
 
     /// For how many seconds a kernel may ask. Not quite as long as a new token lives: else each request would ask the
     /// provider for a new one.
-    fn longest(&self) -> u64 {
+    fn longest(self) -> u64 {
         self.expires_at.map_or(u64::MAX, |end| {
             let life = self.obtained_at.until(end).as_secs();
             life.saturating_sub((life / 10).max(1))

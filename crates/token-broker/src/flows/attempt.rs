@@ -12,6 +12,7 @@ use crate::{
     domain::{
         connection::Connection,
         renewal::{Lease, Renewal, Trouble},
+        target::Target,
     },
     idp::{IdentityProvider, IdpError, RefreshError, Refreshable, Refreshed},
     store::{
@@ -85,7 +86,7 @@ impl Flows {
     }
 
     /// Writes down that the refresh token will be sent, and takes the lease, in one commit.
-    async fn intend(
+    pub(super) async fn intend(
         &self,
         found: Loaded<Connection>,
         lease: Expect,
@@ -127,8 +128,21 @@ impl Flows {
         provider: &Arc<dyn IdentityProvider>,
         intent: Intent,
     ) -> Landing {
+        match self.send(provider.as_ref(), &intent, None).await {
+            Ok(refreshed) => self.keep(provider, intent, refreshed).await,
+            Err(error) => self.miss(provider.as_ref(), intent, error).await,
+        }
+    }
+
+    /// Sends the refresh token, for the connection's own token or for one of a target, measured.
+    pub(super) async fn send(
+        &self,
+        provider: &dyn IdentityProvider,
+        intent: &Intent,
+        target: Option<&Target>,
+    ) -> Result<Refreshed, RefreshError> {
         let began = Instant::now();
-        let result = self.send(provider.as_ref(), &intent).await;
+        let result = self.sent_once(provider, intent, target).await;
         let outcome = result.as_ref().map_or_else(RefreshError::outcome, |_| "ok");
         metrics::histogram!(
             "hubkey_token_refresh_duration_seconds",
@@ -136,19 +150,22 @@ impl Flows {
             "outcome" => outcome,
         )
         .record(began.elapsed().as_secs_f64());
-        match result {
-            Ok(refreshed) => self.keep(provider, intent, refreshed).await,
-            Err(error) => self.miss(provider.as_ref(), intent, error).await,
-        }
+        result
     }
 
-    /// Sends the refresh token. Only what never left may be sent again here.
-    async fn send(
+    /// Only what never left may be sent again here.
+    async fn sent_once(
         &self,
         provider: &dyn IdentityProvider,
         intent: &Intent,
+        target: Option<&Target>,
     ) -> Result<Refreshed, RefreshError> {
         let connection = &intent.connection.value;
+        let wish = &connection.wish;
+        let (audience, resource) = match target {
+            Some(target) => (&target.audience, &target.resource),
+            None => (&wish.audience, &wish.resource),
+        };
         let Some(refresh_token) = &connection.grant.refresh_token else {
             return Err(RefreshError::Revoked);
         };
@@ -158,8 +175,9 @@ impl Flows {
             issuer: &connection.grant.issuer,
             subject: &connection.grant.account.sub,
             proof: &connection.grant.proof,
-            audience: connection.wish.audience.as_deref(),
-            resource: connection.wish.resource.as_deref(),
+            audience: audience.as_deref(),
+            resource: resource.as_deref(),
+            scopes: target.and_then(|target| target.scopes.as_ref()),
         };
         for _ in 1..CONNECT_TRIES {
             if Instant::now() >= intent.send_before {
@@ -174,7 +192,7 @@ impl Flows {
     }
 
     /// The provider does not work, and nothing was risked.
-    async fn not_ready(
+    pub(super) async fn not_ready(
         &self,
         found: Loaded<Connection>,
         ready: Readiness,
@@ -238,7 +256,7 @@ impl Flows {
         }
     }
 
-    fn attempt_id(&self) -> u64 {
+    pub(super) fn attempt_id(&self) -> u64 {
         let mut bytes = [0; 8];
         self.chance.fill(&mut bytes);
         u64::from_le_bytes(bytes)

@@ -109,7 +109,7 @@ impl Flows {
             .presence(&at.hub_token, &loaded.value.kernel.user)
             .await
         {
-            Presence::Same => self.exchange(browser, loaded, at, code).await,
+            Presence::Same => self.redeem_code(browser, loaded, at, code).await,
             Presence::Gone(word) => {
                 self.deny_and_refuse(browser, loaded, What::HubMismatch, word)
                     .await
@@ -122,7 +122,7 @@ impl Flows {
     }
 
     /// `authorizing → exchanging`, then the exchange. Of concurrent callbacks exactly one comes so far.
-    async fn exchange(
+    async fn redeem_code(
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,

@@ -86,7 +86,7 @@ impl KernelFailure {
             | Self::Superseded
             | Self::SignInRequired
             | Self::TokenTooShort(_)
-            | Self::Provider(Trouble::Misconfigured, _)
+            | Self::Provider(Trouble::Misconfigured | Trouble::Refused, _)
             | Self::KeyReused => None,
         }
     }

@@ -17,7 +17,11 @@ use tokio_util::task::TaskTracker;
 
 use super::failure::KernelFailure;
 use crate::{
-    domain::{connection::Connection, renewal::Trouble},
+    domain::{
+        connection::Connection,
+        renewal::Trouble,
+        target::{Target, TargetToken},
+    },
     store::{StoreError, typed::Loaded},
 };
 
@@ -61,11 +65,16 @@ impl From<Missed> for KernelFailure {
 /// How a refresh ended: with the connection as it is now, or not.
 pub(super) type Landing = Result<Arc<Connection>, Missed>;
 type Flight = Shared<BoxFuture<'static, Landing>>;
+/// How the way to a token beside the connection's own ended.
+pub(super) type TargetLanding = Result<Arc<TargetToken>, Missed>;
+type TargetFlight = Shared<BoxFuture<'static, TargetLanding>>;
 
 /// See the module. A flight goes on when those who wait for it give up: what a provider answers must not get lost.
 #[derive(Default)]
 pub struct Flights {
     running: Mutex<HashMap<ConnectionId, Flight>>,
+    /// Those to tokens beside a connection's own.
+    targets: Mutex<HashMap<(ConnectionId, Target), TargetFlight>>,
     /// Refreshed connections that the store did not take yet.
     held: Mutex<HashMap<ConnectionId, Loaded<Connection>>>,
     tasks: TaskTracker,
@@ -100,6 +109,28 @@ impl Flights {
     /// Ends the flight: who comes later begins a new one.
     pub(super) fn leave(&self, id: &ConnectionId) {
         lock(&self.running).remove(id);
+    }
+
+    /// As [`Self::join`], for one target of a connection.
+    pub(super) fn join_target(
+        &self,
+        to: &(ConnectionId, Target),
+        begin: impl FnOnce() -> BoxFuture<'static, TargetLanding>,
+    ) -> TargetFlight {
+        let mut running = lock(&self.targets);
+        if let Some(flight) = running.get(to) {
+            return flight.clone();
+        }
+        let task = self.spawn(begin());
+        let flight = async move { task.await.unwrap_or(Err(Missed::InProgress)) };
+        let flight = flight.boxed().shared();
+        running.insert(to.clone(), flight.clone());
+        flight
+    }
+
+    /// Ends that flight.
+    pub(super) fn leave_target(&self, to: &(ConnectionId, Target)) {
+        lock(&self.targets).remove(to);
     }
 
     /// Runs to its end, also when nobody waits.

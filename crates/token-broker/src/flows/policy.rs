@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use hubkey_protocol::{CreateSignIn, ErrorCode, Scopes};
+use hubkey_protocol::{CreateSignIn, ErrorCode, ExchangeRequest, Scopes, TokenRequest};
 
 use super::{Flows, failure::KernelFailure};
 use crate::{
-    domain::{provider::Offer, sign_in::Wish},
+    domain::{
+        connection::Connection,
+        provider::{ExchangeOffer, IssuerForm, Offer},
+        sign_in::Wish,
+        target::{Target, Way},
+    },
     idp::IdentityProvider,
 };
 
@@ -78,6 +83,103 @@ fn account(asked: Option<&String>) -> Result<Option<String>, KernelFailure> {
             format!("Name the account in 1 to {MAX_ACCOUNT} bytes without control characters."),
         )),
     }
+}
+
+/// What part of a connection's access a request asks for; absent where it is all of it.
+pub(super) fn scoped_target(
+    request: &TokenRequest,
+    offer: &Offer,
+    connection: &Connection,
+) -> Result<Option<Target>, KernelFailure> {
+    let wish = &connection.wish;
+    let granted = &connection.grant.scopes;
+    let scopes = request.scopes.as_ref().filter(|asked| *asked != granted);
+    if let Some(asked) = scopes {
+        within(asked, granted)?;
+    }
+    let target = Target {
+        way: Way::Refresh,
+        audience: choose(
+            request.audience.as_ref(),
+            wish.audience.as_ref(),
+            &offer.audiences,
+            ErrorCode::AudienceNotAllowed,
+        )?,
+        resource: choose(
+            request.resource.as_ref(),
+            wish.resource.as_ref(),
+            &offer.resources,
+            ErrorCode::ResourceNotAllowed,
+        )?,
+        scopes: scopes.cloned(),
+        requested_issuer: None,
+    };
+    let own = target.scopes.is_none()
+        && target.audience == wish.audience
+        && target.resource == wish.resource;
+    Ok(Some(target).filter(|_| !own))
+}
+
+/// What a request wants a token exchanged for.
+pub(super) fn exchange_target(
+    request: &ExchangeRequest,
+    offer: &ExchangeOffer,
+) -> Result<Target, KernelFailure> {
+    if let Some(asked) = &request.scopes {
+        within(asked, &offer.scopes)?;
+    }
+    let listed =
+        |asked: Option<&String>, allowed: &[String], code| choose(asked, None, allowed, code);
+    let target = Target {
+        way: Way::Exchange,
+        audience: listed(
+            request.audience.as_ref(),
+            &offer.audiences,
+            ErrorCode::AudienceNotAllowed,
+        )?,
+        resource: listed(
+            request.resource.as_ref(),
+            &offer.resources,
+            ErrorCode::ResourceNotAllowed,
+        )?,
+        scopes: request.scopes.clone(),
+        requested_issuer: listed(
+            request.requested_issuer.as_ref(),
+            &offer.requested_issuers,
+            ErrorCode::IssuerNotAllowed,
+        )?,
+    };
+    check_form(&target, offer)?;
+    Ok(target)
+}
+
+/// An exchange is for something, and the endpoint for stored tokens takes nothing but the provider's alias.
+fn check_form(target: &Target, offer: &ExchangeOffer) -> Result<(), KernelFailure> {
+    let for_api = target.audience.is_some() || target.resource.is_some();
+    let detail = match &target.requested_issuer {
+        None if !for_api => "Name an audience, a resource or a requested_issuer.",
+        Some(_)
+            if offer.issuer_form == IssuerForm::BrokerToken
+                && (for_api || target.scopes.is_some()) =>
+        {
+            "Leave audience, resource and scopes out: the token of a requested_issuer is given as it is."
+        }
+        _ => return Ok(()),
+    };
+    Err(refused(ErrorCode::BadRequest, detail.to_owned()))
+}
+
+/// No scope beyond those, and at least one.
+fn within(asked: &Scopes, allowed: &Scopes) -> Result<(), KernelFailure> {
+    if !asked.is_empty() && allowed.covers(asked) {
+        return Ok(());
+    }
+    let detail = if allowed.is_empty() {
+        "Leave scopes out.".to_owned()
+    } else {
+        format!("Ask for scopes out of: {}.", allowed.to_oauth())
+    };
+    Err(refused(ErrorCode::ScopeNotAllowed, detail))
 }
 
 fn scopes(asked: Option<&Scopes>, offer: &Offer) -> Result<Scopes, KernelFailure> {

@@ -83,7 +83,11 @@ impl Flows {
     }
 
     /// Until somebody changes the connection, but not for long.
-    async fn pause(&self, end: Instant, woken: impl Future<Output = ()>) -> Result<(), Missed> {
+    pub(super) async fn pause(
+        &self,
+        end: Instant,
+        woken: impl Future<Output = ()>,
+    ) -> Result<(), Missed> {
         let until = end.min(Instant::now() + self.rules.poll_safety);
         // Either way it is time to look.
         let _ = timeout_at(until, woken).await;
@@ -93,7 +97,7 @@ impl Flows {
         Ok(())
     }
 
-    async fn refreshable(
+    pub(super) async fn refreshable(
         &self,
         id: &ConnectionId,
     ) -> Result<(Found<Connection>, Found<Lease>), StoreError> {

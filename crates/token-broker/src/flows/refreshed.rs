@@ -55,7 +55,7 @@ impl Flows {
 
     /// Somebody took this attempt for lost, and what is stored now stands; or the connection was ended meanwhile, and
     /// what came goes back.
-    async fn too_late(
+    pub(super) async fn too_late(
         &self,
         provider: &Arc<dyn IdentityProvider>,
         connection: Connection,
@@ -75,7 +75,11 @@ impl Flows {
     }
 
     /// Keeps the connection in memory and tries for a while to store it.
-    fn hold_in_memory(self: &Arc<Self>, connection: &Loaded<Connection>, error: &StoreError) {
+    pub(super) fn hold_in_memory(
+        self: &Arc<Self>,
+        connection: &Loaded<Connection>,
+        error: &StoreError,
+    ) {
         tracing::warn!(%error, "a refreshed token could not be stored and is held in memory meanwhile");
         self.flights.hold(connection);
         let (flows, connection) = (Arc::clone(self), connection.clone());
@@ -101,7 +105,7 @@ impl Flows {
         false
     }
 
-    fn note_extended_later(self: &Arc<Self>, connection: Connection) {
+    pub(super) fn note_extended_later(self: &Arc<Self>, connection: Connection) {
         let flows = Arc::clone(self);
         self.flights.spawn(async move {
             if let Err(error) = flows.note_extended(&connection).await {
@@ -122,7 +126,9 @@ impl Flows {
             RefreshError::Refused { retry_after } => {
                 self.rest(intent, Trouble::Unavailable, retry_after).await
             }
-            RefreshError::Misconfigured => self.rest(intent, Trouble::Misconfigured, None).await,
+            RefreshError::Misconfigured | RefreshError::NotOffered => {
+                self.rest(intent, Trouble::Misconfigured, None).await
+            }
             RefreshError::Lost if intent.ready == Readiness::First => self.lose(intent).await,
             RefreshError::Lost => {
                 self.end(intent.connection, What::TokenRevoked, "lost")

@@ -60,7 +60,9 @@ impl Flows {
         if let Err(error) = noted {
             tracing::warn!(%error, "an ended connection stays in its user's index until it would have expired");
         }
-        if let Some(provider) = self.provider(&connection.provider) {
+        let provider = self.provider(&connection.provider);
+        self.forget_targets(provider, &connection.id).await;
+        if let Some(provider) = provider {
             let grant = connection.grant;
             self.revoke_later(
                 Arc::clone(provider),

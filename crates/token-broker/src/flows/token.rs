@@ -35,6 +35,9 @@ impl Flows {
         request: &TokenRequest,
     ) -> Result<TokenAnswer, KernelFailure> {
         let kernel = self.known_kernel(asker).await?;
+        if request.scopes.is_some() || request.audience.is_some() || request.resource.is_some() {
+            return self.scoped_token(&kernel, id, request).await;
+        }
         let connection = self.own_connection(&kernel, id).await?;
         let drawn = self.draw(connection, request.min_valid).await?;
         Event::of(&drawn.connection)
@@ -82,7 +85,8 @@ impl Flows {
         drawn
     }
 
-    async fn drawn(
+    /// The same, unmeasured.
+    pub(super) async fn drawn(
         self: &Arc<Self>,
         connection: Loaded<Connection>,
         min_valid: u64,
@@ -155,18 +159,19 @@ fn cached(connection: Loaded<Connection>) -> Drawn {
     }
 }
 
-fn outcome(failure: &KernelFailure) -> &'static str {
+pub(super) fn outcome(failure: &KernelFailure) -> &'static str {
     match failure {
         KernelFailure::SignInRequired => "sign_in_required",
         KernelFailure::TokenTooShort(_) => "too_short",
         KernelFailure::RefreshInProgress => "in_progress",
         KernelFailure::Provider(Trouble::Unavailable, _) => "provider_unavailable",
         KernelFailure::Provider(Trouble::Misconfigured, _) => "provider_misconfigured",
+        KernelFailure::Provider(Trouble::Refused, _) => "refused",
         _ => "failed",
     }
 }
 
-fn count(provider: &ProviderId, source: &'static str, outcome: &'static str) {
+pub(super) fn count(provider: &ProviderId, source: &'static str, outcome: &'static str) {
     metrics::counter!(
         "hubkey_token_requests_total",
         "provider" => provider.as_str().to_owned(),

@@ -10,9 +10,11 @@ use hubkey_protocol::{
 use url::Url;
 
 use super::{
-    Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, Redemption,
-    RefreshError, Refreshable, Refreshed, account, authorize,
+    Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
+    IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed, account,
+    authorize,
     discovery::{Directory, Metadata, issuer_url},
+    exchange,
     id_token::{self, Expected, Transaction},
     jwt::{Claims, UnverifiedJwt},
     keyring::Keyring,
@@ -186,6 +188,19 @@ impl IdentityProvider for OidcProvider {
             }
             Err(_) => Err(RefreshError::Lost),
         }
+    }
+
+    async fn exchange(&self, exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
+        let metadata = self.directory.metadata(&self.outbound).await;
+        let metadata = metadata.map_err(|error| match error {
+            IdpError::Unavailable => ExchangeError::Unavailable { retry_after: None },
+            _ => ExchangeError::Misconfigured,
+        })?;
+        if exchange.issuer != metadata.issuer {
+            return Err(ExchangeError::Misconfigured);
+        }
+        let now = self.clock.now();
+        exchange::send(&self.config, &metadata, &self.outbound, (&exchange, now)).await
     }
 
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {

@@ -47,6 +47,7 @@ pub(super) enum Endpoint {
     Token,
     Userinfo,
     Revocation,
+    BrokerToken,
 }
 
 impl Endpoint {
@@ -57,6 +58,7 @@ impl Endpoint {
             Self::Token => "token",
             Self::Userinfo => "userinfo",
             Self::Revocation => "revocation",
+            Self::BrokerToken => "broker_token",
         }
     }
 
@@ -67,6 +69,7 @@ impl Endpoint {
             Self::Token => "provider token",
             Self::Userinfo => "provider userinfo",
             Self::Revocation => "provider revocation",
+            Self::BrokerToken => "provider broker_token",
         }
     }
 
@@ -74,7 +77,9 @@ impl Endpoint {
     fn cap(self) -> usize {
         match self {
             Self::Discovery => 256 * 1024,
-            Self::Jwks | Self::Token | Self::Userinfo | Self::Revocation => 64 * 1024,
+            Self::Jwks | Self::Token | Self::Userinfo | Self::Revocation | Self::BrokerToken => {
+                64 * 1024
+            }
         }
     }
 }

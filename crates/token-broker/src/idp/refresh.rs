@@ -36,6 +36,8 @@ pub struct Refreshable<'a> {
     pub audience: Option<&'a str>,
     /// Goes along as `resource` (RFC 8707 section 2.2).
     pub resource: Option<&'a str>,
+    /// Goes along as `scope`: fewer than were granted. All of them where absent.
+    pub scopes: Option<&'a Scopes>,
 }
 
 /// What a refresh brought.
@@ -73,6 +75,9 @@ pub enum RefreshError {
     /// The request was refused for what the operator has to change; the refresh token was not used.
     #[error("the provider refused the registration or the request")]
     Misconfigured,
+    /// The request was refused for its scope, audience or resource; the refresh token was not used.
+    #[error("the provider does not offer that")]
+    NotOffered,
     /// The refresh token may have been used, and the answer is lost or useless.
     #[error("the provider's answer was lost")]
     Lost,
@@ -98,6 +103,7 @@ impl RefreshError {
             Self::Refused { .. } => "refused",
             Self::Revoked => "revoked",
             Self::Misconfigured => "misconfigured",
+            Self::NotOffered => "not_offered",
             Self::Lost => "lost",
             Self::Foreign { .. } => "foreign",
         }
@@ -122,6 +128,8 @@ pub(super) async fn send(
     ];
     pairs.extend(refreshable.audience.map(|value| ("audience", value)));
     pairs.extend(refreshable.resource.map(|value| ("resource", value)));
+    let scope = refreshable.scopes.map(Scopes::to_oauth);
+    pairs.extend(scope.as_deref().map(|value| ("scope", value)));
     let form = Form::new(config, &pairs).map_err(|_| RefreshError::Misconfigured)?;
     let end = refreshable.send_before;
     let answer = outbound
@@ -174,6 +182,7 @@ fn failure(error: IdpError, answer: &Answer) -> RefreshError {
         IdpError::Refused(OAuthError::InvalidGrant | OAuthError::InteractionRequired) => {
             RefreshError::Revoked
         }
+        IdpError::Refused(OAuthError::NotOffered) => RefreshError::NotOffered,
         IdpError::Refused(_) | IdpError::Misconfigured(_) => RefreshError::Misconfigured,
         IdpError::Misbehaved(_) if answer.status != StatusCode::OK => RefreshError::Misconfigured,
         IdpError::Misbehaved(_) | IdpError::OutcomeUnknown => RefreshError::Lost,

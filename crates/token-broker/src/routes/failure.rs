@@ -105,6 +105,12 @@ fn provider(trouble: Trouble) -> Failure {
             "The provider refuses hubkey's registration or request.",
             "Tell the operator of this JupyterHub; nobody has to sign in again once that is corrected.",
         ),
+        Trouble::Refused => Failure::new(
+            ErrorCode::TargetRefused,
+            "The provider gives this connection no token for what was asked for.",
+            "Ask for something else, or ask whoever administers the provider for access; the connection itself still \
+             works.",
+        ),
     }
 }
 
@@ -166,6 +172,8 @@ fn policy_title(code: ErrorCode) -> &'static str {
         }
         ErrorCode::AudienceNotAllowed => "The provider is not configured for that audience.",
         ErrorCode::ResourceNotAllowed => "The provider is not configured for that resource.",
+        ErrorCode::IssuerNotAllowed => "The provider is not configured for that issuer.",
+        ErrorCode::BadRequest => "The request does not say what is wanted, or says too much.",
         ErrorCode::SharedServer => {
             "Other people may enter this server, and the operator does not allow that."
         }

@@ -7,8 +7,8 @@ use utoipa::{
 };
 
 use super::{
-    acknowledge, cancel, connections, create_sign_in, providers, server_ended, sign_in_status,
-    sign_out, token,
+    acknowledge, cancel, connections, create_sign_in, exchange, providers, server_ended,
+    sign_in_status, sign_out, token,
 };
 
 #[derive(OpenApi)]
@@ -20,7 +20,7 @@ use super::{
     ),
     paths(
         create_sign_in::handler, sign_in_status::handler, acknowledge::handler, cancel::handler,
-        providers::handler, connections::handler, token::handler, sign_out::handler,
+        providers::handler, connections::handler, token::handler, exchange::handler, sign_out::handler,
         server_ended::handler,
     ),
     modifiers(&ServerToken)

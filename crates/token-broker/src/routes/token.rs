@@ -15,6 +15,8 @@ use crate::flows::{Asker, Flows};
     request_body = TokenRequest,
     responses(
         (status = 200, body = TokenAnswer),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not in the operator's lists"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "The provider gives no such token"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "A person has to sign in, or no token lasts that long"),
         (status = 502, body = Problem, content_type = "application/problem+json", description = "The provider refuses hubkey's registration"),

@@ -6,10 +6,11 @@ use hubkey_protocol::{ProviderId, Scope, secret::ClientSecret};
 use hubkey_service::settings::{Reader, Section, kind};
 use url::Url;
 
+use super::exchange;
 use super::words::{DOMAIN, ENDPOINT, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback};
 use crate::domain::provider::{
-    ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
-    ProviderConfig, Sharing,
+    ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, Offer,
+    OutboundRules, ProviderConfig, Sharing,
 };
 use crate::idp::RESERVED;
 
@@ -65,6 +66,7 @@ struct Draft {
     client_id: Option<String>,
     client_authentication: Option<ClientAuthentication>,
     offer: Offer,
+    exchange: ExchangeOffer,
     authorize_parameters: BTreeMap<String, String>,
     api_origins: Vec<String>,
     identity: IdentityPolicy,
@@ -83,6 +85,7 @@ impl Draft {
             client_id: self.client_id?,
             client_authentication: self.client_authentication?,
             offer: self.offer,
+            exchange: self.exchange,
             authorize_parameters: self.authorize_parameters,
             api_origins: self.api_origins,
             identity: self.identity,
@@ -128,6 +131,7 @@ fn read_draft(section: &Section<'_>) -> Draft {
         client_id: section.required("client_id", &kind::TEXT, "hubkey's registration at the provider."),
         client_authentication: read_client_authentication(section),
         offer: read_offer(section),
+        exchange: exchange::read(section),
         authorize_parameters: read_parameters(section),
         api_origins: section.list("api_origins", &ORIGIN, "The origins of the APIs that tokens are sent to."),
         identity: section.or(

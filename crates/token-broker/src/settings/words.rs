@@ -55,6 +55,16 @@ pub(super) const PAIR: Parsed<(String, String)> = Parsed::with(
     |(name, text)| format!("{name}={text}"),
 );
 
+/// A name and the origin of an API. A name may be a URL with a query, so the last `=` counts.
+pub(super) const ORIGIN_OF: Parsed<(String, String)> = Parsed::with(
+    "name=origin, such as other-api=https://other.example.org",
+    |text| {
+        let (name, text) = text.rsplit_once('=')?;
+        Some((name.trim().to_owned(), origin(text.trim())?)).filter(|(name, _)| !name.is_empty())
+    },
+    |(name, origin)| format!("{name}={origin}"),
+);
+
 /// A colour.
 pub(super) const COLOUR: Parsed<String> = Parsed::with(
     "a colour such as #0b6b62",

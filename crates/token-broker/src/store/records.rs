@@ -7,6 +7,7 @@ use crate::domain::{
     pin::{Owner, Pin},
     renewal::Lease,
     sign_in::SignIn,
+    target::Targets,
     user_index::UserIndex,
 };
 
@@ -25,6 +26,7 @@ stored! {
     StateRecord => State,
     Connection => Connection,
     Lease => Lease,
+    Targets => Targets,
     UserIndex => UserIndex,
     Pin => Pin,
     Owner => Owner,

@@ -27,6 +27,8 @@ mod r#continue;
 #[cfg(test)]
 mod create_sign_in;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod features;
 #[cfg(test)]
 mod happy;
@@ -60,6 +62,8 @@ mod refresh_faults;
 mod refresh_stage;
 #[cfg(test)]
 mod repetition;
+#[cfg(test)]
+mod scoped_token;
 #[cfg(test)]
 mod server_ended;
 #[cfg(test)]

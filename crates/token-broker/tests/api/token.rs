@@ -96,7 +96,7 @@ async fn security_k9_a_draw_of_another_form_is_refused() {
         (r#"{"min_valid": 1.5}"#, "min_valid"),
         (r#"{"min_valid": 18446744073709551616}"#, "min_valid"),
         (r#"{"min_valid": 1, "min_valid": 2}"#, "twice"),
-        (r#"{"audience": "https://api.example.org"}"#, "fields"),
+        (r#"{"requested_issuer": "github"}"#, "fields"),
         (r#"{"user": "alice"}"#, "fields"),
     ] {
         let mut request = kernel.request(Method::POST, &path, Some(&json!({})));

@@ -19,8 +19,8 @@ use hubkey_token_broker::{
         chance::Chance,
         clock::{Clock, TestClock},
         provider::{
-            ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
-            ProviderConfig, Sharing,
+            ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
+            IssuerForm, Offer, OutboundRules, ProviderConfig, Sharing,
         },
         renewal::RenewalTimes,
         user_index::OpenLimits,
@@ -424,6 +424,21 @@ fn provider_config(
             audiences: vec!["https://api.example.org".to_owned()],
             resources: vec!["https://api.example.org/v1".to_owned()],
             ..Offer::default()
+        },
+        exchange: ExchangeOffer {
+            audiences: vec!["other-api".to_owned(), "third-api".to_owned()],
+            resources: vec!["https://other.example.org/v1".to_owned()],
+            scopes: scopes("projects:read projects:write"),
+            api_origins: vec![(
+                "other-api".to_owned(),
+                "https://other.example.org".to_owned(),
+            )],
+            requested_issuers: vec!["github".to_owned()],
+            issuer_form: if id == "brokering" {
+                IssuerForm::BrokerToken
+            } else {
+                IssuerForm::Exchange
+            },
         },
         authorize_parameters: BTreeMap::new(),
         api_origins: vec!["https://api.example.org".to_owned()],

@@ -12,8 +12,8 @@ use hubkey_token_broker::{
         chance::Chance,
         clock::{Clock, TestClock, Timestamp},
         provider::{
-            ClientAuthentication, Endpoints, IdTokenRules, IdentityPolicy, Offer, OutboundRules,
-            ProviderConfig, Sharing,
+            ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, Offer,
+            OutboundRules, ProviderConfig, Sharing,
         },
     },
     idp::{
@@ -49,6 +49,7 @@ pub(crate) fn config(issuer: &str) -> ProviderConfig {
         client_id: "hubkey".into(),
         client_authentication: ClientAuthentication::None,
         offer: Offer::default(),
+        exchange: ExchangeOffer::default(),
         authorize_parameters: BTreeMap::new(),
         api_origins: Vec::new(),
         email_domains: Vec::new(),

@@ -167,7 +167,10 @@ impl<'a> Schedule<'a> {
             token: HubToken::new("0123456789abcdef"),
             peer: None,
         };
-        let request = TokenRequest { min_valid: 30 };
+        let request = TokenRequest {
+            min_valid: 30,
+            ..TokenRequest::default()
+        };
         let answer = broker.flows.token(&asker, &self.id, &request).await?;
         Ok(answer.access_token.expose().to_owned())
     }

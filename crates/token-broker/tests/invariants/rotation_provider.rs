@@ -18,8 +18,8 @@ use hubkey_token_broker::{
         provider::ProviderConfig,
     },
     idp::{
-        Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, Redemption,
-        RefreshError, Refreshable, Refreshed,
+        Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
+        IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed,
     },
     store::{
         Key, Store,
@@ -345,6 +345,10 @@ impl IdentityProvider for Replica {
                 })
             }),
         }
+    }
+
+    async fn exchange(&self, _: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
+        Err(ExchangeError::Refused)
     }
 
     async fn revoke(&self, _: &AccessToken, _: Option<&RefreshToken>) {}

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bare;
+mod exchange;
 mod fixation;
 mod health;
 mod leaks;

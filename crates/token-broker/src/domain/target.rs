@@ -1,0 +1,224 @@
+//! Tokens of a connection beside its own: of fewer scopes, for another audience or resource, or exchanged (RFC 8693).
+//! They are kept together under the connection, each under exactly what was asked for.
+
+use hubkey_protocol::{
+    Scopes, TokenAnswer,
+    secret::{self, AccessToken},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    clock::Timestamp,
+    renewal::{Lifetime, Need, Renewal},
+};
+
+/// How many are kept under one connection.
+const MOST: usize = 16;
+
+/// How a token beside the connection's own is come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// With the refresh token (RFC 6749 section 6, RFC 8707 section 2.2).
+    Refresh,
+    /// In exchange for the connection's own access token.
+    Exchange,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Target {
+    /// How it is come by.
+    pub way: Way,
+    /// For which audience.
+    pub audience: Option<String>,
+    /// For which resource.
+    pub resource: Option<String>,
+    /// Of which scopes.
+    pub scopes: Option<Scopes>,
+    /// From which provider behind this one.
+    pub requested_issuer: Option<String>,
+}
+
+/// A token for a target.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TargetToken {
+    /// The token.
+    #[serde(serialize_with = "secret::exposed")]
+    pub access_token: AccessToken,
+    /// When it was asked for.
+    pub obtained_at: Timestamp,
+    /// When it ends, if the provider said so.
+    pub expires_at: Option<Timestamp>,
+    /// What it permits.
+    pub scopes: Scopes,
+}
+
+impl TargetToken {
+    /// When it began and ends.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            obtained_at: self.obtained_at,
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// The token as its kernel gets it.
+    #[must_use]
+    pub fn answer(&self, api_origins: Vec<String>) -> TokenAnswer {
+        TokenAnswer {
+            access_token: self.access_token.clone(),
+            token_type: "Bearer".to_owned(),
+            expires_at: self.expires_at.map(Timestamp::as_secs),
+            scopes: self.scopes.clone(),
+            api_origins,
+        }
+    }
+}
+
+/// What is known about one target.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// Which.
+    pub target: Target,
+    /// The newest token, if there ever was one.
+    pub token: Option<TargetToken>,
+    /// Tells tokens of one target apart.
+    pub mark: u64,
+    /// Whether the provider is asked again at once.
+    pub renewal: Renewal,
+}
+
+impl Entry {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            token: None,
+            mark: 0,
+            renewal: Renewal::Idle,
+        }
+    }
+
+    /// What a token that is valid for `min_valid` seconds more needs.
+    #[must_use]
+    pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> Need {
+        match &self.token {
+            Some(token) => token.lifetime().need(now, min_valid, spread),
+            None => Need::Refresh { usable: false },
+        }
+    }
+
+    /// Until when it is of use.
+    fn end(&self) -> Timestamp {
+        let token = self.token.as_ref().map(|token| token.lifetime().end());
+        let rest = match self.renewal {
+            Renewal::Resting { until, .. } => Some(until),
+            _ => None,
+        };
+        token.max(rest).unwrap_or(Timestamp::from_millis(0))
+    }
+}
+
+/// All of one connection.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Targets {
+    entries: Vec<Entry>,
+}
+
+impl Targets {
+    /// What is known about this very target.
+    #[must_use]
+    pub fn get(&self, target: &Target) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.target == *target)
+    }
+
+    /// Each.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Replaces what is known about a target. What has ended goes, and where there are too many, what ends first.
+    pub fn put(&mut self, entry: Entry, now: Timestamp) {
+        self.entries
+            .retain(|other| other.target != entry.target && other.end() > now);
+        while self.entries.len() >= MOST {
+            let ends = |(_, entry): &(usize, &Entry)| entry.end();
+            let Some((first, _)) = self.entries.iter().enumerate().min_by_key(ends) else {
+                break;
+            };
+            self.entries.remove(first);
+        }
+        self.entries.push(entry);
+    }
+
+    /// When the last of them ends.
+    #[must_use]
+    pub fn end(&self) -> Option<Timestamp> {
+        self.entries.iter().map(Entry::end).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(audience: &str, ends: u64) -> Entry {
+        let token = TargetToken {
+            access_token: AccessToken::new(audience),
+            obtained_at: Timestamp::from_millis(0),
+            expires_at: Some(Timestamp::from_millis(ends)),
+            scopes: Scopes::default(),
+        };
+        let target = Target {
+            way: Way::Exchange,
+            audience: Some(audience.to_owned()),
+            resource: None,
+            scopes: None,
+            requested_issuer: None,
+        };
+        Entry {
+            token: Some(token),
+            ..Entry::new(target)
+        }
+    }
+
+    #[test]
+    fn security_p83_each_target_is_kept_apart() {
+        let mut targets = Targets::default();
+        let now = Timestamp::from_millis(1);
+        let one = entry("one", 1000);
+        let narrow = Target {
+            scopes: Some(Scopes::parse("read").unwrap()),
+            ..one.target.clone()
+        };
+        let refreshed = Target {
+            way: Way::Refresh,
+            ..one.target.clone()
+        };
+        targets.put(one.clone(), now);
+        assert!(targets.get(&one.target).is_some());
+        for other in [&narrow, &refreshed, &entry("two", 1000).target] {
+            assert!(targets.get(other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn there_are_never_more_than_fit_and_what_ends_first_goes() {
+        let mut targets = Targets::default();
+        let now = Timestamp::from_millis(10);
+        targets.put(entry("ended", 5), Timestamp::from_millis(1));
+        for number in 0..40_u64 {
+            targets.put(entry(&number.to_string(), 1000 + number), now);
+        }
+        assert_eq!(targets.iter().count(), MOST);
+        assert!(targets.get(&entry("ended", 5).target).is_none());
+        assert!(targets.get(&entry("39", 0).target).is_some());
+        assert!(targets.get(&entry("0", 0).target).is_none());
+        targets.put(entry("39", 2000), now);
+        assert_eq!(targets.iter().count(), MOST);
+        assert_eq!(targets.end(), Some(Timestamp::from_millis(2000)));
+    }
+}

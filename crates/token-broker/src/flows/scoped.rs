@@ -1,0 +1,255 @@
+//! Tokens of fewer scopes, or for another audience or resource, come by the connection's one refresh token. So they go
+//! through the same intent and lease as every refresh (SECURITY section 5.1), and leave the connection's own token alone.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{ConnectionId, TokenAnswer, TokenRequest};
+use tokio::time::Instant;
+
+use super::{
+    Flows,
+    attempt::{Intent, Readiness},
+    failure::KernelFailure,
+    flights::{Missed, TargetLanding},
+    policy,
+    target::{Aim, entry_of, newer},
+};
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::Connection,
+        kernel::Kernel,
+        renewal::{Lease, Next, Renewal, Trouble},
+        target::{Entry, Target, TargetToken, Targets},
+    },
+    idp::{IdentityProvider, RefreshError, Refreshed},
+    store::{
+        Expect, Key, Outcome, StoreError,
+        typed::{Found, Loaded, TypedStore},
+    },
+};
+
+/// What an attempt found.
+struct Scene {
+    connection: Loaded<Connection>,
+    lease: Found<Lease>,
+    targets: Found<Targets>,
+    entry: Entry,
+}
+
+impl Flows {
+    /// As [`Flows::token`], for a part of what the connection may.
+    pub(super) async fn scoped_token(
+        self: &Arc<Self>,
+        kernel: &Kernel,
+        id: &ConnectionId,
+        request: &TokenRequest,
+    ) -> Result<TokenAnswer, KernelFailure> {
+        let (connection, targets) = self.own_with_targets(kernel, id).await?;
+        let provider = self.provider(&connection.value.provider);
+        let offer = &provider.ok_or(KernelFailure::NotFound)?.config().offer;
+        let Some(target) = policy::scoped_target(request, offer, &connection.value)? else {
+            let drawn = self.draw(connection, request.min_valid).await?;
+            Event::of(&drawn.connection)
+                .kernel(kernel)
+                .tell(What::TokenDelivered);
+            return Ok(drawn.connection.token());
+        };
+        let aim = Aim {
+            entry: entry_of(targets.as_ref(), &target),
+            connection: connection.clone(),
+        };
+        let token = self.draw_target(aim, request.min_valid).await?;
+        Event::of(&connection.value)
+            .kernel(kernel)
+            .reason("scoped")
+            .tell(What::TokenDelivered);
+        Ok(token.answer(Vec::new()))
+    }
+
+    /// Looks until there is a newer token for the target, somebody has to sign in, or it takes too long.
+    pub(super) async fn fly_scoped(
+        self: &Arc<Self>,
+        id: &ConnectionId,
+        (target, mark): (&Target, u64),
+    ) -> TargetLanding {
+        let end = Instant::now() + self.rules.renewal.wait;
+        loop {
+            let woken = self.store.watch(&Key::connection(id)).await?;
+            let scene = self.scene(id, target).await?;
+            if let Some(token) = newer(&scene.entry, mark) {
+                return Ok(token);
+            }
+            let (now, renewal) = (self.clock.now(), &scene.connection.value.renewal);
+            if let Some((rest, trouble)) = renewal.rest(now).or(scene.entry.renewal.rest(now)) {
+                return Err(Missed::Provider(trouble, rest));
+            }
+            match renewal.next(scene.lease.is_some()) {
+                Next::Nothing => return Err(Missed::SignIn),
+                Next::Refresh => {
+                    if let Some(landing) = self.attempt_scoped(scene).await {
+                        return landing;
+                    }
+                }
+                Next::Wait => self.pause(end, woken).await?,
+                // What became of the refresh token is found out by a refresh of the connection's own token.
+                Next::Recover | Next::GiveUp => {
+                    self.refresh(&scene.connection.value).await?;
+                }
+            }
+            if Instant::now() >= end {
+                return Err(Missed::InProgress);
+            }
+        }
+    }
+
+    async fn scene(&self, id: &ConnectionId, target: &Target) -> Result<Scene, Missed> {
+        let (connection, lease) = self.refreshable(id).await?;
+        let connection = connection.ok_or(Missed::Gone)?;
+        // Read after the connection, so that it is as new at least.
+        let targets: Found<Targets> = self.store.load(&Key::targets(id)).await?;
+        Ok(Scene {
+            entry: entry_of(targets.as_ref(), target),
+            connection,
+            lease,
+            targets,
+        })
+    }
+
+    /// Refreshes, once; absent where somebody else was faster.
+    async fn attempt_scoped(self: &Arc<Self>, scene: Scene) -> Option<TargetLanding> {
+        let found = scene.connection;
+        let Some(provider) = self.provider(&found.value.provider).map(Arc::clone) else {
+            return Some(Err(Missed::SignIn));
+        };
+        if found.value.grant.refresh_token.is_none() {
+            let refused = (Trouble::Refused, None);
+            return Some(
+                self.miss_target(&found.value.id, scene.entry, refused)
+                    .await,
+            );
+        }
+        if let Err(error) = provider.ready().await {
+            let landing = self.not_ready(found, Readiness::First, error).await?;
+            return Some(landing.and(Err(Missed::InProgress)));
+        }
+        let lease = scene.lease.as_ref().map_or(Expect::Absent, Loaded::expect);
+        let intent = match self.intend(found, lease, Readiness::First).await {
+            Ok(intent) => intent?,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let target = Some(&scene.entry.target);
+        Some(match self.send(provider.as_ref(), &intent, target).await {
+            Ok(refreshed) => {
+                let kept = (scene.targets, scene.entry);
+                self.keep_scoped(&provider, intent, kept, refreshed).await
+            }
+            Err(error) => {
+                self.miss_scoped(&provider, intent, scene.entry, error)
+                    .await
+            }
+        })
+    }
+
+    /// There is a token for the target, and perhaps a new refresh token: both are stored in one commit.
+    async fn keep_scoped(
+        self: &Arc<Self>,
+        provider: &Arc<dyn IdentityProvider>,
+        intent: Intent,
+        (targets, entry): (Found<Targets>, Entry),
+        refreshed: Refreshed,
+    ) -> TargetLanding {
+        let mut connection = intent.connection;
+        let token = take(&mut connection.value, &entry.target, refreshed);
+        let entry = self.with_token(entry, token.clone());
+        let id = connection.value.id.clone();
+        let both = self.put_connection(&connection).and_then(|put| {
+            let beside = self.put_targets(&id, targets, entry.clone())?;
+            Ok(vec![put, beside])
+        });
+        let stored = match self.written(both).await {
+            // Perhaps only another target changed. The refresh token must not get lost for that.
+            Ok(Outcome::Conflict) => {
+                let put = self.put_connection(&connection).map(|put| vec![put]);
+                let stored = self.written(put).await;
+                if matches!(stored, Ok(Outcome::Done)) {
+                    self.note_target(&id, entry).await;
+                }
+                stored
+            }
+            stored => stored,
+        };
+        match stored {
+            Ok(Outcome::Done) => {}
+            Ok(Outcome::Conflict) => {
+                self.revoke_later(Arc::clone(provider), token.access_token, None);
+                let landing = self.too_late(provider, connection.value).await;
+                return landing.and(Err(Missed::InProgress));
+            }
+            Err(error) => self.hold_in_memory(&connection, &error),
+        }
+        Event::of(&connection.value)
+            .reason("scoped")
+            .tell(What::TokenRefreshed);
+        Ok(Arc::new(token))
+    }
+
+    /// There is none. What is wrong with the target alone leaves the connection as it was.
+    async fn miss_scoped(
+        self: &Arc<Self>,
+        provider: &Arc<dyn IdentityProvider>,
+        intent: Intent,
+        entry: Entry,
+        error: RefreshError,
+    ) -> TargetLanding {
+        let id = intent.connection.value.id.clone();
+        let trouble = match error {
+            RefreshError::NotOffered => Trouble::Refused,
+            RefreshError::Misconfigured => Trouble::Misconfigured,
+            // The grant may be gone, or only that target be out of reach: the connection's own token tells.
+            RefreshError::Revoked => {
+                let connection = intent.connection.value.clone();
+                self.withdraw(intent).await?;
+                self.refresh(&connection).await?;
+                return self.miss_target(&id, entry, (Trouble::Refused, None)).await;
+            }
+            error @ (RefreshError::NotSent
+            | RefreshError::Refused { .. }
+            | RefreshError::Lost
+            | RefreshError::Foreign { .. }) => {
+                let landing = self.miss(provider.as_ref(), intent, error).await;
+                return landing.and(Err(Missed::InProgress));
+            }
+        };
+        self.withdraw(intent).await?;
+        self.miss_target(&id, entry, (trouble, None)).await
+    }
+
+    /// The refresh token was not used: as before.
+    async fn withdraw(&self, intent: Intent) -> Result<(), StoreError> {
+        let mut connection = intent.connection;
+        connection.value.renewal = intent.before;
+        let put = self.put_connection(&connection).map(|put| vec![put]);
+        let (Outcome::Done | Outcome::Conflict) = self.written(put).await?;
+        Ok(())
+    }
+}
+
+/// Takes what a refresh for a target brought: the token, and the next refresh token into the connection.
+fn take(connection: &mut Connection, target: &Target, refreshed: Refreshed) -> TargetToken {
+    let grant = &mut connection.grant;
+    let asked = target.scopes.clone();
+    let scopes = refreshed.scopes.or(asked);
+    let scopes = scopes.unwrap_or_else(|| grant.scopes.clone());
+    if refreshed.refresh_token.is_some() {
+        grant.refresh_token = refreshed.refresh_token;
+    }
+    grant.proof.issued_at = refreshed.issued_at.unwrap_or(grant.proof.issued_at);
+    connection.renewal = Renewal::Idle;
+    TargetToken {
+        access_token: refreshed.access_token,
+        obtained_at: refreshed.obtained_at,
+        expires_at: refreshed.expires_at,
+        scopes,
+    }
+}

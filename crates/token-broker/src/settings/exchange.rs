@@ -1,0 +1,68 @@
+//! What a provider's tokens may be exchanged for.
+
+use hubkey_service::settings::{Section, kind};
+
+use super::words::{ORIGIN_OF, SCOPE};
+use crate::domain::provider::{ExchangeOffer, IssuerForm};
+
+const ISSUER_FORM: kind::Word<IssuerForm> = kind::Word(&[
+    ("token_exchange", IssuerForm::Exchange),
+    ("keycloak_broker_token", IssuerForm::BrokerToken),
+]);
+
+pub(super) fn read(provider: &Section<'_>) -> ExchangeOffer {
+    let section = provider.section("exchange");
+    let offer = ExchangeOffer {
+        audiences: section.list(
+            "audiences",
+            &kind::TEXT,
+            "The audiences for which a notebook may have its token exchanged (RFC 8693).",
+        ),
+        resources: section.list(
+            "resources",
+            &kind::TEXT,
+            "The resources (RFC 8707) for which a notebook may have its token exchanged.",
+        ),
+        scopes: section
+            .list(
+                "scopes",
+                &SCOPE,
+                "The scopes that a notebook may ask for in an exchange.",
+            )
+            .into_iter()
+            .collect(),
+        api_origins: section.list(
+            "api_origins",
+            &ORIGIN_OF,
+            "Where an exchanged token is sent: the audience, resource or issuer, and the origin of its API.",
+        ),
+        requested_issuers: section.list(
+            "requested_issuers",
+            &kind::TEXT,
+            "The providers behind this one whose tokens a notebook may ask for, by their alias there.",
+        ),
+        issuer_form: section.or(
+            "requested_issuers_by",
+            &ISSUER_FORM,
+            IssuerForm::Exchange,
+            "How those tokens are come by.",
+        ),
+    };
+    refuse_strangers(&section, &offer);
+    offer
+}
+
+/// Origins of what is in no list would never be used: a typing error.
+fn refuse_strangers(section: &Section<'_>, offer: &ExchangeOffer) {
+    for (name, _) in &offer.api_origins {
+        let mut known = (offer.audiences.iter())
+            .chain(&offer.resources)
+            .chain(&offer.requested_issuers);
+        if !known.any(|known| known == name) {
+            section.fail(
+                "api_origins",
+                &format!("`{name}` is in none of the lists beside it; add it there or remove it."),
+            );
+        }
+    }
+}
