@@ -74,6 +74,7 @@ def settings(found):
 broker, callback = sections(sys.argv[1]), sections(sys.argv[2])
 schema = yaml.safe_load(Path(__file__).with_name("values.schema.yaml").read_text(encoding="utf-8"))
 provider = strict(broker["providers.<id>"])
+provider["properties"]["exchange"] = strict(broker["providers.<id>.exchange"])
 provider["required"] = ["issuer", "clientId"]
 provider["properties"]["clientSecret"] = {"$ref": "#/definitions/secretKey"}
 schema["definitions"].update(

@@ -54,9 +54,14 @@ public_url = {{ toJson .Values.publicUrl }}
 {{- range $id, $provider := .Values.providers }}
 
 [providers.{{ $id }}]
-{{- include "hubkey.toml.keys" (omit $provider "clientSecret") }}
+{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "exchange") }}
 {{- if dig "clientSecret" "existingSecret" "" $provider }}
 client_secret_file = {{ printf "%s/providers/%s/client-secret" $secrets $id | toJson }}
+{{- end }}
+{{- with $provider.exchange }}
+
+[providers.{{ $id }}.exchange]
+{{- include "hubkey.toml.keys" . }}
 {{- end }}
 {{- end }}
 {{ end -}}
