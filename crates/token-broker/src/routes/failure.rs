@@ -164,7 +164,6 @@ fn store(error: StoreError) -> Failure {
 
 fn policy_title(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::BadRequest => "No account can be named so.",
         ErrorCode::UnknownProvider => "There is no provider of that name.",
         ErrorCode::ProviderRequired => "There are several providers, and the request names none.",
         ErrorCode::ScopeNotAllowed => {
@@ -173,7 +172,7 @@ fn policy_title(code: ErrorCode) -> &'static str {
         ErrorCode::AudienceNotAllowed => "The provider is not configured for that audience.",
         ErrorCode::ResourceNotAllowed => "The provider is not configured for that resource.",
         ErrorCode::IssuerNotAllowed => "The provider is not configured for that issuer.",
-        ErrorCode::BadRequest => "The request does not say what is wanted, or says too much.",
+        ErrorCode::BadRequest => "The request says too little, or something that cannot be.",
         ErrorCode::SharedServer => {
             "Other people may enter this server, and the operator does not allow that."
         }
