@@ -33,6 +33,10 @@ pub struct CreateSignIn {
 /// The answer to [`CreateSignIn`].
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for each request, and moved but a few times"
+)]
 pub enum CreateSignInAnswer {
     /// A connection of this very server fits: nothing to click.
     Connected {
