@@ -48,9 +48,9 @@ pub(super) struct Intent {
 }
 
 /// Why nothing was risked, and for how long the provider is not asked, if that is known.
-struct Setback {
-    trouble: Trouble,
-    asked: Option<Duration>,
+pub(super) struct Setback {
+    pub(super) trouble: Trouble,
+    pub(super) asked: Option<Duration>,
 }
 
 impl Flows {
@@ -263,7 +263,7 @@ impl Flows {
     }
 }
 
-fn trouble_of(error: IdpError) -> Trouble {
+pub(super) fn trouble_of(error: IdpError) -> Trouble {
     match error {
         IdpError::Misconfigured(_) | IdpError::Misbehaved(_) => Trouble::Misconfigured,
         _ => Trouble::Unavailable,

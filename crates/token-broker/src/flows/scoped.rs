@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     Flows,
-    attempt::{Intent, Readiness},
+    attempt::{Intent, Readiness, Setback, trouble_of},
     failure::KernelFailure,
     flights::{Missed, TargetLanding},
     policy,
@@ -130,7 +130,11 @@ impl Flows {
             );
         }
         if let Err(error) = provider.ready().await {
-            let landing = self.not_ready(found, Readiness::First, error).await?;
+            let setback = Setback {
+                trouble: trouble_of(error),
+                asked: provider.rest(),
+            };
+            let landing = self.not_ready(found, Readiness::First, setback).await?;
             return Some(landing.and(Err(Missed::InProgress)));
         }
         let lease = scene.lease.as_ref().map_or(Expect::Absent, Loaded::expect);

@@ -142,7 +142,9 @@ fn check_type(answer: &Answer) -> Result<(), ExchangeError> {
 fn unanswered(reason: Unanswered) -> ExchangeError {
     match reason {
         Unanswered::NotPermitted | Unanswered::TooLong => ExchangeError::Misconfigured,
-        Unanswered::NotSent | Unanswered::Lost => ExchangeError::Unavailable { retry_after: None },
+        Unanswered::NotSent | Unanswered::Withheld | Unanswered::Lost => {
+            ExchangeError::Unavailable { retry_after: None }
+        }
     }
 }
 
