@@ -238,11 +238,6 @@ scope_descriptions = [
 ]
 api_origins = ["http://127.0.0.1:{lab_api}"]
 
-[providers.{LAB_API}.exchange]
-audiences = ["{DATA_API}", "nobodys-api"]
-scopes = ["data:read"]
-api_origins = ["{DATA_API}=http://127.0.0.1:{data_api}"]
-
 [providers.{DATA_API}]
 display_name = "Example Data"
 issuer = "http://localhost:{keycloak}/realms/hubkey"

@@ -213,11 +213,11 @@ type Lie = fn(&mut Value);
 async fn security_p81_and_p82_what_is_no_access_token_is_not_delivered() {
     let lies: [Lie; 7] = [
         |answer| {
-            answer["issued_token_type"] = json!("urn:ietf:params:oauth:token-type:refresh_token")
+            answer["issued_token_type"] = json!("urn:ietf:params:oauth:token-type:refresh_token");
         },
         |answer| answer["issued_token_type"] = json!("urn:ietf:params:oauth:token-type:id_token"),
         |answer| {
-            answer["issued_token_type"] = json!(["urn:ietf:params:oauth:token-type:access_token"])
+            answer["issued_token_type"] = json!(["urn:ietf:params:oauth:token-type:access_token"]);
         },
         |answer| {
             answer.as_object_mut().unwrap().remove("issued_token_type");

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod bare;
-mod exchange;
 mod fixation;
 mod health;
 mod leaks;
