@@ -1,8 +1,10 @@
 //! A small API that wants an access token of the person who calls: for the demo and the tests.
 //!
 //! It checks a token as an API should (signature by the issuer's published keys, issuer, audience, times, scope) and
-//! answers with who called. Refusals are those of RFC 6750.
+//! answers with who called. Refusals are those of RFC 6750. Clients of object stores find a file in it, and AWS's a security
+//! token service, so that each asks in its own way for what the token permits.
 
+mod aws;
 mod keys;
 mod token;
 
@@ -12,9 +14,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, ETAG, LAST_MODIFIED, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -78,6 +80,8 @@ pub fn router(settings: Settings) -> anyhow::Result<Router> {
     Ok(Router::new()
         .route("/healthz", get(healthz))
         .route("/projects", get(projects))
+        .route("/projects/{file}", get(file))
+        .route("/sts", post(aws::assume_role))
         .with_state(judge))
 }
 
@@ -92,6 +96,18 @@ async fn projects(State(judge): State<Arc<Judge>>, headers: HeaderMap) -> Respon
             "projects": ["aurora", "basalt", "cirrus"],
         }))
         .into_response(),
+        Err(refusal) => refuse(refusal, judge.scope()),
+    }
+}
+
+/// What the clients of object stores want to know of a file.
+async fn file(State(judge): State<Arc<Judge>>, headers: HeaderMap) -> Response {
+    let kept = [
+        (ETAG, r#""1""#),
+        (LAST_MODIFIED, "Wed, 25 Nov 2026 00:00:00 GMT"),
+    ];
+    match judge.caller(bearer_token(&headers)).await {
+        Ok(_) => (kept, "a file\n").into_response(),
         Err(refusal) => refuse(refusal, judge.scope()),
     }
 }

@@ -84,7 +84,8 @@ impl Judge {
         rules.set_issuer(&[&self.settings.issuer]);
         rules.set_audience(&[&self.settings.audience]);
         rules.validate_nbf = true;
-        rules.leeway = 30;
+        // All clocks are that of one machine.
+        rules.leeway = 2;
         rules
     }
 }

@@ -5,6 +5,7 @@ mod bare;
 mod fixation;
 mod health;
 mod leaks;
+mod libraries;
 mod notebook;
 mod numbers;
 mod pages;
