@@ -6,6 +6,7 @@
 mod demo;
 mod kinds;
 mod report;
+mod soak;
 mod steps;
 mod test;
 
@@ -67,6 +68,8 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Play far more schedules of faults than `test` does, and read tokens for hours.
+    Soak(soak::Soak),
     /// Write the parts of `docs/` that the programs print themselves.
     Docs,
     /// Install what the other commands need.
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         }
         Task::Demo { stay, yes } => demo::run(stay, Consent::from_flag(yes)),
         Task::Images { offline, release } => images(offline, release),
+        Task::Soak(wanted) => soak::run(&wanted),
         Task::Docs => docs(),
         Task::Install { yes } => install(Consent::from_flag(yes)),
     };

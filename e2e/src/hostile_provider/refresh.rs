@@ -2,12 +2,14 @@
 //! (RFC 9700, 4.14.2).
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use http::StatusCode;
 
 use super::authorize::Code;
 use super::state::State;
 use super::token::About;
+use super::{Account, HostileProvider};
 use crate::fake_http::{Captured, Reply, random_text};
 
 /// What happens to a refresh token that is used.
@@ -30,6 +32,8 @@ pub(super) struct Grants {
     all: Vec<Grant>,
     /// Of which grant a refresh token is, and whether it was used up.
     tokens: HashMap<String, (usize, bool)>,
+    /// When each refresh token came.
+    uses: HashMap<String, Vec<Instant>>,
     pub(super) rotation: Rotation,
     pub(super) refreshes: usize,
     pub(super) reuses: usize,
@@ -68,6 +72,8 @@ impl Grants {
     /// The grant of a refresh token that is good, and the refresh token that goes out with it.
     fn trade(&mut self, token: &str, client_id: &str) -> Option<(Grant, Option<String>)> {
         let (index, used) = self.tokens.get(token).copied()?;
+        let times = self.uses.entry(token.to_owned()).or_default();
+        times.push(Instant::now());
         if used {
             self.reuses += 1;
             self.all[index].alive = false;
@@ -115,5 +121,38 @@ impl State {
             auth_time: Some(grant.auth_time),
         };
         self.hand_out(&grant.code, &about, next)
+    }
+}
+
+impl HostileProvider {
+    /// What a sign-in of this account at the public client `hubkey` leaves: a grant's first refresh token.
+    #[must_use]
+    pub fn grant(&self, account: Account) -> String {
+        let code = Code {
+            client_id: "hubkey".to_owned(),
+            redirect_uri: String::new(),
+            scope: "openid".to_owned(),
+            nonce: None,
+            challenge: None,
+            account,
+        };
+        let now = jsonwebtoken::get_current_timestamp();
+        self.state().grants.begin(&code, now)
+    }
+
+    /// When a refresh token came, each time.
+    #[must_use]
+    pub fn uses(&self, refresh_token: &str) -> Vec<Instant> {
+        let uses = &self.state().grants.uses;
+        uses.get(refresh_token).cloned().unwrap_or_default()
+    }
+
+    /// Whose access token that is.
+    #[must_use]
+    pub fn subject_of(&self, access_token: &str) -> Option<String> {
+        let issued = &self.state().issued;
+        issued
+            .get(access_token)
+            .map(|issued| issued.account.sub.clone())
     }
 }

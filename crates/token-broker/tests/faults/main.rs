@@ -1,0 +1,66 @@
+//! Four real broker processes on a real Redis, at a provider that knows of no grace, while processes are killed and
+//! stopped and answers get lost. What a schedule does follows from its seed; when the machine gets to it does not.
+//!
+//! `SOAK_SCHEDULES` plays more than the usual number, `SOAK_SEED` others: `cargo xtask soak` sets both.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod brokers;
+mod schedule;
+#[path = "../invariants/seeded.rs"]
+mod seeded;
+mod site;
+mod verdict;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use crate::{
+        schedule,
+        site::{BROKERS, Site},
+        verdict::Verdict,
+    };
+
+    /// What fits into the time that continuous integration has for it.
+    const SCHEDULES: u64 = 500;
+    /// So many are played before everything is set up anew.
+    const AT_MOST: u64 = 2_000;
+    /// Undisturbed ones, with fifty kernels at each of the four brokers.
+    const STORMS: u64 = 4;
+
+    fn number(variable: &str, usual: u64) -> u64 {
+        let Some(text) = std::env::var_os(variable) else {
+            return usual;
+        };
+        let text = text.into_string().expect("it is text");
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}={text} is no number"))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn security_r2_r4_r5_real_brokers_that_are_killed_and_stopped_lose_no_connection() {
+        let (wanted, first) = (number("SOAK_SCHEDULES", SCHEDULES), number("SOAK_SEED", 0));
+        let began = Instant::now();
+        let mut total = Verdict::default();
+        let mut done = 0;
+        while done < wanted {
+            let count = AT_MOST.min(wanted - done);
+            let seed = first + done;
+            let site = Site::start(seed, BROKERS).await;
+            schedule::storms(&site, STORMS).await;
+            total.add(&schedule::disturbed(&site, seed, count).await);
+            done += count;
+            println!(
+                "{done} of {wanted} schedules from seed {first} in {:?}: {total}",
+                Duration::from_secs(began.elapsed().as_secs())
+            );
+        }
+        total.assert_lively();
+    }
+}

@@ -1,0 +1,92 @@
+//! `cargo xtask soak`: what continuous integration plays for seconds, for as long as one likes.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use clap::Args;
+use hubkey_e2e::console::say;
+
+use crate::steps::Bench;
+
+/// How long.
+#[derive(Debug, Args)]
+pub(crate) struct Soak {
+    /// So many schedules in one process, and so many with real processes; 0 plays none.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    schedules: u32,
+    /// The first seed of those with real processes: a violated invariant names its own.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// So many hours a kernel reads ten-second tokens of a Keycloak that rotates strictly; 0 leaves it out.
+    #[arg(long, value_name = "H", default_value_t = 0.0)]
+    hours: f64,
+}
+
+/// One part: a test that takes its length from a variable.
+struct Part {
+    name: &'static str,
+    target: &'static str,
+    test: &'static str,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// Runs every part, also after one has failed. The tests say how far they are.
+pub(crate) fn run(soak: &Soak) -> anyhow::Result<bool> {
+    let bench = Bench::new()?;
+    let mut good = true;
+    for part in parts(soak) {
+        let began = Instant::now();
+        say(format!("{}: begins", part.name));
+        let passed = play(&bench, &part)?;
+        let took = Duration::from_secs(began.elapsed().as_secs());
+        let word = if passed { "held" } else { "VIOLATED" };
+        say(format!("{}: {word} after {took:?}", part.name));
+        good &= passed;
+    }
+    Ok(good)
+}
+
+fn parts(soak: &Soak) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if soak.schedules > 0 {
+        let count = soak.schedules.to_string();
+        parts.push(Part {
+            name: "schedules in one process",
+            target: "invariants",
+            test: "invariant_i5_rotation",
+            variables: vec![("PROPTEST_CASES", count.clone())],
+        });
+        parts.push(Part {
+            name: "schedules with real processes",
+            target: "faults",
+            test: "real_brokers_that_are_killed",
+            variables: vec![
+                ("SOAK_SCHEDULES", count),
+                ("SOAK_SEED", soak.seed.to_string()),
+            ],
+        });
+    }
+    if soak.hours > 0.0 {
+        let seconds = Duration::from_secs_f64(soak.hours * 3600.0).as_secs();
+        parts.push(Part {
+            name: "ten-second tokens",
+            target: "outside",
+            test: "feature_f1_feature_f6",
+            variables: vec![("SOAK_SECONDS", seconds.to_string())],
+        });
+    }
+    parts
+}
+
+fn play(bench: &Bench, part: &Part) -> anyhow::Result<bool> {
+    let arguments = ["test", "--workspace", "--locked", "--test", part.target];
+    let mut command: Command = bench.cargo(&arguments);
+    command
+        .args(["--", part.test, "--nocapture", "--test-threads=1"])
+        .envs(part.variables.iter().map(|(name, value)| (*name, value)))
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null());
+    let status = command.status().context("cargo does not start")?;
+    Ok(status.success())
+}
