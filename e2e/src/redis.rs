@@ -1,5 +1,8 @@
 //! A Redis server of the test's own.
 
+pub mod cluster;
+pub mod sentinels;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ pub const USER: &str = "hubkey";
 /// See [`USER`].
 pub const USER_RULES: &str = "resetchannels ~hk:* &hk:* -@all +evalsha +script|load +hget +hmget +hset +pexpire +del \
     +publish +subscribe +unsubscribe +ping +info +select +set +wait";
+/// What it may do in addition where the servers are a cluster.
+pub const CLUSTER_RULES: &str = "+cluster|slots";
 
 /// How a Redis is to be set up. The default is what the broker asks for.
 #[derive(Debug, Clone)]

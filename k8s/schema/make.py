@@ -64,7 +64,7 @@ def strict(keys, without=frozenset()):
 def settings(found):
     properties = {}
     for name, keys in found.items():
-        if name in CHART_SECTIONS or name.startswith("providers"):
+        if name.partition(".")[0] in CHART_SECTIONS | {"providers"}:
             continue
         section = strict(keys, CHART_KEYS)
         properties.update(section["properties"] if name == "" else {camel(name): section})

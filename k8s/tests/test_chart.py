@@ -49,7 +49,10 @@ def refused(*settings, case="gateway"):
     "setting",
     [
         "replcas=2",
-        "redis.sentinel={}",
+        'redis.sentinel.addresses=["sentinel.example.org:26379"]',
+        'redis.sentinel.addresses=["rediss://:hunter2@sentinel.example.org:26379"]',
+        'redis.sentinel.password="hunter2"',
+        'redis.cluster.nodes=["rediss://redis.example.org"]',
         "redis.cluster=true",
         'tokenBroker.settings.signIn.lifetime="5m"',
         'tokenBroker.settings.kernel.listen="0.0.0.0:1"',
@@ -87,7 +90,10 @@ def test_the_schema_refuses(setting):
         (["providers.lab-api.clientSecret={}"], "providers.lab-api has no clientSecret"),
         (['keys.existingSecret=""'], "keys.existingSecret is empty"),
         (['redis.url.existingSecret=""'], "redis.url.existingSecret is empty"),
-        (["redis.bundled.enabled=true"], "are both set"),
+        (["redis.bundled.enabled=true"], "redis.url and redis.bundled.enabled are set together"),
+        (['redis.cluster.nodes=["rediss://redis.example.org:6379"]'], "redis.url and redis.cluster are set together"),
+        (['redis.sentinel.addresses=["rediss://redis.example.org:26379"]'], "redis.sentinel.master is empty"),
+        (['redis.sentinel.master="hubkey"'], "redis.sentinel.addresses is empty"),
         (['tokenBroker.tls.existingSecret=""'], "Set exactly one of"),
         (["tokenBroker.plaintext=true"], "Set exactly one of"),
         (["hub.plaintext=false"], "hub.apiUrl is plain http"),
@@ -145,6 +151,29 @@ def test_the_notes_repeat_every_plaintext_switch(notes):
     text = notes("hub-origin", "--set", "providers.lab-api.plaintext=true").partition("NOT ENCRYPTED:")[2]
     switches = ("tokenBroker.plaintext", "hub.plaintext", "redis.bundled", "providers.lab-api.plaintext")
     assert [line.split(":")[0].strip("- ") for line in text.split("\n") if line] == list(switches)
+
+
+def test_redis_is_in_one_place_and_needs_no_url_where_it_is_not_one_address():
+    for case, section in (("sentinel", "[redis.sentinel]"), ("cluster", "[redis.cluster]")):
+        objects = render(case)
+        settings = next(iter(one(objects, "ConfigMap", "hubkey-token-broker")["data"].values()))
+        assert section in settings
+        assert "url_file" not in settings
+        [volume] = [
+            volume
+            for volume in one(objects, "Deployment", "hubkey")["spec"]["template"]["spec"]["volumes"]
+            if volume["name"] == "hubkey-secrets"
+        ]
+        paths = {item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]}
+        assert "redis/url" not in paths
+        assert ("redis-sentinel-password/password" in paths) == (case == "sentinel")
+
+
+def test_the_policy_opens_the_ports_of_sentinels_and_nodes():
+    for case, ports in (("sentinel", [6380, 26379, 26380]), ("cluster", [6379, 7000])):
+        policy = one(render(case), "NetworkPolicy", "hubkey")["spec"]
+        opened = [[port["port"] for port in rule.get("ports", [])] for rule in policy["egress"]]
+        assert ports in opened, opened
 
 
 def test_a_changed_setting_or_key_ring_makes_new_pods():
@@ -222,4 +251,4 @@ def test_the_rules_and_the_dashboard_are_in_the_objects():
 
 
 def test_every_case_of_ci_is_tried():
-    assert CASES == ["gateway", "hub-origin", "own-host", "sidecar"]
+    assert CASES == ["cluster", "gateway", "hub-origin", "own-host", "sentinel", "sidecar"]

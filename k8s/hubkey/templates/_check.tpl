@@ -20,11 +20,25 @@
 {{- if not $values.keys.existingSecret -}}
 {{- $mistakes = append $mistakes "keys.existingSecret is empty. Make the key ring, and name its Secret." -}}
 {{- end -}}
-{{- if not (or $values.redis.url.existingSecret $values.redis.bundled.enabled) -}}
-{{- $mistakes = append $mistakes "redis.url.existingSecret is empty. Name the Secret with Redis' address, or for development set redis.bundled.enabled." -}}
+{{- $redis := $values.redis -}}
+{{- $places := list -}}
+{{- if $redis.url.existingSecret }}{{ $places = append $places "redis.url" }}{{ end -}}
+{{- if $redis.sentinel.addresses }}{{ $places = append $places "redis.sentinel" }}{{ end -}}
+{{- if $redis.cluster.nodes }}{{ $places = append $places "redis.cluster" }}{{ end -}}
+{{- if $redis.bundled.enabled }}{{ $places = append $places "redis.bundled.enabled" }}{{ end -}}
+{{- if not $places -}}
+{{- $mistakes = append $mistakes "redis.url.existingSecret is empty. Name the Secret with Redis' address, or set redis.sentinel or redis.cluster, or for development redis.bundled.enabled." -}}
+{{- else if gt (len $places) 1 -}}
+{{- $mistakes = append $mistakes (printf "%s are set together. Keep one of them." (join " and " $places)) -}}
 {{- end -}}
-{{- if and $values.redis.url.existingSecret $values.redis.bundled.enabled -}}
-{{- $mistakes = append $mistakes "redis.url and redis.bundled.enabled are both set. Remove one of them." -}}
+{{- if and $redis.sentinel.addresses (not $redis.sentinel.master) -}}
+{{- $mistakes = append $mistakes "redis.sentinel.master is empty. Set what the sentinels call the master." -}}
+{{- end -}}
+{{- if and $redis.sentinel.master (not $redis.sentinel.addresses) -}}
+{{- $mistakes = append $mistakes "redis.sentinel.addresses is empty. List the sentinels, such as rediss://host:26379." -}}
+{{- end -}}
+{{- if and $redis.cluster.nodes $redis.replicasRequired -}}
+{{- $mistakes = append $mistakes "redis.replicasRequired does nothing with redis.cluster. Remove it, and set min-replicas-to-write at the nodes." -}}
 {{- end -}}
 {{- $tls := $values.tokenBroker.tls -}}
 {{- $ways := 0 -}}

@@ -138,7 +138,12 @@ env:
             {{- range append .Values.keys.sealing .Values.keys.index }}
             - {key: {{ . | quote }}, path: {{ printf "keys/%s" . | quote }}}
             {{- end }}
+      {{- if not (or .Values.redis.sentinel.addresses .Values.redis.cluster.nodes) }}
       {{- include "hubkey.secretFile" (merge (dict "path" "redis/url") (include "hubkey.redisUrl" . | fromYaml)) | nindent 6 }}
+      {{- end }}
+      {{- if and .Values.redis.sentinel.addresses .Values.redis.sentinel.password.existingSecret }}
+      {{- include "hubkey.secretFile" (merge (dict "path" "redis-sentinel-password/password") .Values.redis.sentinel.password) | nindent 6 }}
+      {{- end }}
       {{- if .Values.redis.password.existingSecret }}
       {{- include "hubkey.secretFile" (merge (dict "path" "redis-password/password") .Values.redis.password) | nindent 6 }}
       {{- end }}

@@ -82,6 +82,18 @@ key: url
 {{- end -}}
 {{- end -}}
 
+{{/* The ports that the broker needs of Redis: those that the policy names, and those of sentinels and nodes. */}}
+{{- define "hubkey.redisPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.networkPolicy.egress.redisPorts }}{{ $ports = append $ports (int .) }}{{ end -}}
+{{- range concat .Values.redis.sentinel.addresses .Values.redis.cluster.nodes -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" . | int) -}}
+{{- end -}}
+{{- range $ports | uniq }}
+- {{ . }}
+{{- end -}}
+{{- end -}}
+
 {{/* Every switch that lets something cross a network in clear, a line each. */}}
 {{- define "hubkey.plaintext" -}}
 {{- if .Values.tokenBroker.plaintext }}

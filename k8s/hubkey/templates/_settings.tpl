@@ -14,7 +14,7 @@
 {{- range $name, $section := . }}
 {{- if $section }}
 
-[{{ $name | snakecase }}]
+[{{ ternary $name (snakecase $name) (contains "." $name) }}]
 {{- include "hubkey.toml.keys" $section }}
 {{- end }}
 {{- end }}
@@ -38,7 +38,19 @@
 {{- $sealing := list -}}
 {{- range .Values.keys.sealing }}{{ $sealing = append $sealing (printf "%s/keys/%s" $secrets .) }}{{ end -}}
 {{- $keys := dict "sealingFiles" $sealing "indexFile" (printf "%s/keys/%s" $secrets .Values.keys.index) -}}
-{{- $redis := dict "urlFile" (printf "%s/redis/url" $secrets) -}}
+{{- $redis := dict -}}
+{{- $sentinel := dict -}}
+{{- $cluster := dict -}}
+{{- if .Values.redis.sentinel.addresses -}}
+{{- $sentinel = pick .Values.redis.sentinel "addresses" "master" -}}
+{{- with .Values.redis.sentinel.user }}{{ $_ := set $sentinel "user" . }}{{ end -}}
+{{- if .Values.redis.sentinel.password.existingSecret }}{{ $_ := set $sentinel "passwordFile" (printf "%s/redis-sentinel-password/password" $secrets) }}{{ end -}}
+{{- else if .Values.redis.cluster.nodes -}}
+{{- $cluster = pick .Values.redis.cluster "nodes" -}}
+{{- else -}}
+{{- $_ := set $redis "urlFile" (printf "%s/redis/url" $secrets) -}}
+{{- end -}}
+{{- with .Values.redis.user }}{{ $_ := set $redis "user" . }}{{ end -}}
 {{- if .Values.redis.password.existingSecret }}{{ $_ := set $redis "passwordFile" (printf "%s/redis-password/password" $secrets) }}{{ end -}}
 {{- if .Values.redis.ca.existingSecret }}{{ $_ := set $redis "caFile" (printf "%s/redis-ca/ca.crt" $secrets) }}{{ end -}}
 {{- if or .Values.redis.plaintext .Values.redis.bundled.enabled }}{{ $_ := set $redis "plaintext" true }}{{ end -}}
@@ -46,7 +58,7 @@
 {{- if index $.Values.redis $switch }}{{ $_ := set $redis $switch true }}{{ end -}}
 {{- end -}}
 {{- if .Values.redis.replicasRequired }}{{ $_ := set $redis "replicasRequired" (int .Values.redis.replicasRequired) }}{{ end -}}
-{{- $own := dict "kernel" $kernel "internal" $internal "hub" $hub "keys" $keys "redis" $redis -}}
+{{- $own := dict "kernel" $kernel "internal" $internal "hub" $hub "keys" $keys "redis" $redis "redis.sentinel" $sentinel "redis.cluster" $cluster -}}
 {{- $_ := set $own "ops" (dict "listen" (printf "%s:9091" .Values.listenAddress)) -}}
 {{- $_ := set $own "log" (dict "format" "json") -}}
 public_url = {{ toJson .Values.publicUrl }}

@@ -40,8 +40,7 @@ impl Flows {
         if extends {
             connection.value.extended_at = now;
         }
-        let put = self.put_connection(&connection).map(|put| vec![put]);
-        match self.written(put).await {
+        match self.write_result(&connection).await {
             Ok(Outcome::Done) => {}
             Ok(Outcome::Conflict) => return self.too_late(provider, connection.value).await,
             Err(error) => self.hold_in_memory(&connection, &error),
@@ -96,13 +95,40 @@ impl Flows {
         let end = Instant::now() + times.hold;
         while Instant::now() < end {
             sleep(times.hold_pause).await;
-            let put = self.put_connection(connection).map(|put| vec![put]);
             // A conflict says that it was stored the first time, or that somebody took this attempt for lost.
-            if let Ok(Outcome::Done | Outcome::Conflict) = self.written(put).await {
+            if let Ok(Outcome::Done | Outcome::Conflict) = self.write_result(connection).await {
                 return true;
             }
         }
         false
+    }
+
+    /// Writes what came of an intent over the intent; or over what was there before it, where a failover of the store
+    /// has lost the intent: the old refresh token is used up, so nothing there is worth keeping.
+    async fn write_result(&self, connection: &Loaded<Connection>) -> Result<Outcome, StoreError> {
+        let put = self.put_connection(connection).map(|put| vec![put]);
+        let outcome = self.written(put).await?;
+        if outcome == Outcome::Done {
+            return Ok(outcome);
+        }
+        let key = Key::connection(&connection.value.id);
+        let stored: Found<Connection> = self.store.load(&key).await?;
+        let before = stored.filter(|stored| {
+            stored.generation < connection.generation
+                && stored.value.grant.serial < connection.value.grant.serial
+        });
+        let Some(before) = before else {
+            return Ok(outcome);
+        };
+        tracing::warn!(
+            "the store has lost an intent to refresh; what came of it is stored all the same"
+        );
+        let over = Loaded {
+            value: connection.value.clone(),
+            generation: before.generation,
+        };
+        let put = self.put_connection(&over).map(|put| vec![put]);
+        self.written(put).await
     }
 
     pub(super) fn note_extended_later(self: &Arc<Self>, connection: Connection) {

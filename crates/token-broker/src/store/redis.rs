@@ -6,23 +6,34 @@
 //! hash of the key that changed, nothing else.
 
 mod checks;
+mod link;
 mod names;
+mod node;
+mod place;
 mod replication;
+mod sentinel;
 mod settings;
+mod source;
 mod wakeups;
+mod wire;
 
-use std::{fmt, future::Future, sync::LazyLock, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use redis::{
-    Client, RedisResult, Script,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{RedisResult, Script};
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
-pub use self::{checks::Refusal, settings::RedisSettings};
-use self::{names::Names, replication::Replication, wakeups::WakeUps};
+pub use self::{
+    checks::Refusal,
+    place::{Address, Place, SentinelSettings},
+    settings::RedisSettings,
+};
+use self::{link::Link, names::Names, node::Node, source::Source, wakeups::WakeUps};
 use super::{
     Action, Change, Expect, Key, Outcome, Record, Store, StoreError, Watch, guard,
     telemetry::measured,
@@ -59,57 +70,63 @@ pub enum RedisOpenError {
 }
 
 /// Records in Redis.
+#[derive(Debug)]
 pub struct RedisStore {
-    connection: ConnectionManager,
+    link: Link,
     names: Names,
     wakeups: WakeUps,
-    replication: Option<Replication>,
 }
 
 impl RedisStore {
     /// Connects, checks that this Redis is fit to keep secrets, and subscribes to wake-ups.
     pub async fn open(settings: RedisSettings, index: IndexKey) -> Result<Self, RedisOpenError> {
-        let client = settings.client()?;
-        checks::address(&client, &settings)?;
-        checks::server(&client, &settings).await?;
-        let replication = match settings.replicas_required {
-            0 => None,
-            replicas => Some(Replication::open(
-                connect(&client, replication::PATIENCE)?,
-                replicas,
-            )),
-        };
+        let link = Link::open(Source::new(settings)?).await?;
         Ok(Self {
-            connection: connect(&client, PATIENCE)?,
+            wakeups: WakeUps::subscribe(&link).await?,
+            link,
             names: Names::new(index),
-            wakeups: WakeUps::subscribe(client).await?,
-            replication,
         })
     }
 
-    async fn records(&self, keys: &[Key]) -> RedisResult<Vec<Option<Record>>> {
+    /// What the work says, or that it took too long. After a failure the node is looked at.
+    async fn doubting<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let result = timeout(PATIENCE, work)
+            .await
+            .unwrap_or_else(|elapsed| Err(unavailable(elapsed)));
+        if result.is_err() {
+            self.link.doubt().notify_one();
+        }
+        result
+    }
+
+    async fn records(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
+        let node = self.link.node().await?;
         let mut script = READ.prepare_invoke();
         for key in keys {
             script.key(self.names.record(key));
         }
-        let mut connection = self.connection.clone();
-        let rows: Vec<Row> = script.invoke_async(&mut connection).await?;
+        let rows: Vec<Row> = node.invoke(&script).await?;
         Ok(rows.into_iter().map(record).collect())
     }
 
-    async fn carry_out(&self, changes: &[Change]) -> RedisResult<Outcome> {
+    /// Also says where, so that the wait for replicas is for those of the same server.
+    async fn carry_out(&self, changes: &[Change]) -> Result<(Arc<Node>, Outcome), StoreError> {
+        let node = self.link.node().await?;
         let mut script = COMMIT.prepare_invoke();
         script.arg(names::CHANNEL);
         for change in changes {
             self.describe(&mut script, change);
         }
-        let mut connection = self.connection.clone();
-        let done: bool = script.invoke_async(&mut connection).await?;
-        Ok(if done {
+        let done: bool = node.invoke(&script).await?;
+        let outcome = if done {
             Outcome::Done
         } else {
             Outcome::Conflict
-        })
+        };
+        Ok((node, outcome))
     }
 
     /// The six arguments of `commit.lua` for one change.
@@ -142,7 +159,7 @@ impl Store for RedisStore {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        measured("read", answer(self.records(keys))).await
+        measured("read", self.doubting(self.records(keys))).await
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
@@ -151,9 +168,10 @@ impl Store for RedisStore {
             return Ok(Outcome::Done);
         }
         let end = Instant::now() + COMMIT_PATIENCE;
-        let outcome = measured("commit", answer(self.carry_out(&changes))).await?;
-        if let (Outcome::Done, Some(replication)) = (outcome, &self.replication) {
-            measured("replicate", replication.wait(end)).await?;
+        let work = self.doubting(self.carry_out(&changes));
+        let (node, outcome) = measured("commit", work).await?;
+        if let (Outcome::Done, Some(replication)) = (outcome, &node.replication) {
+            measured("replicate", self.doubting(replication.wait(end))).await?;
         }
         Ok(outcome)
     }
@@ -163,35 +181,12 @@ impl Store for RedisStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let mut connection = self.connection.clone();
-        let command = redis::cmd("PING");
-        measured("ping", answer(command.exec_async(&mut connection))).await
+        let work = async { self.link.node().await?.ping().await };
+        measured("ping", self.doubting(work)).await
     }
 }
 
-impl fmt::Debug for RedisStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore")
-            .field("wakeups", &self.wakeups)
-            .field("replication", &self.replication)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A connection that comes back by itself, for as long as the process lives.
-fn connect(client: &Client, patience: Duration) -> Result<ConnectionManager, RedisOpenError> {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(Some(patience))
-        // Without an end: who asks meanwhile gives up by `answer`, and nobody has to ask for it to go on.
-        .set_number_of_retries(usize::MAX)
-        .set_max_delay(Duration::from_millis(250))
-        // The default of 50 makes callers queue when many kernels wake up at once.
-        .set_pipeline_buffer_size(1024);
-    ConnectionManager::new_lazy_with_config(client.clone(), config).map_err(RedisOpenError::Address)
-}
-
-/// Waits no longer than is decent: the connection's own limit begins only once there is a connection.
+/// Waits no longer than is decent.
 async fn answer<T>(operation: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
     answer_within(PATIENCE, operation).await
 }

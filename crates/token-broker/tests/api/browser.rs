@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use reqwest::{Client, header, redirect::Policy};
 use serde_json::{Value, json};
 use url::Url;
@@ -206,8 +207,16 @@ impl<'w> TestBrowser<'w> {
 
 /// One step of a browser, as callback-server relays it.
 pub(crate) async fn ask(world: &World, step: &str, body: &Value) -> Reply {
-    let request = internal_request(&format!("/internal/v1/{step}"), body);
-    let answer = send(&world.internal_api, request).await;
+    let request = || internal_request(&format!("/internal/v1/{step}"), body);
+    let mut answer = send(&world.internal_api, request()).await;
+    if let Some(wait) = world.on_outage.get() {
+        for _ in 0..3 {
+            if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+                wait().await;
+                answer = send(&world.internal_api, request()).await;
+            }
+        }
+    }
     assert!(
         answer.status.is_success(),
         "{step}: {} {}",

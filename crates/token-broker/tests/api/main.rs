@@ -19,6 +19,8 @@ mod cancel;
 #[cfg(test)]
 mod channel;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod confirm;
 #[cfg(test)]
 mod connections;
@@ -28,6 +30,9 @@ mod r#continue;
 mod create_sign_in;
 #[cfg(test)]
 mod exchange;
+mod failover;
+#[cfg(test)]
+mod failover_stage;
 #[cfg(test)]
 mod features;
 #[cfg(test)]

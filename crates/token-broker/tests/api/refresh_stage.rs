@@ -59,12 +59,21 @@ impl Stage {
     pub(crate) async fn on_redis() -> Self {
         let run = RunFolder::create("refresh").unwrap();
         let redis = Redis::start(&run).await.unwrap();
-        let store = open(&redis).await;
+        let store = open(RedisSettings::new(redis.url())).await;
         let options = WorldOptions {
             store: Some(Box::new(move |_, _| store)),
             ..WorldOptions::default()
         };
         Self::of(World::with(options).await, Some((redis, run))).await
+    }
+
+    /// On any store, sealed.
+    pub(crate) async fn on(store: Arc<dyn Store>) -> Self {
+        Self::with(WorldOptions {
+            store: Some(Box::new(move |_, _| store)),
+            ..WorldOptions::default()
+        })
+        .await
     }
 
     async fn of(world: World, redis: Option<(Redis, RunFolder)>) -> Self {
@@ -155,10 +164,10 @@ pub(crate) fn token(answer: &Answer) -> String {
 }
 
 /// With the index key and the sealing key of every world.
-async fn open(redis: &Redis) -> Arc<dyn Store> {
+pub(crate) async fn open(settings: RedisSettings) -> Arc<dyn Store> {
     let index_key = IndexKey::new(&[7; 32]);
     let ring = KeyRing::from_keys(&[[9; 32]], &index_key).unwrap();
-    let store = RedisStore::open(RedisSettings::new(redis.url()), index_key).await;
+    let store = RedisStore::open(settings, index_key).await;
     // Records end by Redis' own time, which no test moves; what is sealed in them goes by the same time.
     Arc::new(SealedStore::new(
         store.unwrap(),

@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 use axum::{Router, body::Body};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hubkey_e2e::{
@@ -112,9 +113,22 @@ pub(crate) struct World {
     pub(crate) flows: Arc<Flows>,
     pub(crate) kernel_api: Router,
     pub(crate) internal_api: Router,
+    /// What a person does who is told to try again later.
+    pub(crate) on_outage: OnceLock<OnOutage>,
 }
 
+/// Waits until it is worth trying again.
+pub(crate) type OnOutage = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
 impl World {
+    /// Steps of browsers that are told to come again do so, after this.
+    pub(crate) fn on_outage(
+        &self,
+        wait: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) {
+        assert!(self.on_outage.set(Box::new(wait)).is_ok(), "set once");
+    }
+
     /// The usual world: one provider, accounts are pinned, own host, memory store.
     pub(crate) async fn new() -> Self {
         Self::with(WorldOptions::default()).await
@@ -166,6 +180,7 @@ impl World {
             clock,
             probe,
             flows,
+            on_outage: OnceLock::new(),
         }
     }
 

@@ -54,7 +54,7 @@ macro_rules! conformance {
     )* };
 }
 
-conformance!(memory, redis, sealed_memory, sealed_redis);
+conformance!(memory, redis, cluster, sealed_memory, sealed_redis);
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// Below every life used here, above what a busy machine needs between two commands.

@@ -7,7 +7,9 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod cluster;
 mod conformance;
+mod failover;
 mod outages;
 mod secrecy;
 mod start;

@@ -15,7 +15,7 @@ use crate::{
     subjects::fresh_index,
 };
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn security_r14_a_dead_redis_answers_within_a_second_and_comes_back() {
@@ -191,7 +191,9 @@ async fn own(name: &str) -> (RunFolder, Redis, Arc<dyn Store>) {
 }
 
 /// Fails, and within the second that a kernel waits at most.
-async fn unavailable<T: std::fmt::Debug>(operation: impl Future<Output = Result<T, StoreError>>) {
+pub(crate) async fn unavailable<T: std::fmt::Debug>(
+    operation: impl Future<Output = Result<T, StoreError>>,
+) {
     let result = timeout(SECOND, operation)
         .await
         .expect("it answers within a second");
@@ -201,7 +203,7 @@ async fn unavailable<T: std::fmt::Debug>(operation: impl Future<Output = Result<
     );
 }
 
-async fn until(mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
     for _ in 0..200 {
         if condition().await {
             return;
@@ -212,7 +214,7 @@ async fn until(mut condition: impl AsyncFnMut() -> bool) {
 }
 
 /// Writes again and again until it is said to be done; what happened to the attempts before, nobody knows.
-async fn until_written(store: &Arc<dyn Store>, key: &Key) {
+pub(crate) async fn until_written(store: &Arc<dyn Store>, key: &Key) {
     until(async || {
         let expect = generation(store, key)
             .await
@@ -237,7 +239,7 @@ async fn waits(connection: &mut redis::aio::MultiplexedConnection) -> u32 {
     count.parse().unwrap()
 }
 
-async fn generation(store: &Arc<dyn Store>, key: &Key) -> Option<u64> {
+pub(crate) async fn generation(store: &Arc<dyn Store>, key: &Key) -> Option<u64> {
     let records = store.read(std::slice::from_ref(key)).await.unwrap();
     records[0].as_ref().map(|record| record.generation)
 }

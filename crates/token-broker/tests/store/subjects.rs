@@ -8,14 +8,17 @@ use std::{
     time::Duration,
 };
 
-use hubkey_e2e::{process::RunFolder, redis::Redis};
+use hubkey_e2e::{
+    process::RunFolder,
+    redis::{Redis, USER, cluster::Cluster},
+};
 use hubkey_token_broker::{
     domain::clock::{TestClock, Timestamp},
     keys::{IndexKey, KeyRing},
     store::{
         Store,
         memory::MemoryStore,
-        redis::{RedisSettings, RedisStore},
+        redis::{Address, Place, RedisSettings, RedisStore},
         sealed::SealedStore,
     },
 };
@@ -58,6 +61,32 @@ pub(crate) async fn redis() -> Subject {
         clock: clock(),
         real_time: true,
     }
+}
+
+pub(crate) async fn cluster() -> Subject {
+    static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+    let start = async || Cluster::start("store-cluster").await.unwrap();
+    let cluster = SHARED.get_or_init(start).await;
+    let index = fresh_index();
+    let open = async || {
+        let settings = cluster_settings(cluster);
+        Arc::new(RedisStore::open(settings, index.clone()).await.unwrap())
+    };
+    Subject {
+        store: open().await,
+        replica: open().await,
+        clock: clock(),
+        real_time: true,
+    }
+}
+
+pub(crate) fn cluster_settings(cluster: &Cluster) -> RedisSettings {
+    let nodes = cluster.addresses();
+    let nodes = nodes.iter().map(|node| Address::parse(node).unwrap());
+    let mut settings = RedisSettings::at(Place::Cluster(nodes.collect()));
+    settings.user = Some(USER.to_owned());
+    settings.password = Some(cluster.password().to_owned().into());
+    settings
 }
 
 pub(crate) async fn sealed_memory() -> Subject {

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr};
+use redis::{Client, ConnectionAddr, ConnectionInfo};
 
-use super::{RedisOpenError, RedisSettings, START_PATIENCE, answer_within};
+use super::RedisSettings;
 
 /// Why a Redis is not safe enough.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,11 @@ pub enum Refusal {
         "Redis asks for no password; make a user for hubkey, or set `redis.allow_unauthenticated = true`"
     )]
     Unauthenticated,
+    /// Nothing can be written there.
+    #[error(
+        "the Redis at this address is a replica, which takes no writes; name its master, or its sentinels"
+    )]
+    Replica,
     /// A record may vanish before its time, and what was used up with it.
     #[error(
         "Redis may evict records (maxmemory-policy {policy}); set `maxmemory-policy noeviction`, or `redis.allow_eviction = true`"
@@ -34,52 +39,67 @@ pub enum Refusal {
 
 /// Judges the address, before anything is sent there.
 pub(super) fn address(client: &Client, settings: &RedisSettings) -> Result<(), Refusal> {
-    let info = client.get_connection_info();
-    let (host, encrypted) = match info.addr() {
-        ConnectionAddr::TcpTls { insecure: true, .. } => return Err(Refusal::UncheckedCertificate),
-        ConnectionAddr::TcpTls { host, .. } => (host, true),
-        ConnectionAddr::Tcp(host, _) => (host, false),
-        _ => return Ok(()),
-    };
-    if is_loopback(host) {
-        return Ok(());
-    }
-    if !encrypted {
-        accept(settings.plaintext, Refusal::Plaintext)?;
-    }
-    if info.redis_settings().password().is_none() {
+    if let Some(info) = channel(client, settings)?
+        && info.redis_settings().password().is_none()
+    {
         accept(settings.allow_unauthenticated, Refusal::Unauthenticated)?;
     }
     Ok(())
 }
 
-/// Judges the server. `INFO` is open to more users and services than `CONFIG GET`.
-pub(super) async fn server(
-    client: &Client,
+/// Judges the way there. What is on another machine is returned.
+pub(super) fn channel<'a>(
+    client: &'a Client,
     settings: &RedisSettings,
-) -> Result<(), RedisOpenError> {
-    let ask = async {
-        let patient = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(START_PATIENCE))
-            .set_response_timeout(Some(START_PATIENCE));
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&patient)
-            .await?;
-        let mut command = redis::cmd("INFO");
-        command.arg("memory").query_async(&mut connection).await
+) -> Result<Option<&'a ConnectionInfo>, Refusal> {
+    let info = client.get_connection_info();
+    let (host, encrypted) = match info.addr() {
+        ConnectionAddr::TcpTls { insecure: true, .. } => return Err(Refusal::UncheckedCertificate),
+        ConnectionAddr::TcpTls { host, .. } => (host, true),
+        ConnectionAddr::Tcp(host, _) => (host, false),
+        _ => return Ok(None),
     };
-    let info: String = answer_within(START_PATIENCE, ask)
-        .await
-        .map_err(|error| RedisOpenError::Unreachable(error.into()))?;
-    let policy = info
-        .lines()
-        .find_map(|line| line.strip_prefix("maxmemory_policy:"))
-        .map_or("unknown", str::trim);
+    if is_loopback(host) {
+        return Ok(None);
+    }
+    if !encrypted {
+        accept(settings.plaintext, Refusal::Plaintext)?;
+    }
+    Ok(Some(info))
+}
+
+/// Judges the server by its `INFO`, which is open to more users and services than `CONFIG GET`.
+pub(super) fn server(info: &str, settings: &RedisSettings) -> Result<(), Refusal> {
+    if !is_master(info) {
+        return Err(Refusal::Replica);
+    }
+    let policy = field(info, "maxmemory_policy").unwrap_or("unknown");
     if policy != "noeviction" {
         let policy = policy.to_owned();
         accept(settings.allow_eviction, Refusal::Eviction { policy })?;
     }
     Ok(())
+}
+
+/// Whether a server takes writes, by its `INFO`. One that tells nothing of it is believed.
+pub(super) fn is_master(info: &str) -> bool {
+    field(info, "role").is_none_or(|role| role == "master")
+}
+
+/// What is worth a word of a server whose master may change.
+pub(super) fn warn_of_failover(info: &str) {
+    if field(info, "min_slaves_good_slaves").is_none() {
+        tracing::warn!(
+            "this Redis takes writes without any replica (min-replicas-to-write 0): what a master takes that is cut off \
+             from its sentinels gets lost"
+        );
+    }
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map(str::trim)
 }
 
 fn accept(allowed: bool, refusal: Refusal) -> Result<(), Refusal> {
@@ -99,11 +119,18 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::redis::RedisOpenError;
 
     fn judge(url: &str, change: fn(&mut RedisSettings)) -> Result<(), Refusal> {
         let mut settings = RedisSettings::new(url);
         change(&mut settings);
-        address(&settings.client().unwrap(), &settings)
+        match settings.check() {
+            Err(RedisOpenError::Refused(refusal)) => Err(refusal),
+            other => {
+                other.unwrap();
+                Ok(())
+            }
+        }
     }
 
     #[test]

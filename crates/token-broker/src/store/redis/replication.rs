@@ -3,9 +3,9 @@
 //! `WAIT` holds up its whole connection, so it has one of its own; and it counts what *that* connection wrote last, so
 //! a small write goes in front. One wait answers everybody who committed before it began.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use redis::{RedisResult, aio::ConnectionManager};
+use redis::{RedisResult, aio::MultiplexedConnection};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -17,8 +17,6 @@ use crate::store::StoreError;
 
 /// How long replicas may take.
 const WAIT: Duration = Duration::from_millis(500);
-/// How long the answer to a wait may take; longer than the wait.
-pub(super) const PATIENCE: Duration = Duration::from_millis(650);
 /// How many may queue for the next wait; as many as there are polls at most.
 const QUEUE: usize = 1024;
 
@@ -33,20 +31,29 @@ enum NotReplicated {
 type Waiter = oneshot::Sender<bool>;
 
 /// The queue in front of `WAIT`.
-#[derive(Debug)]
 pub(super) struct Replication {
     queue: mpsc::Sender<Waiter>,
+    connection: MultiplexedConnection,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Replication {
-    pub(super) fn open(connection: ConnectionManager, replicas: u32) -> Self {
+    pub(super) fn open(connection: MultiplexedConnection, replicas: u32) -> Self {
         let (queue, waiters) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(serve(connection, replicas, waiters));
+        let task = tokio::spawn(serve(connection.clone(), replicas, waiters));
         Self {
             queue,
+            connection,
             _task: AbortOnDropHandle::new(task),
         }
+    }
+
+    /// Whether its connection is still there.
+    pub(super) async fn answers(&self) -> bool {
+        let mut connection = self.connection.clone();
+        answer(redis::cmd("PING").exec_async(&mut connection))
+            .await
+            .is_ok()
     }
 
     /// Ends when enough replicas hold all that was written before.
@@ -64,7 +71,19 @@ impl Replication {
     }
 }
 
-async fn serve(connection: ConnectionManager, replicas: u32, mut queue: mpsc::Receiver<Waiter>) {
+impl fmt::Debug for Replication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replication")
+            .field("free", &self.queue.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+async fn serve(
+    connection: MultiplexedConnection,
+    replicas: u32,
+    mut queue: mpsc::Receiver<Waiter>,
+) {
     let mut waiters = Vec::new();
     while queue.recv_many(&mut waiters, QUEUE).await > 0 {
         let held = answer(wait(connection.clone(), replicas))
@@ -77,7 +96,7 @@ async fn serve(connection: ConnectionManager, replicas: u32, mut queue: mpsc::Re
     }
 }
 
-async fn wait(mut connection: ConnectionManager, replicas: u32) -> RedisResult<u32> {
+async fn wait(mut connection: MultiplexedConnection, replicas: u32) -> RedisResult<u32> {
     let mut pipeline = redis::pipe();
     let milliseconds = |duration: Duration| duration.as_millis().to_string();
     pipeline

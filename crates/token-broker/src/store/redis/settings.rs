@@ -2,16 +2,21 @@
 
 use std::fmt;
 
-use redis::{Client, IntoConnectionInfo, TlsCertificates};
+use redis::{
+    Client, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates,
+    cluster::ClusterClient, io::tcp::TcpSettings,
+};
 use zeroize::Zeroizing;
 
-use super::{RedisOpenError, checks};
+use super::{Address, PATIENCE, Place, RedisOpenError, SentinelSettings, checks};
 
 /// Where Redis is, and which of its dangers the operator takes.
 #[derive(Clone)]
 pub struct RedisSettings {
-    /// `rediss://[user@]host:port[/database]`, or `redis://` on loopback, or `unix://path`. May hold a password.
-    pub url: Zeroizing<String>,
+    /// Where it is.
+    pub place: Place,
+    /// The user, where the address names none.
+    pub user: Option<String>,
     /// The password, where the address holds none.
     pub password: Option<Zeroizing<String>>,
     /// PEM certificates to trust in place of the system's.
@@ -30,8 +35,15 @@ impl RedisSettings {
     /// A Redis at this address, and none of the dangers.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
+        Self::at(Place::Server(Zeroizing::new(url.into())))
+    }
+
+    /// A Redis at this place, and none of the dangers.
+    #[must_use]
+    pub fn at(place: Place) -> Self {
         Self {
-            url: Zeroizing::new(url.into()),
+            place,
+            user: None,
             password: None,
             ca_pem: None,
             plaintext: false,
@@ -41,37 +53,122 @@ impl RedisSettings {
         }
     }
 
-    /// Judges the address, without going there.
+    /// Judges the place, without going there.
     pub fn check(&self) -> Result<(), RedisOpenError> {
-        Ok(checks::address(&self.client()?, self)?)
-    }
-
-    pub(super) fn client(&self) -> Result<Client, RedisOpenError> {
-        self.build().map_err(RedisOpenError::Address)
-    }
-
-    fn build(&self) -> redis::RedisResult<Client> {
-        let info = self.url.as_str().into_connection_info()?;
-        let mut redis = info.redis_settings().clone();
-        if let Some(password) = &self.password {
-            redis = redis.set_password(password.as_str());
-        }
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        // A peer that vanished without a word is noticed by what it does not acknowledge.
-        #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(std::time::Duration::from_secs(3));
-        let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
-        match &self.ca_pem {
-            None => Client::open(info),
-            Some(pem) => {
-                let certificates = TlsCertificates {
-                    client_tls: None,
-                    root_cert: Some(pem.clone()),
-                };
-                Client::build_with_tls(info, certificates)
+        match &self.place {
+            Place::Server(url) => Ok(checks::address(&self.server(url)?, self)?),
+            Place::Sentinel(sentinel) => {
+                for address in &sentinel.addresses {
+                    checks::channel(&self.sentinel(sentinel, address)?, self)?;
+                    // The master is reached as they are, and judged again by the address that they name.
+                    checks::address(&self.node(address)?, self)?;
+                }
+                Ok(())
+            }
+            Place::Cluster(nodes) => {
+                for address in nodes {
+                    checks::address(&self.node(address)?, self)?;
+                }
+                Ok(())
             }
         }
     }
+
+    /// A client of the one server.
+    pub(super) fn server(&self, url: &str) -> Result<Client, RedisOpenError> {
+        let info = url.into_connection_info();
+        info.and_then(|info| self.as_user(info))
+            .map_err(RedisOpenError::Address)
+    }
+
+    /// A client of a server that was found.
+    pub(super) fn node(&self, address: &Address) -> Result<Client, RedisOpenError> {
+        let info = address.for_connection().into_connection_info();
+        info.and_then(|info| self.as_user(info))
+            .map_err(RedisOpenError::Address)
+    }
+
+    /// A client of one of the sentinels.
+    pub(super) fn sentinel(
+        &self,
+        sentinel: &SentinelSettings,
+        address: &Address,
+    ) -> Result<Client, RedisOpenError> {
+        let who = (sentinel.user.as_ref(), sentinel.password.as_ref());
+        let info = address.for_connection().into_connection_info();
+        info.and_then(|info| self.build(identified(info, who)))
+            .map_err(RedisOpenError::Address)
+    }
+
+    /// A client of the cluster to which these nodes belong. It repeats nothing by itself.
+    pub(super) fn cluster(&self, nodes: &[Address]) -> Result<ClusterClient, RedisOpenError> {
+        let build = || {
+            let infos = nodes
+                .iter()
+                .map(|address| address.for_connection().into_connection_info());
+            let infos = infos.collect::<RedisResult<Vec<_>>>()?;
+            let mut builder = ClusterClient::builder(infos)
+                .retries(0)
+                .connection_timeout(PATIENCE)
+                .response_timeout(PATIENCE)
+                .tcp_settings(tcp(TcpSettings::default()));
+            if let Some(user) = &self.user {
+                builder = builder.username(user);
+            }
+            if let Some(password) = &self.password {
+                builder = builder.password(password.as_str());
+            }
+            match self.certificates() {
+                Some(certificates) => builder.certs(certificates).build(),
+                None => builder.build(),
+            }
+        };
+        build().map_err(RedisOpenError::Address)
+    }
+
+    fn as_user(&self, info: ConnectionInfo) -> RedisResult<Client> {
+        self.build(identified(
+            info,
+            (self.user.as_ref(), self.password.as_ref()),
+        ))
+    }
+
+    fn build(&self, info: ConnectionInfo) -> RedisResult<Client> {
+        let tcp = tcp(info.tcp_settings().clone());
+        let info = info.set_tcp_settings(tcp);
+        match self.certificates() {
+            None => Client::open(info),
+            Some(certificates) => Client::build_with_tls(info, certificates),
+        }
+    }
+
+    fn certificates(&self) -> Option<TlsCertificates> {
+        self.ca_pem.clone().map(|pem| TlsCertificates {
+            client_tls: None,
+            root_cert: Some(pem),
+        })
+    }
+}
+
+fn tcp(settings: TcpSettings) -> TcpSettings {
+    let settings = settings.set_nodelay(true);
+    // A peer that vanished without a word is noticed by what it does not acknowledge.
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(std::time::Duration::from_secs(3));
+    settings
+}
+
+type Who<'a> = (Option<&'a String>, Option<&'a Zeroizing<String>>);
+
+fn identified(info: ConnectionInfo, (user, password): Who<'_>) -> ConnectionInfo {
+    let mut redis = info.redis_settings().clone();
+    if let Some(user) = user {
+        redis = redis.set_username(user);
+    }
+    if let Some(password) = password {
+        redis = redis.set_password(password.as_str());
+    }
+    info.set_redis_settings(redis)
 }
 
 impl fmt::Debug for RedisSettings {

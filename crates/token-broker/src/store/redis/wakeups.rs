@@ -3,18 +3,24 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use redis::{
-    Client,
-    aio::{PubSub, PubSubSink, PubSubStream},
+use redis::aio::{PubSub, PubSubSink, PubSubStream};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
 };
-use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{PATIENCE, RedisOpenError, START_PATIENCE, answer_within, names::CHANNEL};
+use super::{
+    PATIENCE, RedisOpenError, START_PATIENCE, answer_within,
+    link::{Current, Link, Nodes},
+    names::CHANNEL,
+    node::Node,
+    unavailable,
+};
 use crate::store::{StoreError, Watch, watchers::Watchers};
 
 /// How long a lost subscription rests before the next attempt.
-const PAUSE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(100);
 /// How often a silent subscription is asked whether it is still there.
 const CHECK: Duration = Duration::from_secs(2);
 
@@ -27,12 +33,22 @@ pub(super) struct WakeUps {
 
 impl WakeUps {
     /// Subscribes, and stays subscribed until dropped.
-    pub(super) async fn subscribe(client: Client) -> Result<Self, RedisOpenError> {
-        let first = subscribe(&client, START_PATIENCE)
+    pub(super) async fn subscribe(link: &Link) -> Result<Self, RedisOpenError> {
+        let mut nodes = link.nodes();
+        let first = async {
+            let node = nodes.current().await?;
+            subscribe(&node, START_PATIENCE).await
+        };
+        let first = first
             .await
             .map_err(|error| RedisOpenError::Unreachable(error.into()))?;
         let watchers = Arc::new(Watchers::default());
-        let task = tokio::spawn(stay_subscribed(client, first, Arc::clone(&watchers)));
+        let listener = Listener {
+            nodes,
+            doubt: Arc::clone(link.doubt()),
+            watchers: Arc::clone(&watchers),
+        };
+        let task = tokio::spawn(listener.listen(first));
         Ok(Self {
             watchers,
             _task: AbortOnDropHandle::new(task),
@@ -44,39 +60,65 @@ impl WakeUps {
     }
 }
 
-async fn stay_subscribed(client: Client, first: PubSub, watchers: Arc<Watchers<String>>) {
-    let mut subscription = first;
-    loop {
-        let (sink, stream) = subscription.split();
-        tokio::select! {
-            () = deliver(stream, &watchers) => {}
-            () = until_silent(sink) => {}
+/// Who is subscribed at the node in use.
+struct Listener {
+    nodes: Nodes,
+    doubt: Arc<Notify>,
+    watchers: Arc<Watchers<String>>,
+}
+
+impl Listener {
+    async fn listen(mut self, first: PubSub) {
+        let mut subscription = first;
+        loop {
+            let (sink, stream) = subscription.split();
+            tokio::select! {
+                () = deliver(stream, &self.watchers) => {}
+                () = until_silent(sink) => {}
+                _ = self.nodes.changed() => {}
+            }
+            tracing::warn!("the subscription to wake-ups was lost");
+            self.doubt.notify_one();
+            subscription = self.resubscribe().await;
+            // What was published in between is lost, so everybody looks again.
+            self.watchers.wake_all();
+            tracing::info!("the subscription to wake-ups is back");
         }
-        tracing::warn!("the subscription to wake-ups was lost");
-        subscription = resubscribe(&client).await;
-        // What was published in between is lost, so everybody looks again.
-        watchers.wake_all();
-        tracing::info!("the subscription to wake-ups is back");
+    }
+
+    async fn resubscribe(&mut self) -> PubSub {
+        loop {
+            if let Ok(node) = self.nodes.current().await
+                && let Ok(subscription) = subscribe(&node, PATIENCE).await
+            {
+                return subscription;
+            }
+            self.doubt.notify_one();
+            sleep(PAUSE).await;
+        }
     }
 }
 
-async fn resubscribe(client: &Client) -> PubSub {
-    loop {
-        sleep(PAUSE).await;
-        if let Ok(subscription) = subscribe(client, PATIENCE).await {
-            return subscription;
+/// At the first of the node's servers that answers.
+async fn subscribe(node: &Node, patience: Duration) -> Result<PubSub, StoreError> {
+    let mut result = Err(unavailable(Nowhere));
+    for client in &node.clients {
+        result = answer_within(patience, async {
+            let mut subscription = client.get_async_pubsub().await?;
+            subscription.subscribe(CHANNEL).await?;
+            Ok(subscription)
+        })
+        .await;
+        if result.is_ok() {
+            break;
         }
     }
+    result
 }
 
-async fn subscribe(client: &Client, patience: Duration) -> Result<PubSub, StoreError> {
-    answer_within(patience, async {
-        let mut subscription = client.get_async_pubsub().await?;
-        subscription.subscribe(CHANNEL).await?;
-        Ok(subscription)
-    })
-    .await
-}
+#[derive(Debug, thiserror::Error)]
+#[error("there is no server to subscribe at")]
+struct Nowhere;
 
 async fn deliver(mut stream: PubSubStream, watchers: &Watchers<String>) {
     while let Some(message) = stream.next().await {
