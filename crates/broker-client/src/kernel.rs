@@ -138,7 +138,7 @@ impl BrokerClient<HubToken> {
         until: Instant,
     ) -> Result<TokenAnswer, ClientError> {
         let path = fill(path::CONNECTION_TOKEN, "id", id.as_str());
-        patiently(until, Repeat::IfNotDone, || async {
+        patiently(until, Repeat::Always, || async {
             self.post(&path, message).await
         })
         .await

@@ -8,6 +8,7 @@
 use std::{
     collections::VecDeque,
     error::Error,
+    io,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -18,13 +19,20 @@ use axum::{
     extract::{Request, State},
     http::{Response, StatusCode, header},
 };
+use futures_util::stream;
 use hubkey_broker_client::{BrokerClient, ClientError, Destination};
-use hubkey_protocol::{CreateSignIn, ErrorCode, SignInOpened, SignInStatus, secret::HubToken};
+use hubkey_protocol::{
+    ConnectionId, CreateSignIn, ErrorCode, SignInOpened, SignInStatus, TokenRequest,
+    secret::HubToken,
+};
 use tokio::{net::TcpListener, time::Instant};
 
 const OPENED: &str = r#"{"nonce":"abcdef.AAAAAAAAAAAAAAAAAAAAAA","poll_secret":"canary-secret",
     "sign_in_url":"https://hub.example.org/start/canary","expires_in":600,"provider":"lab-api",
     "display_name":"Lab API","user":"alice"}"#;
+const TOKEN: &str =
+    r#"{"access_token":"canary-access-token","token_type":"Bearer","scopes":["read"]}"#;
+const CONNECTION: &str = "abcdef.AAAAAAAAAAAAAAAAAAAAAA";
 const PENDING: &str = r#"{"state":"pending","retry_after_ms":1}"#;
 const EXPIRED: &str = r#"{"state":"expired"}"#;
 
@@ -98,6 +106,12 @@ fn problem(status: u16, code: &str, retry_after: u64) -> Response<Body> {
     answer(status, &body)
 }
 
+/// An answer that breaks off, as that of a broker that is killed meanwhile.
+fn lost() -> Response<Body> {
+    let broken = stream::iter([Err::<&[u8], _>(io::Error::other("killed"))]);
+    Response::new(Body::from_stream(broken))
+}
+
 fn opened() -> SignInOpened {
     serde_json::from_str(OPENED).unwrap()
 }
@@ -144,6 +158,15 @@ async fn refusals_that_repeating_does_not_mend_are_not_repeated() {
             .unwrap_err();
         assert_eq!(script.count(), 1, "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_token_whose_answer_was_lost_is_asked_for_again() {
+    let (client, script) = scripted([lost(), answer(200, TOKEN)]).await;
+    let id = ConnectionId::parse(CONNECTION).unwrap();
+    let wish = TokenRequest::default();
+    client.token(&id, &wish, soon()).await.unwrap();
+    assert_eq!(script.count(), 2);
 }
 
 #[tokio::test]

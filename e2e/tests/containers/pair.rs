@@ -64,14 +64,16 @@ async fn without(compose: &Compose, kernel: &mut Kernel, verb: &str, service: &s
 async fn each_in_turn(compose: &Compose, kernel: &mut Kernel) -> Outcome {
     kernel.run(READ_ON).await?.ok()?;
     // Which of the two a kernel asks is for its resolver to choose.
-    for service in ["token-broker", SECOND] {
-        without(compose, kernel, "stop", service).await?;
+    for verb in ["stop", "kill"] {
+        for service in ["token-broker", SECOND] {
+            without(compose, kernel, verb, service).await?;
+        }
     }
     kernel.run(STOP).await?.ok().map(drop)
 }
 
 #[tokio::test]
-async fn no_read_fails_while_one_of_two_brokers_is_drained() -> Outcome {
+async fn no_read_fails_while_one_of_two_brokers_is_drained_or_killed() -> Outcome {
     let (stack, _alone) = alone().await?;
     let compose = compose(stack)?;
     let person = Connected::new(stack).await?;
