@@ -30,6 +30,7 @@ mod r#continue;
 mod create_sign_in;
 #[cfg(test)]
 mod exchange;
+#[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod failover_stage;
