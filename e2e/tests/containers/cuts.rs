@@ -22,6 +22,8 @@ const BACK: Duration = Duration::from_secs(20);
 enum Cut {
     /// Every connection is reset, and every new one.
     Reset,
+    /// What is sent is acknowledged and never answered; connections of that time stay dead for ever.
+    Silence,
     /// What is sent gets lost; the name is unknown.
     NoNetwork,
 }
@@ -30,13 +32,14 @@ impl Cut {
     fn make(self, compose: &Compose) -> Outcome {
         match self {
             Self::Reset => tell_relay(compose, "USR1"),
+            Self::Silence => tell_relay(compose, "USR2"),
             Self::NoNetwork => compose.network("disconnect", "store", "relay"),
         }
     }
 
     fn mend(self, compose: &Compose) -> Outcome {
         match self {
-            Self::Reset => tell_relay(compose, "HUP"),
+            Self::Reset | Self::Silence => tell_relay(compose, "HUP"),
             Self::NoNetwork => compose.network("connect", "store", "relay"),
         }
     }
@@ -67,7 +70,8 @@ async fn cut_and_mended(
 }
 
 #[tokio::test]
-async fn security_r14_the_way_to_redis_is_reset_and_gone_and_a_sign_in_outlives_it() -> Outcome {
+async fn security_r14_the_way_to_redis_is_reset_silent_and_gone_and_a_sign_in_outlives_it()
+-> Outcome {
     let (stack, _alone) = alone().await?;
     let compose = compose(stack)?;
     let person = Connected::new(stack).await?;
@@ -78,7 +82,7 @@ async fn security_r14_the_way_to_redis_is_reset_and_gone_and_a_sign_in_outlives_
     canaries.add("poll secret", &opened.poll_secret);
     canaries.add("access token", person.access_token().await?);
     let before = life(compose)?;
-    for cut in [Cut::Reset, Cut::NoNetwork] {
+    for cut in [Cut::Reset, Cut::Silence, Cut::NoNetwork] {
         let back = cut_and_mended(compose, &person, cut).await;
         let back = back.with_context(|| format!("{cut:?}"))?;
         say(format!(
