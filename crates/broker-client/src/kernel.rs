@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hubkey_protocol::{
     Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ExchangeRequest,
-    Provider, ProviderList, SignInOpened, SignInStatus, TokenAnswer, TokenRequest, path,
+    Provider, ProviderList, SignInOpened, SignInStatus, TokenAnswer, TokenRequest, UserInfo, path,
     secret::{HubToken, Secret},
 };
 use reqwest::{
@@ -156,6 +156,16 @@ impl BrokerClient<HubToken> {
             self.post(&path, message).await
         })
         .await
+    }
+
+    /// `GET /v1/connections/{id}/userinfo`
+    pub async fn userinfo(
+        &self,
+        id: &ConnectionId,
+        until: Instant,
+    ) -> Result<UserInfo, ClientError> {
+        let path = fill(path::CONNECTION_USERINFO, "id", id.as_str());
+        patiently(until, Repeat::Always, || async { self.get(&path).await }).await
     }
 
     /// `DELETE /v1/connections/{id}`

@@ -10,6 +10,7 @@
 //! | kernel | `GET /v1/connections` | | [`ConnectionList`] |
 //! | kernel | `POST /v1/connections/{id}/token` | [`TokenRequest`] | [`TokenAnswer`] |
 //! | kernel | `POST /v1/connections/{id}/exchange` | [`ExchangeRequest`] | [`TokenAnswer`] |
+//! | kernel | `GET /v1/connections/{id}/userinfo` | | [`UserInfo`] |
 //! | the Hub | `POST /v1/servers/ended` | [`ServerEnded`] | 204 |
 //! | callback-server | `GET /internal/v1/site` | | [`internal::Site`] |
 //! | callback-server | `POST /internal/v1/start` | [`internal::Start`] | [`internal::BrowserReply`] |
@@ -36,6 +37,7 @@ pub mod secret;
 mod server;
 mod sign_in;
 pub mod trace;
+mod userinfo;
 
 pub use connection::{
     Account, Connection, ConnectionList, ExchangeRequest, TokenAnswer, TokenRequest,
@@ -46,3 +48,4 @@ pub use provider::{Provider, ProviderList, ProviderState};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use server::ServerEnded;
 pub use sign_in::{CreateSignIn, CreateSignInAnswer, SignInFailure, SignInOpened, SignInStatus};
+pub use userinfo::UserInfo;

@@ -16,6 +16,8 @@ pub const CONNECTION: &str = "/v1/connections/{id}";
 pub const CONNECTION_TOKEN: &str = "/v1/connections/{id}/token";
 /// Kernel: a token of another API or provider for that of a connection.
 pub const CONNECTION_EXCHANGE: &str = "/v1/connections/{id}/exchange";
+/// Kernel: what the provider says of the account of one connection.
+pub const CONNECTION_USERINFO: &str = "/v1/connections/{id}/userinfo";
 /// The Hub: one of its single-user servers ended.
 pub const SERVERS_ENDED: &str = "/v1/servers/ended";
 /// Kernel: the OpenAPI document of this interface.

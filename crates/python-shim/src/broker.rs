@@ -200,6 +200,14 @@ impl Broker {
         call::spawn(event_loop, work, |py, ()| Ok(py.None()))
     }
 
+    /// What the provider says of the account, as JSON. Waits in the calling thread.
+    fn userinfo(&self, py: Python<'_>, grant: &Grant, patience: f64) -> PyResult<String> {
+        let (client, until) = (self.client()?, deadline(patience)?);
+        let id = grant.connection.id.clone();
+        let answer = call::wait(py, async move { client.userinfo(&id, until).await })?;
+        Ok(serde_json::Value::from(answer.claims).to_string())
+    }
+
     /// When the newest token of the connection ends, if the broker has the connection. Waits in the calling thread.
     fn known(
         &self,

@@ -109,7 +109,7 @@ class Broker:
         match = re.fullmatch(r"/v1/sign-ins/([^/]+)(/ack)?", seen.path)
         if match:
             return self.sign_in(seen, match[1], acknowledges=bool(match[2]))
-        match = re.fullmatch(r"/v1/connections(?:/([^/]+)(?:/token|/exchange)?)?", seen.path)
+        match = re.fullmatch(r"/v1/connections(?:/([^/]+)(?:/token|/exchange|/userinfo)?)?", seen.path)
         if match:
             return self.connection(seen, match[1])
         return problem(404, "not_found", "No such thing.", "Ask for something else.")
@@ -164,7 +164,9 @@ class Broker:
             return 200, {"connections": list(self.connections.values())[::-1]}
         if seen.path.endswith("/exchange"):
             return self.exchange(identity, seen.body)
-        if seen.method != "DELETE":
+        if seen.path.endswith("/userinfo") and identity in self.connections:
+            return 200, {"claims": {"sub": self.connections[identity]["account"]["sub"], "picture": '"><script>'}}
+        if seen.method == "POST":
             return self.token(identity, seen.body["min_valid"])
         if self.connections.pop(identity, None) is None:
             return problem(404, "not_found", "No such connection.", "Connect again.")

@@ -43,7 +43,7 @@ async def test_need_15_every_example_of_the_page_works(
             await run(example, api.url, scope)
             used += len(api.tokens) > before
     assert used == 8
-    assert len(examples()) == 12
+    assert len(examples()) == 13
     assert set(api.tokens) == {str(scope["lab"].token)}
     said = capsys.readouterr().out
     assert "Opaque token" in said

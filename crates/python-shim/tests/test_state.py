@@ -80,6 +80,13 @@ def test_feature_e4_inspect_asks_nobody_and_shows_no_token(broker: Broker, lab: 
     assert len(broker.seen) == before
 
 
+def test_feature_k3_userinfo_is_the_providers_document(broker: Broker, lab: hubkey.Connection) -> None:
+    assert lab.userinfo() == {"sub": "0001", "picture": '"><script>'}
+    broker.connections.clear()
+    with pytest.raises(hubkey.SignInRequired, match="has ended"):
+        lab.userinfo()
+
+
 def test_feature_k12_status_tells_both_views_and_no_token(broker: Broker, lab: hubkey.Connection) -> None:
     status = lab.status()
     assert (status.provider, status.broker, status.scopes) == ("lab-api", "connected", ("projects:read",))

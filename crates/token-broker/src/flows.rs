@@ -34,6 +34,7 @@ pub mod start;
 mod step_up;
 mod target;
 pub mod token;
+mod userinfo;
 pub mod view;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};

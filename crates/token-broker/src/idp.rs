@@ -28,8 +28,13 @@ use hubkey_protocol::{
     Account, ProviderState, Scopes,
     secret::{AccessToken, AuthorizationCode, OidcNonce, PkceVerifier, RefreshToken, State},
 };
+use serde_json::{Map, Value};
 
-use crate::domain::{clock::Timestamp, connection::Proof, provider::ProviderConfig};
+use crate::domain::{
+    clock::Timestamp,
+    connection::{Grant, Proof},
+    provider::ProviderConfig,
+};
 
 pub use authorize::RESERVED;
 pub use exchange::{Exchange, ExchangeError, Exchanged};
@@ -77,6 +82,11 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// Exchanges an access token of this provider for one of another API, or of a provider behind it (RFC 8693). Uses
     /// nothing up.
     async fn exchange(&self, exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError>;
+
+    /// What its userinfo endpoint says of the account of this grant, asked with the grant's access token.
+    async fn userinfo(&self, _grant: &Grant) -> Result<Map<String, Value>, IdpError> {
+        Err(IdpError::Misconfigured("userinfo_endpoint"))
+    }
 
     /// Asks the provider to forget tokens (RFC 7009), refresh token first. Nothing waits for the outcome.
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>);

@@ -16,6 +16,7 @@ mod server_ended;
 mod sign_in_status;
 mod sign_out;
 mod token;
+mod userinfo;
 
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub fn kernel(flows: Arc<Flows>) -> Router {
         .route(path::CONNECTION, delete(sign_out::handler))
         .route(path::CONNECTION_TOKEN, post(token::handler))
         .route(path::CONNECTION_EXCHANGE, post(exchange::handler))
+        .route(path::CONNECTION_USERINFO, get(userinfo::handler))
         .route(path::SERVERS_ENDED, post(server_ended::handler))
         .route(path::OPENAPI, get(openapi::handler))
         .with_state(flows);

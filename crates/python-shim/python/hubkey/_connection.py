@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import re
 import secrets
@@ -14,7 +15,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from hubkey import _display
-from hubkey._errors import InvalidArgument, InvalidArgumentType, OriginWarning, SignInRequired
+from hubkey._errors import InvalidArgument, InvalidArgumentType, OriginWarning, SignInFailed, SignInRequired
 from hubkey._failure import public_error
 from hubkey._http import Answer, ask
 from hubkey._hubkey import ClientError, Request, SignIn
@@ -257,6 +258,23 @@ class Connection:
     def post(self, path: str, json: object, *, timeout: float = 30) -> Answer:
         """Send something as JSON to the provider's API, and else do as `get` does."""
         return ask(self, path, body=json, timeout=timeout)
+
+    def userinfo(self) -> dict[str, Any]:
+        """Ask the provider, through the broker, what it says of the account: its userinfo document, as it is.
+
+        What it holds is for people: before a picture's address or a name goes into HTML, escape it.
+
+        Raises:
+            SignInRequired: as `token` does.
+            AccessRefused: the provider has no userinfo for this connection.
+            BrokerUnavailable: the broker or the provider does not answer.
+        """
+        self._usable()
+        try:
+            return json.loads(self._broker.userinfo(self._newest, _PATIENCE))
+        except ClientError as failure:
+            error = public_error(failure)
+        raise self._ended(None) if isinstance(error, SignInFailed) else error
 
     def inspect(self) -> Inspection:
         """Read the token here, without asking anybody and **without verifying it**: to look at, not to decide by.

@@ -259,6 +259,9 @@ class Broker:
     def sign_out(self, event_loop: asyncio.AbstractEventLoop, grant: Grant, patience: float) -> asyncio.Future[None]:
         """End the connection and have its tokens revoked."""
 
+    def userinfo(self, grant: Grant, patience: float) -> str:
+        """Ask what the provider says of the account; gives JSON. Waits in the calling thread."""
+
     def known(self, grant: Grant, patience: float) -> tuple[int | None] | None:
         """Ask whether the broker has the connection: when its newest token ends, or nothing. Waits in the thread."""
 

@@ -26,6 +26,7 @@ use super::{
 use crate::domain::{
     chance::Chance,
     clock::{Clock, Timestamp},
+    connection::Grant,
     provider::ProviderConfig,
 };
 
@@ -201,6 +202,23 @@ impl IdentityProvider for OidcProvider {
         }
         let now = self.clock.now();
         exchange::send(&self.config, &metadata, &self.outbound, (&exchange, now)).await
+    }
+
+    async fn userinfo(&self, grant: &Grant) -> Result<Claims, IdpError> {
+        let metadata = self.directory.metadata(&self.outbound).await?;
+        if grant.issuer != metadata.issuer {
+            return Err(IdpError::Misbehaved("issuer_changed"));
+        }
+        let ends = (&self.outbound, &self.keyring);
+        let expected = self.expected(&metadata);
+        userinfo::claims(
+            &metadata,
+            ends,
+            &grant.access_token,
+            &grant.account.sub,
+            &expected,
+        )
+        .await
     }
 
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {

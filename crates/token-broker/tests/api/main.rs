@@ -84,6 +84,7 @@ mod start;
 mod store_faults;
 #[cfg(test)]
 mod token;
+mod userinfo;
 #[cfg(test)]
 mod view;
 #[cfg(test)]

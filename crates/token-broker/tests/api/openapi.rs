@@ -35,6 +35,7 @@ async fn the_document_is_served() {
             "/v1/connections/{id}",
             "/v1/connections/{id}/exchange",
             "/v1/connections/{id}/token",
+            "/v1/connections/{id}/userinfo",
             "/v1/providers",
             "/v1/servers/ended",
             "/v1/sign-ins",
