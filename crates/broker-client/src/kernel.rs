@@ -12,7 +12,7 @@ use hubkey_protocol::{
 };
 use reqwest::{
     Method, RequestBuilder,
-    header::{HeaderName, HeaderValue},
+    header::{DATE, HeaderName, HeaderValue},
 };
 use tokio::time::{Instant, sleep};
 
@@ -26,6 +26,13 @@ use crate::{
 const POLL_TIMEOUT: Duration = Duration::from_secs(40);
 const POLL_SECRET: HeaderName = HeaderName::from_static(path::POLL_SECRET_HEADER);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(path::IDEMPOTENCY_KEY_HEADER);
+
+/// The broker's answer to [`BrokerClient::reach`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The time in its `Date` header.
+    pub date: Option<String>,
+}
 
 impl BrokerClient<HubToken> {
     /// `POST /v1/sign-ins`. The key makes a repetition open no second sign-in; a new call needs a new one.
@@ -108,6 +115,21 @@ impl BrokerClient<HubToken> {
                     .await?,
             )
             .await
+        })
+        .await
+    }
+
+    /// `GET /v1/openapi.json`, whose content is not read: whether the broker answers, and what time it has.
+    pub async fn reach(&self, until: Instant) -> Result<Reached, ClientError> {
+        patiently(until, Repeat::Always, || async {
+            let response = self.request(Method::GET, path::OPENAPI)?.send().await?;
+            let date = response.headers().get(DATE);
+            let date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
+            if response.status().is_success() {
+                Ok(Reached { date })
+            } else {
+                no_content(response).await.map(|()| Reached { date })
+            }
         })
         .await
     }

@@ -18,3 +18,4 @@ mod retry;
 pub use context::CallContext;
 pub use error::{ClientError, Distrust};
 pub use http::{BrokerClient, Destination};
+pub use kernel::Reached;

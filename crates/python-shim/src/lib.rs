@@ -7,6 +7,7 @@
 
 mod broker;
 mod call;
+mod command;
 mod drawing;
 mod error;
 mod listed;
@@ -18,6 +19,8 @@ mod runtime;
 mod _hubkey {
     #[pymodule_export]
     use crate::broker::Broker;
+    #[pymodule_export]
+    use crate::command::run_command;
     #[pymodule_export]
     use crate::drawing::Drawing;
     #[pymodule_export]

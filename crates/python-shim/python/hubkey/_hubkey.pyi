@@ -270,3 +270,6 @@ class Broker:
 
     def find_or_open(self, request: Request, idempotency_key: str, patience: float) -> Grant | SignIn:
         """Ask for a connection, or else open a sign-in. Waits in the calling thread."""
+
+def run_command(arguments: list[str]) -> int:
+    """Run the `hubkey` command with these arguments, of which the first is its name, and give its exit code."""

@@ -20,7 +20,7 @@ struct Part {
     whole: bool,
 }
 
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
     Part {
         program: "token-broker",
         argument: "reference",
@@ -38,6 +38,12 @@ const PARTS: [Part; 3] = [
         argument: "openapi",
         file: "docs/openapi.json",
         whole: true,
+    },
+    Part {
+        program: "hubkey",
+        argument: "reference",
+        file: "docs/command-line.md",
+        whole: false,
     },
 ];
 

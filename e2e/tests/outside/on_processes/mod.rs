@@ -2,6 +2,8 @@
 
 mod arguments;
 mod bare;
+mod command_files;
+mod command_line;
 mod fixation;
 mod health;
 mod leaks;

@@ -1,5 +1,6 @@
 //! The stacks that the tests share, and the people on them.
 
+pub(crate) mod command;
 mod edge;
 pub(crate) mod notebook;
 

@@ -1,0 +1,249 @@
+//! The commands that print: tokens as they are asked for, and what is known without them.
+
+use std::time::Duration;
+
+use hubkey_protocol::{Connection, Provider, ProviderState, TokenAnswer};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{
+    Outcome, Then,
+    arguments::{Addressee, EnvArguments, Format, HeaderArguments, TokenArguments, Which},
+    failure::{Exit, Failure},
+    fresh::now,
+    output::{answer, label, line_of, moment, plain, tell},
+    session::{Grant, Session},
+};
+
+/// `hubkey token`
+pub(crate) async fn token(session: &Session, arguments: TokenArguments) -> Outcome {
+    let grant = session.grant(&arguments.wish).await?;
+    check(&grant.connection, &arguments.destination)?;
+    let text = if arguments.json {
+        format!("{}\n", json_of(&grant.token)?)
+    } else {
+        format!("{}\n", line_of(&grant.token.access_token)?)
+    };
+    answer(&text)?;
+    Ok(Then::DONE)
+}
+
+/// `hubkey header`
+pub(crate) async fn header(session: &Session, arguments: HeaderArguments) -> Outcome {
+    let grant = session.grant(&arguments.wish).await?;
+    check(&grant.connection, &arguments.destination)?;
+    let token = line_of(&grant.token.access_token)?;
+    answer(&format!("Authorization: Bearer {token}\n"))?;
+    Ok(Then::DONE)
+}
+
+/// `hubkey env`
+pub(crate) async fn env(session: &Session, arguments: EnvArguments) -> Outcome {
+    let grant = session.grant(&arguments.wish).await?;
+    let token = line_of(&grant.token.access_token)?;
+    answer(&format!(
+        "export {}={}\n",
+        arguments.variable,
+        quoted(token)
+    ))?;
+    Ok(Then::DONE)
+}
+
+/// `hubkey list`
+pub(crate) async fn list(session: &Session, format: &Format) -> Outcome {
+    let providers = session.providers().await?;
+    let connections = session.connections(None).await?;
+    let of = |provider: &Provider| {
+        let newest = connections
+            .iter()
+            .find(|connection| connection.provider == provider.id);
+        newest.cloned()
+    };
+    if format.json {
+        let list: Vec<Value> = providers
+            .iter()
+            .map(|provider| json!({ "provider": provider, "connection": of(provider) }))
+            .collect();
+        answer(&format!("{}\n", Value::Array(list)))?;
+        return Ok(Then::DONE);
+    }
+    let header = ["NAME", "PROVIDER", "SIGNED IN AS", "STATE"].map(str::to_owned);
+    let rows = providers.iter().map(|provider| {
+        let account = of(provider).map_or("-".to_owned(), |connection| {
+            plain(connection.account.label())
+        });
+        let state = match provider.state {
+            ProviderState::Ready => "ready",
+            ProviderState::Unknown => "not asked yet",
+            ProviderState::Unavailable => "unavailable",
+        };
+        [
+            provider.id.as_str().to_owned(),
+            plain(&provider.display_name),
+            account,
+            state.to_owned(),
+        ]
+    });
+    answer(&table(
+        &std::iter::once(header).chain(rows).collect::<Vec<_>>(),
+    ))?;
+    Ok(Then::DONE)
+}
+
+/// `hubkey status`
+pub(crate) async fn status(session: &Session, arguments: &Which) -> Outcome {
+    let provider = arguments.provider.as_ref();
+    let connections = session.connections(provider).await?;
+    if arguments.format.json {
+        answer(&format!("{}\n", json!(connections)))?;
+    } else {
+        let parts: Vec<String> = connections.iter().map(described).collect();
+        answer(&parts.join("\n"))?;
+    }
+    if connections.is_empty() {
+        let provider = provider.map_or("any provider", |provider| provider.as_str());
+        return Err(Failure::sign_in_required(provider));
+    }
+    Ok(Then::DONE)
+}
+
+/// Whether a connection's token may be sent to this address.
+pub(crate) fn may_receive(api_origins: &[String], url: &Url) -> bool {
+    let origin = url.origin();
+    origin.is_tuple()
+        && api_origins
+            .iter()
+            .filter_map(|allowed| Url::parse(allowed).ok())
+            .any(|allowed| allowed.origin() == origin)
+}
+
+/// Refuses an address that the operator did not list.
+pub(crate) fn check_address(connection: &Connection, url: &Url) -> Result<(), Failure> {
+    if may_receive(&connection.api_origins, url) {
+        return Ok(());
+    }
+    let said = format!(
+        "A token of {} may not be sent to {}. The operator of this JupyterHub lists where it may go (api_origins): {}.",
+        label(connection),
+        url.origin().ascii_serialization(),
+        if connection.api_origins.is_empty() {
+            "nowhere".to_owned()
+        } else {
+            connection.api_origins.join(", ")
+        },
+    );
+    Err(Failure::new(Exit::Denied, said))
+}
+
+fn check(connection: &Connection, destination: &Addressee) -> Result<(), Failure> {
+    match &destination.url {
+        Some(url) => check_address(connection, url),
+        None => Ok(()),
+    }
+}
+
+fn json_of(token: &TokenAnswer) -> Result<Value, Failure> {
+    Ok(json!({
+        "access_token": line_of(&token.access_token)?,
+        "token_type": token.token_type,
+        "expires_at": token.expires_at,
+        "expires_in": token.expires_at.map(|end| Duration::from_secs(end).saturating_sub(now()).as_secs()),
+        "scope": token.scopes.to_oauth(),
+    }))
+}
+
+/// For a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn described(connection: &Connection) -> String {
+    let account = &connection.account;
+    let end = connection.expires_at.and_then(moment);
+    let lines = [
+        (
+            "provider",
+            Some(format!(
+                "{} ({})",
+                plain(&connection.display_name),
+                connection.provider.as_str()
+            )),
+        ),
+        ("account", Some(plain(account.label()))),
+        ("subject", Some(plain(&account.sub))),
+        ("scopes", Some(connection.scopes.to_oauth())),
+        ("audience", connection.audience.clone()),
+        ("resource", connection.resource.clone()),
+        (
+            "token until",
+            Some(end.unwrap_or_else(|| "the provider did not say".to_owned())),
+        ),
+        ("sent to", Some(connection.api_origins.join(" "))),
+    ];
+    let lines = lines
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    lines
+        .map(|(name, value)| format!("{name:<12} {value}\n"))
+        .collect()
+}
+
+fn table(rows: &[[String; 4]]) -> String {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2)];
+    let line = |row: &[String; 4]| {
+        let [first, second, third, last] = row;
+        let [one, two, three] = widths;
+        format!("{first:<one$}  {second:<two$}  {third:<three$}  {last}\n")
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Tells whose token a command uses, where a person is looking.
+pub(crate) fn announce(grant: &Grant, what: &str) {
+    tell(&format!("{}: {what}", label(&grant.connection)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(address: &str) -> bool {
+        let origins = ["https://api.lab.example", "http://127.0.0.1:81"].map(str::to_owned);
+        may_receive(&origins, &Url::parse(address).unwrap())
+    }
+
+    #[test]
+    fn feature_k8_only_the_listed_origins_receive_a_token() {
+        for address in [
+            "https://api.lab.example/a?b",
+            "https://API.lab.example:443",
+            "http://127.0.0.1:81/",
+        ] {
+            assert!(allowed(address), "{address}");
+        }
+        let others = [
+            "http://api.lab.example",
+            "https://api.lab.example:444",
+            "https://api.lab.example.evil.example",
+            "https://evil.example/api.lab.example",
+            "https://api.lab.example@evil.example",
+            "http://127.0.0.1:8100",
+            "file:///etc/passwd",
+            "data:text/plain,x",
+        ];
+        for address in others {
+            assert!(!allowed(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn no_token_is_shell_code() {
+        assert_eq!(quoted("a'b$(c)"), r"'a'\''b$(c)'");
+    }
+}

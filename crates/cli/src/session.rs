@@ -1,0 +1,250 @@
+//! What a command asks the broker: connections that exist, and the sign-in of a person where there is none.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+
+use hubkey_broker_client::BrokerClient;
+use hubkey_protocol::{
+    Connection, CreateSignIn, CreateSignInAnswer, ErrorCode, Provider, ProviderId, SignInOpened,
+    SignInStatus, TokenAnswer, TokenRequest,
+    secret::{HubToken, Secret as _},
+};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    Outcome, Then,
+    arguments::{LogoutArguments, Wish},
+    environment::{Environment, Settings},
+    failure::{Exit, Failure},
+    output,
+    signals::{Signals, exit_of},
+};
+
+/// How long the broker may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a command that is being ended waits for the broker to hear of it.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// A sign-in that has ended says so at once; one that goes on is silent.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// A connection with one token of it.
+pub(crate) struct Grant {
+    pub(crate) connection: Connection,
+    pub(crate) token: TokenAnswer,
+}
+
+/// The broker, asked for this server.
+pub(crate) struct Session {
+    client: BrokerClient<HubToken>,
+    settings: Settings,
+}
+
+impl Session {
+    /// Reads the environment; asks nobody yet.
+    pub(crate) fn open(environment: &Environment) -> Result<Self, Failure> {
+        let settings = environment.settings()?;
+        let client = BrokerClient::new(&settings.destination, settings.token.clone())?;
+        Ok(Self { client, settings })
+    }
+
+    /// A valid token: of a connection that exists, or of a sign-in, if somebody is there to click.
+    pub(crate) async fn grant(&self, wish: &Wish) -> Result<Grant, Failure> {
+        let waits = self.settings.interactive;
+        let waits = waits.unwrap_or_else(|| io::stderr().is_terminal());
+        let shows_no_link = wish.more.no_sign_in || self.settings.interactive == Some(false);
+        let grant = self.grant_or_sign_in(wish, waits, shows_no_link).await?;
+        self.lasting(grant, wish.more.min_valid).await
+    }
+
+    /// `hubkey login`
+    pub(crate) async fn login(&self, wish: Wish) -> Outcome {
+        let grant = self
+            .grant_or_sign_in(&wish, true, wish.more.no_sign_in)
+            .await?;
+        output::tell(&format!(
+            "Signed in to {}.",
+            output::label(&grant.connection)
+        ));
+        Ok(Then::DONE)
+    }
+
+    /// `hubkey logout`
+    pub(crate) async fn logout(&self, arguments: &LogoutArguments) -> Outcome {
+        let mut ended = 0;
+        for connection in self.connections(arguments.provider.as_ref()).await? {
+            self.client.sign_out(&connection.id, in_time()).await?;
+            output::tell(&format!("Signed out of {}.", output::label(&connection)));
+            ended += 1;
+        }
+        if ended == 0 {
+            output::tell("Nobody was signed in.");
+        }
+        Ok(Then::DONE)
+    }
+
+    /// The configured providers.
+    pub(crate) async fn providers(&self) -> Result<Vec<Provider>, Failure> {
+        Ok(self.client.providers(in_time()).await?)
+    }
+
+    /// The connections of this server, newest first; of one provider, if one is named.
+    pub(crate) async fn connections(
+        &self,
+        provider: Option<&ProviderId>,
+    ) -> Result<Vec<Connection>, Failure> {
+        let mut connections = self.client.connections(in_time()).await?;
+        connections.retain(|connection| provider.is_none_or(|id| *id == connection.provider));
+        Ok(connections)
+    }
+
+    /// Another token of the same connection.
+    pub(crate) async fn draw(
+        &self,
+        connection: &Connection,
+        min_valid: u64,
+    ) -> Result<TokenAnswer, Failure> {
+        let message = TokenRequest { min_valid };
+        Ok(self
+            .client
+            .token(&connection.id, &message, in_time())
+            .await?)
+    }
+
+    /// The provider that a command without one means, if that is said.
+    pub(crate) fn usual_provider(&self) -> Option<&ProviderId> {
+        self.settings.provider.as_ref()
+    }
+
+    async fn lasting(&self, grant: Grant, min_valid: Option<u64>) -> Result<Grant, Failure> {
+        let Some(min_valid) = min_valid else {
+            return Ok(grant);
+        };
+        let token = self.draw(&grant.connection, min_valid).await?;
+        Ok(Grant { token, ..grant })
+    }
+
+    async fn grant_or_sign_in(
+        &self,
+        wish: &Wish,
+        waits: bool,
+        shows_no_link: bool,
+    ) -> Result<Grant, Failure> {
+        let message = wish.message(self.usual_provider(), shows_no_link);
+        let key_of_it = key(&message, waits);
+        let asked = self.client.create_sign_in(&message, &key_of_it, in_time());
+        let opened = match asked.await {
+            Ok(CreateSignInAnswer::Connected { connection, token }) => {
+                return Ok(Grant { connection, token });
+            }
+            Ok(CreateSignInAnswer::Opened(opened)) => opened,
+            Err(error) if error.code() == Some(ErrorCode::SignInRequired) => {
+                let provider = message.provider.as_ref();
+                let provider = provider.map_or("the provider", ProviderId::as_str);
+                return Err(Failure::sign_in_required(provider));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if waits {
+            self.wait(&opened, wish.more.timeout).await
+        } else {
+            self.leave(opened, &message).await
+        }
+    }
+
+    /// Shows the link and waits for the person. A signal that asks to end also ends the sign-in.
+    async fn wait(&self, opened: &SignInOpened, limit: Option<Duration>) -> Result<Grant, Failure> {
+        let mut signals = Signals::asking_to_end()?;
+        let limit = limit.unwrap_or(self.settings.timeout);
+        output::tell(&invitation(opened, "This waits until you have come back."));
+        tokio::select! {
+            status = self.client.finished_sign_in(opened, Instant::now() + limit) => {
+                self.settled(opened, status?).await
+            }
+            signal = signals.next() => {
+                // A sign-in that could not be cancelled ends by itself.
+                let _ = self.client.cancel(opened, Instant::now() + FAREWELL).await;
+                Err(Failure::new(exit_of(signal), "Cancelled. The link is dead."))
+            }
+        }
+    }
+
+    /// Shows the link and does not wait. The same link again, for a minute, unless it is dead.
+    async fn leave(&self, opened: SignInOpened, message: &CreateSignIn) -> Result<Grant, Failure> {
+        let glance = self.client.sign_in_status(&opened, in_time());
+        let opened = match timeout(GLANCE, glance).await {
+            Err(_) | Ok(Ok(SignInStatus::Pending { .. })) => opened,
+            Ok(Ok(SignInStatus::Ready { connection, token })) => {
+                return Ok(Grant { connection, token });
+            }
+            Ok(_) => {
+                let another = key(message, true);
+                let asked = self.client.create_sign_in(message, &another, in_time());
+                match asked.await? {
+                    CreateSignInAnswer::Connected { connection, token } => {
+                        return Ok(Grant { connection, token });
+                    }
+                    CreateSignInAnswer::Opened(opened) => opened,
+                }
+            }
+        };
+        let said = invitation(&opened, "Then run the command again.");
+        Err(Failure::new(Exit::SignIn, said))
+    }
+
+    async fn settled(&self, opened: &SignInOpened, status: SignInStatus) -> Result<Grant, Failure> {
+        match status {
+            SignInStatus::Ready { connection, token } => {
+                // The connection is there, whether or not the broker hears that we know.
+                let _ = self
+                    .client
+                    .acknowledge(opened, Instant::now() + FAREWELL)
+                    .await;
+                Ok(Grant { connection, token })
+            }
+            SignInStatus::Pending { .. } => Err(Failure::new(
+                Exit::SignIn,
+                "Nobody has signed in yet. The link stays good for a while; run the command again afterwards.",
+            )),
+            SignInStatus::Denied => Err(Failure::new(
+                Exit::Denied,
+                "The sign-in was refused or cancelled. Run the command again for a new link.",
+            )),
+            SignInStatus::Expired => Err(Failure::new(
+                Exit::SignIn,
+                "Nobody signed in in time. Run the command again for a new link.",
+            )),
+            SignInStatus::Failed { reason } => Err(reason.into()),
+        }
+    }
+}
+
+fn in_time() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+/// By what a repeated request is known. Who waits may also cancel, so a sign-in of their own is opened; who does not
+/// wait and asks again and again is given the same link.
+fn key(message: &CreateSignIn, own: bool) -> String {
+    if own {
+        return format!("hubkey-{:032x}", fastrand::u128(..));
+    }
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(message)
+        .unwrap_or_default()
+        .hash(&mut hasher);
+    format!("hubkey-command-{:016x}", hasher.finish())
+}
+
+fn invitation(opened: &SignInOpened, then: &str) -> String {
+    let (name, user) = (
+        output::plain(&opened.display_name),
+        output::plain(&opened.user),
+    );
+    let link = output::plain(opened.sign_in_url.expose());
+    format!(
+        "Sign in to {name} as the hub user {user}. Open this link in your browser:\n\n  {link}\n\n{then}"
+    )
+}

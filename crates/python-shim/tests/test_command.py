@@ -1,0 +1,72 @@
+"""The `hubkey` command of the wheel, in processes of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from importlib.metadata import distribution
+from typing import TYPE_CHECKING
+
+from scripted_broker import TICKET, Broker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# As the script that pip writes for the entry point; what a shell starts in the background ignores Ctrl-C, and these
+# tests may be among it.
+SCRIPT = (
+    "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from hubkey._cli import main\nsys.exit(main())\n"
+)
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, *arguments]
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    with start(*arguments) as process:
+        said, told = process.communicate(timeout=30)
+    return process.returncode, said, told
+
+
+def test_the_wheel_has_the_command() -> None:
+    scripts = distribution("hubkey").entry_points.select(group="console_scripts", name="hubkey")
+    assert [script.value for script in scripts] == ["hubkey._cli:main"]
+    assert run("--version")[:2] == (0, f"hubkey {distribution('hubkey').version}\n")
+    assert run("nonsense")[0] == 2
+
+
+def test_feature_k11_the_token_alone_is_on_stdout(broker: Broker) -> None:
+    token = broker.access_token(broker.connect())
+    assert run("token", "lab-api") == (0, f"{token}\n", "")
+
+
+def test_need_12_without_a_terminal_the_link_is_told_and_nobody_waits(broker: Broker) -> None:
+    broker.hold = 20
+    code, said, told = run("token", "lab-api")
+    assert (code, said) == (3, "")
+    assert f"start/{TICKET}" in told
+    assert run("token", "lab-api")[2] == told
+    assert len(broker.sign_ins) == 1
+
+
+def test_need_13_control_c_cancels_a_login(broker: Broker) -> None:
+    with start("login", "lab-api") as process:
+        broker.wait_until(lambda: broker.calls("GET"))
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "The link is dead" in told
+    assert broker.calls("DELETE")
+
+
+def test_a_program_takes_the_command_over(broker: Broker, tmp_path: Path) -> None:
+    token = broker.access_token(broker.connect())
+    script = tmp_path / "script"
+    script.write_text('test "$BEARER_TOKEN" = "$1" && kill -TERM $$')
+    assert run("exec", "lab-api", "--", "sh", str(script), token)[0] == -signal.SIGTERM
