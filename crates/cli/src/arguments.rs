@@ -1,5 +1,10 @@
 //! What can be said on the command line. The help, the completions, the manual and docs/command-line.md come from here.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are what people read in a terminal, where backticks are noise"
+)]
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};

@@ -1,6 +1,6 @@
 //! `hubkey doctor`: what a token needs, step by step, and what to do where something is wrong.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::{Provider, ProviderState, secret::HubToken};
@@ -23,16 +23,19 @@ const TOLERABLE: Duration = Duration::from_secs(30);
 /// The lines so far, and the exit code of the first that is bad.
 #[derive(Default)]
 struct Report {
+    lines: String,
     bad: Option<Exit>,
 }
 
 pub(crate) async fn run(environment: &Environment) -> Outcome {
     let mut report = Report::default();
-    examine(environment, &mut report).await?;
+    examine(environment, &mut report).await;
+    answer(&report.lines)?;
     Ok(Then::End(report.bad.map_or(0, Exit::code)))
 }
 
-async fn examine(environment: &Environment, report: &mut Report) -> Result<(), Failure> {
+/// Goes on until something is wrong that the rest depends on.
+async fn examine(environment: &Environment, report: &mut Report) {
     let settings = match environment.settings() {
         Ok(settings) => settings,
         Err(failure) => return report.bad("environment", &failure),
@@ -41,23 +44,23 @@ async fn examine(environment: &Environment, report: &mut Report) -> Result<(), F
     report.good(
         "environment",
         &format!("the hub has set what is needed; the broker is at {url}"),
-    )?;
+    );
     let client = match BrokerClient::new(&settings.destination, settings.token.clone()) {
         Ok(client) => client,
         Err(error) => return report.bad("broker", &error.into()),
     };
     match client.reach(Instant::now() + PATIENCE).await {
         Ok(reached) => {
-            report.good("broker", answers(&settings))?;
-            report.clock(reached.date.as_deref())?;
+            report.good("broker", answers(&settings));
+            report.clock(reached.date.as_deref());
         }
         Err(error) => return report.bad("broker", &error.into()),
     }
     match client.providers(Instant::now() + PATIENCE).await {
-        Ok(providers) => report.providers(&providers)?,
+        Ok(providers) => report.providers(&providers),
         Err(error) => return report.bad("identity", &error.into()),
     }
-    report.connections(&client).await
+    report.connections(&client).await;
 }
 
 fn answers(settings: &Settings) -> &'static str {
@@ -69,43 +72,46 @@ fn answers(settings: &Settings) -> &'static str {
 }
 
 impl Report {
-    fn good(&mut self, what: &str, said: &str) -> Result<(), Failure> {
-        answer(&format!("ok    {what:<12} {said}\n"))
+    fn good(&mut self, what: &str, said: &str) {
+        self.line("ok", what, said);
     }
 
-    fn bad(&mut self, what: &str, failure: &Failure) -> Result<(), Failure> {
+    fn bad(&mut self, what: &str, failure: &Failure) {
         self.bad.get_or_insert(failure.exit());
         let said = failure.said().replace('\n', "\n                   ");
-        answer(&format!("bad   {what:<12} {said}\n"))
+        self.line("bad", what, &said);
     }
 
-    fn clock(&mut self, date: Option<&str>) -> Result<(), Failure> {
+    fn line(&mut self, verdict: &str, what: &str, said: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.lines, "{verdict:<5} {what:<12} {said}");
+    }
+
+    fn clock(&mut self, date: Option<&str>) {
         let Some(theirs) = date.and_then(unix) else {
             return self.good(
                 "clock",
-                "the broker did not say its time; nothing to compare with",
+                "the broker did not say its time; nothing to compare",
             );
         };
         let off = now().abs_diff(theirs);
         if off <= TOLERABLE {
-            return self.good(
-                "clock",
-                &format!("within {} s of the broker's", off.as_secs() + 1),
-            );
+            let said = format!("within {} s of the broker's", off.as_secs() + 1);
+            return self.good("clock", &said);
         }
         let said = format!(
             "The clock of this server and that of the broker differ by {} s. Tell the operator of this JupyterHub to \
              synchronise the clocks; until then tokens seem to end too early or too late.",
             off.as_secs()
         );
-        self.bad("clock", &Failure::new(Exit::Failed, said))
+        self.bad("clock", &Failure::new(Exit::Failed, said));
     }
 
-    fn providers(&mut self, providers: &[Provider]) -> Result<(), Failure> {
-        self.good("identity", "the broker recognises this server by its token")?;
+    fn providers(&mut self, providers: &[Provider]) {
+        self.good("identity", "the broker recognises this server by its token");
         if providers.is_empty() {
             let said = "No provider is configured. Ask the operator of this JupyterHub to add one.";
-            return self.bad("providers", &Failure::new(Exit::Failed, said));
+            self.bad("providers", &Failure::new(Exit::Failed, said));
         }
         for provider in providers {
             let name = format!(
@@ -114,31 +120,30 @@ impl Report {
                 plain(&provider.display_name)
             );
             match provider.state {
-                ProviderState::Ready => self.good("provider", &format!("{name} answers"))?,
+                ProviderState::Ready => self.good("provider", &format!("{name} answers")),
                 ProviderState::Unknown => {
-                    self.good("provider", &format!("{name} was not asked yet"))?
+                    self.good("provider", &format!("{name} was not asked yet"));
                 }
                 ProviderState::Unavailable => {
                     let said = format!(
                         "{name} could not be reached lately. A sign-in tries again; if that fails, tell the operator \
                          of this JupyterHub."
                     );
-                    self.bad("provider", &Failure::new(Exit::Transient, said))?;
+                    self.bad("provider", &Failure::new(Exit::Transient, said));
                 }
             }
         }
-        Ok(())
     }
 
-    async fn connections(&mut self, client: &BrokerClient<HubToken>) -> Result<(), Failure> {
+    async fn connections(&mut self, client: &BrokerClient<HubToken>) {
         match client.connections(Instant::now() + PATIENCE).await {
             Ok(connections) if connections.is_empty() => {
-                self.good("connections", "none yet; `hubkey login NAME` makes one")
+                self.good("connections", "none yet; `hubkey login NAME` makes one");
             }
-            Ok(connections) => self.good(
-                "connections",
-                &format!("{}; `hubkey status` shows them", connections.len()),
-            ),
+            Ok(connections) => {
+                let said = format!("{}; `hubkey status` shows them", connections.len());
+                self.good("connections", &said);
+            }
             Err(error) => self.bad("connections", &error.into()),
         }
     }
@@ -166,7 +171,7 @@ mod tests {
     #[test]
     fn clocks_that_differ_are_told() {
         let mut report = Report::default();
-        report.clock(Some("Tue, 25 Nov 2025 03:12:05 GMT")).unwrap();
+        report.clock(Some("Tue, 25 Nov 2025 03:12:05 GMT"));
         assert_eq!(report.bad, Some(Exit::Failed));
     }
 }

@@ -78,7 +78,7 @@ async fn beside_a_file(
             "The program goes on with the token it has: {}",
             failure.said()
         ));
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = keeping => Ok(Then::DONE),

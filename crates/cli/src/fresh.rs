@@ -67,7 +67,7 @@ fn pause_before_the_next(token: &TokenAnswer, now: Duration) -> Duration {
     };
     let left = Duration::from_secs(end).saturating_sub(now);
     let early = EARLY.max(left / 10).min(left / 2).mul_f64(LATER);
-    (left - early).max(SHORTEST)
+    left.saturating_sub(early).max(SHORTEST)
 }
 
 #[cfg(test)]

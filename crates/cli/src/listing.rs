@@ -183,9 +183,9 @@ fn described(connection: &Connection) -> String {
     let lines = lines
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)));
-    lines
-        .map(|(name, value)| format!("{name:<12} {value}\n"))
-        .collect()
+    lines.fold(String::new(), |text, (name, value)| {
+        text + &format!("{name:<12} {value}\n")
+    })
 }
 
 fn table(rows: &[[String; 4]]) -> String {

@@ -1,4 +1,4 @@
-//! A profile for AWS's SDKs, which exchange the token of a file themselves (AssumeRoleWithWebIdentity).
+//! A profile for AWS's SDKs, which exchange the token of a file themselves (`AssumeRoleWithWebIdentity`).
 
 use std::path::absolute;
 

@@ -40,8 +40,8 @@ async fn feature_k11_need_15_files_hold_a_fresh_token_for_their_owner_only() -> 
     let path = hubkey.home.join("token");
     let text = path.to_str().context("no text")?;
     let mut serving = hubkey.start(&["serve-file", text, "lab-api"])?;
-    let line = serving.line().await?;
-    ensure!(line.contains("a fresh token is kept"), "{line}");
+    let greeting = serving.line().await?;
+    ensure!(greeting.contains("a fresh token is kept"), "{greeting}");
     let run = [
         "exec",
         "lab-api",

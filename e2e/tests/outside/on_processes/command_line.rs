@@ -112,7 +112,23 @@ async fn only_listed_hosts_are_answered(hubkey: &Hubkey, api: &str, token: &str)
         refused.code == Some(5) && refused.out.is_empty(),
         "{refused:?}"
     );
+    clusters(hubkey, api, token).await?;
 
+    let filled = git(hubkey, api).await?;
+    ensure!(filled.contains("username=oauth2\n"), "git: {filled}");
+    ensure!(
+        filled.contains(&format!("password={token}\n")),
+        "git: no token"
+    );
+    ensure!(
+        !git(hubkey, ELSEWHERE).await?.contains("password="),
+        "git: elsewhere"
+    );
+    Ok(())
+}
+
+/// As a client of Kubernetes asks, which says where it sends the token.
+async fn clusters(hubkey: &Hubkey, api: &str, token: &str) -> Outcome {
     let cluster = |server: &str| {
         let info = serde_json::json!({
             "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
@@ -139,17 +155,6 @@ async fn only_listed_hosts_are_answered(hubkey: &Hubkey, api: &str, token: &str)
     ensure!(
         refused.code == Some(5) && refused.out.is_empty(),
         "{refused:?}"
-    );
-
-    let filled = git(hubkey, api).await?;
-    ensure!(filled.contains("username=oauth2\n"), "git: {filled}");
-    ensure!(
-        filled.contains(&format!("password={token}\n")),
-        "git: no token"
-    );
-    ensure!(
-        !git(hubkey, ELSEWHERE).await?.contains("password="),
-        "git: elsewhere"
     );
     Ok(())
 }
