@@ -121,6 +121,9 @@ pub(crate) struct MoreOfAWish {
     /// A resource (RFC 8707) that the operator allows
     #[arg(long, value_name = "URL")]
     pub(crate) resource: Option<String>,
+    /// Whose account, where you are signed in with several: its id, e-mail address or name
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
     /// The token must be valid for at least so many seconds more
     #[arg(long, value_name = "SECONDS")]
     pub(crate) min_valid: Option<u64>,
@@ -141,6 +144,7 @@ impl Wish {
             scopes: (!more.scopes.is_empty()).then(|| more.scopes.iter().cloned().collect()),
             audience: more.audience.clone(),
             resource: more.resource.clone(),
+            account: more.account.clone(),
             existing_only,
         }
     }

@@ -14,6 +14,7 @@ __all__ = [
     "Listed",
     "Request",
     "SignIn",
+    "run_command",
 ]
 
 class ClientError(Exception):
