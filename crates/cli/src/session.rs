@@ -106,7 +106,10 @@ impl Session {
         connection: &Connection,
         min_valid: u64,
     ) -> Result<TokenAnswer, Failure> {
-        let message = TokenRequest { min_valid };
+        let message = TokenRequest {
+            min_valid,
+            ..TokenRequest::default()
+        };
         Ok(self
             .client
             .token(&connection.id, &message, in_time())
