@@ -47,11 +47,13 @@ impl Exit {
             | ErrorCode::ScopeNotAllowed
             | ErrorCode::AudienceNotAllowed
             | ErrorCode::ResourceNotAllowed
+            | ErrorCode::IssuerNotAllowed
             | ErrorCode::TokenTooShort => Self::Usage,
             ErrorCode::MissingToken
             | ErrorCode::InvalidToken
             | ErrorCode::NotAServerToken
             | ErrorCode::SharedServer
+            | ErrorCode::TargetRefused
             | ErrorCode::ProviderMisconfigured => Self::Denied,
             ErrorCode::TooManySignIns | ErrorCode::Internal => Self::Transient,
             other if other.is_transient() => Self::Transient,

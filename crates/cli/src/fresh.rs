@@ -82,6 +82,7 @@ mod tests {
             token_type: "Bearer".to_owned(),
             expires_at: left.map(|left| 1000 + left),
             scopes: [].into_iter().collect(),
+            api_origins: Vec::new(),
         };
         pause_before_the_next(&token, Duration::from_secs(1000)).as_secs()
     }
