@@ -7,13 +7,16 @@
 //! Closures run while the provider is locked: they must not call the provider.
 
 mod alteration;
+mod assertion;
 mod authorize;
 pub mod browser;
 pub mod client;
 pub mod draft;
 mod exchange;
 pub mod keys;
+mod logout;
 mod metadata;
+mod pushed;
 mod refresh;
 pub mod scenarios;
 mod small_rsa;
@@ -30,11 +33,13 @@ use crate::fake_http::server::bind;
 use crate::fake_http::{Captured, Fake, FakeServer, Recorder, Reply, locked};
 use state::State;
 
+pub use assertion::RegisteredKey;
 pub use authorize::AuthorizationResponse;
 pub use browser::Redirected;
 pub use client::{Client, ClientAuth};
 pub use draft::{Draft, Encoding};
 pub use keys::{Alg, SigningKey};
+pub use pushed::Pushed;
 pub use refresh::Rotation;
 
 /// What the provider can be asked.
@@ -52,6 +57,8 @@ pub enum Endpoint {
     UserInfo,
     /// `POST /revoke`
     Revocation,
+    /// `POST /par`
+    PushedAuthorization,
     /// `GET /broker/{alias}/token`, as Keycloak has it
     BrokerToken,
     /// Anything else: 404.
@@ -69,6 +76,7 @@ impl Endpoint {
             "/token" => Self::Token,
             "/userinfo" => Self::UserInfo,
             "/revoke" => Self::Revocation,
+            "/par" => Self::PushedAuthorization,
             _ if path.starts_with("/broker/") => Self::BrokerToken,
             _ => Self::Other,
         }
@@ -260,6 +268,11 @@ impl HostileProvider {
         self.state().grants.rotation = rotation;
     }
 
+    /// Whether it takes pushed authorization requests; not from the start.
+    pub fn take_pushed_requests(&self, mode: Pushed) {
+        self.state().pushed.mode = mode;
+    }
+
     /// Takes back every grant: the person signed out there, or an administrator did it.
     pub fn end_grants(&self) {
         self.state().grants.end();
@@ -427,6 +440,7 @@ impl State {
             Endpoint::Token => self.token(request),
             Endpoint::UserInfo => self.userinfo(request),
             Endpoint::Revocation => self.revoke(request),
+            Endpoint::PushedAuthorization => self.push(request),
             Endpoint::BrokerToken => self.stored_token(request),
             Endpoint::Other => Reply::new(http::StatusCode::NOT_FOUND),
         }

@@ -3,8 +3,8 @@
 use hubkey_protocol::{
     ProviderId,
     internal::{
-        BrowserReply, Decide, EndConnections, HubCallback, ProviderCallback, Site, Start, View,
-        Visit,
+        BackchannelLogout, BrowserReply, Decide, EndConnections, HubCallback, LogoutReply,
+        ProviderCallback, Site, Start, View, Visit,
     },
     path,
     secret::ChannelSecret,
@@ -46,6 +46,23 @@ impl BrokerClient<ChannelSecret> {
     ) -> Result<BrowserReply, ClientError> {
         self.post(
             &fill(path::INTERNAL_CALLBACK, "provider", provider.as_str()),
+            message,
+        )
+        .await
+    }
+
+    /// `POST /internal/v1/backchannel-logout/{provider}`
+    pub async fn backchannel_logout(
+        &self,
+        provider: &ProviderId,
+        message: &BackchannelLogout,
+    ) -> Result<LogoutReply, ClientError> {
+        self.post(
+            &fill(
+                path::INTERNAL_BACKCHANNEL_LOGOUT,
+                "provider",
+                provider.as_str(),
+            ),
             message,
         )
         .await

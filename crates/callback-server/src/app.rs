@@ -64,11 +64,13 @@ impl App {
         (app, keeper)
     }
 
-    /// All routes, with the gate before them and the headers of the module `headers` on every answer.
+    /// All routes, with the gate before those for browsers and the headers of the module `headers` on every answer.
     pub fn router(&self) -> Router {
         let app = self.clone();
         routes::table(&self.0.prefix)
             .layer(middleware::from_fn_with_state(self.clone(), routes::gate))
+            // No browser comes there, so the gate would only be in the way.
+            .merge(routes::from_providers(&self.0.prefix))
             .layer(CatchPanicLayer::custom(move |_| answer::broken(&app)))
             .layer(middleware::map_response(headers::complete))
             .with_state(self.clone())

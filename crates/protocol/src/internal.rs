@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ProviderId, Reference, ShortId,
-    secret::{self, AuthorizationCode, CsrfToken, FlowCookie, State, Ticket},
+    secret::{self, AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, State, Ticket},
 };
 
 /// Names and look of the pages: the answer to `GET /internal/v1/site`.
@@ -48,6 +48,35 @@ pub struct HubCallback {
     pub state: State,
     /// The browser's address, for the audit stream only.
     pub source: Option<String>,
+}
+
+/// A provider says that a person's session there has ended (OpenID Connect Back-Channel Logout 1.0).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BackchannelLogout {
+    /// What it proves that with.
+    #[serde(serialize_with = "secret::exposed")]
+    pub logout_token: LogoutToken,
+    /// The caller's address, for the audit stream and for limits.
+    pub source: Option<String>,
+}
+
+/// What came of a logout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogoutOutcome {
+    /// The token is good, and what it names has ended.
+    Done,
+    /// The token is not good, or something stands in the way.
+    Refused,
+    /// Too many were not good; the token was not looked at.
+    TooMany,
+}
+
+/// The answer to [`BackchannelLogout`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogoutReply {
+    /// What came of it.
+    pub outcome: LogoutOutcome,
 }
 
 /// A browser wants to see where its sign-in stands.

@@ -46,6 +46,8 @@ pub const INTERNAL_CONFIRM: &str = "/internal/v1/confirm";
 pub const INTERNAL_CONNECTIONS: &str = "/internal/v1/connections";
 /// callback-server: a person ends a connection, or all of them.
 pub const INTERNAL_END_CONNECTIONS: &str = "/internal/v1/end-connections";
+/// callback-server: a provider says that a session there has ended.
+pub const INTERNAL_BACKCHANNEL_LOGOUT: &str = "/internal/v1/backchannel-logout/{provider}";
 
 /// Browser: a sign-in link, below the public URL.
 pub const PAGE_START: &str = "/start/{ticket}";
@@ -65,3 +67,5 @@ pub const PAGE_CONNECTIONS: &str = "/connections";
 pub const PAGE_MY_CONNECTIONS: &str = "/connections/{flow}";
 /// Browser: the end of a connection on that page, below the public URL.
 pub const PAGE_END_CONNECTIONS: &str = "/connections/{flow}/end";
+/// Provider: the end of a session there, below the public URL (OpenID Connect Back-Channel Logout 1.0).
+pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{provider}";

@@ -128,6 +128,14 @@ secret!(
     ClientSecret: Clone
 );
 secret!(
+    /// The private key, as PEM, by which the broker proves itself to a provider (RFC 7523).
+    ClientKey: Clone
+);
+secret!(
+    /// A logout token: good once, for whoever has it (OpenID Connect Back-Channel Logout 1.0).
+    LogoutToken: Clone
+);
+secret!(
     /// The credential by which callback-server proves itself to the broker's internal listener.
     ChannelSecret: Clone
 );
@@ -151,6 +159,8 @@ mod tests {
             format!("{:?}", PkceVerifier::new("canary")),
             format!("{:?}", OidcNonce::new("canary")),
             format!("{:?}", ClientSecret::new("canary")),
+            format!("{:?}", ClientKey::new("canary")),
+            format!("{:?}", LogoutToken::new("canary")),
             format!("{:?}", ChannelSecret::new("canary")),
         ];
         for text in shown {

@@ -19,7 +19,7 @@ use crate::{
     domain::{chance::Chance, clock::Clock, provider::ProviderConfig},
     flows::{Flights, Flows, Providers, Rules},
     hub::{
-        browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
+        browser::HubBrowserAuthenticator, config::HubConfig, failures::Failures, http::HubApi,
         kernel::HubKernelAuthenticator,
     },
     idp::{self, IdentityProvider},
@@ -140,6 +140,7 @@ struct Plan {
 fn flows(parts: Parts, plan: Plan) -> anyhow::Result<Flows> {
     let api = Arc::new(HubApi::new(&plan.hub)?);
     let clock = Arc::clone(&parts.clock);
+    let logout_failures = Failures::new(Arc::clone(&clock));
     Ok(Flows {
         kernels: Arc::new(HubKernelAuthenticator::new(
             Arc::clone(&api),
@@ -157,6 +158,7 @@ fn flows(parts: Parts, plan: Plan) -> anyhow::Result<Flows> {
         polls: Arc::new(Semaphore::new(plan.polls)),
         stopping: plan.stopping,
         flights: Flights::default(),
+        logout_failures,
     })
 }
 
@@ -247,9 +249,9 @@ fn providers(configs: Vec<ProviderConfig>, parts: &Parts) -> anyhow::Result<Prov
     let mut providers: Vec<Arc<dyn IdentityProvider>> = Vec::new();
     for config in configs {
         let id = config.id.as_str().to_owned();
-        let provider = idp::provider(config, Arc::clone(&parts.clock), Arc::clone(&parts.chance))
+        let provider = idp::open(config, Arc::clone(&parts.clock), Arc::clone(&parts.chance))
             .with_context(|| format!("`providers.{id}` cannot be used"))?;
-        providers.push(Arc::new(provider));
+        providers.push(provider);
     }
     Ok(Providers::new(providers))
 }

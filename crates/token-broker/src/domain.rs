@@ -8,6 +8,7 @@ pub mod clock;
 pub mod connection;
 pub mod flow;
 pub mod kernel;
+pub mod login;
 pub mod pin;
 pub mod provider;
 pub mod renewal;

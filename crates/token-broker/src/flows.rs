@@ -2,6 +2,7 @@
 
 pub mod acknowledge;
 mod attempt;
+pub mod backchannel_logout;
 mod browser;
 pub mod callback;
 pub mod cancel;
@@ -57,7 +58,7 @@ use crate::{
         renewal::RenewalTimes,
         user_index::OpenLimits,
     },
-    hub::{BrowserAuthenticator, Freshness, KernelAuthenticator, KernelError},
+    hub::{BrowserAuthenticator, Freshness, KernelAuthenticator, KernelError, failures::Failures},
     idp::IdentityProvider,
     keys::IndexKey,
     store::{
@@ -93,6 +94,8 @@ pub struct Flows {
     pub stopping: CancellationToken,
     /// Refreshes that are under way in this process.
     pub flights: Flights,
+    /// Logout tokens that were none.
+    pub logout_failures: Failures,
 }
 
 /// The configured providers, in order and by id.

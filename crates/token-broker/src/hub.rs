@@ -2,7 +2,7 @@
 
 pub mod browser;
 pub mod config;
-mod failures;
+pub mod failures;
 pub mod http;
 pub mod kernel;
 mod server_token;

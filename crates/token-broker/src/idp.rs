@@ -1,11 +1,13 @@
 //! Identity providers: discovery, the authorize URL, one code exchange, and the judgement of what comes back.
 //!
-//! [`provider`] makes an [`OidcProvider`]. Its calls go through `outbound` (where to, how long, how much), its documents
-//! through `json`, `discovery`, `jwks` and `token`, its ID tokens through `jwt` and `id_token`. Access tokens are never
-//! read (RFC 9068 section 6).
+//! [`open`] makes an [`OidcProvider`] or, for a provider without OpenID Connect, a `PlainProvider`. Its calls go through
+//! `outbound` (where to, how long, how much), its documents through `json`, `discovery`, `jwks` and `token`, its ID tokens
+//! through `jwt` and `id_token`. `registration` proves who
+//! hubkey is, wherever that is asked. Access tokens are never read (RFC 9068 section 6).
 
 mod account;
 mod algorithm;
+mod assertion;
 mod authorize;
 mod discovery;
 mod exchange;
@@ -15,31 +17,56 @@ mod jwks;
 mod jwt;
 mod kept;
 mod keyring;
+mod logout_token;
 mod oidc;
 mod outbound;
+mod plain;
+mod pushed;
 mod refresh;
+mod registration;
 mod token;
 mod userinfo;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_protocol::{
     Account, ProviderState, Scopes,
-    secret::{AccessToken, AuthorizationCode, OidcNonce, PkceVerifier, RefreshToken, State},
+    secret::{
+        AccessToken, AuthorizationCode, LogoutToken, OidcNonce, PkceVerifier, RefreshToken, State,
+    },
 };
 use serde_json::{Map, Value};
 
 use crate::domain::{
-    clock::Timestamp,
+    chance::Chance,
+    clock::{Clock, Timestamp},
     connection::{Grant, Proof},
-    provider::ProviderConfig,
+    provider::{Endpoints, ProviderConfig},
 };
 
+pub use assertion::is_usable;
 pub use authorize::RESERVED;
 pub use exchange::{Exchange, ExchangeError, Exchanged};
+pub use logout_token::Logout;
 pub use oidc::{OidcProvider, provider};
+use plain::PlainProvider;
 pub use refresh::{RefreshError, Refreshable, Refreshed};
+
+/// Takes a provider as configured, of either kind. Asks nothing of it: one that is down does not keep the broker from
+/// starting.
+pub fn open(
+    config: ProviderConfig,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+) -> Result<Arc<dyn IdentityProvider>, IdpError> {
+    Ok(match config.endpoints {
+        Endpoints::Plain(_) => Arc::new(PlainProvider::new(config, clock, chance)?),
+        Endpoints::Discovered { .. } | Endpoints::Explicit { .. } => {
+            Arc::new(provider(config, clock, chance)?)
+        }
+    })
+}
 
 /// One provider, as flows see it.
 #[async_trait]
@@ -86,6 +113,11 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// What its userinfo endpoint says of the account of this grant, asked with the grant's access token.
     async fn userinfo(&self, _grant: &Grant) -> Result<Map<String, Value>, IdpError> {
         Err(IdpError::Misconfigured("userinfo_endpoint"))
+    }
+
+    /// Judges a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.6).
+    async fn logout(&self, _token: &LogoutToken) -> Result<Logout, IdpError> {
+        Err(IdpError::Misconfigured("no_backchannel_logout"))
     }
 
     /// Asks the provider to forget tokens (RFC 7009), refresh token first. Nothing waits for the outcome.
@@ -194,7 +226,7 @@ pub enum IdpError {
 pub enum OAuthError {
     /// `access_denied`
     AccessDenied,
-    /// `login_required`, `interaction_required`, `consent_required`, `account_selection_required`
+    /// `login_required`, `interaction_required`, `consent_required`, `account_selection_required`, `invalid_request_uri`
     InteractionRequired,
     /// `invalid_scope`, `invalid_target`
     NotOffered,
@@ -214,19 +246,23 @@ impl OAuthError {
     pub fn parse(code: &str) -> Self {
         match code {
             "access_denied" => Self::AccessDenied,
+            // The last: the pushed request is over, and the person has to begin anew.
             "login_required"
             | "interaction_required"
             | "consent_required"
-            | "account_selection_required" => Self::InteractionRequired,
+            | "account_selection_required"
+            | "invalid_request_uri" => Self::InteractionRequired,
             "invalid_scope" | "invalid_target" => Self::NotOffered,
             "temporarily_unavailable" | "server_error" => Self::Unavailable,
-            // The second is GitHub's word.
-            "invalid_grant" | "bad_refresh_token" => Self::InvalidGrant,
+            // All but the first are GitHub's words.
+            "invalid_grant" | "bad_refresh_token" | "bad_verification_code" => Self::InvalidGrant,
             "invalid_client"
             | "unauthorized_client"
             | "invalid_request"
             | "unsupported_response_type"
             | "unsupported_grant_type"
+            | "incorrect_client_credentials"
+            | "redirect_uri_mismatch"
             | "request_not_supported"
             | "request_uri_not_supported" => Self::Misconfigured,
             _ => Self::Other,

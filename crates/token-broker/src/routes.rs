@@ -72,6 +72,10 @@ pub fn internal(flows: Arc<Flows>, channel_secrets: Vec<ChannelSecret>) -> Route
             path::INTERNAL_END_CONNECTIONS,
             post(internal::end_connections),
         )
+        .route(
+            path::INTERNAL_BACKCHANNEL_LOGOUT,
+            post(internal::backchannel_logout),
+        )
         .with_state(flows);
     let gate = middleware::from_fn_with_state(Arc::new(channel_secrets), channel::gate);
     private(problem_fallbacks(routes).layer(gate))

@@ -5,6 +5,8 @@ mod hub;
 mod keys;
 mod listeners;
 mod provider;
+mod provider_client;
+mod provider_endpoints;
 mod redis;
 mod rules;
 mod words;

@@ -196,6 +196,10 @@ pub enum Purpose {
     Pin,
     /// Which hub user an account belongs to.
     Owner,
+    /// Which connections came of a session or an account at a provider.
+    Logins,
+    /// That a logout token was used.
+    UsedLogout,
 }
 
 impl Purpose {
@@ -215,6 +219,8 @@ impl Purpose {
             Self::Idempotency => "idempotency",
             Self::Pin => "pin",
             Self::Owner => "owner",
+            Self::Logins => "logins",
+            Self::UsedLogout => "used-logout",
         }
     }
 }
@@ -306,6 +312,24 @@ impl Key {
     #[must_use]
     pub fn owner(issuer: &str, subject: &str) -> Self {
         Self::new(&["account", issuer, subject], Purpose::Owner, &[])
+    }
+
+    /// The connections of a provider's session.
+    #[must_use]
+    pub fn logins_of_session(issuer: &str, session: &str) -> Self {
+        Self::new(&["session", issuer, session], Purpose::Logins, &[])
+    }
+
+    /// The connections of an account at a provider.
+    #[must_use]
+    pub fn logins_of_account(issuer: &str, subject: &str) -> Self {
+        Self::new(&["logins", issuer, subject], Purpose::Logins, &[])
+    }
+
+    /// That a logout token was used.
+    #[must_use]
+    pub fn used_logout(issuer: &str, token_id: &str) -> Self {
+        Self::new(&["logout", issuer, token_id], Purpose::UsedLogout, &[])
     }
 
     /// The bytes that decide in which slot the record lies.

@@ -65,6 +65,10 @@ pub(super) struct Code {
 
 impl State {
     pub(super) fn authorize(&mut self, request: &Captured) -> Reply {
+        let request = &match self.pulled(request) {
+            Ok(request) => request,
+            Err(sentence) => return Reply::html(sentence).with_status(StatusCode::BAD_REQUEST),
+        };
         let client_id = request.query_value("client_id").unwrap_or_default();
         let redirect_uri = request.query_value("redirect_uri").unwrap_or_default();
         if let Err(sentence) = self.check_client(&client_id, &redirect_uri, request) {

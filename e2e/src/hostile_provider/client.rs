@@ -2,6 +2,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::assertion::RegisteredKey;
+use super::keys::SigningKey;
 use crate::fake_http::Captured;
 
 /// How a client authenticates at the token endpoint.
@@ -13,6 +15,8 @@ pub enum ClientAuth {
     Basic,
     /// `client_secret_post`
     Post,
+    /// `private_key_jwt`
+    PrivateKey,
 }
 
 /// A registered client.
@@ -26,6 +30,8 @@ pub struct Client {
     pub auth: ClientAuth,
     /// Its redirect URI, compared for equality; without one, any is right.
     pub redirect_uri: Option<String>,
+    /// The key of `private_key_jwt`.
+    pub key: Option<RegisteredKey>,
 }
 
 impl Client {
@@ -37,6 +43,7 @@ impl Client {
             secret: String::new(),
             auth: ClientAuth::None,
             redirect_uri: None,
+            key: None,
         }
     }
 
@@ -60,6 +67,16 @@ impl Client {
         }
     }
 
+    /// A client with `private_key_jwt`: statements to this issuer, signed with this key and its algorithm.
+    #[must_use]
+    pub fn private_key(id: &str, key: &SigningKey, issuer: &str) -> Self {
+        Self {
+            auth: ClientAuth::PrivateKey,
+            key: Some(RegisteredKey::new(key, issuer)),
+            ..Self::public(id)
+        }
+    }
+
     /// With this redirect URI and no other.
     #[must_use]
     pub fn redirect_uri(mut self, uri: &str) -> Self {
@@ -75,6 +92,13 @@ impl Client {
         match self.auth {
             ClientAuth::None => in_form && !header && secret.is_none(),
             ClientAuth::Post => in_form && !header && secret.as_ref() == Some(&self.secret),
+            ClientAuth::PrivateKey => {
+                let proven = self
+                    .key
+                    .as_ref()
+                    .is_some_and(|key| key.takes(&self.id, request));
+                !header && secret.is_none() && proven
+            }
             ClientAuth::Basic => {
                 let expected = (self.id.clone(), self.secret.clone());
                 secret.is_none() && basic(request) == Some(expected)

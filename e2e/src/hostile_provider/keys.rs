@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -146,16 +146,21 @@ impl SigningKey {
             return None;
         };
         let der = pair.public_key().as_der().ok()?;
-        let text = STANDARD.encode(der.as_ref());
-        let lines: Vec<_> = text
-            .as_bytes()
-            .chunks(64)
-            .map(String::from_utf8_lossy)
-            .collect();
-        Some(format!(
-            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
-            lines.join("\n")
-        ))
+        Some(pem("PUBLIC KEY", der.as_ref()))
+    }
+
+    /// The private key as PEM text (PKCS#8): for a client that proves itself with it.
+    pub fn private_pem(&self) -> anyhow::Result<String> {
+        let made = match &self.pair {
+            Pair::Rsa(pair) => {
+                AsDer::<Pkcs8V1Der<'_>>::as_der(&**pair).map(|der| der.as_ref().to_vec())
+            }
+            Pair::Ec(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),
+            Pair::Ed(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),
+            Pair::SmallRsa => return Err(anyhow!("the small RSA key has no PKCS#8 form here")),
+        };
+        let der = made.map_err(|_| anyhow!("the key could not be written"))?;
+        Ok(pem("PRIVATE KEY", &der))
     }
 
     /// Signs; `alg` matters only to RSA keys, which can sign both ways.
@@ -182,6 +187,19 @@ impl SigningKey {
             Pair::Ed(pair) => pair.sign(message).as_ref().to_vec(),
         }
     }
+}
+
+fn pem(kind: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<_> = text
+        .as_bytes()
+        .chunks(64)
+        .map(String::from_utf8_lossy)
+        .collect();
+    format!(
+        "-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n",
+        lines.join("\n")
+    )
 }
 
 fn rsa_jwk(n: &[u8], e: &[u8]) -> Value {

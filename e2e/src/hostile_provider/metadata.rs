@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::SigningKey;
 use super::state::State;
+use super::{Pushed, SigningKey};
 
 impl State {
     pub(super) fn metadata(&self) -> Value {
         let issuer = &self.issuer;
         let mut algs: Vec<_> = self.ring.iter().map(|key| key.alg().name()).collect();
         algs.dedup();
-        json!({
+        let mut document = json!({
             "issuer": issuer,
             "authorization_endpoint": format!("{issuer}/authorize"),
             "token_endpoint": format!("{issuer}/token"),
@@ -24,10 +24,17 @@ impl State {
             "id_token_signing_alg_values_supported": algs,
             "scopes_supported": ["openid", "profile", "email", "offline_access", "read", "write"],
             "token_endpoint_auth_methods_supported":
-                ["none", "client_secret_basic", "client_secret_post"],
+                ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
-        })
+        });
+        if self.pushed.mode != Pushed::Unknown {
+            document["pushed_authorization_request_endpoint"] = format!("{issuer}/par").into();
+        }
+        if self.pushed.mode == Pushed::Required {
+            document["require_pushed_authorization_requests"] = true.into();
+        }
+        document
     }
 
     pub(super) fn jwks(&self) -> Vec<Value> {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::alteration::Alterations;
 use super::authorize::{AuthorizationResponse, Code};
+use super::pushed::PushedRequests;
 use super::refresh::Grants;
 use super::token::Issued;
 use super::{Account, Alg, Client, Draft, Endpoint, SigningKey, TokenKind};
@@ -24,6 +25,7 @@ pub(super) struct State {
     /// Audiences, resources and issuers for which there is no token.
     pub(super) refused_targets: HashSet<String>,
     pub(super) grants: Grants,
+    pub(super) pushed: PushedRequests,
     /// The published keys; the first signs.
     pub(super) ring: Vec<SigningKey>,
     pub(super) rotate_before_signing: bool,
@@ -49,6 +51,7 @@ impl State {
             revoked: HashSet::new(),
             refused_targets: HashSet::new(),
             grants: Grants::default(),
+            pushed: PushedRequests::default(),
             ring: Vec::new(),
             rotate_before_signing: false,
             made_keys: 0,

@@ -143,7 +143,9 @@ pub fn broker_settings(
     ];
     let [channel, hub_token, sealing_key, index_key] = files.map(|file| file.display());
     let first = &options.broker_settings;
-    let last = &options.more_broker_settings;
+    // Where Keycloak is, is known only now.
+    let port = ports.keycloak.to_string();
+    let last = options.more_broker_settings.replace("{keycloak}", &port);
     let filter = options.log_filter();
     let redis = redis_settings(secrets, redis_url)?;
     let providers = providers(ports, secrets);
@@ -229,6 +231,8 @@ client_id = "{client}"
 client_secret_file = "{client_secret}"
 default_scopes = ["openid", "profile", "email", "projects:read"]
 allowed_scopes = ["projects:write"]
+# So that tests see the request in the browser; the other provider pushes it.
+pushed_authorization = "never"
 scope_descriptions = [
   "email=see your e-mail address",
   "openid=know that it is you",

@@ -1,6 +1,7 @@
 //! The routes, all below the path of the public URL. Each hands what the browser sent to the broker and shows what the
 //! broker says; nothing is decided here.
 
+mod backchannel_logout;
 mod browser;
 mod callback;
 mod connections;
@@ -51,6 +52,14 @@ pub(crate) fn table(prefix: &str) -> Router<App> {
     };
     table
         .fallback(refuse::not_found)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+/// What providers send by themselves, without a browser. `prefix` as above.
+pub(crate) fn from_providers(prefix: &str) -> Router<App> {
+    let path = format!("{prefix}{}", path::BACKCHANNEL_LOGOUT);
+    Router::new()
+        .route(&path, form(backchannel_logout::backchannel_logout))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod backchannel_logout;
 mod browser;
 mod chromium;
 mod connections;

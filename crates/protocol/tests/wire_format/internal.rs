@@ -3,11 +3,11 @@
 use hubkey_protocol::{
     ProviderId, Reference, ShortId,
     internal::{
-        BrowserAnswer, BrowserReply, ConfirmPage, Decide, Decision, DonePage, EndReason, EndedPage,
-        HubCallback, Page, ProviderCallback, ProviderLabel, Refusal, ScopeLabel, SetFlowCookie,
-        Site, Start, StartPage, View,
+        BackchannelLogout, BrowserAnswer, BrowserReply, ConfirmPage, Decide, Decision, DonePage,
+        EndReason, EndedPage, HubCallback, LogoutOutcome, LogoutReply, Page, ProviderCallback,
+        ProviderLabel, Refusal, ScopeLabel, SetFlowCookie, Site, Start, StartPage, View,
     },
-    secret::{AuthorizationCode, CsrfToken, FlowCookie, State, Ticket},
+    secret::{AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, State, Ticket},
 };
 
 use crate::line::line;
@@ -217,4 +217,30 @@ fn what_the_pages_look_like() {
         shared_origin: false,
     };
     insta::assert_snapshot!(line("Site", &site));
+}
+
+#[test]
+fn what_callback_server_hands_on_of_a_logout() {
+    let logout = BackchannelLogout {
+        logout_token: LogoutToken::new("a.b.c"),
+        source: Some(source()),
+    };
+    let outcomes = [
+        LogoutOutcome::Done,
+        LogoutOutcome::Refused,
+        LogoutOutcome::TooMany,
+    ];
+    let replies = outcomes.map(|outcome| line("reply", &LogoutReply { outcome }));
+    assert_eq!(
+        line("logout", &logout),
+        r#"logout: {"logout_token":"a.b.c","source":"192.0.2.7"}"#
+    );
+    assert_eq!(
+        replies,
+        [
+            r#"reply: {"outcome":"done"}"#,
+            r#"reply: {"outcome":"refused"}"#,
+            r#"reply: {"outcome":"too_many"}"#,
+        ]
+    );
 }

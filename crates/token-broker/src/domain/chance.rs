@@ -85,6 +85,12 @@ impl dyn Chance {
         PkceVerifier::new(self.text())
     }
 
+    /// The id of one statement to a provider, 256 bits (RFC 7523 section 3).
+    #[must_use]
+    pub fn statement_id(&self) -> String {
+        self.text()
+    }
+
     /// An OIDC nonce, 256 bits.
     #[must_use]
     pub fn oidc_nonce(&self) -> OidcNonce {

@@ -71,6 +71,9 @@ pub struct Proof {
     /// The nonce of the sign-in.
     #[serde(serialize_with = "secret::exposed")]
     pub oidc_nonce: OidcNonce,
+    /// The provider's session (`sid`), if it said so; a logout there names it.
+    #[serde(default)]
+    pub session: Option<String>,
 }
 
 /// A grant that waits for its person's confirmation. Its connection id is chosen already, so that however often the

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hubkey_protocol::{ProviderId, Scope, Scopes, secret::ClientSecret};
+use hubkey_protocol::{
+    ProviderId, Scope, Scopes,
+    secret::{ClientKey, ClientSecret},
+};
 use url::Url;
 
 use super::target::Target;
@@ -20,6 +23,8 @@ pub struct ProviderConfig {
     pub client_id: String,
     /// How hubkey proves itself there.
     pub client_authentication: ClientAuthentication,
+    /// Whether authorization requests are pushed.
+    pub pushing: Pushing,
     /// What may be asked for.
     pub offer: Offer,
     /// What its tokens may be exchanged for.
@@ -103,10 +108,6 @@ pub struct Offer {
 
 /// Where a provider's endpoints are.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once per provider, at start"
-)]
 pub enum Endpoints {
     /// To be read from the issuer's metadata (OpenID Connect Discovery 1.0 section 4).
     Discovered {
@@ -128,6 +129,25 @@ pub enum Endpoints {
         /// The revocation endpoint (RFC 7009).
         revocation: Option<Url>,
     },
+    /// Given, of a provider without OpenID Connect.
+    Plain(PlainEndpoints),
+}
+
+/// Where a provider without OpenID Connect is asked, and for whom.
+#[derive(Debug, Clone)]
+pub struct PlainEndpoints {
+    /// The name under which its accounts are known here.
+    pub issuer: String,
+    /// The authorization endpoint; may have a query.
+    pub authorization: Url,
+    /// The token endpoint.
+    pub token: Url,
+    /// The API that says whose an access token is.
+    pub userinfo: Url,
+    /// The revocation endpoint (RFC 7009).
+    pub revocation: Option<Url>,
+    /// Which member of its answer is the account; dots lead into objects.
+    pub subject_field: String,
 }
 
 impl Endpoints {
@@ -136,6 +156,7 @@ impl Endpoints {
     pub fn issuer(&self) -> &str {
         match self {
             Self::Discovered { issuer } | Self::Explicit { issuer, .. } => issuer,
+            Self::Plain(plain) => &plain.issuer,
         }
     }
 
@@ -158,6 +179,12 @@ impl Endpoints {
                 ("userinfo_endpoint", userinfo.clone()),
                 ("revocation_endpoint", revocation.clone()),
             ],
+            Self::Plain(plain) => vec![
+                ("authorization_endpoint", Some(plain.authorization.clone())),
+                ("token_endpoint", Some(plain.token.clone())),
+                ("userinfo_endpoint", Some(plain.userinfo.clone())),
+                ("revocation_endpoint", plain.revocation.clone()),
+            ],
         };
         let given = |(key, url): (_, Option<Url>)| Some((key, url?));
         named.into_iter().filter_map(given).collect()
@@ -173,6 +200,31 @@ pub enum ClientAuthentication {
     Basic(ClientSecret),
     /// `client_secret_post`
     Post(ClientSecret),
+    /// `private_key_jwt`
+    PrivateKey(AssertionKey),
+}
+
+/// The key of `private_key_jwt` (RFC 7523).
+#[derive(Debug, Clone)]
+pub struct AssertionKey {
+    /// As PEM, PKCS#8 (RSA keys also PKCS#1).
+    pub pem: ClientKey,
+    /// What the provider calls it.
+    pub id: Option<String>,
+    /// What it signs with; by the kind of the key where absent.
+    pub algorithm: Option<String>,
+}
+
+/// Whether authorization requests are pushed (RFC 9126).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pushing {
+    /// Where the provider's metadata offers or asks for it.
+    #[default]
+    Auto,
+    /// Always; a provider that does not offer it is not used.
+    Always,
+    /// Never; a provider that asks for it is not used.
+    Never,
 }
 
 /// Which account at a provider fits which hub user (SECURITY D4).

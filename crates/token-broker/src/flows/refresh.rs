@@ -141,8 +141,9 @@ impl Flows {
         Ok(())
     }
 
-    /// In the user's index too.
+    /// In the user's index too, and where a logout looks.
     pub(super) async fn note_extended(&self, connection: &Connection) -> Result<(), StoreError> {
+        self.enter_login(connection).await?;
         let end = connection.extended_at.after(self.rules.connection_life);
         self.change_index(&connection.kernel.user, |index| {
             index.extended(&connection.id, end);

@@ -61,16 +61,20 @@ impl Flows {
     ) -> Landing {
         let key = Key::connection(&connection.id);
         let stored: Found<Connection> = self.store.load(&key).await?;
-        if stored.is_some() {
-            return Err(Missed::InProgress);
-        }
+        let ended = match stored {
+            Some(stored) if stored.value.renewal != Renewal::Ended => {
+                return Err(Missed::InProgress);
+            }
+            stored => stored.is_some(),
+        };
         let grant = connection.grant;
         self.revoke_later(
             Arc::clone(provider),
             grant.access_token,
             grant.refresh_token,
         );
-        Err(Missed::Gone)
+        // Signed out by its kernel, or ended meanwhile by a logout at the provider.
+        Err(if ended { Missed::SignIn } else { Missed::Gone })
     }
 
     /// Keeps the connection in memory and tries for a while to store it.

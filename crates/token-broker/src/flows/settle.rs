@@ -125,6 +125,8 @@ impl Flows {
     ) -> Result<BrowserReply, StoreError> {
         let connection = self.connection_of(&loaded.value, candidate);
         self.create(&connection).await?;
+        // Before anybody has it: a logout has to find it.
+        self.enter_login(&connection).await?;
         let Ok(ready) = loaded.try_map(|sign_in| sign_in.finish(connection.id.clone())) else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };

@@ -1,4 +1,4 @@
-//! How many tokens may turn out to be none: each costs the Hub a question.
+//! How many tokens may turn out to be none: each costs the Hub a question, or a check of a signature.
 //!
 //! Only failures are counted, so a class whose servers start together is never held up. Since a question's outcome is
 //! known only afterwards, a question holds a place while it is under way; where all places that are left are held, the
@@ -34,7 +34,7 @@ const FORGET_PEER_AFTER: Duration = Duration::from_mins(1);
 
 /// The buckets of all peers, and the one of all together.
 #[derive(Debug)]
-pub(super) struct Failures {
+pub struct Failures {
     clock: Arc<dyn Clock>,
     peers: Cache<IpAddr, Arc<Bucket>>,
     together: Arc<Bucket>,
@@ -43,7 +43,7 @@ pub(super) struct Failures {
 /// A place for one question. Whoever drops it without a word has failed: a caller that hangs up must not get its
 /// question for free.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     held: Vec<Arc<Bucket>>,
     clock: Arc<dyn Clock>,
 }
@@ -77,7 +77,8 @@ enum Held {
 }
 
 impl Failures {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    /// Full buckets.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             together: Arc::new(Bucket::full(TOGETHER, clock.now())),
             clock,
@@ -96,7 +97,7 @@ impl Failures {
     }
 
     /// A place for a question, if not too many failed.
-    pub(super) async fn place(&self, peer: Option<IpAddr>) -> Option<Place> {
+    pub async fn place(&self, peer: Option<IpAddr>) -> Option<Place> {
         let mut place = Place {
             held: Vec::with_capacity(2),
             clock: Arc::clone(&self.clock),
@@ -125,7 +126,7 @@ impl Failures {
 
 impl Place {
     /// The question was no failed verification: it costs nothing.
-    pub(super) fn give_back(mut self) {
+    pub fn give_back(mut self) {
         for bucket in self.held.drain(..) {
             bucket.release(None);
         }

@@ -102,6 +102,38 @@ fn is_set(name: &str, config: &ProviderConfig, metadata: &Metadata) -> bool {
     config.authorize_parameters.contains_key(name) || query.any(|(set, _)| set == name)
 }
 
+/// As [`url`], for a provider without OpenID Connect: no nonce, and no scope that nobody asked for.
+pub(super) fn plain_url(
+    config: &ProviderConfig,
+    endpoint: &Url,
+    request: &AuthorizationRequest<'_>,
+) -> Result<State, IdpError> {
+    let challenge = challenge(request)?;
+    let scopes = request.scopes.to_oauth();
+    let targets = [
+        ("audience", request.audience),
+        ("resource", request.resource),
+        (
+            "scope",
+            Some(scopes.as_str()).filter(|scopes| !scopes.is_empty()),
+        ),
+    ];
+    let targets = targets
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let mut url = endpoint.clone();
+    url.query_pairs_mut()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &config.client_id)
+        .append_pair("redirect_uri", request.redirect_uri)
+        .append_pair("state", request.state.expose())
+        .append_pair("code_challenge", challenge.as_str())
+        .append_pair("code_challenge_method", challenge.method())
+        .extend_pairs(targets)
+        .extend_pairs(&config.authorize_parameters);
+    Ok(State::new(url.as_str()))
+}
+
 /// S256 (RFC 7636 section 4.2).
 fn challenge(request: &AuthorizationRequest<'_>) -> Result<PkceCodeChallenge, IdpError> {
     let verifier = request.verifier.expose();

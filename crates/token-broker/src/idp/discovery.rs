@@ -40,6 +40,10 @@ pub(super) struct Metadata {
     pub(super) algorithms: Vec<Algorithm>,
     /// Whether every authorization response names its issuer (RFC 9207 section 3).
     pub(super) names_issuer: bool,
+    /// Where authorization requests may be pushed to (RFC 9126 section 5).
+    pub(super) pushed: Option<Url>,
+    /// Whether they must be.
+    pub(super) must_push: bool,
 }
 
 /// The members that hubkey reads, as they are sent.
@@ -55,6 +59,7 @@ struct Document {
     code_challenge_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    pushed_authorization_request_endpoint: Option<Url>,
     #[serde(default)]
     require_pushed_authorization_requests: bool,
 }
@@ -104,6 +109,8 @@ impl Directory {
         let rules = Rules::new(config, gate, &issuer)?;
         let source = match &config.endpoints {
             Endpoints::Explicit { .. } => Source::Explicit(Arc::new(rules.given(config)?)),
+            // It has no metadata.
+            Endpoints::Plain(_) => return Err(IdpError::Misconfigured("endpoints")),
             Endpoints::Discovered { issuer } => Source::Discovered(Box::new(Discovery {
                 issuer: issuer.clone(),
                 url: well_known(issuer)?,
@@ -213,9 +220,6 @@ impl Rules {
         }) {
             return Err(IdpError::Misconfigured("pkce_s256"));
         }
-        if document.require_pushed_authorization_requests {
-            return Err(IdpError::Misconfigured("pushed_authorization_requests"));
-        }
         let metadata = Metadata {
             issuer: document.issuer,
             authorization: document.authorization_endpoint,
@@ -225,13 +229,15 @@ impl Rules {
             revocation: document.revocation_endpoint,
             algorithms: self.algorithms(document.id_token_signing_alg_values_supported)?,
             names_issuer: document.authorization_response_iss_parameter_supported,
+            pushed: document.pushed_authorization_request_endpoint,
+            must_push: document.require_pushed_authorization_requests,
         };
         self.check_endpoints(&metadata)?;
         Ok(metadata)
     }
 
     fn check_endpoints(&self, metadata: &Metadata) -> Result<(), IdpError> {
-        let optional = [&metadata.userinfo, &metadata.revocation];
+        let optional = [&metadata.userinfo, &metadata.revocation, &metadata.pushed];
         let called = [&metadata.token, &metadata.jwks]
             .into_iter()
             .chain(optional.into_iter().flatten());
@@ -297,6 +303,8 @@ impl Rules {
             revocation: revocation.clone(),
             algorithms: self.algorithms(None)?,
             names_issuer: false,
+            pushed: None,
+            must_push: false,
         };
         self.check_endpoints(&metadata)?;
         Ok(metadata)

@@ -17,7 +17,8 @@ use super::{
     discovery::Metadata,
     json,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
-    token::{self, Form, Handed},
+    registration::Registration,
+    token::{self, Handed, Reading},
 };
 use crate::domain::{
     clock::Timestamp,
@@ -79,7 +80,7 @@ pub enum ExchangeError {
 
 /// Exchanges in the form that the operator configured. `sent` is the time before that.
 pub(super) async fn send(
-    config: &ProviderConfig,
+    (config, registration): (&ProviderConfig, &Registration),
     metadata: &Metadata,
     outbound: &Outbound,
     (exchange, sent): (&Exchange<'_>, Timestamp),
@@ -107,10 +108,12 @@ pub(super) async fn send(
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?))),
     );
-    let form = Form::new(config, &pairs).map_err(|_| ExchangeError::Misconfigured)?;
+    let form = registration
+        .form(&pairs)
+        .map_err(|_| ExchangeError::Misconfigured)?;
     let answer = outbound.post(Endpoint::Token, &metadata.token, form);
     let answer = answer.await.map_err(unanswered)?;
-    let handed = token::read(&answer).map_err(|error| failure(error, &answer))?;
+    let handed = token::read(&answer, Reading::Strict).map_err(|error| failure(error, &answer))?;
     check_type(&answer)?;
     Ok(exchanged(handed, sent))
 }
@@ -211,7 +214,7 @@ fn read_stored(answer: &Answer, sent: Timestamp) -> Result<Exchanged, ExchangeEr
     let unfit = |_| ExchangeError::Misconfigured;
     let ends = json::object(&answer.body).map_err(|_| ExchangeError::Misconfigured)?;
     let ends = ends.get("accessTokenExpiration").and_then(Value::as_u64);
-    let handed = token::read(answer).map_err(unfit)?;
+    let handed = token::read(answer, Reading::Strict).map_err(unfit)?;
     let ends = ends.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
     if ends.is_some_and(|end| end <= sent) {
         return Err(ExchangeError::Refused);

@@ -222,7 +222,7 @@ fn subject(claims: &Claims) -> Result<(), Fault> {
 }
 
 /// 1 to 255 ASCII characters (Core 1.0 section 2).
-fn is_subject(subject: &str) -> bool {
+pub(super) fn is_subject(subject: &str) -> bool {
     (1..=255).contains(&subject.len()) && subject.is_ascii()
 }
 
@@ -314,7 +314,7 @@ fn is_strings(value: &Value) -> bool {
 }
 
 /// A `NumericDate`, which may carry a fraction (RFC 7519 section 2).
-fn instant(claims: &Claims, name: &str) -> Option<f64> {
+pub(super) fn instant(claims: &Claims, name: &str) -> Option<f64> {
     claims
         .get(name)?
         .as_f64()
@@ -333,6 +333,10 @@ pub(super) fn proof(claims: &Claims, oidc_nonce: OidcNonce) -> Proof {
         issued_at: whole_seconds(claims, "iat").unwrap_or_default(),
         auth_time: whole_seconds(claims, "auth_time"),
         oidc_nonce,
+        session: match claims.get("sid") {
+            Some(Value::String(session)) if is_subject(session) => Some(session.clone()),
+            _ => None,
+        },
     }
 }
 
@@ -340,6 +344,6 @@ fn is_instant(instant: f64) -> bool {
     (0.0..=LAST).contains(&instant)
 }
 
-fn seconds(now: Timestamp) -> f64 {
+pub(super) fn seconds(now: Timestamp) -> f64 {
     std::time::Duration::from_millis(now.as_millis()).as_secs_f64()
 }

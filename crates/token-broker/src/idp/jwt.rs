@@ -22,8 +22,17 @@ pub(super) struct UnverifiedJwt<'a> {
 }
 
 impl<'a> UnverifiedJwt<'a> {
-    /// Takes the three parts apart and judges the header.
+    /// Takes the three parts of an ID token, or of what has no type of its own, apart and judges the header.
     pub(super) fn parse(token: &'a str, allowed: &[Algorithm]) -> Result<Self, Fault> {
+        Self::parse_as("JWT", token, allowed)
+    }
+
+    /// As [`Self::parse`], for another type of token (RFC 8725 section 3.11).
+    pub(super) fn parse_as(
+        kind: &str,
+        token: &'a str,
+        allowed: &[Algorithm],
+    ) -> Result<Self, Fault> {
         if token.len() > LONGEST {
             return Err(Fault::TooLong);
         }
@@ -38,7 +47,7 @@ impl<'a> UnverifiedJwt<'a> {
         let header = json::object(&decode(header)?).map_err(|_| Fault::Form)?;
         decode(signature)?;
         Ok(Self {
-            unverified_algorithm: algorithm(&header, allowed)?,
+            unverified_algorithm: algorithm(&header, allowed, kind)?,
             unverified_kid: kid(&header)?,
             unverified_payload: decode(payload)?,
             signed: &token[..token.len() - signature.len() - 1],
@@ -72,13 +81,13 @@ impl<'a> UnverifiedJwt<'a> {
 }
 
 /// `typ`, `cty`, `crit` and `alg`. Keys that come along (`jwk`, `jku`, `x5u`, `x5c`) are never looked at.
-fn algorithm(header: &Claims, allowed: &[Algorithm]) -> Result<Algorithm, Fault> {
+fn algorithm(header: &Claims, allowed: &[Algorithm], kind: &str) -> Result<Algorithm, Fault> {
     if header.contains_key("crit") {
         return Err(Fault::Critical);
     }
     match header.get("typ") {
         None => {}
-        Some(Value::String(kind)) if kind.eq_ignore_ascii_case("JWT") => {}
+        Some(Value::String(given)) if given.eq_ignore_ascii_case(kind) => {}
         Some(_) => return Err(Fault::Type),
     }
     if header.contains_key("cty") {

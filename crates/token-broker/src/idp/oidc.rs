@@ -5,22 +5,24 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hubkey_protocol::{
     ProviderState,
-    secret::{AccessToken, RefreshToken, Secret},
+    secret::{AccessToken, LogoutToken, RefreshToken, Secret},
 };
 use url::Url;
 
 use super::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
-    IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed, account,
+    IdentityProvider, IdpError, Logout, Redemption, RefreshError, Refreshable, Refreshed, account,
     authorize,
     discovery::{Directory, Metadata, issuer_url},
     exchange,
     id_token::{self, Expected, Transaction},
     jwt::{Claims, UnverifiedJwt},
     keyring::Keyring,
+    logout_token,
     outbound::{Endpoint, Gate, Outbound, is_loopback},
-    refresh,
-    token::{self, Form, Handed},
+    pushed, refresh,
+    registration::Registration,
+    token::{self, Handed, Reading},
     userinfo,
 };
 use crate::domain::{
@@ -38,6 +40,7 @@ pub struct OidcProvider {
     max_age: Option<u64>,
     /// `acr_values` among the authorize parameters.
     contexts: Vec<String>,
+    registration: Registration,
     outbound: Outbound,
     directory: Directory,
     keyring: Keyring,
@@ -67,6 +70,7 @@ pub fn provider(
     Ok(OidcProvider {
         max_age: max_age(&config)?,
         contexts: contexts(&config),
+        registration: Registration::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
         outbound: Outbound::new(
             config.id.clone(),
             Arc::clone(&gate),
@@ -118,8 +122,16 @@ impl IdentityProvider for OidcProvider {
         request: &AuthorizationRequest<'_>,
     ) -> Result<Authorization, IdpError> {
         let metadata = self.directory.metadata(&self.outbound).await?;
+        let whole = authorize::url(&self.config, &metadata, request)?;
+        let url = match pushed::endpoint(&self.config, &metadata)? {
+            Some(endpoint) => {
+                let ends = (&self.registration, &self.outbound);
+                pushed::push(&self.config, (&metadata, endpoint), ends, &whole).await?
+            }
+            None => whole,
+        };
         Ok(Authorization {
-            url: authorize::url(&self.config, &metadata, request)?,
+            url,
             issuer: metadata.issuer.clone(),
         })
     }
@@ -147,7 +159,8 @@ impl IdentityProvider for OidcProvider {
         self.keyring.keys(&self.outbound, &metadata.jwks).await?;
         self.recover(&metadata).await?;
         let sent = self.clock.now();
-        let handed = token::exchange(&self.config, &metadata, &self.outbound, &redemption).await?;
+        let at = (&metadata.token, Reading::Strict);
+        let handed = token::exchange(&self.registration, at, &self.outbound, &redemption).await?;
         let claims = match self.claims(&metadata, &handed, &redemption).await {
             // The code is spent.
             Err(IdpError::Unavailable) => return Err(IdpError::OutcomeUnknown),
@@ -164,7 +177,8 @@ impl IdentityProvider for OidcProvider {
 
     async fn answers(&self) -> Result<(), IdpError> {
         let metadata = self.directory.metadata(&self.outbound).await?;
-        refresh::probe(&self.config, &metadata, &self.outbound).await
+        let at = (&metadata.token, Reading::Strict);
+        refresh::probe(&self.registration, at, &self.outbound).await
     }
 
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
@@ -174,7 +188,8 @@ impl IdentityProvider for OidcProvider {
             return Err(RefreshError::Misconfigured);
         }
         let sent = self.clock.now();
-        let handed = refresh::send(&self.config, &metadata, &self.outbound, &refreshable).await?;
+        let at = (&metadata.token, Reading::Strict);
+        let handed = refresh::send(&self.registration, at, &self.outbound, &refreshable).await?;
         match self
             .refreshed_claims(&metadata, &handed, &refreshable)
             .await
@@ -201,7 +216,23 @@ impl IdentityProvider for OidcProvider {
             return Err(ExchangeError::Misconfigured);
         }
         let now = self.clock.now();
-        exchange::send(&self.config, &metadata, &self.outbound, (&exchange, now)).await
+        let us = (&self.config, &self.registration);
+        exchange::send(us, &metadata, &self.outbound, (&exchange, now)).await
+    }
+
+    async fn logout(&self, token: &LogoutToken) -> Result<Logout, IdpError> {
+        let metadata = self.directory.metadata(&self.outbound).await?;
+        let kind = logout_token::TYPE;
+        let token = UnverifiedJwt::parse_as(kind, token.expose(), &metadata.algorithms)
+            .map_err(logout_token::refused)?;
+        let verified = self
+            .keyring
+            .verified(&self.outbound, &metadata.jwks, &token);
+        let claims = verified.await.map_err(|error| match error {
+            IdpError::Misbehaved(_) => IdpError::Misbehaved("logout_token_signature"),
+            other => other,
+        })?;
+        logout_token::judge(&claims, &self.expected(&metadata))
     }
 
     async fn userinfo(&self, grant: &Grant) -> Result<Claims, IdpError> {
@@ -242,7 +273,8 @@ impl OidcProvider {
         if self.outbound.is_asked(Endpoint::Token) {
             return Ok(());
         }
-        refresh::probe(&self.config, metadata, &self.outbound).await
+        let at = (&metadata.token, Reading::Strict);
+        refresh::probe(&self.registration, at, &self.outbound).await
     }
 
     /// The claims of the judged ID token, with those of userinfo where the settings ask for them.
@@ -319,7 +351,7 @@ impl OidcProvider {
     /// RFC 7009 section 2.1. What comes back changes nothing here; the metric has it.
     async fn forget(&self, url: &Url, token: &str, hint: &str) {
         let pairs = [("token", token), ("token_type_hint", hint)];
-        if let Ok(form) = Form::new(&self.config, &pairs) {
+        if let Ok(form) = self.registration.form(&pairs) {
             let answer = self.outbound.post(Endpoint::Revocation, url, form);
             answer.await.ok();
         }

@@ -24,7 +24,7 @@ use tracing::{Instrument as _, field::Empty};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{IdpError, token::Form};
+use super::{IdpError, registration::Form};
 use crate::domain::{chance::Chance, clock::Clock};
 use breaker::Breaker;
 use circuit::Verdict;
@@ -48,6 +48,7 @@ pub(super) enum Endpoint {
     Userinfo,
     Revocation,
     BrokerToken,
+    PushedAuthorization,
 }
 
 impl Endpoint {
@@ -59,6 +60,7 @@ impl Endpoint {
             Self::Userinfo => "userinfo",
             Self::Revocation => "revocation",
             Self::BrokerToken => "broker_token",
+            Self::PushedAuthorization => "pushed_authorization",
         }
     }
 
@@ -70,6 +72,7 @@ impl Endpoint {
             Self::Userinfo => "provider userinfo",
             Self::Revocation => "provider revocation",
             Self::BrokerToken => "provider broker_token",
+            Self::PushedAuthorization => "provider pushed authorization",
         }
     }
 
@@ -77,9 +80,12 @@ impl Endpoint {
     fn cap(self) -> usize {
         match self {
             Self::Discovery => 256 * 1024,
-            Self::Jwks | Self::Token | Self::Userinfo | Self::Revocation | Self::BrokerToken => {
-                64 * 1024
-            }
+            Self::Jwks
+            | Self::Token
+            | Self::Userinfo
+            | Self::Revocation
+            | Self::BrokerToken
+            | Self::PushedAuthorization => 64 * 1024,
         }
     }
 }

@@ -9,15 +9,16 @@ use hubkey_protocol::{
 };
 use reqwest::StatusCode;
 use tokio::time::Instant;
+use url::Url;
 
 use super::{
     IdpError, OAuthError,
-    discovery::Metadata,
     id_token::Fault,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
-    token::{self, Form, Handed},
+    registration::Registration,
+    token::{self, Handed, Reading},
 };
-use crate::domain::{clock::Timestamp, connection::Proof, provider::ProviderConfig};
+use crate::domain::{clock::Timestamp, connection::Proof};
 
 /// A refresh token to send, and what the answer is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -117,8 +118,8 @@ pub(super) fn is_judgement(word: &str) -> bool {
 
 /// Sends it.
 pub(super) async fn send(
-    config: &ProviderConfig,
-    metadata: &Metadata,
+    registration: &Registration,
+    (url, reading): (&Url, Reading),
     outbound: &Outbound,
     refreshable: &Refreshable<'_>,
 ) -> Result<Handed, RefreshError> {
@@ -130,13 +131,15 @@ pub(super) async fn send(
     pairs.extend(refreshable.resource.map(|value| ("resource", value)));
     let scope = refreshable.scopes.map(Scopes::to_oauth);
     pairs.extend(scope.as_deref().map(|value| ("scope", value)));
-    let form = Form::new(config, &pairs).map_err(|_| RefreshError::Misconfigured)?;
+    let form = registration
+        .form(&pairs)
+        .map_err(|_| RefreshError::Misconfigured)?;
     let end = refreshable.send_before;
     let answer = outbound
-        .post_before(Endpoint::Token, &metadata.token, form, end)
+        .post_before(Endpoint::Token, url, form, end)
         .await
         .map_err(unanswered)?;
-    token::read(&answer).map_err(|error| failure(error, &answer))
+    token::read(&answer, reading).map_err(|error| failure(error, &answer))
 }
 
 /// What is sent to learn whether a token endpoint works: no refresh token of anybody.
@@ -144,16 +147,14 @@ const NOBODYS: &str = "hubkey-probe-no-refresh-token";
 
 /// Whether the token endpoint works, learned without risk to any grant: it has to refuse a refresh token that never was.
 pub(super) async fn probe(
-    config: &ProviderConfig,
-    metadata: &Metadata,
+    registration: &Registration,
+    (url, reading): (&Url, Reading),
     outbound: &Outbound,
 ) -> Result<(), IdpError> {
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", NOBODYS)];
-    let form = Form::new(config, &pairs)?;
-    let answer = outbound
-        .post(Endpoint::Token, &metadata.token, form)
-        .await?;
-    match token::read(&answer) {
+    let form = registration.form(&pairs)?;
+    let answer = outbound.post(Endpoint::Token, url, form).await?;
+    match token::read(&answer, reading) {
         Err(IdpError::Refused(OAuthError::Unavailable) | IdpError::OutcomeUnknown) => {
             Err(IdpError::Unavailable)
         }

@@ -2,23 +2,20 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use form_urlencoded::Serializer;
 use hubkey_protocol::{
     Scopes,
-    secret::{AccessToken, ClientSecret, RefreshToken, Secret},
+    secret::{AccessToken, RefreshToken, Secret},
 };
-use reqwest::{StatusCode, header::HeaderValue};
+use reqwest::StatusCode;
 use serde_json::{Map, Number, Value};
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    IdpError, OAuthError, Redemption,
-    discovery::Metadata,
-    json,
+    IdpError, OAuthError, Redemption, json,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
+    registration::Registration,
 };
-use crate::domain::provider::{ClientAuthentication, ProviderConfig};
 
 /// A longer lifetime is taken for nonsense, not for a promise.
 const LONGEST_LIFETIME: u64 = 10 * 366 * 24 * 60 * 60;
@@ -35,10 +32,19 @@ pub(super) struct Handed {
     pub(super) unverified_id_token: Option<Zeroizing<String>>,
 }
 
+/// How answers are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As OpenID Connect Core 1.0 section 3.1.3.3 says: JSON and nothing else.
+    Strict,
+    /// As providers without OpenID Connect answer: perhaps form-encoded, scopes perhaps separated by commas.
+    Plain,
+}
+
 /// Sends the code. An error says whether it may have been redeemed.
 pub(super) async fn exchange(
-    config: &ProviderConfig,
-    metadata: &Metadata,
+    registration: &Registration,
+    (url, reading): (&Url, Reading),
     outbound: &Outbound,
     redemption: &Redemption,
 ) -> Result<Handed, IdpError> {
@@ -60,61 +66,9 @@ pub(super) async fn exchange(
             .as_deref()
             .map(|value| ("resource", value)),
     );
-    let form = Form::new(config, &pairs)?;
-    let answer = outbound.post(Endpoint::Token, &metadata.token, form);
-    let handed = read(&answer.await.map_err(unredeemed)?)?;
-    if handed.unverified_id_token.is_none() {
-        return Err(IdpError::Misbehaved("id_token_missing"));
-    }
-    Ok(handed)
-}
-
-/// A form with the proof of who hubkey is (RFC 6749 section 2.3.1).
-pub(super) struct Form {
-    pub(super) body: String,
-    pub(super) authorization: Option<HeaderValue>,
-}
-
-impl Form {
-    pub(super) fn new(config: &ProviderConfig, pairs: &[(&str, &str)]) -> Result<Self, IdpError> {
-        let mut body = Serializer::new(String::new());
-        body.extend_pairs(pairs);
-        let authorization = match &config.client_authentication {
-            ClientAuthentication::None => {
-                body.append_pair("client_id", &config.client_id);
-                None
-            }
-            ClientAuthentication::Post(secret) => {
-                body.append_pair("client_id", &config.client_id)
-                    .append_pair("client_secret", secret.expose());
-                None
-            }
-            ClientAuthentication::Basic(secret) => Some(basic(&config.client_id, secret)?),
-        };
-        Ok(Self {
-            body: body.finish(),
-            authorization,
-        })
-    }
-}
-
-fn basic(client_id: &str, secret: &ClientSecret) -> Result<HeaderValue, IdpError> {
-    let pair = Zeroizing::new(format!(
-        "{}:{}",
-        encoded(client_id),
-        encoded(secret.expose())
-    ));
-    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-    let mut value =
-        HeaderValue::from_str(&value).map_err(|_| IdpError::Misconfigured("client_secret"))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// Form-encoded, but a space as `%20`: every provider understands that, not every one understands `+`.
-fn encoded(text: &str) -> String {
-    let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    encoded.replace('+', "%20")
+    let form = registration.form(&pairs)?;
+    let answer = outbound.post(Endpoint::Token, url, form);
+    read(&answer.await.map_err(unredeemed)?, reading)
 }
 
 fn unredeemed(reason: Unanswered) -> IdpError {
@@ -125,14 +79,36 @@ fn unredeemed(reason: Unanswered) -> IdpError {
 }
 
 /// What an answer of the token endpoint holds.
-pub(super) fn read(answer: &Answer) -> Result<Handed, IdpError> {
-    match answer.status {
-        StatusCode::OK if answer.media_type().as_deref() == Some("application/json") => {
-            hand(json::object(&answer.body).map_err(|_| IdpError::Misbehaved("token_json"))?)
-        }
-        StatusCode::OK => Err(IdpError::Misbehaved("token_content_type")),
-        status => Err(refusal(status, answer)),
+pub(super) fn read(answer: &Answer, reading: Reading) -> Result<Handed, IdpError> {
+    if answer.status != StatusCode::OK {
+        return Err(refusal(answer.status, answer));
     }
+    let media_type = answer.media_type();
+    let mut members = match (media_type.as_deref(), reading) {
+        (Some("application/json"), _) => {
+            json::object(&answer.body).map_err(|_| IdpError::Misbehaved("token_json"))?
+        }
+        (Some(FORM), Reading::Plain) => form(&answer.body)?,
+        _ => return Err(IdpError::Misbehaved("token_content_type")),
+    };
+    if let (Reading::Plain, Some(Value::String(scopes))) = (reading, members.get_mut("scope")) {
+        *scopes = scopes.replace(',', " ");
+    }
+    hand(members)
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A form as an object: each name once.
+fn form(body: &[u8]) -> Result<Map<String, Value>, IdpError> {
+    let mut members = Map::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        let value = Value::String(value.into_owned());
+        if members.insert(name.into_owned(), value).is_some() {
+            return Err(IdpError::Misbehaved("token_form"));
+        }
+    }
+    Ok(members)
 }
 
 /// By the standard code only; the rest of an error document never leaves this function (RFC 6749 section 5.2).
@@ -149,15 +125,17 @@ fn refusal(status: StatusCode, answer: &Answer) -> IdpError {
     if !status.is_client_error() {
         return IdpError::OutcomeUnknown;
     }
+    error_code(answer).map_or(IdpError::Misbehaved("token_error_form"), IdpError::Refused)
+}
+
+/// The standard code of an error document, if it is one.
+pub(super) fn error_code(answer: &Answer) -> Option<OAuthError> {
     let document = answer.is_json().then(|| json::object(&answer.body).ok());
-    match document
-        .flatten()
-        .as_ref()
-        .and_then(|members| members.get("error"))
-    {
-        Some(Value::String(code)) => IdpError::Refused(OAuthError::parse(code)),
-        _ => IdpError::Misbehaved("token_error_form"),
-    }
+    document
+        .flatten()?
+        .get("error")?
+        .as_str()
+        .map(OAuthError::parse)
 }
 
 fn hand(mut members: Map<String, Value>) -> Result<Handed, IdpError> {
@@ -231,15 +209,6 @@ fn whole(number: &Number) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn security_p1_basic_encodes_before_base64() {
-        let header = basic("hub key", &ClientSecret::new(":+/% ü")).unwrap();
-        assert!(header.is_sensitive());
-        let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap();
-        let pair = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
-        assert_eq!(pair, "hub%20key:%3A%2B%2F%25%20%C3%BC");
-    }
 
     #[test]
     fn security_p7_lifetimes_are_read_or_unknown() {

@@ -43,7 +43,7 @@ pub(super) async fn claims(
     }
 }
 
-fn check_status(status: StatusCode) -> Result<(), IdpError> {
+pub(super) fn check_status(status: StatusCode) -> Result<(), IdpError> {
     match status {
         StatusCode::OK => Ok(()),
         status if status.is_redirection() => Err(IdpError::Misbehaved("userinfo_redirected")),

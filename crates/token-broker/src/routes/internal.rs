@@ -9,8 +9,8 @@ use axum::extract::State;
 use hubkey_protocol::{
     ProviderId,
     internal::{
-        BrowserReply, Decide, EndConnections, HubCallback, ProviderCallback, Site, Start, View,
-        Visit,
+        BackchannelLogout, BrowserReply, Decide, EndConnections, HubCallback, LogoutOutcome,
+        LogoutReply, ProviderCallback, Site, Start, View, Visit,
     },
 };
 use hubkey_service::http::{Failure, Json, Path};
@@ -80,6 +80,21 @@ pub(super) async fn end_connections(
         flows.end_connections(request).await
     })
     .await
+}
+
+pub(super) async fn backchannel_logout(
+    State(flows): Broker,
+    Path(provider): Path<String>,
+    Json(request): Json<BackchannelLogout>,
+) -> Result<Json<LogoutReply>, Failure> {
+    let provider = ProviderId::parse(provider).map_err(|_| Failure::not_found())?;
+    let work = async move { flows.backchannel_logout(&provider, request).await };
+    let work = tokio::spawn(work.in_current_span()).await;
+    let outcome = work.map_err(Failure::internal)?.unwrap_or_else(|error| {
+        tracing::error!(%error, "a logout failed at the store; its provider has to send it again");
+        LogoutOutcome::Refused
+    });
+    Ok(Json(LogoutReply { outcome }))
 }
 
 async fn carry_out<W>(flows: Arc<Flows>, step: impl FnOnce(Arc<Flows>) -> W) -> Answer

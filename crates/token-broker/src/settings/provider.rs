@@ -2,31 +2,18 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hubkey_protocol::{ProviderId, Scope, secret::ClientSecret};
+use hubkey_protocol::{ProviderId, Scope};
 use hubkey_service::settings::{Reader, Section, kind};
-use url::Url;
 
-use super::exchange;
-use super::words::{DOMAIN, ENDPOINT, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback};
+use super::{
+    exchange, provider_client, provider_endpoints,
+    words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
+};
 use crate::domain::provider::{
     ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, Offer,
-    OutboundRules, ProviderConfig, Sharing,
+    OutboundRules, ProviderConfig, Pushing, Sharing,
 };
 use crate::idp::RESERVED;
-
-/// How a provider's client proves itself, by its registered word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
-    None,
-    Basic,
-    Post,
-}
-
-const METHOD: kind::Word<Method> = kind::Word(&[
-    ("none", Method::None),
-    ("client_secret_basic", Method::Basic),
-    ("client_secret_post", Method::Post),
-]);
 
 const SHARING: kind::Word<Sharing> = kind::Word(&[
     ("server", Sharing::Server),
@@ -65,6 +52,7 @@ struct Draft {
     endpoints: Option<Endpoints>,
     client_id: Option<String>,
     client_authentication: Option<ClientAuthentication>,
+    pushing: Pushing,
     offer: Offer,
     exchange: ExchangeOffer,
     authorize_parameters: BTreeMap<String, String>,
@@ -84,6 +72,7 @@ impl Draft {
             endpoints: self.endpoints?,
             client_id: self.client_id?,
             client_authentication: self.client_authentication?,
+            pushing: self.pushing,
             offer: self.offer,
             exchange: self.exchange,
             authorize_parameters: self.authorize_parameters,
@@ -127,9 +116,10 @@ fn refuse_plaintext(section: &Section<'_>, endpoints: &Endpoints) {
 fn read_draft(section: &Section<'_>) -> Draft {
     Draft {
         display_name: section.optional("display_name", &kind::TEXT, "What people read; the id by default."),
-        endpoints: read_endpoints(section),
+        endpoints: provider_endpoints::read(section),
         client_id: section.required("client_id", &kind::TEXT, "hubkey's registration at the provider."),
-        client_authentication: read_client_authentication(section),
+        client_authentication: provider_client::read_authentication(section),
+        pushing: provider_client::read_pushing(section),
         offer: read_offer(section),
         exchange: exchange::read(section),
         authorize_parameters: read_parameters(section),
@@ -148,94 +138,6 @@ fn read_draft(section: &Section<'_>) -> Draft {
         sharing: section.or("share", &SHARING, Sharing::Server, "Who shares a connection: the kernels of one server, all servers of one hub user, or none."),
         id_token: read_id_token(section),
         outbound: read_outbound(section),
-    }
-}
-
-fn read_endpoints(section: &Section<'_>) -> Option<Endpoints> {
-    let issuer = section.required(
-        "issuer",
-        &ENDPOINT_TEXT,
-        "The provider's issuer, exactly as it calls itself.",
-    );
-    let url = |key: &str, about: &str| -> Option<Url> { section.optional(key, &ENDPOINT, about) };
-    let authorization = url(
-        "authorization_endpoint",
-        "Given with the next two, nothing is read from the provider's metadata.",
-    );
-    let token = url("token_endpoint", "See `authorization_endpoint`.");
-    let jwks = url("jwks_uri", "See `authorization_endpoint`.");
-    let userinfo = url(
-        "userinfo_endpoint",
-        "Where accounts are asked for, if at all.",
-    );
-    let revocation = url(
-        "revocation_endpoint",
-        "Where tokens are given back, if at all.",
-    );
-    let issuer = issuer?;
-    match (authorization, token, jwks) {
-        (None, None, None) => Some(Endpoints::Discovered { issuer }),
-        (Some(authorization), Some(token), Some(jwks)) => Some(Endpoints::Explicit {
-            issuer,
-            authorization,
-            token,
-            jwks,
-            userinfo,
-            revocation,
-        }),
-        _ => {
-            section.fail(
-                "authorization_endpoint",
-                "give all of authorization_endpoint, token_endpoint and jwks_uri, or none of them.",
-            );
-            None
-        }
-    }
-}
-
-/// An issuer is compared byte by byte, so it stays text.
-const ENDPOINT_TEXT: kind::Parsed<String> = kind::Parsed::with(
-    "an http or https URL without query and fragment",
-    |text| {
-        let url = Url::parse(text).ok()?;
-        let fits = matches!(url.scheme(), "http" | "https")
-            && url.query().is_none()
-            && url.fragment().is_none();
-        fits.then(|| text.to_owned())
-    },
-    Clone::clone,
-);
-
-fn read_client_authentication(section: &Section<'_>) -> Option<ClientAuthentication> {
-    let method = section.or(
-        "client_authentication",
-        &METHOD,
-        Method::Basic,
-        "How hubkey proves itself at the token endpoint.",
-    );
-    let secret = section.optional_secret(
-        "client_secret",
-        ClientSecret::new,
-        "The secret of hubkey's registration.",
-    );
-    match (method, secret) {
-        (Method::None, None) => Some(ClientAuthentication::None),
-        (Method::Basic, Some(secret)) => Some(ClientAuthentication::Basic(secret)),
-        (Method::Post, Some(secret)) => Some(ClientAuthentication::Post(secret)),
-        (Method::None, Some(_)) => {
-            section.fail(
-                "client_secret_file",
-                "remove it, or choose another `client_authentication` than `none`.",
-            );
-            None
-        }
-        (Method::Basic | Method::Post, None) => {
-            section.fail(
-                "client_secret_file",
-                "name a file that holds the secret, or set `client_authentication = \"none\"`.",
-            );
-            None
-        }
     }
 }
 

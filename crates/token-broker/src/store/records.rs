@@ -4,6 +4,7 @@ use super::{Purpose, typed::Stored};
 use crate::domain::{
     connection::Connection,
     flow::{Flow, StateRecord, TicketRecord},
+    login::{LoginIndex, UsedLogout},
     pin::{Owner, Pin},
     renewal::Lease,
     sign_in::SignIn,
@@ -30,4 +31,6 @@ stored! {
     UserIndex => UserIndex,
     Pin => Pin,
     Owner => Owner,
+    LoginIndex => Logins,
+    UsedLogout => UsedLogout,
 }

@@ -306,8 +306,8 @@ async fn security_i6_without_the_hub_the_click_may_be_repeated() {
 #[tokio::test]
 async fn security_i6_a_click_of_which_a_record_got_lost_may_be_repeated() {
     for fault in [CommitFault::Lost, CommitFault::AnswerLost] {
-        // The account's owner, the pin, the connection, the sign-in.
-        for before in 0..4 {
+        // The account's owner, the pin, the connection, where a logout finds it, the sign-in.
+        for before in 0..5 {
             let world = World::new().await;
             let (kernel, sign_in) = opened(&world, "alice").await;
             let mut browser = world.browser("alice");

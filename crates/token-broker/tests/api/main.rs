@@ -11,6 +11,8 @@ mod asker;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod backchannel_logout;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod callback;

@@ -21,14 +21,14 @@ use hubkey_token_broker::{
         clock::{Clock, TestClock},
         provider::{
             ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
-            IssuerForm, Offer, OutboundRules, ProviderConfig, Sharing,
+            IssuerForm, Offer, OutboundRules, ProviderConfig, Pushing, Sharing,
         },
         renewal::RenewalTimes,
         user_index::OpenLimits,
     },
     flows::{Flights, Flows, Providers, Rules, SharedServers},
     hub::{
-        browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
+        browser::HubBrowserAuthenticator, config::HubConfig, failures::Failures, http::HubApi,
         kernel::HubKernelAuthenticator,
     },
     idp::{self, IdentityProvider},
@@ -166,6 +166,7 @@ impl World {
             polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
             flights: Flights::default(),
+            logout_failures: Failures::new(clock.clone()),
         });
         Self {
             kernel_api: routes::kernel(Arc::clone(&flows)),
@@ -204,6 +205,7 @@ impl World {
             polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
             flights: Flights::default(),
+            logout_failures: Failures::new(Arc::clone(&first.clock)),
         }))
     }
 
@@ -433,6 +435,7 @@ fn provider_config(
         },
         client_id: "hubkey".to_owned(),
         client_authentication: ClientAuthentication::Basic(ClientSecret::new(CLIENT_SECRET)),
+        pushing: Pushing::Auto,
         offer: Offer {
             default_scopes: scopes("openid projects:read"),
             allowed_scopes: scopes("openid projects:read projects:write"),

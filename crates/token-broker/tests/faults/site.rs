@@ -152,6 +152,7 @@ impl Site {
                     issued_at: 0,
                     auth_time: None,
                     oidc_nonce: OidcNonce::new("n"),
+                    session: None,
                 },
             },
             renewal: Renewal::Idle,

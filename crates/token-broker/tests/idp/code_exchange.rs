@@ -28,6 +28,7 @@ fn client(id: &str, auth: ClientAuth) -> Client {
         secret: ODD_SECRET.into(),
         auth,
         redirect_uri: Some(CALLBACK.into()),
+        ..Client::public(id)
     }
 }
 

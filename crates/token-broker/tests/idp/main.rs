@@ -18,6 +18,14 @@ mod keys;
 #[cfg(test)]
 mod outbound;
 #[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod private_key;
+#[cfg(test)]
+mod pushed;
+#[cfg(test)]
+mod refreshing;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod userinfo;

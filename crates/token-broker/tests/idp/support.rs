@@ -13,7 +13,7 @@ use hubkey_token_broker::{
         clock::{Clock, TestClock, Timestamp},
         provider::{
             ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, Offer,
-            OutboundRules, ProviderConfig, Sharing,
+            OutboundRules, ProviderConfig, Pushing, Sharing,
         },
     },
     idp::{
@@ -48,6 +48,7 @@ pub(crate) fn config(issuer: &str) -> ProviderConfig {
         },
         client_id: "hubkey".into(),
         client_authentication: ClientAuthentication::None,
+        pushing: Pushing::Auto,
         offer: Offer::default(),
         exchange: ExchangeOffer::default(),
         authorize_parameters: BTreeMap::new(),

@@ -24,6 +24,7 @@ use hubkey_token_broker::{
         sign_in::Wish,
     },
     flows::{Asker, Flights, Flows, Providers, failure::KernelFailure},
+    hub::failures::Failures,
     store::{Change, Expect, Key, Outcome, Store},
 };
 use tokio::time::{sleep, timeout};
@@ -223,6 +224,7 @@ impl<'a> Schedule<'a> {
             polls: Arc::clone(&first.polls),
             stopping: first.stopping.clone(),
             flights: Flights::default(),
+            logout_failures: Failures::new(Arc::clone(&first.clock)),
         };
         Broker {
             flows: Arc::new(flows),
@@ -266,6 +268,7 @@ impl<'a> Schedule<'a> {
                     issued_at: 0,
                     auth_time: None,
                     oidc_nonce: OidcNonce::new("n"),
+                    session: None,
                 },
             },
             renewal: Renewal::Idle,

@@ -1,0 +1,89 @@
+//! `POST /backchannel-logout/{provider}`: a provider says that a session there has ended. No browser comes here, so the
+//! gate for browsers does not stand before it; the broker judges the token.
+
+use axum::{
+    body::Bytes,
+    extract::{Path, rejection::BytesRejection},
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use hubkey_protocol::{
+    ProviderId,
+    internal::{BackchannelLogout, LogoutOutcome},
+    secret::LogoutToken,
+};
+
+use super::browser::{Browser, InPath, Stop};
+use crate::params::Params;
+
+/// Longer than any logout token: they name an account and a session.
+const MAX_TOKEN: usize = 12 * 1024;
+
+pub(super) async fn backchannel_logout(
+    caller: Browser,
+    provider: InPath,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    match ask(&caller, provider, &headers, body).await {
+        Ok(LogoutOutcome::Done) => StatusCode::OK.into_response(),
+        Ok(LogoutOutcome::TooMany) => {
+            (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")]).into_response()
+        }
+        Ok(LogoutOutcome::Refused) => refused(),
+        Err(stop) => {
+            if let Stop::Broker(problem) = stop {
+                tracing::warn!(%problem, "the broker could not be asked about a logout");
+            }
+            refused()
+        }
+    }
+}
+
+/// One answer to whatever is wrong (Back-Channel Logout 1.0 section 2.8).
+fn refused() -> Response {
+    let body = r#"{"error":"invalid_request"}"#;
+    (
+        StatusCode::BAD_REQUEST,
+        [(CONTENT_TYPE, "application/json")],
+        body,
+    )
+        .into_response()
+}
+
+async fn ask(
+    caller: &Browser,
+    provider: InPath,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<LogoutOutcome, Stop> {
+    let Path(provider) = provider.map_err(|_| Stop::DeadLink)?;
+    let provider = ProviderId::parse(provider)?;
+    if !is_form(headers) {
+        return Err(Stop::Malformed);
+    }
+    let body = body.map_err(|_| Stop::Malformed)?;
+    let token = Params::parse(&body).required("logout_token", MAX_TOKEN)?;
+    let message = BackchannelLogout {
+        logout_token: LogoutToken::new(token),
+        source: caller.source.clone(),
+    };
+    let broker = caller.broker();
+    let reply = broker.backchannel_logout(&provider, &message).await?;
+    Ok(reply.outcome)
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| {
+        essence
+            .trim()
+            .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    })
+}

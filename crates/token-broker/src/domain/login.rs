@@ -1,0 +1,68 @@
+//! Which connections came of a session at a provider, and of an account there: what ends when the provider says that
+//! the person logged out.
+
+use hubkey_protocol::{ConnectionId, ProviderId};
+use serde::{Deserialize, Serialize};
+
+use super::{clock::Timestamp, connection::Connection};
+
+/// More of one account are not remembered; the oldest are left out.
+const MOST: usize = 1000;
+
+/// The connections of one session or account. It holds no secret; what it names is checked again where it is read.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct LoginIndex {
+    /// Oldest first.
+    pub logins: Vec<Login>,
+}
+
+/// One connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Login {
+    /// Which.
+    pub connection: ConnectionId,
+    /// Where.
+    pub provider: ProviderId,
+    /// Of which account.
+    pub subject: String,
+    /// Of which session, if the provider said so.
+    pub session: Option<String>,
+    /// When the connection's record ends.
+    pub expires_at: Timestamp,
+}
+
+impl Login {
+    /// The entry of a connection whose record ends then.
+    #[must_use]
+    pub fn of(connection: &Connection, expires_at: Timestamp) -> Self {
+        Self {
+            connection: connection.id.clone(),
+            provider: connection.provider.clone(),
+            subject: connection.grant.account.sub.clone(),
+            session: connection.grant.proof.session.clone(),
+            expires_at,
+        }
+    }
+}
+
+impl LoginIndex {
+    /// Notes a connection, or that it ends later, and forgets what has ended.
+    pub fn enter(&mut self, login: Login, now: Timestamp) {
+        self.logins
+            .retain(|known| known.expires_at > now && known.connection != login.connection);
+        self.logins.push(login);
+        let surplus = self.logins.len().saturating_sub(MOST);
+        self.logins.drain(..surplus);
+    }
+
+    /// When the last of them ends.
+    #[must_use]
+    pub fn ends_at(&self, now: Timestamp) -> Timestamp {
+        let ends = self.logins.iter().map(|login| login.expires_at);
+        ends.max().unwrap_or(now)
+    }
+}
+
+/// That a logout token was used.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UsedLogout {}

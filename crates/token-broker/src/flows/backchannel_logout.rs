@@ -1,0 +1,216 @@
+//! A provider says that a session there has ended (OpenID Connect Back-Channel Logout 1.0): the connections that came
+//! of it end too, and their kernels are told to sign in.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{
+    ConnectionId, ProviderId,
+    internal::{BackchannelLogout, LogoutOutcome},
+    secret::AccessToken,
+};
+
+use super::Flows;
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::Connection,
+        login::{Login, LoginIndex, UsedLogout},
+        renewal::Renewal,
+    },
+    idp::{IdentityProvider, IdpError, Logout},
+    store::{
+        Change, Expect, Key, Outcome, StoreError,
+        typed::{Found, Loaded, TypedStore},
+    },
+};
+
+/// How often a change is tried against concurrent ones of the same record.
+const TRIES: usize = 16;
+
+impl Flows {
+    /// Judges the token and ends what it names. A token is good once; ending what has ended is no failure.
+    pub async fn backchannel_logout(
+        &self,
+        provider: &ProviderId,
+        request: BackchannelLogout,
+    ) -> Result<LogoutOutcome, StoreError> {
+        let source = request.source.as_deref();
+        let peer = source.and_then(|source| source.parse().ok());
+        let Some(place) = self.logout_failures.place(peer).await else {
+            return Ok(told(provider, LogoutOutcome::TooMany));
+        };
+        let event = Event::new().provider(provider).source(source);
+        let Some(at) = self.provider(provider).map(Arc::clone) else {
+            return Ok(LogoutOutcome::Refused);
+        };
+        let word = match at.logout(&request.logout_token).await {
+            Ok(logout) => match self.log_out(&at, &logout).await? {
+                None => {
+                    place.give_back();
+                    return Ok(told(provider, LogoutOutcome::Done));
+                }
+                Some(word) => word,
+            },
+            // Nobody's attempt: the keys could not be fetched.
+            Err(IdpError::Unavailable) => {
+                place.give_back();
+                "unavailable"
+            }
+            Err(IdpError::Misbehaved(word) | IdpError::Misconfigured(word)) => word,
+            Err(_) => "refused",
+        };
+        event.reason(word).tell(What::PolicyDenied);
+        Ok(told(provider, LogoutOutcome::Refused))
+    }
+
+    /// Ends what a judged token names; a word where it is refused after all.
+    async fn log_out(
+        &self,
+        provider: &Arc<dyn IdentityProvider>,
+        logout: &Logout,
+    ) -> Result<Option<&'static str>, StoreError> {
+        let used = Key::used_logout(&logout.issuer, &logout.token_id);
+        if self.store.load::<UsedLogout>(&used).await?.is_some() {
+            return Ok(Some("logout_token_replayed"));
+        }
+        let Some(logins) = self.logins(logout).await? else {
+            return Ok(Some("logout_token_sub_of_another_session"));
+        };
+        let ours = logins.iter().filter(|login| self.is_of(login, provider));
+        for login in ours {
+            if !self.end_login(&login.connection).await? {
+                return Ok(Some("contended"));
+            }
+        }
+        // Last, so that a provider that had no answer may send it again.
+        let put = Change::put(used, Expect::Absent, &UsedLogout {}, logout.remember)?;
+        let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
+        Ok(None)
+    }
+
+    /// What a token names; nothing where its session is another account's.
+    async fn logins(&self, logout: &Logout) -> Result<Option<Vec<Login>>, StoreError> {
+        let mut logins = Vec::new();
+        if let Some(session) = &logout.session {
+            let key = Key::logins_of_session(&logout.issuer, session);
+            logins = self.login_index(&key).await?.logins;
+        }
+        let Some(subject) = &logout.subject else {
+            return Ok(Some(logins));
+        };
+        if logins.iter().any(|login| login.subject != *subject) {
+            return Ok(None);
+        }
+        // With a session, beside its own connections only those of which the session is not known.
+        let all = logout.session.is_none();
+        let key = Key::logins_of_account(&logout.issuer, subject);
+        let of_account = self.login_index(&key).await?.logins.into_iter();
+        logins.extend(of_account.filter(|login| all || login.session.is_none()));
+        Ok(Some(logins))
+    }
+
+    async fn login_index(&self, key: &Key) -> Result<LoginIndex, StoreError> {
+        let found: Found<LoginIndex> = self.store.load(key).await?;
+        Ok(found.map(|loaded| loaded.value).unwrap_or_default())
+    }
+
+    /// Whether a connection was made with the registration that the token is for. Several configured providers may
+    /// share one.
+    fn is_of(&self, login: &Login, provider: &Arc<dyn IdentityProvider>) -> bool {
+        let registration = |provider: &Arc<dyn IdentityProvider>| {
+            let config = provider.config();
+            let issuer = config.endpoints.issuer().to_owned();
+            (issuer, config.client_id.clone())
+        };
+        let its = self.provider(&login.provider).map(registration);
+        its == Some(registration(provider))
+    }
+
+    /// The connection stays, without tokens, so that its kernel learns that a person has to sign in. `false` where it
+    /// changed too often.
+    async fn end_login(&self, id: &ConnectionId) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
+            let Some(found) = found.filter(|found| found.value.renewal != Renewal::Ended) else {
+                return Ok(true);
+            };
+            let (ended, access_token, refresh_token) = without_tokens(found);
+            let put = self.put_connection(&ended)?;
+            let outcome = self.store.commit(vec![put]).await?;
+            // What is held in memory may be older than what was stored at last.
+            self.flights.let_go(id);
+            if outcome == Outcome::Done {
+                let event = Event::of(&ended.value).reason("backchannel_logout");
+                event.tell(What::TokenRevoked);
+                if let Some(provider) = self.provider(&ended.value.provider) {
+                    self.revoke_later(Arc::clone(provider), access_token, refresh_token);
+                }
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Notes a connection where a logout will look for it, or that it lives longer.
+    pub(super) async fn enter_login(&self, connection: &Connection) -> Result<(), StoreError> {
+        let ends = connection.extended_at.after(self.rules.connection_life);
+        let login = Login::of(connection, ends);
+        let (issuer, session) = (&connection.grant.issuer, login.session.as_deref());
+        let session = session.map(|session| Key::logins_of_session(issuer, session));
+        let account = Key::logins_of_account(issuer, &login.subject);
+        for key in session.into_iter().chain([account]) {
+            self.change_logins(&key, &login).await?;
+        }
+        Ok(())
+    }
+
+    async fn change_logins(&self, key: &Key, login: &Login) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for _ in 0..TRIES {
+            let found: Found<LoginIndex> = self.store.load(key).await?;
+            let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
+            let mut index = found.map(|loaded| loaded.value).unwrap_or_default();
+            index.enter(login.clone(), now);
+            let life = now.until(index.ends_at(now));
+            let put = Change::put(key.clone(), expect, &index, life)?;
+            if self.store.commit(vec![put]).await? == Outcome::Done {
+                return Ok(());
+            }
+        }
+        tracing::warn!(
+            "the list of an account's connections changed too often to be written; a logout at the provider would miss \
+             this one"
+        );
+        Ok(())
+    }
+}
+
+fn without_tokens(
+    mut found: Loaded<Connection>,
+) -> (
+    Loaded<Connection>,
+    AccessToken,
+    Option<hubkey_protocol::secret::RefreshToken>,
+) {
+    let grant = &mut found.value.grant;
+    let access_token = std::mem::replace(&mut grant.access_token, AccessToken::new(""));
+    let refresh_token = grant.refresh_token.take();
+    found.value.renewal = Renewal::Ended;
+    (found, access_token, refresh_token)
+}
+
+/// Measured.
+fn told(provider: &ProviderId, outcome: LogoutOutcome) -> LogoutOutcome {
+    let word = match outcome {
+        LogoutOutcome::Done => "done",
+        LogoutOutcome::Refused => "refused",
+        LogoutOutcome::TooMany => "too_many",
+    };
+    metrics::counter!(
+        "hubkey_backchannel_logouts_total",
+        "provider" => provider.as_str().to_owned(),
+        "outcome" => word,
+    )
+    .increment(1);
+    outcome
+}

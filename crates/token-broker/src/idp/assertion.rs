@@ -1,0 +1,106 @@
+//! The key by which hubkey proves itself to a provider (RFC 7523 section 2.2): short statements, each sent once.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::IdpError;
+use crate::domain::{clock::Timestamp, provider::AssertionKey};
+use hubkey_protocol::secret::Secret;
+
+/// Says what a statement is, so that it passes for no other token (RFC 8725 section 3.11).
+const TYPE: &str = "client-authentication+jwt";
+/// How long a statement is good, in seconds.
+const LIFE: u64 = 60;
+
+/// What may be signed with, in the order in which a key is tried where the settings do not choose.
+const ALGORITHMS: [(&str, Algorithm); 5] = [
+    ("PS256", Algorithm::PS256),
+    ("ES256", Algorithm::ES256),
+    ("ES384", Algorithm::ES384),
+    ("EdDSA", Algorithm::EdDSA),
+    // Last, so that only the settings choose it.
+    ("RS256", Algorithm::RS256),
+];
+
+/// What one statement says.
+#[derive(Serialize)]
+pub(super) struct Statement<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    /// The issuer and nothing else: a statement for one provider is worth nothing at another (CVE-2025-27370).
+    aud: &'a str,
+    iat: u64,
+    exp: u64,
+    jti: String,
+}
+
+impl<'a> Statement<'a> {
+    /// This client's, to this issuer, from now on; `jti` was never used before.
+    pub(super) fn new(client_id: &'a str, issuer: &'a str, now: Timestamp, jti: String) -> Self {
+        let now = now.as_secs();
+        Self {
+            iss: client_id,
+            sub: client_id,
+            aud: issuer,
+            iat: now,
+            exp: now + LIFE,
+            jti,
+        }
+    }
+}
+
+/// Signs statements with one key. Its `Debug` shows no key.
+#[derive(Debug)]
+pub(super) struct Signer {
+    key: EncodingKey,
+    algorithm: Algorithm,
+    kid: Option<String>,
+}
+
+impl Signer {
+    /// Takes a key, if something can be signed with it.
+    pub(super) fn new(key: &AssertionKey) -> Result<Self, IdpError> {
+        let wanted = key.algorithm.as_deref();
+        let able = ALGORITHMS
+            .iter()
+            .filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
+            .find_map(|(_, algorithm)| Self::able(key, *algorithm));
+        able.ok_or(IdpError::Misconfigured("private_key"))
+    }
+
+    /// A key of the algorithm's kind that signs: its size and curve fit too.
+    fn able(key: &AssertionKey, algorithm: Algorithm) -> Option<Self> {
+        let pem = key.pem.expose().as_bytes();
+        let read = match algorithm {
+            Algorithm::PS256 | Algorithm::RS256 => EncodingKey::from_rsa_pem(pem),
+            Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(pem),
+            _ => EncodingKey::from_ed_pem(pem),
+        };
+        let read = read.ok()?;
+        jsonwebtoken::crypto::sign(b"trial", &read, algorithm).ok()?;
+        Some(Self {
+            key: read,
+            algorithm,
+            kid: key.id.clone(),
+        })
+    }
+
+    /// The statement as it is sent.
+    pub(super) fn sign(&self, statement: &Statement<'_>) -> Result<Zeroizing<String>, IdpError> {
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: self.kid.clone(),
+            ..Header::new(self.algorithm)
+        };
+        let signed = jsonwebtoken::encode(&header, statement, &self.key);
+        let signed = signed.map_err(|_| IdpError::Misconfigured("private_key"))?;
+        Ok(Zeroizing::new(signed))
+    }
+}
+
+/// Whether hubkey can prove itself with this key.
+#[must_use]
+pub fn is_usable(key: &AssertionKey) -> bool {
+    Signer::new(key).is_ok()
+}

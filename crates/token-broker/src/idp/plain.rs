@@ -1,0 +1,281 @@
+//! A provider that speaks OAuth 2.0 and no OpenID Connect, such as GitHub: nothing is discovered, there is no ID token,
+//! and the account is what its API says of the access token.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hubkey_protocol::{
+    ProviderState,
+    secret::{AccessToken, RefreshToken, Secret},
+};
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
+    IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed, account,
+    authorize,
+    discovery::issuer_url,
+    id_token::is_subject,
+    json,
+    jwt::Claims,
+    outbound::{Endpoint, Gate, Outbound},
+    refresh,
+    registration::Registration,
+    token::{self, Handed, Reading},
+    userinfo,
+};
+use crate::domain::{
+    chance::Chance,
+    clock::{Clock, Timestamp},
+    connection::Proof,
+    provider::{Endpoints, PlainEndpoints, ProviderConfig, Pushing},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct PlainProvider {
+    config: ProviderConfig,
+    at: PlainEndpoints,
+    registration: Registration,
+    outbound: Outbound,
+    clock: Arc<dyn Clock>,
+}
+
+impl PlainProvider {
+    /// Takes a provider as configured. Asks nothing of it.
+    pub(super) fn new(
+        config: ProviderConfig,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self, IdpError> {
+        let Endpoints::Plain(at) = config.endpoints.clone() else {
+            return Err(IdpError::Misconfigured("endpoints"));
+        };
+        if config.pushing == Pushing::Always {
+            return Err(IdpError::Misconfigured("pushed_authorization_requests"));
+        }
+        authorize::check_parameters(&config)?;
+        let parameters: Vec<_> = config.authorize_parameters.keys().cloned().collect();
+        authorize::check_endpoint(&at.authorization, &parameters)?;
+        let gate = Arc::new(Gate::new(&config.outbound, &issuer_url(&at.issuer)?));
+        check_endpoints(&gate, &at)?;
+        Ok(Self {
+            registration: Registration::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
+            outbound: Outbound::new(config.id.clone(), gate, Arc::clone(&clock), chance)?,
+            at,
+            clock,
+            config,
+        })
+    }
+
+    /// Whose the access token is.
+    async fn account(&self, access_token: &AccessToken) -> Result<Claims, IdpError> {
+        let endpoint = Endpoint::Userinfo;
+        let answer = self
+            .outbound
+            .get(endpoint, &self.at.userinfo, Some(access_token))
+            .await?;
+        userinfo::check_status(answer.status)?;
+        if !answer.is_json() {
+            return Err(IdpError::Misbehaved("userinfo_content_type"));
+        }
+        let mut claims =
+            json::object(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_json"))?;
+        let subject = subject(&claims, &self.at.subject_field)
+            .ok_or(IdpError::Misbehaved("userinfo_subject"))?;
+        claims.insert("sub".to_owned(), Value::String(subject));
+        // What GitHub and its like call the name that people know.
+        if let Some(login) = claims.get("login").cloned() {
+            claims.entry("preferred_username").or_insert(login);
+        }
+        Ok(claims)
+    }
+
+    async fn forget(&self, url: &Url, token: &str, hint: &str) {
+        let pairs = [("token", token), ("token_type_hint", hint)];
+        if let Ok(form) = self.registration.form(&pairs) {
+            let answer = self.outbound.post(Endpoint::Revocation, url, form);
+            answer.await.ok();
+        }
+    }
+}
+
+fn check_endpoints(gate: &Gate, at: &PlainEndpoints) -> Result<(), IdpError> {
+    let wrong = |_| IdpError::Misconfigured("endpoint_url");
+    for url in [Some(&at.token), Some(&at.userinfo), at.revocation.as_ref()] {
+        url.map_or(Ok(()), |url| gate.check(url)).map_err(wrong)?;
+    }
+    gate.check_form(&at.authorization).map_err(wrong)
+}
+
+/// The subject: a text, or a whole number as text. Dots lead into objects.
+fn subject(claims: &Claims, field: &str) -> Option<String> {
+    let mut path = field.split('.');
+    let first = claims.get(path.next()?)?;
+    let found = path.try_fold(first, |value, name| value.get(name))?;
+    let subject = match found {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_u64() => number.to_string(),
+        _ => return None,
+    };
+    is_subject(&subject).then_some(subject)
+}
+
+#[async_trait]
+impl IdentityProvider for PlainProvider {
+    fn config(&self) -> &ProviderConfig {
+        &self.config
+    }
+
+    fn state(&self) -> ProviderState {
+        if self.rest().is_some() {
+            return ProviderState::Unavailable;
+        }
+        ProviderState::Ready
+    }
+
+    fn rest(&self) -> Option<Duration> {
+        self.outbound.rest(Endpoint::Token)
+    }
+
+    async fn authorize(
+        &self,
+        request: &AuthorizationRequest<'_>,
+    ) -> Result<Authorization, IdpError> {
+        Ok(Authorization {
+            url: authorize::plain_url(&self.config, &self.at.authorization, request)?,
+            issuer: self.at.issuer.clone(),
+        })
+    }
+
+    async fn check_response_issuer(
+        &self,
+        expected: &str,
+        given: Option<&str>,
+    ) -> Result<(), IdpError> {
+        match given {
+            _ if expected != self.at.issuer => Err(IdpError::Misbehaved("issuer_changed")),
+            Some(given) if given != expected => Err(IdpError::Misbehaved("response_iss")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError> {
+        if redemption.issuer != self.at.issuer {
+            return Err(IdpError::Misbehaved("issuer_changed"));
+        }
+        self.ready().await?;
+        let sent = self.clock.now();
+        let at = (&self.at.token, Reading::Plain);
+        let handed = token::exchange(&self.registration, at, &self.outbound, &redemption).await?;
+        let claims = match self.account(&handed.access_token).await {
+            // The code is spent.
+            Err(IdpError::Unavailable) => return Err(IdpError::OutcomeUnknown),
+            result => result?,
+        };
+        Ok(granted(handed, &claims, redemption, sent))
+    }
+
+    async fn ready(&self) -> Result<(), IdpError> {
+        // While the token endpoint is left alone, no code and no refresh token finds out whether it works again.
+        if self.outbound.is_asked(Endpoint::Token) {
+            return Ok(());
+        }
+        self.answers().await
+    }
+
+    async fn answers(&self) -> Result<(), IdpError> {
+        let at = (&self.at.token, Reading::Plain);
+        refresh::probe(&self.registration, at, &self.outbound).await
+    }
+
+    async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
+        if refreshable.issuer != self.at.issuer {
+            return Err(RefreshError::Misconfigured);
+        }
+        let sent = self.clock.now();
+        let at = (&self.at.token, Reading::Plain);
+        let handed = refresh::send(&self.registration, at, &self.outbound, &refreshable).await?;
+        Ok(Refreshed {
+            access_token: handed.access_token,
+            refresh_token: handed.refresh_token,
+            obtained_at: sent,
+            expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
+            scopes: handed.scopes,
+            issued_at: None,
+        })
+    }
+
+    async fn exchange(&self, _exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
+        // RFC 8693 is spoken at OpenID providers only.
+        Err(ExchangeError::Misconfigured)
+    }
+
+    async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
+        let Some(url) = &self.at.revocation else {
+            return;
+        };
+        if let Some(token) = refresh_token {
+            self.forget(url, token.expose(), "refresh_token").await;
+        }
+        self.forget(url, access_token.expose(), "access_token")
+            .await;
+    }
+}
+
+fn granted(handed: Handed, claims: &Claims, redemption: Redemption, sent: Timestamp) -> Granted {
+    Granted {
+        issuer: redemption.issuer,
+        account: account::account(claims),
+        claims: account::texts(claims),
+        access_token: handed.access_token,
+        token_type: "Bearer".to_owned(),
+        obtained_at: sent,
+        expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
+        refresh_token: handed.refresh_token,
+        scopes: handed.scopes.unwrap_or(redemption.scopes),
+        // There is no ID token to compare with, now or later.
+        proof: Proof {
+            issued_at: 0,
+            auth_time: None,
+            oidc_nonce: redemption.oidc_nonce,
+            session: None,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(document: &Value, field: &str) -> Option<String> {
+        subject(document.as_object().unwrap(), field)
+    }
+
+    #[test]
+    fn security_b8_a_subject_is_a_text_or_a_whole_number() {
+        let is = |value: Value| read(&json!({ "id": value }), "id");
+        assert_eq!(is(json!(583_231)).as_deref(), Some("583231"));
+        assert_eq!(is(json!("u-1")).as_deref(), Some("u-1"));
+        for wrong in [
+            json!(null),
+            json!(true),
+            json!(1.5),
+            json!(-1),
+            json!(1e30),
+            json!([1]),
+            json!({}),
+            json!(""),
+            json!("ü"),
+            json!("x".repeat(256)),
+        ] {
+            assert_eq!(is(wrong.clone()), None, "{wrong}");
+        }
+        let nested = json!({ "data": { "id": "7" } });
+        assert_eq!(read(&nested, "data.id").as_deref(), Some("7"));
+        assert_eq!(read(&nested, "id"), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! How hubkey proves itself to a provider, and how it sends its authorization requests.
+
+use hubkey_protocol::secret::{ClientKey, ClientSecret};
+use hubkey_service::settings::{Section, kind};
+
+use crate::{
+    domain::provider::{AssertionKey, ClientAuthentication, Pushing},
+    idp::is_usable,
+};
+
+/// How hubkey proves itself, by its registered word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    None,
+    Basic,
+    Post,
+    PrivateKey,
+}
+
+const METHOD: kind::Word<Method> = kind::Word(&[
+    ("none", Method::None),
+    ("client_secret_basic", Method::Basic),
+    ("client_secret_post", Method::Post),
+    ("private_key_jwt", Method::PrivateKey),
+]);
+
+const PUSHING: kind::Word<Pushing> = kind::Word(&[
+    ("auto", Pushing::Auto),
+    ("always", Pushing::Always),
+    ("never", Pushing::Never),
+]);
+
+const ALGORITHM: kind::Word<&str> = kind::Word(&[
+    ("PS256", "PS256"),
+    ("RS256", "RS256"),
+    ("ES256", "ES256"),
+    ("ES384", "ES384"),
+    ("EdDSA", "EdDSA"),
+]);
+
+pub(super) fn read_pushing(section: &Section<'_>) -> Pushing {
+    section.or(
+        "pushed_authorization",
+        &PUSHING,
+        Pushing::Auto,
+        "Whether authorization requests are sent to the provider ahead of the browser (RFC 9126); `auto`: where its metadata offers that.",
+    )
+}
+
+pub(super) fn read_authentication(section: &Section<'_>) -> Option<ClientAuthentication> {
+    let method = section.or(
+        "client_authentication",
+        &METHOD,
+        Method::Basic,
+        "How hubkey proves itself at the token endpoint.",
+    );
+    let secret = section.optional_secret(
+        "client_secret",
+        ClientSecret::new,
+        "The secret of hubkey's registration.",
+    );
+    let key = read_key(section);
+    match (method, secret, key) {
+        (Method::None, None, None) => Some(ClientAuthentication::None),
+        (Method::Basic, Some(secret), None) => Some(ClientAuthentication::Basic(secret)),
+        (Method::Post, Some(secret), None) => Some(ClientAuthentication::Post(secret)),
+        (Method::PrivateKey, None, Some(key)) => checked(section, key),
+        (method, secret, key) => {
+            complain(section, method, secret.is_some(), key.is_some());
+            None
+        }
+    }
+}
+
+fn read_key(section: &Section<'_>) -> Option<AssertionKey> {
+    let pem = section.optional_secret(
+        "private_key",
+        ClientKey::new,
+        "The private key of `private_key_jwt` as PEM (PKCS#8).",
+    );
+    let id = section.optional(
+        "private_key_id",
+        &kind::TEXT,
+        "What the provider calls the private key (`kid`).",
+    );
+    let algorithm = section.optional(
+        "private_key_alg",
+        &ALGORITHM,
+        "What the private key signs with; by default PS256, ES256, ES384 or EdDSA, by the kind of key.",
+    );
+    Some(AssertionKey {
+        pem: pem?,
+        id,
+        algorithm: algorithm.map(str::to_owned),
+    })
+}
+
+fn checked(section: &Section<'_>, key: AssertionKey) -> Option<ClientAuthentication> {
+    if is_usable(&key) {
+        return Some(ClientAuthentication::PrivateKey(key));
+    }
+    section.fail(
+        "private_key_file",
+        "name a file with a private key as PEM: PKCS#8, RSA of 2048 bits or more, P-256, P-384 or Ed25519, and one that \
+         `private_key_alg` fits.",
+    );
+    None
+}
+
+fn complain(section: &Section<'_>, method: Method, has_secret: bool, has_key: bool) {
+    let wants_secret = matches!(method, Method::Basic | Method::Post);
+    let wants_key = method == Method::PrivateKey;
+    match (wants_secret, has_secret) {
+        (false, true) => section.fail(
+            "client_secret_file",
+            "remove it, or choose `client_secret_basic` or `client_secret_post` as `client_authentication`.",
+        ),
+        (true, false) => section.fail(
+            "client_secret_file",
+            "name a file that holds the secret, or set `client_authentication = \"none\"`.",
+        ),
+        _ => {}
+    }
+    match (wants_key, has_key) {
+        (false, true) => section.fail(
+            "private_key_file",
+            "remove it, or set `client_authentication = \"private_key_jwt\"`.",
+        ),
+        (true, false) => section.fail(
+            "private_key_file",
+            "name a file that holds the private key as PEM.",
+        ),
+        _ => {}
+    }
+}
