@@ -115,7 +115,11 @@ impl KernelApi {
 
     /// Opens a sign-in, where none is needed that exists already.
     pub async fn open(&self, provider: &str) -> anyhow::Result<Opened> {
-        let body = json!({ "provider": provider });
+        self.open_with(json!({ "provider": provider })).await
+    }
+
+    /// The same, with more wishes.
+    pub async fn open_with(&self, body: Value) -> anyhow::Result<Opened> {
         let (status, answer) = self
             .ask(Method::POST, "/v1/sign-ins", Some(body), &[])
             .await?;

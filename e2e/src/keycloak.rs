@@ -167,6 +167,43 @@ impl Keycloak {
         Ok(person)
     }
 
+    /// Makes a client, unless there is one of that name.
+    pub async fn add_client(&self, client: &serde_json::Value) -> anyhow::Result<()> {
+        let token = self.admin_token().await?;
+        let request = process::client()?
+            .post(format!("{}/clients", self.admin_api()))
+            .bearer_auth(token);
+        let answer = request.json(client).send().await?;
+        if answer.status() != http::StatusCode::CONFLICT {
+            answer
+                .error_for_status()
+                .context("Keycloak did not take the new client")?;
+        }
+        Ok(())
+    }
+
+    /// Ends all sessions of a person, as an administrator does it.
+    pub async fn log_out(&self, person: &Person) -> anyhow::Result<()> {
+        let id = self.id_of(person).await?;
+        let token = self.admin_token().await?;
+        let url = format!("{}/users/{id}/logout", self.admin_api());
+        let answer = process::client()?.post(url).bearer_auth(token).send();
+        answer
+            .await?
+            .error_for_status()
+            .context("Keycloak did not log the person out")?;
+        Ok(())
+    }
+
+    async fn id_of(&self, person: &Person) -> anyhow::Result<String> {
+        let users = format!("/users?exact=true&username={}", person.name);
+        let users = self.ask(&users).await?;
+        let id = users[0]["id"]
+            .as_str()
+            .with_context(|| format!("Keycloak does not know {}", person.name))?;
+        Ok(id.to_owned())
+    }
+
     /// Changes settings of the realm; what is not named stays.
     pub async fn change_realm(&self, change: &serde_json::Value) -> anyhow::Result<()> {
         let token = self.admin_token().await?;
@@ -197,15 +234,6 @@ impl Keycloak {
         let id = self.id_of(person).await?;
         let sessions = self.ask(&format!("/users/{id}/sessions")).await?;
         Ok(sessions.as_array().map_or(0, Vec::len))
-    }
-
-    async fn id_of(&self, person: &Person) -> anyhow::Result<String> {
-        let users = format!("/users?exact=true&username={}", person.name);
-        let users = self.ask(&users).await?;
-        let id = users[0]["id"]
-            .as_str()
-            .with_context(|| format!("Keycloak does not know {}", person.name))?;
-        Ok(id.to_owned())
     }
 
     async fn events(&self, person: &Person, types: &[&str]) -> anyhow::Result<usize> {

@@ -20,6 +20,7 @@ pub mod kernel_api;
 pub mod keycloak;
 pub mod kind;
 pub mod notebook;
+pub mod oidc_provider;
 pub mod pkce;
 pub mod process;
 pub mod protected_api;

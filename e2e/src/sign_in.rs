@@ -20,6 +20,10 @@ pub enum Page {
     Start,
     /// The provider's sign-in form.
     ProviderSignIn,
+    /// The sign-in form of the second provider, where any name is right.
+    SecondSignIn,
+    /// What the second provider asks then.
+    SecondConsent,
     /// The page that names both accounts.
     Confirm,
     /// "You can close this tab."
@@ -29,9 +33,11 @@ pub enum Page {
 }
 
 /// By what a page is known: the first of these that is on it.
-const SIGNS: [(&str, Page); 6] = [
+const SIGNS: [(&str, Page); 8] = [
     ("#login_submit", Page::HubSignIn),
     ("#kc-login", Page::ProviderSignIn),
+    ("form input[name=login]", Page::SecondSignIn),
+    ("input[name=prompt][value=consent]", Page::SecondConsent),
     (
         "form[action*='/confirm/'] button[value=accept]",
         Page::Confirm,
@@ -85,6 +91,12 @@ impl Browser {
         match page {
             Page::HubSignIn => self.fill_hub_form(&person.name).await,
             Page::ProviderSignIn => self.sign_in_at_keycloak(person).await,
+            Page::SecondSignIn => {
+                self.fill("input[name=login]", &person.name).await?;
+                self.fill("input[name=password]", "any").await?;
+                self.click("button[type=submit]").await
+            }
+            Page::SecondConsent => self.click("button[type=submit]").await,
             Page::Start | Page::Confirm => self.confirm().await,
             Page::Done | Page::Refused => Ok(()),
         }

@@ -17,7 +17,9 @@ use anyhow::{Context as _, bail};
 
 use crate::console::{ask, say};
 
-pub use cache::{folder as cache_folder, node, proxy, pyright_cache, python, python_bin};
+pub use cache::{
+    folder as cache_folder, node, oidc_provider_modules, proxy, pyright_cache, python, python_bin,
+};
 pub use keycloak::{distribution as keycloak_distribution, template as keycloak_template};
 
 /// Whether the person at the terminal was asked before something is installed.
@@ -121,6 +123,13 @@ const TOOLS: &[Tool] = &[
         purpose: "JupyterHub's proxy (e2e/tools/package.json)",
         present: cache::has_proxy,
         source: Source::Cache(cache::install_proxy),
+        elsewhere: "",
+    },
+    Tool {
+        name: "oidc-provider",
+        purpose: "the second identity provider of the tests (e2e/tools/oidc-provider/package.json)",
+        present: cache::has_oidc_provider,
+        source: Source::Cache(cache::install_oidc_provider),
         elsewhere: "",
     },
     Tool {

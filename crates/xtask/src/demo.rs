@@ -127,6 +127,8 @@ fn name(page: Page) -> &'static str {
         Page::HubSignIn => "hub-sign-in",
         Page::Start => "start",
         Page::ProviderSignIn => "keycloak",
+        Page::SecondSignIn => "second-sign-in",
+        Page::SecondConsent => "second-consent",
         Page::Confirm => "confirm",
         Page::Done => "done",
         Page::Refused => "refused",

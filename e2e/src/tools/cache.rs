@@ -11,6 +11,8 @@ use crate::console;
 const REQUIREMENTS: &[u8] = include_bytes!("../../tools/requirements.txt");
 const PACKAGE: &[u8] = include_bytes!("../../tools/package.json");
 const PACKAGE_LOCK: &[u8] = include_bytes!("../../tools/package-lock.json");
+const PROVIDER: &[u8] = include_bytes!("../../tools/oidc-provider/package.json");
+const PROVIDER_LOCK: &[u8] = include_bytes!("../../tools/oidc-provider/package-lock.json");
 
 /// The cache folder of hubkey's developers: `$XDG_CACHE_HOME/hubkey` or `~/.cache/hubkey`.
 #[must_use]
@@ -73,6 +75,23 @@ pub fn proxy() -> PathBuf {
     proxy_folder().join("node_modules/configurable-http-proxy/bin/configurable-http-proxy")
 }
 
+fn oidc_provider_folder() -> PathBuf {
+    folder().join(format!(
+        "oidc-provider-{}",
+        short_hash(&[PROVIDER, PROVIDER_LOCK])
+    ))
+}
+
+/// The folder of the modules of npm `oidc-provider`.
+#[must_use]
+pub fn oidc_provider_modules() -> PathBuf {
+    oidc_provider_folder().join("node_modules")
+}
+
+pub(super) fn has_oidc_provider() -> bool {
+    is_complete(&oidc_provider_folder())
+}
+
 pub(super) fn has_python_packages() -> bool {
     is_complete(&environment())
 }
@@ -116,16 +135,23 @@ fn warm_pyright(environment: &Path) -> anyhow::Result<()> {
 }
 
 pub(super) fn install_proxy() -> anyhow::Result<()> {
-    let folder = proxy_folder();
-    once(&folder, || {
-        std::fs::write(folder.join("package.json"), PACKAGE)?;
-        std::fs::write(folder.join("package-lock.json"), PACKAGE_LOCK)?;
+    npm_ci(&proxy_folder(), PACKAGE, PACKAGE_LOCK)
+}
+
+pub(super) fn install_oidc_provider() -> anyhow::Result<()> {
+    npm_ci(&oidc_provider_folder(), PROVIDER, PROVIDER_LOCK)
+}
+
+fn npm_ci(folder: &Path, package: &[u8], lock: &[u8]) -> anyhow::Result<()> {
+    once(folder, || {
+        std::fs::write(folder.join("package.json"), package)?;
+        std::fs::write(folder.join("package-lock.json"), lock)?;
         let node = node_folder().context("Node.js is missing")?;
         let mut command = Command::new(node.join("bin/node"));
         command
             .arg(node.join("lib/node_modules/npm/bin/npm-cli.js"))
             .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
-            .current_dir(&folder);
+            .current_dir(folder);
         console::run("npm ci", &mut command, &log("npm")?)
     })
 }

@@ -13,4 +13,5 @@ mod numbers;
 mod pages;
 mod providers;
 mod refresh;
+mod second_provider;
 mod transport;

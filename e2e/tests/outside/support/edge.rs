@@ -4,7 +4,9 @@ use std::future::pending;
 use std::sync::mpsc;
 
 use anyhow::Context as _;
-use hubkey_e2e::hostile_provider::{Account, HostileProvider};
+use hubkey_e2e::hostile_provider::{Account, Alg, HostileProvider, SigningKey};
+use hubkey_e2e::oidc_provider::OidcProvider;
+use hubkey_e2e::process::{RunFolder, free_port};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
@@ -17,8 +19,22 @@ pub(crate) const HOSTILE: &str = "hostile";
 /// An honest provider with audiences and resources to choose from.
 const MANY: &str = "many";
 
+/// npm `oidc-provider`, which a test starts.
+pub(crate) const SECOND: &str = "second";
+/// Keycloak, with a client that proves itself by key; a test makes it.
+pub(crate) const KEYED: &str = "keyed";
+
+/// What hubkey proves itself with at the last two.
+#[derive(Debug)]
+pub(crate) struct Proof {
+    pub(crate) key: SigningKey,
+    pub(crate) second_port: u16,
+    run: RunFolder,
+}
+
 #[derive(Debug)]
 struct Edge {
+    proof: Proof,
     workshop: HostileProvider,
     imposter: HostileProvider,
     hostile: HostileProvider,
@@ -48,7 +64,44 @@ pub(crate) async fn providers() -> anyhow::Result<String> {
             provider.issuer()
         )
     });
-    Ok(tables.concat())
+    let mut tables = tables.concat();
+    tables.push_str(&edge.proof.tables());
+    Ok(tables)
+}
+
+/// What hubkey proves itself with.
+pub(crate) fn proof() -> anyhow::Result<&'static Proof> {
+    Ok(&EDGE.get().context("no stack was started")?.proof)
+}
+
+impl Proof {
+    fn make() -> anyhow::Result<Self> {
+        let key = SigningKey::generate(Alg::Es256, 0)?;
+        let run = RunFolder::create("proof")?;
+        std::fs::write(run.join("key.pem"), key.private_pem()?)?;
+        Ok(Self {
+            key,
+            second_port: free_port()?,
+            run,
+        })
+    }
+
+    fn tables(&self) -> String {
+        let (file, kid) = (self.run.join("key.pem"), &self.key.kid);
+        let proof = format!(
+            "client_authentication = \"private_key_jwt\"\nprivate_key_file = \"{}\"\nprivate_key_id = \"{kid}\"\n",
+            file.display()
+        );
+        format!(
+            "\n[providers.{SECOND}]\nissuer = \"{}\"\nclient_id = \"hubkey\"\n{proof}\
+             default_scopes = [\"openid\", \"offline_access\", \"read\"]\nresources = [\"{}\"]\n\
+             authorize_parameters = [\"prompt=consent\"]\npushed_authorization = \"always\"\n\
+             \n[providers.{KEYED}]\nissuer = \"http://localhost:{{keycloak}}/realms/hubkey\"\n\
+             client_id = \"hubkey-keyed\"\n{proof}default_scopes = [\"openid\", \"profile\", \"email\"]\n",
+            OidcProvider::issuer_at(self.second_port),
+            OidcProvider::API,
+        )
+    }
 }
 
 /// The hostile provider, for this test alone until the guard is dropped; honest to begin with.
@@ -87,6 +140,7 @@ async fn start_all() -> anyhow::Result<Edge> {
         provider.sign_in_as(Account::new("op-person"));
     }
     Ok(Edge {
+        proof: Proof::make()?,
         workshop,
         imposter,
         hostile,
