@@ -102,7 +102,7 @@ fn is_set(name: &str, config: &ProviderConfig, metadata: &Metadata) -> bool {
     config.authorize_parameters.contains_key(name) || query.any(|(set, _)| set == name)
 }
 
-/// As [`url`], for a provider without OpenID Connect: no nonce, and no scope that nobody asked for.
+/// As [`url()`], for a provider without OpenID Connect: no nonce, and no scope that nobody asked for.
 pub(super) fn plain_url(
     config: &ProviderConfig,
     endpoint: &Url,
