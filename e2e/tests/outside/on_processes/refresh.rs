@@ -140,23 +140,33 @@ async fn security_r2_four_brokers_and_two_hundred_kernels_sign_nobody_out() -> O
     let kernels: Vec<_> = kernels.collect::<anyhow::Result<_>>()?;
     for expiry in 0..EXPIRIES {
         tokio::time::sleep(Duration::from_millis(10_500)).await;
-        let body = json!({"min_valid": 2});
-        let draws = kernels
-            .iter()
-            .map(|kernel| kernel.ask(Method::POST, &path, Some(body.clone()), &[]));
-        let mut tokens = BTreeSet::new();
-        for (status, answer) in try_join_all(draws).await? {
-            assert_eq!(
-                status,
-                StatusCode::OK,
-                "expiry {expiry}: {}",
-                answer["code"]
-            );
-            tokens.insert(answer["access_token"].to_string());
-        }
+        let draws = kernels.iter().map(|kernel| drawn(kernel, &path));
+        let tokens: BTreeSet<_> = try_join_all(draws).await?.into_iter().collect();
         assert_eq!(tokens.len(), 1, "expiry {expiry}: {} tokens", tokens.len());
     }
     let (traded, refused) = stack.keycloak.refreshes(&guest.person).await?;
     assert_eq!((traded, refused), (EXPIRIES, 0), "refreshes and refusals");
     Ok(())
+}
+
+/// The token that a kernel gets. As every client does, it asks again where Redis was too slow for an answer: a machine
+/// with two cores runs four brokers, two hundred kernels and Keycloak here.
+async fn drawn(kernel: &KernelApi, path: &str) -> anyhow::Result<String> {
+    const TRIES: usize = 5;
+    let mut last = String::new();
+    for _ in 0..TRIES {
+        let body = json!({"min_valid": 2});
+        let (status, answer) = kernel.ask(Method::POST, path, Some(body), &[]).await?;
+        if status == StatusCode::OK {
+            return Ok(answer["access_token"].to_string());
+        }
+        anyhow::ensure!(
+            answer["code"] == "store_unavailable",
+            "{status}: {}",
+            answer["code"]
+        );
+        last = format!("{status}: {}", answer["code"]);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    anyhow::bail!("after {TRIES} tries still {last}")
 }
