@@ -22,11 +22,23 @@ const GUARD: &str = include_str!("guard.sh");
 const GRACE: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that was free a moment ago. It lies below those that systems give to outgoing connections, one of
+/// which could take it before its server does, and this process gives it out once.
 pub fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?;
-    Ok(listener.local_addr()?.port())
+    const FIRST: u32 = 15_000;
+    const COUNT: u32 = 17_000;
+    let start = std::process::id().wrapping_mul(211);
+    for _ in 0..COUNT {
+        let next = start.wrapping_add(PORTS.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + next % COUNT)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port on 127.0.0.1")
 }
+
+static PORTS: AtomicU32 = AtomicU32::new(0);
 
 /// The folder of one run: logs, data and screenshots of everything it starts.
 #[derive(Debug)]
