@@ -31,6 +31,7 @@ impl Flows {
         refreshed: Refreshed,
     ) -> Landing {
         let mut connection = intent.connection;
+        let before = connection.value.grant.serial;
         connection.value.grant = renewed(connection.value.grant, refreshed);
         connection.value.renewal = Renewal::Idle;
         let now = self.clock.now();
@@ -40,10 +41,10 @@ impl Flows {
         if extends {
             connection.value.extended_at = now;
         }
-        match self.write_result(&connection).await {
+        match self.write_result(&connection, before).await {
             Ok(Outcome::Done) => {}
             Ok(Outcome::Conflict) => return self.too_late(provider, connection.value).await,
-            Err(error) => self.hold_in_memory(&connection, &error),
+            Err(error) => self.hold_in_memory(&connection, before, &error),
         }
         Event::of(&connection.value).tell(What::TokenRefreshed);
         if extends {
@@ -81,26 +82,29 @@ impl Flows {
     pub(super) fn hold_in_memory(
         self: &Arc<Self>,
         connection: &Loaded<Connection>,
+        before: u64,
         error: &StoreError,
     ) {
         tracing::warn!(%error, "a refreshed token could not be stored and is held in memory meanwhile");
         self.flights.hold(connection);
         let (flows, connection) = (Arc::clone(self), connection.clone());
         self.flights.spawn(async move {
-            if !flows.stored_at_last(&connection).await {
+            if !flows.stored_at_last(&connection, before).await {
                 tracing::error!("a refreshed token could not be stored and is lost");
             }
             flows.flights.let_go(&connection.value.id);
         });
     }
 
-    async fn stored_at_last(&self, connection: &Loaded<Connection>) -> bool {
+    async fn stored_at_last(&self, connection: &Loaded<Connection>, before: u64) -> bool {
         let times = self.rules.renewal;
         let end = Instant::now() + times.hold;
         while Instant::now() < end {
             sleep(times.hold_pause).await;
             // A conflict says that it was stored the first time, or that somebody took this attempt for lost.
-            if let Ok(Outcome::Done | Outcome::Conflict) = self.write_result(connection).await {
+            if let Ok(Outcome::Done | Outcome::Conflict) =
+                self.write_result(connection, before).await
+            {
                 return true;
             }
         }
@@ -108,8 +112,13 @@ impl Flows {
     }
 
     /// Writes what came of an intent over the intent; or over what was there before it, where a failover of the store
-    /// has lost the intent: the old refresh token is used up, so nothing there is worth keeping.
-    async fn write_result(&self, connection: &Loaded<Connection>) -> Result<Outcome, StoreError> {
+    /// has lost the intent: the old refresh token is used up, so nothing there is worth keeping. `before` is the serial
+    /// of the grant that the intent was about.
+    pub(super) async fn write_result(
+        &self,
+        connection: &Loaded<Connection>,
+        before: u64,
+    ) -> Result<Outcome, StoreError> {
         let put = self.put_connection(connection).map(|put| vec![put]);
         let outcome = self.written(put).await?;
         if outcome == Outcome::Done {
@@ -117,11 +126,10 @@ impl Flows {
         }
         let key = Key::connection(&connection.value.id);
         let stored: Found<Connection> = self.store.load(&key).await?;
-        let before = stored.filter(|stored| {
-            stored.generation < connection.generation
-                && stored.value.grant.serial < connection.value.grant.serial
+        let lost = stored.filter(|stored| {
+            stored.generation < connection.generation && stored.value.grant.serial <= before
         });
-        let Some(before) = before else {
+        let Some(older) = lost else {
             return Ok(outcome);
         };
         tracing::warn!(
@@ -129,7 +137,7 @@ impl Flows {
         );
         let over = Loaded {
             value: connection.value.clone(),
-            generation: before.generation,
+            generation: older.generation,
         };
         let put = self.put_connection(&over).map(|put| vec![put]);
         self.written(put).await

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use hubkey_e2e::{
     hostile_provider::{Account, Endpoint},
     redis::sentinels::Sentinels,
@@ -32,12 +32,20 @@ const REPEATS: usize = 6;
 #[derive(Debug, Clone, Copy)]
 struct Case {
     number: usize,
-    /// Whether the commits of a refresh are counted, not those of a sign-in.
-    refresh: bool,
+    /// Whose commits are counted.
+    step: Step,
     /// The commit at which the master dies, counted from 0.
     at: usize,
     moment: Moment,
     replicas_required: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    SignIn,
+    Refresh,
+    /// A refresh for fewer scopes, which uses the same refresh token.
+    Scoped,
 }
 
 const MOMENTS: [Moment; 3] = [Moment::Before, Moment::After, Moment::Lost];
@@ -48,15 +56,16 @@ async fn security_r13_a_failover_at_each_step_of_a_sign_in_and_of_a_refresh() {
     assert!(sign_in >= 6 && refresh >= 2, "{sign_in}, {refresh}");
     let mut cases = Vec::new();
     for moment in MOMENTS {
-        cases.extend((0..sign_in).map(|at| (false, at, moment, 0)));
+        cases.extend((0..sign_in).map(|at| (Step::SignIn, at, moment, 0)));
         for replicas in [0, 1] {
-            cases.extend((0..refresh).map(|at| (true, at, moment, replicas)));
+            cases.extend((0..refresh).map(|at| (Step::Refresh, at, moment, replicas)));
         }
+        cases.push((Step::Scoped, 0, moment, 0));
     }
     let numbered = cases.into_iter().enumerate();
-    let cases = numbered.map(|(number, (refresh, at, moment, replicas_required))| Case {
+    let cases = numbered.map(|(number, (step, at, moment, replicas_required))| Case {
         number,
-        refresh,
+        step,
         at,
         moment,
         replicas_required,
@@ -139,10 +148,10 @@ impl Stage {
     }
 
     async fn play(&self) {
-        if self.case.refresh {
-            self.refresh().await;
-        } else {
-            self.sign_in().await;
+        match self.case.step {
+            Step::SignIn => self.sign_in().await,
+            Step::Refresh => self.refresh().await,
+            Step::Scoped => self.scoped().await,
         }
         self.doomed.recover().await;
         assert!(self.doomed.has_died(), "{:?} did not happen", self.case);
@@ -301,7 +310,31 @@ impl Stage {
         assert!(sent <= codes.len() + forgotten, "{:?}", self.case);
     }
 
-    async fn refresh(&self) {
+    /// The intent is lost or not; the refresh token that came is kept, and the connection goes on.
+    async fn scoped(&self) {
+        let connection = self.connected_and_ended().await;
+        self.doomed.die_at(self.case.at, self.case.moment);
+        let path = format!("/v1/connections/{}/token", connection.id);
+        let narrow = json!({"scopes": ["projects:read"]});
+        let scoped = self.until_told(|| self.kernel.send(Method::POST, &path, Some(&narrow)));
+        let scoped = scoped.await;
+        self.doomed.recover().await;
+        assert_eq!(
+            scoped.status,
+            StatusCode::OK,
+            "{:?} {}",
+            self.case,
+            scoped.json()
+        );
+        let own = self
+            .until_told(|| self.kernel.draw(&connection.id, 0))
+            .await;
+        assert_eq!(own.status, StatusCode::OK, "{:?} {}", self.case, own.json());
+        assert_eq!(self.world.provider.reuses(), 0, "{:?}", self.case);
+    }
+
+    /// A connection whose token has ended.
+    async fn connected_and_ended(&self) -> Connected {
         let connection = self.world.connect(&self.kernel, &self.user).await;
         self.world.clock.advance(ENDED);
         self.world.provider.id_tokens(|token| {
@@ -309,6 +342,11 @@ impl Stage {
                 token.shift(claim, 301);
             }
         });
+        connection
+    }
+
+    async fn refresh(&self) {
+        let connection = self.connected_and_ended().await;
         self.doomed.die_at(self.case.at, self.case.moment);
         let first = self.until_told(|| self.kernel.draw(&connection.id, 0));
         let first = first.await;
