@@ -24,6 +24,7 @@ mod plain;
 mod pushed;
 mod refresh;
 mod registration;
+mod revocation;
 mod token;
 mod userinfo;
 

@@ -13,17 +13,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    IdpError,
-    discovery::Metadata,
-    json,
+    IdpError, json,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
-    registration::Registration,
-    token::{self, Handed, Reading},
+    token::{self, Handed, Reading, TokenEndpoint},
 };
-use crate::domain::{
-    clock::Timestamp,
-    provider::{IssuerForm, ProviderConfig},
-};
+use crate::domain::{clock::Timestamp, provider::IssuerForm};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -80,15 +74,15 @@ pub enum ExchangeError {
 
 /// Exchanges in the form that the operator configured. `sent` is the time before that.
 pub(super) async fn send(
-    (config, registration): (&ProviderConfig, &Registration),
-    metadata: &Metadata,
-    outbound: &Outbound,
-    (exchange, sent): (&Exchange<'_>, Timestamp),
+    at: TokenEndpoint<'_>,
+    issuer_form: IssuerForm,
+    exchange: &Exchange<'_>,
+    sent: Timestamp,
 ) -> Result<Exchanged, ExchangeError> {
     if let Some(alias) = exchange.requested_issuer
-        && config.exchange.issuer_form == IssuerForm::BrokerToken
+        && issuer_form == IssuerForm::BrokerToken
     {
-        return stored(metadata, outbound, exchange.subject_token, (alias, sent)).await;
+        return stored(at.outbound, exchange, alias, sent).await;
     }
     let scopes = exchange.scopes.map(Scopes::to_oauth);
     let mut pairs = vec![
@@ -108,21 +102,20 @@ pub(super) async fn send(
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?))),
     );
-    let form = registration
-        .form(&pairs)
-        .map_err(|_| ExchangeError::Misconfigured)?;
-    let answer = outbound.post(Endpoint::Token, &metadata.token, form);
+    let form = at.registration.form(&pairs);
+    let form = form.map_err(|_| ExchangeError::Misconfigured)?;
+    let answer = at.outbound.post(Endpoint::Token, at.url, form);
     let answer = answer.await.map_err(unanswered)?;
-    let handed = token::read(&answer, Reading::Strict).map_err(|error| failure(error, &answer))?;
+    let handed = token::read(&answer, at.reading).map_err(|error| failure(error, &answer))?;
     check_type(&answer)?;
     Ok(exchanged(handed, sent))
 }
 
 fn exchanged(handed: Handed, sent: Timestamp) -> Exchanged {
     Exchanged {
+        expires_at: handed.expires_at(sent),
         access_token: handed.access_token,
         obtained_at: sent,
-        expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
         scopes: handed.scopes,
     }
 }
@@ -178,13 +171,13 @@ fn refusal(answer: &Answer) -> Option<ExchangeError> {
 
 /// Keycloak's endpoint for the token that it stored when the person signed in at a provider behind it.
 async fn stored(
-    metadata: &Metadata,
     outbound: &Outbound,
-    bearer: &AccessToken,
-    (alias, sent): (&str, Timestamp),
+    exchange: &Exchange<'_>,
+    alias: &str,
+    sent: Timestamp,
 ) -> Result<Exchanged, ExchangeError> {
-    let url = stored_url(&metadata.issuer, alias).ok_or(ExchangeError::Misconfigured)?;
-    let answer = outbound.get(Endpoint::BrokerToken, &url, Some(bearer));
+    let url = stored_url(exchange.issuer, alias).ok_or(ExchangeError::Misconfigured)?;
+    let answer = outbound.get(Endpoint::BrokerToken, &url, Some(exchange.subject_token));
     let answer = answer.await.map_err(unanswered)?;
     match answer.status {
         StatusCode::OK => read_stored(&answer, sent),

@@ -22,15 +22,11 @@ use super::{
     outbound::{Endpoint, Gate, Outbound, is_loopback},
     pushed, refresh,
     registration::Registration,
-    token::{self, Handed, Reading},
+    revocation,
+    token::{self, Handed, Reading, TokenEndpoint},
     userinfo,
 };
-use crate::domain::{
-    chance::Chance,
-    clock::{Clock, Timestamp},
-    connection::Grant,
-    provider::ProviderConfig,
-};
+use crate::domain::{chance::Chance, clock::Clock, connection::Grant, provider::ProviderConfig};
 
 /// A provider that speaks OpenID Connect.
 #[derive(Debug)]
@@ -157,28 +153,28 @@ impl IdentityProvider for OidcProvider {
         }
         // Before the code is spent: without keys its ID token could not be judged.
         self.keyring.keys(&self.outbound, &metadata.jwks).await?;
-        self.recover(&metadata).await?;
+        let at = self.token_endpoint(&metadata);
+        refresh::recover(at).await?;
         let sent = self.clock.now();
-        let at = (&metadata.token, Reading::Strict);
-        let handed = token::exchange(&self.registration, at, &self.outbound, &redemption).await?;
+        let handed = token::exchange(at, &redemption).await?;
         let claims = match self.claims(&metadata, &handed, &redemption).await {
             // The code is spent.
             Err(IdpError::Unavailable) => return Err(IdpError::OutcomeUnknown),
             result => result?,
         };
-        Ok(granted(handed, &claims, redemption, sent))
+        let proof = id_token::proof(&claims, redemption.oidc_nonce.clone());
+        Ok(handed.granted(&claims, redemption, proof, sent))
     }
 
     async fn ready(&self) -> Result<(), IdpError> {
         let metadata = self.directory.metadata(&self.outbound).await?;
         self.keyring.keys(&self.outbound, &metadata.jwks).await?;
-        self.recover(&metadata).await
+        refresh::recover(self.token_endpoint(&metadata)).await
     }
 
     async fn answers(&self) -> Result<(), IdpError> {
         let metadata = self.directory.metadata(&self.outbound).await?;
-        let at = (&metadata.token, Reading::Strict);
-        refresh::probe(&self.registration, at, &self.outbound).await
+        refresh::probe(self.token_endpoint(&metadata)).await
     }
 
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
@@ -188,13 +184,12 @@ impl IdentityProvider for OidcProvider {
             return Err(RefreshError::Misconfigured);
         }
         let sent = self.clock.now();
-        let at = (&metadata.token, Reading::Strict);
-        let handed = refresh::send(&self.registration, at, &self.outbound, &refreshable).await?;
+        let handed = refresh::send(self.token_endpoint(&metadata), &refreshable).await?;
         match self
             .refreshed_claims(&metadata, &handed, &refreshable)
             .await
         {
-            Ok(issued_at) => Ok(refreshed(handed, issued_at, sent)),
+            Ok(issued_at) => Ok(handed.refreshed(issued_at, sent)),
             Err(IdpError::Misbehaved(word)) if refresh::is_judgement(word) => {
                 Err(RefreshError::Foreign {
                     word,
@@ -216,8 +211,8 @@ impl IdentityProvider for OidcProvider {
             return Err(ExchangeError::Misconfigured);
         }
         let now = self.clock.now();
-        let us = (&self.config, &self.registration);
-        exchange::send(us, &metadata, &self.outbound, (&exchange, now)).await
+        let form = self.config.exchange.issuer_form;
+        exchange::send(self.token_endpoint(&metadata), form, &exchange, now).await
     }
 
     async fn logout(&self, token: &LogoutToken) -> Result<Logout, IdpError> {
@@ -256,25 +251,21 @@ impl IdentityProvider for OidcProvider {
         let Ok(metadata) = self.directory.metadata(&self.outbound).await else {
             return;
         };
-        let Some(url) = &metadata.revocation else {
-            return;
-        };
-        if let Some(token) = refresh_token {
-            self.forget(url, token.expose(), "refresh_token").await;
+        if let Some(url) = &metadata.revocation {
+            let us = (url, &self.registration);
+            revocation::revoke(us, &self.outbound, access_token, refresh_token).await;
         }
-        self.forget(url, access_token.expose(), "access_token")
-            .await;
     }
 }
 
 impl OidcProvider {
-    /// While the token endpoint is left alone: no code and no refresh token finds out whether it works again.
-    async fn recover(&self, metadata: &Metadata) -> Result<(), IdpError> {
-        if self.outbound.is_asked(Endpoint::Token) {
-            return Ok(());
+    fn token_endpoint<'a>(&'a self, metadata: &'a Metadata) -> TokenEndpoint<'a> {
+        TokenEndpoint {
+            url: &metadata.token,
+            reading: Reading::Strict,
+            registration: &self.registration,
+            outbound: &self.outbound,
         }
-        let at = (&metadata.token, Reading::Strict);
-        refresh::probe(&self.registration, at, &self.outbound).await
     }
 
     /// The claims of the judged ID token, with those of userinfo where the settings ask for them.
@@ -346,40 +337,5 @@ impl OidcProvider {
             now: self.clock.now(),
             skew: self.config.id_token.clock_skew,
         }
-    }
-
-    /// RFC 7009 section 2.1. What comes back changes nothing here; the metric has it.
-    async fn forget(&self, url: &Url, token: &str, hint: &str) {
-        let pairs = [("token", token), ("token_type_hint", hint)];
-        if let Ok(form) = self.registration.form(&pairs) {
-            let answer = self.outbound.post(Endpoint::Revocation, url, form);
-            answer.await.ok();
-        }
-    }
-}
-
-fn granted(handed: Handed, claims: &Claims, redemption: Redemption, sent: Timestamp) -> Granted {
-    Granted {
-        issuer: redemption.issuer,
-        account: account::account(claims),
-        claims: account::texts(claims),
-        access_token: handed.access_token,
-        token_type: "Bearer".to_owned(),
-        obtained_at: sent,
-        expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
-        refresh_token: handed.refresh_token,
-        scopes: handed.scopes.unwrap_or(redemption.scopes),
-        proof: id_token::proof(claims, redemption.oidc_nonce),
-    }
-}
-
-fn refreshed(handed: Handed, issued_at: Option<u64>, sent: Timestamp) -> Refreshed {
-    Refreshed {
-        access_token: handed.access_token,
-        refresh_token: handed.refresh_token,
-        obtained_at: sent,
-        expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
-        scopes: handed.scopes,
-        issued_at,
     }
 }

@@ -6,15 +6,13 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use hubkey_protocol::{
     ProviderState,
-    secret::{AccessToken, RefreshToken, Secret},
+    secret::{AccessToken, RefreshToken},
 };
 use serde_json::Value;
-use url::Url;
 
 use super::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
-    IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed, account,
-    authorize,
+    IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed, authorize,
     discovery::issuer_url,
     id_token::is_subject,
     json,
@@ -22,12 +20,13 @@ use super::{
     outbound::{Endpoint, Gate, Outbound},
     refresh,
     registration::Registration,
-    token::{self, Handed, Reading},
+    revocation,
+    token::{self, Reading, TokenEndpoint},
     userinfo,
 };
 use crate::domain::{
     chance::Chance,
-    clock::{Clock, Timestamp},
+    clock::Clock,
     connection::Proof,
     provider::{Endpoints, PlainEndpoints, ProviderConfig, Pushing},
 };
@@ -92,11 +91,12 @@ impl PlainProvider {
         Ok(claims)
     }
 
-    async fn forget(&self, url: &Url, token: &str, hint: &str) {
-        let pairs = [("token", token), ("token_type_hint", hint)];
-        if let Ok(form) = self.registration.form(&pairs) {
-            let answer = self.outbound.post(Endpoint::Revocation, url, form);
-            answer.await.ok();
+    fn token_endpoint(&self) -> TokenEndpoint<'_> {
+        TokenEndpoint {
+            url: &self.at.token,
+            reading: Reading::Plain,
+            registration: &self.registration,
+            outbound: &self.outbound,
         }
     }
 }
@@ -167,27 +167,28 @@ impl IdentityProvider for PlainProvider {
         }
         self.ready().await?;
         let sent = self.clock.now();
-        let at = (&self.at.token, Reading::Plain);
-        let handed = token::exchange(&self.registration, at, &self.outbound, &redemption).await?;
+        let handed = token::exchange(self.token_endpoint(), &redemption).await?;
         let claims = match self.account(&handed.access_token).await {
             // The code is spent.
             Err(IdpError::Unavailable) => return Err(IdpError::OutcomeUnknown),
             result => result?,
         };
-        Ok(granted(handed, &claims, redemption, sent))
+        // There is no ID token to compare with, now or later.
+        let proof = Proof {
+            issued_at: 0,
+            auth_time: None,
+            oidc_nonce: redemption.oidc_nonce.clone(),
+            session: None,
+        };
+        Ok(handed.granted(&claims, redemption, proof, sent))
     }
 
     async fn ready(&self) -> Result<(), IdpError> {
-        // While the token endpoint is left alone, no code and no refresh token finds out whether it works again.
-        if self.outbound.is_asked(Endpoint::Token) {
-            return Ok(());
-        }
-        self.answers().await
+        refresh::recover(self.token_endpoint()).await
     }
 
     async fn answers(&self) -> Result<(), IdpError> {
-        let at = (&self.at.token, Reading::Plain);
-        refresh::probe(&self.registration, at, &self.outbound).await
+        refresh::probe(self.token_endpoint()).await
     }
 
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
@@ -195,16 +196,8 @@ impl IdentityProvider for PlainProvider {
             return Err(RefreshError::Misconfigured);
         }
         let sent = self.clock.now();
-        let at = (&self.at.token, Reading::Plain);
-        let handed = refresh::send(&self.registration, at, &self.outbound, &refreshable).await?;
-        Ok(Refreshed {
-            access_token: handed.access_token,
-            refresh_token: handed.refresh_token,
-            obtained_at: sent,
-            expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
-            scopes: handed.scopes,
-            issued_at: None,
-        })
+        let handed = refresh::send(self.token_endpoint(), &refreshable).await?;
+        Ok(handed.refreshed(None, sent))
     }
 
     async fn exchange(&self, _exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
@@ -213,35 +206,10 @@ impl IdentityProvider for PlainProvider {
     }
 
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
-        let Some(url) = &self.at.revocation else {
-            return;
-        };
-        if let Some(token) = refresh_token {
-            self.forget(url, token.expose(), "refresh_token").await;
+        if let Some(url) = &self.at.revocation {
+            let us = (url, &self.registration);
+            revocation::revoke(us, &self.outbound, access_token, refresh_token).await;
         }
-        self.forget(url, access_token.expose(), "access_token")
-            .await;
-    }
-}
-
-fn granted(handed: Handed, claims: &Claims, redemption: Redemption, sent: Timestamp) -> Granted {
-    Granted {
-        issuer: redemption.issuer,
-        account: account::account(claims),
-        claims: account::texts(claims),
-        access_token: handed.access_token,
-        token_type: "Bearer".to_owned(),
-        obtained_at: sent,
-        expires_at: handed.expires_in.map(|lifetime| sent.after(lifetime)),
-        refresh_token: handed.refresh_token,
-        scopes: handed.scopes.unwrap_or(redemption.scopes),
-        // There is no ID token to compare with, now or later.
-        proof: Proof {
-            issued_at: 0,
-            auth_time: None,
-            oidc_nonce: redemption.oidc_nonce,
-            session: None,
-        },
     }
 }
 

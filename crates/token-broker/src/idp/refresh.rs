@@ -9,14 +9,12 @@ use hubkey_protocol::{
 };
 use reqwest::StatusCode;
 use tokio::time::Instant;
-use url::Url;
 
 use super::{
     IdpError, OAuthError,
     id_token::Fault,
-    outbound::{Answer, Endpoint, Outbound, Unanswered},
-    registration::Registration,
-    token::{self, Handed, Reading},
+    outbound::{Answer, Endpoint, Unanswered},
+    token::{self, Handed, TokenEndpoint},
 };
 use crate::domain::{clock::Timestamp, connection::Proof};
 
@@ -118,9 +116,7 @@ pub(super) fn is_judgement(word: &str) -> bool {
 
 /// Sends it.
 pub(super) async fn send(
-    registration: &Registration,
-    (url, reading): (&Url, Reading),
-    outbound: &Outbound,
+    at: TokenEndpoint<'_>,
     refreshable: &Refreshable<'_>,
 ) -> Result<Handed, RefreshError> {
     let mut pairs = vec![
@@ -131,36 +127,40 @@ pub(super) async fn send(
     pairs.extend(refreshable.resource.map(|value| ("resource", value)));
     let scope = refreshable.scopes.map(Scopes::to_oauth);
     pairs.extend(scope.as_deref().map(|value| ("scope", value)));
-    let form = registration
-        .form(&pairs)
-        .map_err(|_| RefreshError::Misconfigured)?;
+    let form = at.registration.form(&pairs);
+    let form = form.map_err(|_| RefreshError::Misconfigured)?;
     let end = refreshable.send_before;
-    let answer = outbound
-        .post_before(Endpoint::Token, url, form, end)
+    let answer = at
+        .outbound
+        .post_before(Endpoint::Token, at.url, form, end)
         .await
         .map_err(unanswered)?;
-    token::read(&answer, reading).map_err(|error| failure(error, &answer))
+    token::read(&answer, at.reading).map_err(|error| failure(error, &answer))
 }
 
 /// What is sent to learn whether a token endpoint works: no refresh token of anybody.
 const NOBODYS: &str = "hubkey-probe-no-refresh-token";
 
 /// Whether the token endpoint works, learned without risk to any grant: it has to refuse a refresh token that never was.
-pub(super) async fn probe(
-    registration: &Registration,
-    (url, reading): (&Url, Reading),
-    outbound: &Outbound,
-) -> Result<(), IdpError> {
+pub(super) async fn probe(at: TokenEndpoint<'_>) -> Result<(), IdpError> {
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", NOBODYS)];
-    let form = registration.form(&pairs)?;
-    let answer = outbound.post(Endpoint::Token, url, form).await?;
-    match token::read(&answer, reading) {
+    let form = at.registration.form(&pairs)?;
+    let answer = at.outbound.post(Endpoint::Token, at.url, form).await?;
+    match token::read(&answer, at.reading) {
         Err(IdpError::Refused(OAuthError::Unavailable) | IdpError::OutcomeUnknown) => {
             Err(IdpError::Unavailable)
         }
         Ok(_) | Err(IdpError::Refused(_)) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// As [`probe`], only while the endpoint is left alone: then no code and no refresh token finds out whether it works again.
+pub(super) async fn recover(at: TokenEndpoint<'_>) -> Result<(), IdpError> {
+    if at.outbound.is_asked(Endpoint::Token) {
+        return Ok(());
+    }
+    probe(at).await
 }
 
 fn unanswered(reason: Unanswered) -> RefreshError {

@@ -12,10 +12,12 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    IdpError, OAuthError, Redemption, json,
+    Granted, IdpError, OAuthError, Redemption, Refreshed, account, json,
+    jwt::Claims,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
     registration::Registration,
 };
+use crate::domain::{clock::Timestamp, connection::Proof};
 
 /// A longer lifetime is taken for nonsense, not for a promise.
 const LONGEST_LIFETIME: u64 = 10 * 366 * 24 * 60 * 60;
@@ -41,11 +43,59 @@ pub(super) enum Reading {
     Plain,
 }
 
+/// A provider's token endpoint, as hubkey speaks to it.
+#[derive(Clone, Copy)]
+pub(super) struct TokenEndpoint<'a> {
+    pub(super) url: &'a Url,
+    pub(super) reading: Reading,
+    pub(super) registration: &'a Registration,
+    pub(super) outbound: &'a Outbound,
+}
+
+impl Handed {
+    /// When the access token ends, if the request for it was sent then.
+    pub(super) fn expires_at(&self, sent: Timestamp) -> Option<Timestamp> {
+        self.expires_in.map(|lifetime| sent.after(lifetime))
+    }
+
+    /// What a code brought: whose account it is, and the proof, are known from elsewhere.
+    pub(super) fn granted(
+        self,
+        claims: &Claims,
+        redemption: Redemption,
+        proof: Proof,
+        sent: Timestamp,
+    ) -> Granted {
+        Granted {
+            issuer: redemption.issuer,
+            account: account::account(claims),
+            claims: account::texts(claims),
+            expires_at: self.expires_at(sent),
+            access_token: self.access_token,
+            token_type: "Bearer".to_owned(),
+            obtained_at: sent,
+            refresh_token: self.refresh_token,
+            scopes: self.scopes.unwrap_or(redemption.scopes),
+            proof,
+        }
+    }
+
+    /// What a refresh brought; `issued_at` is of its ID token, if there was one.
+    pub(super) fn refreshed(self, issued_at: Option<u64>, sent: Timestamp) -> Refreshed {
+        Refreshed {
+            expires_at: self.expires_at(sent),
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            obtained_at: sent,
+            scopes: self.scopes,
+            issued_at,
+        }
+    }
+}
+
 /// Sends the code. An error says whether it may have been redeemed.
 pub(super) async fn exchange(
-    registration: &Registration,
-    (url, reading): (&Url, Reading),
-    outbound: &Outbound,
+    at: TokenEndpoint<'_>,
     redemption: &Redemption,
 ) -> Result<Handed, IdpError> {
     let mut pairs = vec![
@@ -66,9 +116,9 @@ pub(super) async fn exchange(
             .as_deref()
             .map(|value| ("resource", value)),
     );
-    let form = registration.form(&pairs)?;
-    let answer = outbound.post(Endpoint::Token, url, form);
-    read(&answer.await.map_err(unredeemed)?, reading)
+    let form = at.registration.form(&pairs)?;
+    let answer = at.outbound.post(Endpoint::Token, at.url, form);
+    read(&answer.await.map_err(unredeemed)?, at.reading)
 }
 
 fn unredeemed(reason: Unanswered) -> IdpError {
