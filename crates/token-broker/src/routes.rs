@@ -9,6 +9,7 @@ mod create_sign_in;
 mod exchange;
 mod failure;
 mod internal;
+mod of_connection;
 mod openapi;
 mod poll;
 mod providers;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use hubkey_protocol::{ConnectionId, ExchangeRequest, Problem, TokenAnswer};
-use hubkey_service::http::{Failure, Json, Path};
+use hubkey_protocol::{ExchangeRequest, Problem, TokenAnswer};
+use hubkey_service::http::{Failure, Json};
 
+use super::of_connection::OfConnection;
 use crate::flows::{Asker, Flows};
 
 /// An access token that the connection's own was exchanged for (RFC 8693).
@@ -27,9 +28,8 @@ use crate::flows::{Asker, Flows};
 pub(super) async fn handler(
     State(flows): State<Arc<Flows>>,
     asker: Asker,
-    Path(id): Path<String>,
+    OfConnection(id): OfConnection,
     Json(request): Json<ExchangeRequest>,
 ) -> Result<Json<TokenAnswer>, Failure> {
-    let id = ConnectionId::parse(id).map_err(|_| Failure::not_found())?;
     Ok(Json(flows.exchange(&asker, &id, &request).await?))
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use hubkey_protocol::{ConnectionId, Problem};
-use hubkey_service::http::{Failure, Path};
+use hubkey_protocol::Problem;
+use hubkey_service::http::Failure;
 
+use super::of_connection::OfConnection;
 use crate::flows::{Asker, Flows};
 
 /// Ends a connection. Its tokens are revoked at the provider, which nobody waits for.
@@ -22,9 +23,8 @@ use crate::flows::{Asker, Flows};
 pub(super) async fn handler(
     State(flows): State<Arc<Flows>>,
     asker: Asker,
-    Path(id): Path<String>,
+    OfConnection(id): OfConnection,
 ) -> Result<StatusCode, Failure> {
-    let id = ConnectionId::parse(id).map_err(|_| Failure::not_found())?;
     flows.sign_out(&asker, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

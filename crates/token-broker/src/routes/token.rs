@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use hubkey_protocol::{ConnectionId, Problem, TokenAnswer, TokenRequest};
-use hubkey_service::http::{Failure, Json, Path};
+use hubkey_protocol::{Problem, TokenAnswer, TokenRequest};
+use hubkey_service::http::{Failure, Json};
 
+use super::of_connection::OfConnection;
 use crate::flows::{Asker, Flows};
 
 /// An access token of a connection, valid for at least as long as asked.
@@ -27,9 +28,8 @@ use crate::flows::{Asker, Flows};
 pub(super) async fn handler(
     State(flows): State<Arc<Flows>>,
     asker: Asker,
-    Path(id): Path<String>,
+    OfConnection(id): OfConnection,
     Json(request): Json<TokenRequest>,
 ) -> Result<Json<TokenAnswer>, Failure> {
-    let id = ConnectionId::parse(id).map_err(|_| Failure::not_found())?;
     Ok(Json(flows.token(&asker, &id, &request).await?))
 }

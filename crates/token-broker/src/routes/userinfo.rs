@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use hubkey_protocol::{ConnectionId, Problem, UserInfo};
-use hubkey_service::http::{Failure, Json, Path};
+use hubkey_protocol::{Problem, UserInfo};
+use hubkey_service::http::{Failure, Json};
 
+use super::of_connection::OfConnection;
 use crate::flows::{Asker, Flows};
 
 /// What the provider says of the account of a connection.
@@ -24,8 +25,7 @@ use crate::flows::{Asker, Flows};
 pub(super) async fn handler(
     State(flows): State<Arc<Flows>>,
     asker: Asker,
-    Path(id): Path<String>,
+    OfConnection(id): OfConnection,
 ) -> Result<Json<UserInfo>, Failure> {
-    let id = ConnectionId::parse(id).map_err(|_| Failure::not_found())?;
     Ok(Json(flows.userinfo(&asker, &id).await?))
 }
