@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -64,17 +65,18 @@ impl From<Missed> for KernelFailure {
 
 /// How a refresh ended: with the connection as it is now, or not.
 pub(super) type Landing = Result<Arc<Connection>, Missed>;
-type Flight = Shared<BoxFuture<'static, Landing>>;
 /// How the way to a token beside the connection's own ended.
 pub(super) type TargetLanding = Result<Arc<TargetToken>, Missed>;
-type TargetFlight = Shared<BoxFuture<'static, TargetLanding>>;
+/// One way to something, for all who wait for it.
+type Flight<L> = Shared<BoxFuture<'static, L>>;
+type Running<K, L> = Mutex<HashMap<K, Flight<L>>>;
 
 /// See the module. A flight goes on when those who wait for it give up: what a provider answers must not get lost.
 #[derive(Default)]
 pub struct Flights {
-    running: Mutex<HashMap<ConnectionId, Flight>>,
+    running: Running<ConnectionId, Landing>,
     /// Those to tokens beside a connection's own.
-    targets: Mutex<HashMap<(ConnectionId, Target), TargetFlight>>,
+    targets: Running<(ConnectionId, Target), TargetLanding>,
     /// Refreshed connections that the store did not take yet.
     held: Mutex<HashMap<ConnectionId, Loaded<Connection>>>,
     tasks: TaskTracker,
@@ -94,16 +96,8 @@ impl Flights {
         &self,
         id: &ConnectionId,
         begin: impl FnOnce() -> BoxFuture<'static, Landing>,
-    ) -> Flight {
-        let mut running = lock(&self.running);
-        if let Some(flight) = running.get(id) {
-            return flight.clone();
-        }
-        let task = self.spawn(begin());
-        let flight = async move { task.await.unwrap_or(Err(Missed::InProgress)) };
-        let flight = flight.boxed().shared();
-        running.insert(id.clone(), flight.clone());
-        flight
+    ) -> Flight<Landing> {
+        self.join_in(&self.running, id, begin)
     }
 
     /// Ends the flight: who comes later begins a new one.
@@ -116,8 +110,22 @@ impl Flights {
         &self,
         to: &(ConnectionId, Target),
         begin: impl FnOnce() -> BoxFuture<'static, TargetLanding>,
-    ) -> TargetFlight {
-        let mut running = lock(&self.targets);
+    ) -> Flight<TargetLanding> {
+        self.join_in(&self.targets, to, begin)
+    }
+
+    /// Ends that flight.
+    pub(super) fn leave_target(&self, to: &(ConnectionId, Target)) {
+        lock(&self.targets).remove(to);
+    }
+
+    fn join_in<K: Clone + Eq + Hash, T: Clone + Send + Sync + 'static>(
+        &self,
+        running: &Running<K, Result<T, Missed>>,
+        to: &K,
+        begin: impl FnOnce() -> BoxFuture<'static, Result<T, Missed>>,
+    ) -> Flight<Result<T, Missed>> {
+        let mut running = lock(running);
         if let Some(flight) = running.get(to) {
             return flight.clone();
         }
@@ -126,11 +134,6 @@ impl Flights {
         let flight = flight.boxed().shared();
         running.insert(to.clone(), flight.clone());
         flight
-    }
-
-    /// Ends that flight.
-    pub(super) fn leave_target(&self, to: &(ConnectionId, Target)) {
-        lock(&self.targets).remove(to);
     }
 
     /// Runs to its end, also when nobody waits.
