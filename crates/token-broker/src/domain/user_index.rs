@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     clock::Timestamp,
+    connection::Connection,
     kernel::{Fingerprint, Kernel},
     sign_in::Wish,
 };
@@ -48,6 +49,19 @@ pub struct IndexedConnection {
     pub provider: ProviderId,
     /// When its record ends.
     pub expires_at: Timestamp,
+}
+
+impl IndexedConnection {
+    /// The entry of a connection for the server token of this kernel.
+    #[must_use]
+    pub fn of(connection: &Connection, kernel: &Kernel, expires_at: Timestamp) -> Self {
+        Self {
+            id: connection.id.clone(),
+            fingerprint: kernel.fingerprint,
+            provider: connection.provider.clone(),
+            expires_at,
+        }
+    }
 }
 
 /// How many sign-ins one hub user may open.

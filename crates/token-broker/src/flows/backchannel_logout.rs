@@ -166,21 +166,17 @@ impl Flows {
 
     async fn change_logins(&self, key: &Key, login: &Login) -> Result<(), StoreError> {
         let now = self.clock.now();
-        for _ in 0..TRIES {
-            let found: Found<LoginIndex> = self.store.load(key).await?;
-            let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
-            let mut index = found.map(|loaded| loaded.value).unwrap_or_default();
+        let put = |found| {
+            let (mut index, expect) = Loaded::<LoginIndex>::or_new(found);
             index.enter(login.clone(), now);
-            let life = now.until(index.ends_at(now));
-            let put = Change::put(key.clone(), expect, &index, life)?;
-            if self.store.commit(vec![put]).await? == Outcome::Done {
-                return Ok(());
-            }
+            Change::put(key.clone(), expect, &index, now.until(index.ends_at(now)))
+        };
+        if self.store.amend(key, TRIES, put).await? == Outcome::Conflict {
+            tracing::warn!(
+                "the list of an account's connections changed too often to be written; a logout at the provider would \
+                 miss this one"
+            );
         }
-        tracing::warn!(
-            "the list of an account's connections changed too often to be written; a logout at the provider would miss \
-             this one"
-        );
         Ok(())
     }
 }

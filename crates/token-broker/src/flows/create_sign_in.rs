@@ -135,18 +135,29 @@ impl Flows {
             {
                 continue;
             }
-            let min_valid = worthwhile(connection);
-            match self.draw(found, min_valid).await {
-                Ok(drawn) => return Ok(Some(drawn.connection)),
-                Err(
-                    KernelFailure::SignInRequired
-                    | KernelFailure::TokenTooShort(_)
-                    | KernelFailure::NotFound,
-                ) => {}
-                Err(failure) => return Err(failure),
+            let drawn = self.draw_worthwhile(found).await?;
+            if drawn.is_some() {
+                return Ok(drawn);
             }
         }
         Ok(None)
+    }
+
+    /// The connection with a token that is worth handing out, unless there is none any more.
+    pub(super) async fn draw_worthwhile(
+        self: &Arc<Self>,
+        found: Loaded<Connection>,
+    ) -> Result<Option<Arc<Connection>>, KernelFailure> {
+        let min_valid = worthwhile(&found.value);
+        match self.draw(found, min_valid).await {
+            Ok(drawn) => Ok(Some(drawn.connection)),
+            Err(
+                KernelFailure::SignInRequired
+                | KernelFailure::TokenTooShort(_)
+                | KernelFailure::NotFound,
+            ) => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Whether other people may enter this server, as far as the operator wants to know.
@@ -319,8 +330,7 @@ impl Flows {
         repetition: Option<&Repetition>,
     ) -> Result<Vec<Change>, KernelFailure> {
         let sign_in = &draft.sign_in;
-        let expect = index.as_ref().map_or(Expect::Absent, Loaded::expect);
-        let mut index = index.map(|loaded| loaded.value).unwrap_or_default();
+        let (mut index, expect) = Loaded::or_new(index);
         index
             .open(open_entry(sign_in), sign_in.asked_at, self.rules.open)
             .map_err(KernelFailure::TooMany)?;
@@ -406,7 +416,7 @@ struct Repetition {
 }
 
 /// How long a connection's token has to be valid to be handed out.
-pub(super) fn worthwhile(connection: &Connection) -> u64 {
+fn worthwhile(connection: &Connection) -> u64 {
     match connection.grant.refresh_token {
         Some(_) => 1,
         None => WORTHWHILE_SECONDS,

@@ -207,12 +207,6 @@ impl Flows {
         finished: &Nonce,
     ) -> Result<Vec<Nonce>, StoreError> {
         let end = connection.since.after(self.rules.connection_life);
-        let entry = || IndexedConnection {
-            id: connection.id.clone(),
-            fingerprint: connection.kernel.fingerprint,
-            provider: connection.provider.clone(),
-            expires_at: end,
-        };
         let shares = self
             .provider(&connection.provider)
             .is_some_and(|provider| provider.config().sharing != Sharing::Nobody);
@@ -226,7 +220,7 @@ impl Flows {
             for nonce in satisfied.iter().chain([finished]) {
                 index.ended(nonce);
             }
-            index.connected(entry());
+            index.connected(IndexedConnection::of(connection, &connection.kernel, end));
         })
         .await?;
         Ok(satisfied)
@@ -274,24 +268,18 @@ impl Flows {
         user: &HubUser,
         mut change: impl FnMut(&mut UserIndex) + Send,
     ) -> Result<(), StoreError> {
-        for _ in 0..TRIES {
-            let found: Option<Loaded<UserIndex>> = self.store.load(&Key::user_index(user)).await?;
-            let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
-            let mut index = found.map(|loaded| loaded.value).unwrap_or_default();
+        let put = |found| {
+            let (mut index, expect) = Loaded::<UserIndex>::or_new(found);
             index.prune(self.clock.now());
             change(&mut index);
-            if self
-                .store
-                .commit(vec![self.put_index(user, expect, &index)?])
-                .await?
-                == Outcome::Done
-            {
-                return Ok(());
-            }
+            self.put_index(user, expect, &index)
+        };
+        let key = Key::user_index(user);
+        if self.store.amend(&key, TRIES, put).await? == Outcome::Conflict {
+            tracing::warn!(
+                "a user's index changed too often to be written; it mends itself at the next sign-in"
+            );
         }
-        tracing::warn!(
-            "a user's index changed too often to be written; it mends itself at the next sign-in"
-        );
         Ok(())
     }
 }

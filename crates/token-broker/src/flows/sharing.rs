@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use hubkey_protocol::ConnectionId;
 
-use super::{
-    Flows,
-    create_sign_in::{Asking, worthwhile},
-    failure::KernelFailure,
-};
+use super::{Flows, create_sign_in::Asking, failure::KernelFailure};
 use crate::{
     audit::{Event, What},
     domain::{
@@ -53,18 +49,10 @@ impl Flows {
             if self.shared(kernel).await? {
                 return Ok(None);
             }
-            let min_valid = worthwhile(&found.value);
-            match self.draw(found, min_valid).await {
-                Ok(drawn) if self.share(&drawn.connection.id, kernel).await? => {
-                    return Ok(Some(drawn.connection));
-                }
-                Ok(_)
-                | Err(
-                    KernelFailure::SignInRequired
-                    | KernelFailure::TokenTooShort(_)
-                    | KernelFailure::NotFound,
-                ) => {}
-                Err(failure) => return Err(failure),
+            if let Some(connection) = self.draw_worthwhile(found).await?
+                && self.share(&connection.id, kernel).await?
+            {
+                return Ok(Some(connection));
             }
         }
         Ok(None)
@@ -100,14 +88,10 @@ impl Flows {
             .reason("shared")
             .tell(What::TokenIssued);
         let end = connection.extended_at.after(self.rules.connection_life);
-        let entry = || IndexedConnection {
-            id: connection.id.clone(),
-            fingerprint: kernel.fingerprint,
-            provider: connection.provider.clone(),
-            expires_at: end,
-        };
-        self.change_index(&kernel.user, |index| index.connected(entry()))
-            .await?;
+        self.change_index(&kernel.user, |index| {
+            index.connected(IndexedConnection::of(connection, kernel, end));
+        })
+        .await?;
         Ok(())
     }
 

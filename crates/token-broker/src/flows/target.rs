@@ -22,7 +22,7 @@ use crate::{
     },
     idp::IdentityProvider,
     store::{
-        Change, Expect, Key, Outcome, StoreError,
+        Change, Key, StoreError,
         typed::{Found, Loaded, TypedStore},
     },
 };
@@ -192,20 +192,10 @@ impl Flows {
 
     /// Keeps what is known about a target. If that fails, it is asked for again.
     pub(super) async fn note_target(&self, id: &ConnectionId, entry: Entry) {
-        if let Err(error) = self.written_target(id, entry).await {
+        let put = |found| self.put_targets(id, found, entry.clone());
+        if let Err(error) = self.store.amend(&Key::targets(id), TRIES, put).await {
             tracing::warn!(%error, "a token beside a connection's own could not be kept");
         }
-    }
-
-    async fn written_target(&self, id: &ConnectionId, entry: Entry) -> Result<(), StoreError> {
-        for _ in 0..TRIES {
-            let found = self.store.load(&Key::targets(id)).await?;
-            let put = self.put_targets(id, found, entry.clone())?;
-            if self.store.commit(vec![put]).await? == Outcome::Done {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// The change that writes what is known about one target beside what was found.
@@ -216,8 +206,7 @@ impl Flows {
         entry: Entry,
     ) -> Result<Change, StoreError> {
         let now = self.clock.now();
-        let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
-        let mut targets = found.map(|found| found.value).unwrap_or_default();
+        let (mut targets, expect) = Loaded::or_new(found);
         targets.put(entry, now);
         let life = targets.end().map_or(SHORTEST_LIFE, |end| now.until(end));
         Change::put(Key::targets(id), expect, &targets, life.max(SHORTEST_LIFE))

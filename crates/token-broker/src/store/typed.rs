@@ -5,7 +5,7 @@ use std::{future::Future, io, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use super::{Action, Change, Expect, Key, Purpose, Record, Store, StoreError};
+use super::{Action, Change, Expect, Key, Outcome, Purpose, Record, Store, StoreError};
 
 /// What is stored under one purpose.
 pub trait Stored: Serialize + DeserializeOwned {
@@ -52,6 +52,16 @@ impl<T> Loaded<T> {
         }
     }
 
+    /// What was found, or the beginning of it, and what a change of it has to expect.
+    #[must_use]
+    pub fn or_new(found: Found<T>) -> (T, Expect)
+    where
+        T: Default,
+    {
+        let expect = found.as_ref().map_or(Expect::Absent, Self::expect);
+        (found.map(|loaded| loaded.value).unwrap_or_default(), expect)
+    }
+
     /// That the record is still as it was read.
     #[must_use]
     pub fn expect(&self) -> Expect {
@@ -88,6 +98,25 @@ pub trait TypedStore: Store {
             let records = self.read(&[first.clone(), second.clone()]).await?;
             let record = |at| records.get(at).and_then(Option::as_ref);
             Ok((decode(record(0))?, decode(record(1))?))
+        }
+    }
+
+    /// Changes a record that others change too: `put` is asked again, with what is there by then, after each conflict, at
+    /// most `tries` times in all. [`Outcome::Conflict`] where that was not enough.
+    fn amend<T: Stored + Send>(
+        &self,
+        key: &Key,
+        tries: usize,
+        mut put: impl FnMut(Found<T>) -> Result<Change, StoreError> + Send,
+    ) -> impl Future<Output = Result<Outcome, StoreError>> + Send {
+        async move {
+            for _ in 0..tries {
+                let change = put(self.load(key).await?)?;
+                if self.commit(vec![change]).await? == Outcome::Done {
+                    return Ok(Outcome::Done);
+                }
+            }
+            Ok(Outcome::Conflict)
         }
     }
 }
