@@ -134,17 +134,14 @@ impl Flows {
             let Some(found) = found.filter(|found| found.value.renewal != Renewal::Ended) else {
                 return Ok(true);
             };
-            let (ended, access_token, refresh_token) = without_tokens(found);
-            let put = self.put_connection(&ended)?;
+            let put = self.put_connection(&without_tokens(found.clone()))?;
             let outcome = self.store.commit(vec![put]).await?;
             // What is held in memory may be older than what was stored at last.
             self.flights.let_go(id);
             if outcome == Outcome::Done {
-                let event = Event::of(&ended.value).reason("backchannel_logout");
+                let event = Event::of(&found.value).reason("backchannel_logout");
                 event.tell(What::TokenRevoked);
-                if let Some(provider) = self.provider(&ended.value.provider) {
-                    self.revoke_later(Arc::clone(provider), access_token, refresh_token);
-                }
+                self.give_back(found.value).await;
                 return Ok(true);
             }
         }
@@ -181,18 +178,12 @@ impl Flows {
     }
 }
 
-fn without_tokens(
-    mut found: Loaded<Connection>,
-) -> (
-    Loaded<Connection>,
-    AccessToken,
-    Option<hubkey_protocol::secret::RefreshToken>,
-) {
-    let grant = &mut found.value.grant;
-    let access_token = std::mem::replace(&mut grant.access_token, AccessToken::new(""));
-    let refresh_token = grant.refresh_token.take();
+/// The connection as it stays.
+fn without_tokens(mut found: Loaded<Connection>) -> Loaded<Connection> {
+    found.value.grant.access_token = AccessToken::new("");
+    found.value.grant.refresh_token = None;
     found.value.renewal = Renewal::Ended;
-    (found, access_token, refresh_token)
+    found
 }
 
 /// Measured.

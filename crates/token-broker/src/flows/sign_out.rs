@@ -60,6 +60,12 @@ impl Flows {
         if let Err(error) = noted {
             tracing::warn!(%error, "an ended connection stays in its user's index until it would have expired");
         }
+        self.give_back(connection).await;
+    }
+
+    /// Forgets the tokens beside an ended connection's own, and has all of them revoked where the provider is still
+    /// configured.
+    pub(super) async fn give_back(&self, connection: Connection) {
         let provider = self.provider(&connection.provider);
         self.forget_targets(provider, &connection.id).await;
         if let Some(provider) = provider {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use hubkey_e2e::hostile_provider::{Account, Alg, Draft, Endpoint, SigningKey};
 use serde_json::{Value, json};
 
@@ -94,6 +94,22 @@ async fn security_p90_a_logout_ends_the_connections_of_its_session() {
     assert_eq!(world.provider.revoked().len(), 2, "both tokens given back");
     let again = kernel.create(&json!({})).await;
     assert_eq!(again.status, StatusCode::CREATED, "needs a new sign-in");
+}
+
+#[tokio::test]
+async fn security_p90_a_logout_ends_exchanged_tokens_too() {
+    let (world, kernel, connection) = connected().await;
+    let path = format!("/v1/connections/{}/exchange", connection.id);
+    let body = json!({"audience": "other-api"});
+    let exchanged = kernel.send(Method::POST, &path, Some(&body)).await;
+    let exchanged = exchanged.json()["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(logout(&world, &token(&world, |_| ())).await, "done");
+    world.flows.flights.land(Duration::from_secs(10)).await;
+    let revoked = world.provider.revoked();
+    assert!(revoked.contains(&exchanged), "still good at the other API");
 }
 
 #[tokio::test]
