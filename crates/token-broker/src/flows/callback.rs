@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::{
     Nonce, ProviderId,
     internal::{BrowserReply, ProviderCallback},
-    secret::AuthorizationCode,
+    secret::{AuthorizationCode, HubToken},
 };
 
 use super::{
@@ -121,7 +121,7 @@ impl Flows {
         }
     }
 
-    /// `authorizing → exchanging`, then the exchange. Of concurrent callbacks exactly one comes so far.
+    /// Takes the sign-in over, then redeems the code. Of concurrent callbacks exactly one comes so far.
     async fn redeem_code(
         &self,
         browser: Browser<'_>,
@@ -129,42 +129,10 @@ impl Flows {
         at: AtProvider,
         code: Code,
     ) -> Result<BrowserReply, StoreError> {
-        let Ok(exchanging) = loaded.try_map(|sign_in| sign_in.exchange(&browser.fingerprint))
-        else {
+        let Some(exchanging) = self.begin_redemption(&browser, loaded).await? else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };
-        if self
-            .store
-            .commit(vec![self.put_sign_in(&exchanging)?])
-            .await?
-            == Outcome::Conflict
-        {
-            return Ok(self.forbidden(browser.source, "sign_in_state"));
-        }
-        let exchanging = exchanging.committed();
-        let AtProvider {
-            hub_token,
-            verifier,
-            oidc_nonce,
-            issuer,
-            redirect_uri,
-        } = at;
-        let Wish {
-            scopes,
-            audience,
-            resource,
-            account: _,
-        } = exchanging.value.wish.clone();
-        let redemption = Redemption {
-            code: code.code,
-            verifier,
-            oidc_nonce,
-            redirect_uri,
-            issuer,
-            scopes,
-            resource,
-            audience,
-        };
+        let (redemption, hub_token) = redemption(at, &exchanging.value.wish, code.code);
         match code.provider.redeem(redemption).await {
             Ok(granted) => self.judge(browser, exchanging, granted, hub_token).await,
             Err(error) => {
@@ -173,6 +141,38 @@ impl Flows {
             }
         }
     }
+
+    /// `authorizing → exchanging`; absent where somebody else was faster.
+    async fn begin_redemption(
+        &self,
+        browser: &Browser<'_>,
+        loaded: Loaded<SignIn>,
+    ) -> Result<Option<Loaded<SignIn>>, StoreError> {
+        let Ok(exchanging) = loaded.try_map(|sign_in| sign_in.exchange(&browser.fingerprint))
+        else {
+            return Ok(None);
+        };
+        let put = self.put_sign_in(&exchanging)?;
+        Ok(match self.store.commit(vec![put]).await? {
+            Outcome::Done => Some(exchanging.committed()),
+            Outcome::Conflict => None,
+        })
+    }
+}
+
+/// What the provider is to be asked, and the Hub's token of the browser, which goes on by itself.
+fn redemption(at: AtProvider, wish: &Wish, code: AuthorizationCode) -> (Redemption, HubToken) {
+    let redemption = Redemption {
+        code,
+        verifier: at.verifier,
+        oidc_nonce: at.oidc_nonce,
+        redirect_uri: at.redirect_uri,
+        issuer: at.issuer,
+        scopes: wish.scopes.clone(),
+        resource: wish.resource.clone(),
+        audience: wish.audience.clone(),
+    };
+    (redemption, at.hub_token)
 }
 
 /// What a redirect carried, beside the state.

@@ -54,16 +54,7 @@ fn answer(failure: KernelFailure) -> Failure {
         ),
         KernelFailure::RefreshInProgress => in_progress(),
         KernelFailure::Provider(trouble, _) => provider(trouble),
-        KernelFailure::TooMany(TooMany::Open(_)) => Failure::new(
-            ErrorCode::TooManySignIns,
-            "Too many sign-ins of yours wait already.",
-            "Finish one of them, stop the cells that wait, or wait until one expires.",
-        ),
-        KernelFailure::TooMany(TooMany::Created(_)) => Failure::new(
-            ErrorCode::RateLimited,
-            "Too many sign-ins were opened within a minute.",
-            "Wait a moment and try again.",
-        ),
+        KernelFailure::TooMany(limit) => too_many(limit),
         KernelFailure::Overloaded | KernelFailure::Contended => Failure::new(
             ErrorCode::Overloaded,
             "Too much is going on at once.",
@@ -83,6 +74,21 @@ fn not_the_hub() -> Failure {
         "Only the Hub may ask this.",
         "Ask with the API token of the Hub's service hubkey; hubkey.hub.configure sets the hook that does.",
     )
+}
+
+fn too_many(limit: TooMany) -> Failure {
+    match limit {
+        TooMany::Open(_) => Failure::new(
+            ErrorCode::TooManySignIns,
+            "Too many sign-ins of yours wait already.",
+            "Finish one of them, stop the cells that wait, or wait until one expires.",
+        ),
+        TooMany::Created(_) => Failure::new(
+            ErrorCode::RateLimited,
+            "Too many sign-ins were opened within a minute.",
+            "Wait a moment and try again.",
+        ),
+    }
 }
 
 fn in_progress() -> Failure {

@@ -18,8 +18,9 @@ use crate::store::StoreError;
 /// How long to wait for a cluster that has just said where something is, or that it is about to move.
 const TURNED_AWAY: Duration = Duration::from_millis(20);
 
-/// One server that takes writes, or a cluster, which minds its own connections. None of the others its connections comes back by itself: a wait for replicas says something of a
-/// commit only if both went to the same life of the same server.
+/// One server that takes writes, or a cluster. A cluster's client minds its connections itself. Those of one server do not
+/// come back by themselves: a wait for replicas says something of a commit only if both went to the same life of the same
+/// server.
 pub(super) struct Node {
     /// Where to subscribe to wake-ups: any one of these will do.
     pub(super) clients: Vec<Client>,
