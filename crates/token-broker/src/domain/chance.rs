@@ -25,6 +25,19 @@ impl dyn Chance {
         URL_SAFE_NO_PAD.encode(self.bytes::<32>())
     }
 
+    /// Out of 0 to 1, in 256 steps: for times that many should not have alike.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        let [byte] = self.bytes();
+        f64::from(byte) / 255.0
+    }
+
+    /// Tells one from others.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        u64::from_le_bytes(self.bytes())
+    }
+
     /// The short id of a new sign-in or connection.
     #[must_use]
     pub fn short_id(&self) -> ShortId {

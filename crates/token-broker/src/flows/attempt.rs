@@ -94,7 +94,7 @@ impl Flows {
     ) -> Result<Option<Intent>, StoreError> {
         let send_before = Instant::now() + self.rules.renewal.send_within;
         let before = found.value.renewal.clone();
-        let attempt = self.attempt_id();
+        let attempt = self.chance.number();
         let mut begun = found;
         begun.value.renewal = match ready {
             Readiness::First => Renewal::Refreshing { attempt },
@@ -254,12 +254,6 @@ impl Flows {
                 tracing::warn!(%error, "an intent to refresh could not be withdrawn");
             }
         }
-    }
-
-    pub(super) fn attempt_id(&self) -> u64 {
-        let mut bytes = [0; 8];
-        self.chance.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
     }
 }
 

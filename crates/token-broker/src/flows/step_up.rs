@@ -1,5 +1,7 @@
 //! A sign-in for more than a connection has: it asks for both, so that its connection can do all.
 
+use hubkey_protocol::Scope;
+
 use super::{Flows, create_sign_in::Asking};
 use crate::{
     domain::{
@@ -24,22 +26,13 @@ impl Flows {
         let Some(base) = self.base(kernel, &asking, index).await? else {
             return Ok(asking);
         };
-        let has = |scope: &hubkey_protocol::Scope| {
-            base.wish
-                .scopes
-                .iter()
-                .chain(base.grant.scopes.iter())
-                .any(|had| had == scope)
-        };
+        let has =
+            |scope: &Scope| base.wish.scopes.contains(scope) || base.grant.scopes.contains(scope);
         let wanted = asking.wish.scopes.iter();
         asking.more_scopes = Some(wanted.filter(|scope| !has(scope)).cloned().collect());
         // What was asked for then, as far as it may be asked for now: it does not grow by what providers add.
         let allowed = &asking.provider.config().offer.allowed_scopes;
-        let kept = base
-            .wish
-            .scopes
-            .iter()
-            .filter(|had| allowed.iter().any(|scope| scope == *had));
+        let kept = base.wish.scopes.iter().filter(|had| allowed.contains(had));
         asking.wish.scopes = asking.wish.scopes.iter().chain(kept).cloned().collect();
         let account = base.grant.account.email;
         asking.login_hint = asking.login_hint.or(account);

@@ -167,7 +167,7 @@ impl Flows {
     pub(super) fn with_token(&self, entry: Entry, token: TargetToken) -> Entry {
         Entry {
             token: Some(token),
-            mark: self.attempt_id(),
+            mark: self.chance.number(),
             renewal: Renewal::Idle,
             ..entry
         }

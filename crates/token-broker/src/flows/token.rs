@@ -146,9 +146,7 @@ impl Flows {
 
     /// About 1, up to a tenth off either way.
     pub(super) fn spread(&self) -> f64 {
-        let mut byte = [0; 1];
-        self.chance.fill(&mut byte);
-        0.9 + 0.2 * f64::from(byte[0]) / 255.0
+        0.9 + 0.2 * self.chance.fraction()
     }
 }
 

@@ -80,10 +80,7 @@ impl Breaker {
     }
 
     fn settle(&self, pass: &Pass<'_>) {
-        let mut byte = [0];
-        self.chance.fill(&mut byte);
-        let chance = f64::from(byte[0]) / 255.0;
-        let now = self.clock.now();
+        let (now, chance) = (self.clock.now(), self.chance.fraction());
         let turned = self.with(pass.endpoint, |circuit| {
             circuit.settle(pass.term, now, pass.verdict, chance)
         });
