@@ -161,7 +161,8 @@ fn count(output: &str) -> Count {
     total
 }
 
-/// What a reader needs of a failed run: the compiler's errors, or what the failed tests said.
+/// What a reader needs of a failed run: the compiler's errors, or what the failed tests said. Of much, the beginning and
+/// the end: a property test says last what it needs to fail.
 fn failures(output: &str) -> String {
     const SHOWN: usize = 120;
     let lines: Vec<&str> = output.lines().collect();
@@ -169,13 +170,22 @@ fn failures(output: &str) -> String {
         .iter()
         .position(|line| line.starts_with("error") || *line == "failures:")
         .unwrap_or_else(|| lines.len().saturating_sub(SHOWN));
-    let end = lines.len().min(start + SHOWN);
-    lines[start..end].join("\n")
+    let said = &lines[start..];
+    if said.len() <= 2 * SHOWN {
+        return said.join("\n");
+    }
+    let (beginning, end) = (&said[..SHOWN], &said[said.len() - SHOWN..]);
+    let left_out = said.len() - 2 * SHOWN;
+    format!(
+        "{}\n[{left_out} lines left out]\n{}",
+        beginning.join("\n"),
+        end.join("\n")
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, count};
+    use super::{Count, count, failures};
 
     #[test]
     fn results_of_all_targets_are_added_up() {
@@ -189,5 +199,15 @@ mod tests {
                 failed: 1
             }
         );
+    }
+
+    #[test]
+    fn of_much_that_failed_tests_said_the_beginning_and_the_end_are_shown() {
+        let said: Vec<String> = (0..1000).map(|number| format!("line {number}")).collect();
+        let shown = failures(&format!("before\nfailures:\n{}", said.join("\n")));
+        assert!(shown.starts_with("failures:\nline 0\n"));
+        assert!(shown.ends_with("line 998\nline 999"));
+        assert!(shown.contains("\n[761 lines left out]\n"), "{shown}");
+        assert_eq!(failures("failures:\none"), "failures:\none");
     }
 }
