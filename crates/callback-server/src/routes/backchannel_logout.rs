@@ -2,12 +2,11 @@
 //! gate for browsers does not stand before it; the broker judges the token.
 
 use axum::{
-    body::Bytes,
-    extract::{Path, rejection::BytesRejection},
+    extract::Path,
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, StatusCode,
+    StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use hubkey_protocol::{
@@ -16,19 +15,16 @@ use hubkey_protocol::{
     secret::LogoutToken,
 };
 
-use super::browser::{Browser, InPath, Stop};
-use crate::params::Params;
+use super::{
+    browser::{Browser, InPath, Stop},
+    form::Form,
+};
 
 /// Longer than any logout token: they name an account and a session.
 const MAX_TOKEN: usize = 12 * 1024;
 
-pub(super) async fn backchannel_logout(
-    caller: Browser,
-    provider: InPath,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    match ask(&caller, provider, &headers, body).await {
+pub(super) async fn backchannel_logout(caller: Browser, provider: InPath, form: Form) -> Response {
+    match ask(&caller, provider, form).await {
         Ok(LogoutOutcome::Done) => StatusCode::OK.into_response(),
         Ok(LogoutOutcome::TooMany) => {
             (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")]).into_response()
@@ -54,19 +50,10 @@ fn refused() -> Response {
         .into_response()
 }
 
-async fn ask(
-    caller: &Browser,
-    provider: InPath,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<LogoutOutcome, Stop> {
+async fn ask(caller: &Browser, provider: InPath, form: Form) -> Result<LogoutOutcome, Stop> {
     let Path(provider) = provider.map_err(|_| Stop::DeadLink)?;
     let provider = ProviderId::parse(provider)?;
-    if !is_form(headers) {
-        return Err(Stop::Malformed);
-    }
-    let body = body.map_err(|_| Stop::Malformed)?;
-    let token = Params::parse(&body).required("logout_token", MAX_TOKEN)?;
+    let token = form.read()?.required("logout_token", MAX_TOKEN)?;
     let message = BackchannelLogout {
         logout_token: LogoutToken::new(token),
         source: caller.source.clone(),
@@ -74,16 +61,4 @@ async fn ask(
     let broker = caller.broker();
     let reply = broker.backchannel_logout(&provider, &message).await?;
     Ok(reply.outcome)
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let essence = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| {
-        essence
-            .trim()
-            .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    })
 }

@@ -1,26 +1,21 @@
 //! `GET /connections`, `GET /connections/{flow}` and `POST /connections/{flow}/end`: the page "My connections".
 
-use axum::{body::Bytes, extract::rejection::BytesRejection, response::Response};
-use http::HeaderMap;
+use axum::response::Response;
 use hubkey_protocol::{
     ConnectionId,
     internal::{BrowserAnswer, BrowserReply, EndConnections, Refusal, View, Visit},
-    secret::CsrfToken,
 };
 
 use super::{
     browser::{self, Browser, InPath, Stop},
-    decide::{MAX_CSRF, is_form},
+    form::{self, Form},
 };
-use crate::{answer, params::Params};
+use crate::answer;
 
 /// What stands in the form in place of one connection's id.
 const ALL: &str = "all";
 /// Longer than any id of ours.
 const MAX_ID: usize = 64;
-
-/// A body; a browser may send more than we read.
-type Body = Result<Bytes, BytesRejection>;
 
 pub(super) async fn connections(browser: Browser) -> Response {
     let message = Visit {
@@ -63,13 +58,8 @@ async fn ask(browser: &Browser, flow: InPath) -> Result<BrowserReply, Stop> {
     Ok(browser.broker().view(&message).await?)
 }
 
-pub(super) async fn end(
-    browser: Browser,
-    flow: InPath,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let reply = match read(&browser, flow, &headers, body) {
+pub(super) async fn end(browser: Browser, flow: InPath, form: Form) -> Response {
+    let reply = match read(&browser, flow, form) {
         Ok(message) => {
             let reply = browser.broker().end_connections(&message).await;
             reply.map_err(Stop::from)
@@ -79,23 +69,15 @@ pub(super) async fn end(
     browser.tell(reply)
 }
 
-fn read(
-    browser: &Browser,
-    flow: InPath,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<EndConnections, Stop> {
+fn read(browser: &Browser, flow: InPath, form: Form) -> Result<EndConnections, Stop> {
     let flow = browser::flow(flow)?;
-    if !is_form(headers) {
-        return Err(Stop::Malformed);
-    }
-    let mut form = Params::parse(&body.map_err(|_| Stop::Malformed)?);
+    let mut form = form.read()?;
     let which = form.required("connection", MAX_ID)?;
     let connection = (which != ALL).then(|| ConnectionId::parse(which));
     Ok(EndConnections {
         flow_cookie: browser.flow_cookie(&flow)?,
         flow,
-        csrf: CsrfToken::new(form.optional("csrf", MAX_CSRF)?.unwrap_or_default()),
+        csrf: form::csrf(&mut form)?,
         connection: connection.transpose().map_err(|_| Stop::Malformed)?,
         source: browser.source.clone(),
     })

@@ -6,6 +6,7 @@ mod browser;
 mod callback;
 mod connections;
 mod decide;
+mod form;
 mod home;
 mod hub_callback;
 mod refuse;

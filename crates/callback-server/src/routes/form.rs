@@ -1,0 +1,52 @@
+//! What a POST carries: a form.
+
+use std::convert::Infallible;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+};
+use http::{HeaderMap, header::CONTENT_TYPE};
+use hubkey_protocol::secret::CsrfToken;
+
+use super::browser::Stop;
+use crate::params::{Malformed, Params};
+
+/// Longer than any form token of ours.
+const MAX_CSRF: usize = 128;
+const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
+
+/// A body, whatever was sent. A handler reads it when it has looked at the address.
+pub(super) struct Form(Option<Bytes>);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        if !is_form(request.headers()) {
+            return Ok(Self(None));
+        }
+        Ok(Self(Bytes::from_request(request, state).await.ok()))
+    }
+}
+
+impl Form {
+    /// Its parameters. Another media type and a body that is too large are malformed.
+    pub(super) fn read(self) -> Result<Params, Stop> {
+        let body = self.0.ok_or(Stop::Malformed)?;
+        Ok(Params::parse(&body))
+    }
+}
+
+/// A missing token goes on as an empty one: the broker refuses it like any wrong one, and writes it down.
+pub(super) fn csrf(form: &mut Params) -> Result<CsrfToken, Malformed> {
+    let token = form.optional("csrf", MAX_CSRF)?;
+    Ok(CsrfToken::new(token.unwrap_or_default()))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok()?.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+}
