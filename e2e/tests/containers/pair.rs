@@ -41,19 +41,19 @@ reads, slowest, failures = 0, 0.0, []"#;
 const STOP: &str = r"reading = False
 await asyncio.gather(*readers)";
 
+/// Starts one service, as it was built, and waits until it is healthy.
+fn bring_up(compose: &Compose, service: &str) -> Outcome {
+    let how = ["up", "--detach", "--no-build", "--no-deps", "--wait"];
+    compose.run(&[&how[..], &[service]].concat())?;
+    Ok(())
+}
+
 /// One broker leaves and comes back, while the other serves.
 async fn without(compose: &Compose, kernel: &mut Kernel, verb: &str, service: &str) -> Outcome {
     compose.run(&[verb, service])?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let text = kernel.run(LOOK).await?.ok()?;
-    compose.run(&[
-        "up",
-        "--detach",
-        "--no-build",
-        "--no-deps",
-        "--wait",
-        service,
-    ])?;
+    bring_up(compose, service)?;
     say(format!("    {verb} of {service}: {}", text.trim()));
     let reads = text.split(' ').nth(1).context("no number")?;
     ensure!(reads.parse::<u32>()? > 20, "{text}");
@@ -78,23 +78,9 @@ async fn no_read_fails_while_one_of_two_brokers_is_drained_or_killed() -> Outcom
     let compose = compose(stack)?;
     let person = Connected::new(stack).await?;
     let mut kernel = Kernel::start(&stack.hub, &person.person.name, "").await?;
-    compose.run(&[
-        "up",
-        "--detach",
-        "--no-build",
-        "--no-deps",
-        "--wait",
-        SECOND,
-    ])?;
+    bring_up(compose, SECOND)?;
     let outcome = each_in_turn(compose, &mut kernel).await;
     compose.run(&["rm", "--stop", "--force", SECOND])?;
-    compose.run(&[
-        "up",
-        "--detach",
-        "--no-build",
-        "--no-deps",
-        "--wait",
-        "token-broker",
-    ])?;
+    bring_up(compose, "token-broker")?;
     outcome
 }
