@@ -52,7 +52,7 @@ print(len(seen))"#;
 fn loop_seconds() -> anyhow::Result<u64> {
     let wanted = std::env::var_os("SOAK_SECONDS").map(std::ffi::OsString::into_string);
     match wanted {
-        None => Ok(45),
+        None => Ok(120),
         Some(Ok(text)) => text.parse().context("SOAK_SECONDS is no number"),
         Some(Err(_)) => anyhow::bail!("SOAK_SECONDS is no text"),
     }
@@ -118,7 +118,7 @@ async fn another_broker(stack: &Stack, number: usize) -> anyhow::Result<Server> 
     Server::start(&stack.run, &program, &file, address, ops).await
 }
 
-const EXPIRIES: usize = 5;
+const EXPIRIES: usize = 10;
 
 #[tokio::test]
 async fn security_r2_four_brokers_and_two_hundred_kernels_sign_nobody_out() -> Outcome {
