@@ -132,7 +132,9 @@ async def test_need_5_connect_sync_refuses_to_stop_an_event_loop(broker: Broker)
 
 
 def test_need_13_ctrl_c_ends_connect_sync_and_cancels_the_sign_in(broker: Broker) -> None:
-    code = "import hubkey; hubkey.connect_sync('lab-api', interactive=True)"
+    # What a shell runs in its background ignores Ctrl-C, and so does all that it starts.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; import hubkey; hubkey.connect_sync('lab-api', interactive=True)"
     script = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     broker.wait_until(lambda: broker.calls("GET", "/v1/sign-ins/.*"), 30)
     began = time.monotonic()
