@@ -18,6 +18,10 @@ pub(crate) struct Soak {
     /// The first seed of those with real processes: a violated invariant names its own.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
+    /// Every schedule with so many deviations from the usual, in one process; 0 plays none. Each one more takes about ten
+    /// times as long.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    deviations: u8,
     /// So many hours a kernel reads ten-second tokens of a Keycloak that rotates strictly; 0 leaves it out.
     #[arg(long, value_name = "H", default_value_t = 0.0)]
     hours: f64,
@@ -49,6 +53,14 @@ pub(crate) fn run(soak: &Soak) -> anyhow::Result<bool> {
 
 fn parts(soak: &Soak) -> Vec<Part> {
     let mut parts = Vec::new();
+    if soak.deviations > 0 {
+        parts.push(Part {
+            name: "every schedule",
+            target: "invariants",
+            test: "every_schedule",
+            variables: vec![("SOAK_DEVIATIONS", soak.deviations.to_string())],
+        });
+    }
     if soak.schedules > 0 {
         let count = soak.schedules.to_string();
         parts.push(Part {

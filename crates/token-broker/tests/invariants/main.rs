@@ -14,10 +14,16 @@ mod actions;
 #[path = "../api/audit.rs"]
 mod audit;
 #[cfg(test)]
+mod board;
+#[cfg(test)]
 #[path = "../api/browser.rs"]
 mod browser;
 #[cfg(test)]
+mod choices;
+#[cfg(test)]
 mod end;
+#[cfg(test)]
+mod exhaustive;
 #[cfg(test)]
 #[path = "../api/kernel.rs"]
 mod kernel;
@@ -25,6 +31,8 @@ mod kernel;
 mod kernels;
 #[cfg(test)]
 mod ledger;
+#[cfg(test)]
+mod losing_store;
 #[cfg(test)]
 mod play;
 #[cfg(test)]
@@ -41,13 +49,17 @@ mod seeded;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
+mod stepped_provider;
+#[cfg(test)]
 #[path = "../api/world.rs"]
 mod world;
 
 #[cfg(test)]
 mod tests {
     use crate::{
+        exhaustive::{Failover, explore as explore_all},
         ledger::Invariant,
+        rotation_provider::Manner,
         stage::{Backend, explore, rotate},
     };
 
@@ -59,6 +71,21 @@ mod tests {
     #[test]
     fn invariant_i5_rotation_on_redis() {
         rotate(Backend::Redis);
+    }
+
+    #[test]
+    fn invariant_i5_every_schedule_at_a_strict_provider() {
+        explore_all(Failover::Unconfirmed, Manner::Strict, 3);
+    }
+
+    #[test]
+    fn invariant_i5_every_schedule_at_a_lenient_provider() {
+        explore_all(Failover::Unconfirmed, Manner::Lenient, 3);
+    }
+
+    #[test]
+    fn security_r13_every_schedule_on_a_store_that_loses_what_it_confirmed() {
+        explore_all(Failover::Any, Manner::Strict, 2);
     }
 
     macro_rules! invariants {

@@ -17,7 +17,8 @@ use hubkey_protocol::{
 };
 use hubkey_token_broker::{
     domain::{
-        clock::Clock,
+        chance::Chance,
+        clock::{Clock, Timestamp},
         connection::{Connection, Grant, Proof},
         kernel::{Fingerprint, HubUser, Kernel, ServerName},
         renewal::{Renewal, RenewalTimes},
@@ -25,6 +26,7 @@ use hubkey_token_broker::{
     },
     flows::{Asker, Flights, Flows, Providers, failure::KernelFailure},
     hub::failures::Failures,
+    idp::IdentityProvider,
     store::{Change, Expect, Key, Outcome, Store},
 };
 use tokio::time::{sleep, timeout};
@@ -104,7 +106,7 @@ impl<'a> Schedule<'a> {
             manner,
             Arc::clone(&store),
             id.clone(),
-            Arc::clone(&clock),
+            Arc::clone(&clock) as Arc<dyn Clock>,
         );
         Self {
             world,
@@ -112,11 +114,7 @@ impl<'a> Schedule<'a> {
             seed,
             clock,
             op: Arc::new(op),
-            kernel: Kernel {
-                user: HubUser::parse("alice").unwrap(),
-                server: ServerName::parse("").unwrap(),
-                fingerprint: Fingerprint::new([1; 32]),
-            },
+            kernel: kernel(),
             id,
             incidents: Arc::default(),
             chance,
@@ -149,7 +147,7 @@ impl<'a> Schedule<'a> {
         let this = &*self;
         let draws = delays.iter().enumerate().map(|(at, delay)| async move {
             sleep(Duration::from_millis(*delay)).await;
-            let drawn = this.draw(&brokers[at % 2]);
+            let drawn = draw(&brokers[at % 2].flows, &this.id);
             timeout(Duration::from_millis(1500), drawn).await.ok()
         });
         let tokens: BTreeSet<_> = join_all(draws)
@@ -163,25 +161,12 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    async fn draw(&self, broker: &Broker) -> Result<String, KernelFailure> {
-        let asker = Asker {
-            token: HubToken::new("0123456789abcdef"),
-            peer: None,
-        };
-        let request = TokenRequest {
-            min_valid: 30,
-            ..TokenRequest::default()
-        };
-        let answer = broker.flows.token(&asker, &self.id, &request).await?;
-        Ok(answer.access_token.expose().to_owned())
-    }
-
     /// Nothing disturbs any more: soon there is a token, or somebody has to sign in.
     async fn calm_end(&self) -> Ending {
         self.op.calm();
         let broker = self.broker(2, 0, false);
         for _ in 0..40 {
-            match self.draw(&broker).await {
+            match draw(&broker.flows, &self.id).await {
                 Ok(token) => {
                     self.op.assert_good(&token);
                     return Ending::Token;
@@ -199,80 +184,31 @@ impl<'a> Schedule<'a> {
     fn broker(&self, index: u64, life: u64, disturbed: bool) -> Broker {
         let seed = self.seed * 1000 + index * 100 + life;
         let gate = Arc::new(Gate::new(seed, disturbed, &self.incidents));
-        let first = &self.world.flows;
         let provider = Replica {
             op: Arc::clone(&self.op),
             gate: Arc::clone(&gate),
-            real: Arc::clone(first.providers.only().unwrap()),
+            real: Arc::clone(self.world.flows.providers.only().unwrap()),
         };
-        let flows = Flows {
-            store: Arc::new(GatedStore {
-                inner: Arc::clone(&self.store),
-                gate: Arc::clone(&gate),
-            }),
-            kernels: Arc::new(OneServer(self.kernel.clone())),
-            browsers: Arc::clone(&first.browsers),
-            providers: Providers::new(vec![Arc::new(provider)]),
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            chance: Arc::clone(&first.chance),
-            index_key: first.index_key.clone(),
-            rules: hubkey_token_broker::flows::Rules {
-                renewal: TIMES,
-                poll_safety: Duration::from_millis(50),
-                ..first.rules.clone()
-            },
-            polls: Arc::clone(&first.polls),
-            stopping: first.stopping.clone(),
-            flights: Flights::default(),
-            logout_failures: Failures::new(Arc::clone(&first.clock)),
-        };
-        Broker {
-            flows: Arc::new(flows),
-            gate,
-        }
+        let store = Arc::new(GatedStore {
+            inner: Arc::clone(&self.store),
+            gate: Arc::clone(&gate),
+        });
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let chance = Arc::clone(&self.world.flows.chance);
+        let flows = broker(
+            self.world,
+            &self.kernel,
+            store,
+            Arc::new(provider),
+            (clock, chance),
+        );
+        Broker { flows, gate }
     }
 
     /// What a sign-in leaves.
     async fn connect(&self) {
-        let (access, refresh) = self.op.first();
-        let now = self.clock.now();
-        let scopes = Scopes::parse("openid").unwrap();
-        let connection = Connection {
-            id: self.id.clone(),
-            kernel: self.kernel.clone(),
-            others: Vec::new(),
-            provider: ProviderId::parse("lab-api").unwrap(),
-            wish: Wish {
-                scopes: scopes.clone(),
-                audience: None,
-                resource: None,
-                account: None,
-            },
-            since: now,
-            extended_at: now,
-            grant: Grant {
-                issuer: "https://op.example".to_owned(),
-                account: hubkey_protocol::Account {
-                    sub: "op-alice".to_owned(),
-                    name: None,
-                    email: None,
-                },
-                scopes,
-                access_token: AccessToken::new(access),
-                token_type: "Bearer".to_owned(),
-                obtained_at: now,
-                expires_at: Some(now.after(LIFE)),
-                refresh_token: Some(RefreshToken::new(refresh)),
-                serial: 0,
-                proof: Proof {
-                    issued_at: 0,
-                    auth_time: None,
-                    oidc_nonce: OidcNonce::new("n"),
-                    session: None,
-                },
-            },
-            renewal: Renewal::Idle,
-        };
+        let tokens = self.op.first();
+        let connection = connection(&self.id, &self.kernel, tokens, self.clock.now());
         let key = Key::connection(&self.id);
         let life = Duration::from_hours(12);
         // A machine under load may not answer at once. A conflict says that it was carried out.
@@ -284,6 +220,104 @@ impl<'a> Schedule<'a> {
         }
         panic!("seed {}: the store does not answer", self.seed);
     }
+}
+
+/// The server whose kernels draw.
+pub(crate) fn kernel() -> Kernel {
+    Kernel {
+        user: HubUser::parse("alice").unwrap(),
+        server: ServerName::parse("").unwrap(),
+        fingerprint: Fingerprint::new([1; 32]),
+    }
+}
+
+/// What a sign-in leaves: the access token lives from now on.
+pub(crate) fn connection(
+    id: &ConnectionId,
+    kernel: &Kernel,
+    (access, refresh): (String, String),
+    now: Timestamp,
+) -> Connection {
+    let scopes = Scopes::parse("openid").unwrap();
+    Connection {
+        id: id.clone(),
+        kernel: kernel.clone(),
+        others: Vec::new(),
+        provider: ProviderId::parse("lab-api").unwrap(),
+        wish: Wish {
+            scopes: scopes.clone(),
+            audience: None,
+            resource: None,
+            account: None,
+        },
+        since: now,
+        extended_at: now,
+        grant: Grant {
+            issuer: "https://op.example".to_owned(),
+            account: hubkey_protocol::Account {
+                sub: "op-alice".to_owned(),
+                name: None,
+                email: None,
+            },
+            scopes,
+            access_token: AccessToken::new(access),
+            token_type: "Bearer".to_owned(),
+            obtained_at: now,
+            expires_at: Some(now.after(LIFE)),
+            refresh_token: Some(RefreshToken::new(refresh)),
+            serial: 0,
+            proof: Proof {
+                issued_at: 0,
+                auth_time: None,
+                oidc_nonce: OidcNonce::new("n"),
+                session: None,
+            },
+        },
+        renewal: Renewal::Idle,
+    }
+}
+
+/// A broker with the times of these tests. What it needs for sign-ins is the world's.
+pub(crate) fn broker(
+    world: &World,
+    kernel: &Kernel,
+    store: Arc<dyn Store>,
+    provider: Arc<dyn IdentityProvider>,
+    (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
+) -> Arc<Flows> {
+    let first = &world.flows;
+    Arc::new(Flows {
+        store,
+        kernels: Arc::new(OneServer(kernel.clone())),
+        browsers: Arc::clone(&first.browsers),
+        providers: Providers::new(vec![provider]),
+        logout_failures: Failures::new(Arc::clone(&clock)),
+        clock,
+        chance,
+        index_key: first.index_key.clone(),
+        rules: hubkey_token_broker::flows::Rules {
+            renewal: TIMES,
+            poll_safety: Duration::from_millis(50),
+            ..first.rules.clone()
+        },
+        polls: Arc::clone(&first.polls),
+        stopping: first.stopping.clone(),
+        flights: Flights::default(),
+    })
+}
+
+/// A kernel asks a broker for a token.
+pub(crate) async fn draw(flows: &Arc<Flows>, id: &ConnectionId) -> Result<String, KernelFailure> {
+    let asker = Asker {
+        token: HubToken::new("0123456789abcdef"),
+        peer: None,
+    };
+    let request = TokenRequest {
+        min_valid: 30,
+        ..TokenRequest::default()
+    };
+    let answer = flows.token(&asker, id, &request).await?;
+    Ok(answer.access_token.expose().to_owned())
 }
 
 struct Broker {

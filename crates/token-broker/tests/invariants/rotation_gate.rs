@@ -109,7 +109,7 @@ impl Gate {
 #[error("the test said so")]
 struct Injected;
 
-fn failed() -> StoreError {
+pub(crate) fn failed() -> StoreError {
     StoreError::Unavailable(Box::new(Injected))
 }
 

@@ -30,12 +30,12 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     rotation::{LIFE, TIMES},
-    rotation_gate::{Ahead, Gate},
+    rotation_gate::Gate,
     seeded::Seeded,
 };
 
 /// An answer takes less than so many milliseconds.
-const BUSY: u64 = 180;
+pub(crate) const BUSY: u64 = 180;
 
 /// What the provider makes of a refresh token that comes again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(crate) struct Op {
     manner: Manner,
     store: Arc<dyn Store>,
     connection: ConnectionId,
-    clock: Arc<Ahead>,
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
@@ -90,7 +90,8 @@ struct Use {
 }
 
 /// What the provider does with one request.
-enum Deed {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
     Answer,
     LoseAnswer,
     LoseRequest,
@@ -104,7 +105,7 @@ impl Op {
         manner: Manner,
         store: Arc<dyn Store>,
         connection: ConnectionId,
-        clock: Arc<Ahead>,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let state = State {
             chance: Seeded::new(!seed),
@@ -186,38 +187,64 @@ impl Op {
         panic!("seed {}: the store does not answer", self.seed);
     }
 
-    /// Watches the rules of I5, and says what to do.
-    async fn receive(&self, token: &str) -> (Deed, Duration, Option<(String, String)>) {
+    /// What it does with the next request, and for how long it is busy with that.
+    fn draw(&self) -> (Deed, Duration) {
+        let mut state = self.state.lock().unwrap();
+        let deed = state.deed();
+        let busy = if state.calm {
+            0
+        } else {
+            state.chance.below(BUSY)
+        };
+        (deed, Duration::from_millis(busy))
+    }
+
+    /// Does it, and watches the rules of I5. Gives the new tokens, if there are any.
+    pub(crate) async fn receive(
+        &self,
+        token: &str,
+        deed: Deed,
+        busy: Duration,
+    ) -> Option<(String, String)> {
         let current = self.current().await;
         let is_current = current.is_some_and(|current| current.expose() == token);
         let mut state = self.state.lock().unwrap();
         if !is_current {
             state.violate(token, "was sent after a recorded success");
         }
-        let deed = state.deed();
-        let busy = Duration::from_millis(if state.calm {
-            0
-        } else {
-            state.chance.below(BUSY)
-        });
-        if matches!(deed, Deed::NotReached) {
-            return (deed, busy, None);
+        if deed == Deed::NotReached {
+            return None;
         }
         state.losses += usize::from(matches!(deed, Deed::LoseAnswer | Deed::LoseRequest));
         let again = state.note(token, busy, matches!(deed, Deed::Refuse));
         if matches!(deed, Deed::Refuse | Deed::LoseRequest) {
-            return (deed, busy, None);
+            return None;
         }
         if again && self.manner == Manner::Strict {
             state.alive = false;
         }
-        let issued = if state.alive {
-            state.trade(token);
-            Some(self.issue(&mut state))
-        } else {
-            None
-        };
-        (deed, busy, issued)
+        if !state.alive {
+            return None;
+        }
+        state.trade(token);
+        Some(self.issue(&mut state))
+    }
+
+    /// Whoever sent it knows what became of it.
+    pub(crate) fn heard(&self, token: &str) {
+        if let Some(one) = self.state.lock().unwrap().uses.get_mut(token) {
+            one.busy_until = None;
+        }
+    }
+
+    /// What must not happen, and did.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.state.lock().unwrap().violations.clone()
+    }
+
+    /// Whether it would still give new tokens.
+    pub(crate) fn grants(&self) -> bool {
+        self.state.lock().unwrap().alive
     }
 }
 
@@ -321,7 +348,8 @@ impl IdentityProvider for Replica {
         // From here the request is on its way, whatever becomes of who sent it.
         let op = Arc::clone(&self.op);
         let answered = tokio::spawn(async move {
-            let (deed, busy, issued) = op.receive(&token).await;
+            let (deed, busy) = op.draw();
+            let issued = op.receive(&token, deed, busy).await;
             sleep(busy).await;
             (deed, issued)
         });
@@ -330,21 +358,7 @@ impl IdentityProvider for Replica {
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
         self.gate.step().await;
-        match deed {
-            Deed::NotReached => Err(RefreshError::NotSent),
-            Deed::Refuse => Err(RefreshError::Refused { retry_after: None }),
-            Deed::LoseAnswer | Deed::LoseRequest => Err(RefreshError::Lost),
-            Deed::Answer => issued.map_or(Err(RefreshError::Revoked), |(access, refresh)| {
-                Ok(Refreshed {
-                    access_token: AccessToken::new(access),
-                    refresh_token: Some(RefreshToken::new(refresh)),
-                    obtained_at,
-                    expires_at: Some(obtained_at.after(LIFE)),
-                    scopes: None,
-                    issued_at: None,
-                })
-            }),
-        }
+        answer(deed, issued, obtained_at)
     }
 
     async fn exchange(&self, _: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
@@ -352,6 +366,29 @@ impl IdentityProvider for Replica {
     }
 
     async fn revoke(&self, _: &AccessToken, _: Option<&RefreshToken>) {}
+}
+
+/// What a broker makes of it.
+pub(crate) fn answer(
+    deed: Deed,
+    issued: Option<(String, String)>,
+    obtained_at: Timestamp,
+) -> Result<Refreshed, RefreshError> {
+    match deed {
+        Deed::NotReached => Err(RefreshError::NotSent),
+        Deed::Refuse => Err(RefreshError::Refused { retry_after: None }),
+        Deed::LoseAnswer | Deed::LoseRequest => Err(RefreshError::Lost),
+        Deed::Answer => issued.map_or(Err(RefreshError::Revoked), |(access, refresh)| {
+            Ok(Refreshed {
+                access_token: AccessToken::new(access),
+                refresh_token: Some(RefreshToken::new(refresh)),
+                obtained_at,
+                expires_at: Some(obtained_at.after(LIFE)),
+                scopes: None,
+                issued_at: None,
+            })
+        }),
+    }
 }
 
 /// Every answer comes before a lease can end.
