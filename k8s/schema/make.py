@@ -76,7 +76,8 @@ schema = yaml.safe_load(Path(__file__).with_name("values.schema.yaml").read_text
 provider = strict(broker["providers.<id>"])
 provider["properties"]["exchange"] = strict(broker["providers.<id>.exchange"])
 provider["required"] = ["issuer", "clientId"]
-provider["properties"]["clientSecret"] = {"$ref": "#/definitions/secretKey"}
+for name in ("clientSecret", "privateKey"):
+    provider["properties"][name] = {"$ref": "#/definitions/secretKey"}
 schema["definitions"].update(
     provider=provider, tokenBrokerSettings=settings(broker), callbackServerSettings=settings(callback)
 )

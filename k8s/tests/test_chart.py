@@ -6,7 +6,7 @@ import shutil
 import kubernetes_validate
 import pytest
 import yaml
-from conftest import CASES, CHART, CHECKOUT, HELMS, helm, one, render, values_file
+from conftest import CASES, CHART, CHECKOUT, HELMS, helm, one, pod_of, render, values_file
 
 NO_VALUES = CHART / "values.yaml"
 
@@ -65,6 +65,8 @@ def refused(*settings, case="gateway"):
         'providers.lab-api.clientSecretFile="/x"',
         'providers.lab-api.client_id="x"',
         'providers.lab-api.clientSecret.value="hunter2"',
+        'providers.lab-api.privateKeyFile="/x"',
+        'providers.lab-api.privateKey.value="hunter2"',
         'providers.Lab={"issuer":"https://x.example","clientId":"x"}',
         'providers.other={"issuer":"https://x.example"}',
         'publicUrl="http://hubkey.example.org"',
@@ -88,6 +90,8 @@ def test_the_schema_refuses(setting):
         (['hub.publicUrl=""'], "hub.publicUrl is empty"),
         (["providers=null"], "providers is empty"),
         (["providers.lab-api.clientSecret={}"], "providers.lab-api has no clientSecret"),
+        (['providers.lab-api.clientAuthentication="private_key_jwt"'], "providers.lab-api proves itself by a key"),
+        (['providers.lab-api.privateKey.existingSecret="x"'], "providers.lab-api has a privateKey"),
         (['keys.existingSecret=""'], "keys.existingSecret is empty"),
         (['redis.url.existingSecret=""'], "redis.url.existingSecret is empty"),
         (["redis.bundled.enabled=true"], "redis.url and redis.bundled.enabled are set together"),
@@ -167,6 +171,40 @@ def test_redis_is_in_one_place_and_needs_no_url_where_it_is_not_one_address():
         paths = {item["path"] for source in volume["projected"]["sources"] for item in source["secret"]["items"]}
         assert "redis/url" not in paths
         assert ("redis-sentinel-password/password" in paths) == (case == "sentinel")
+
+
+@pytest.mark.parametrize("case", ["own-host", "sidecar"])
+def test_a_private_key_is_a_file_in_the_broker_alone(case):
+    provider = "providers.lab-api"
+    objects = render(
+        case,
+        "--set-json",
+        f'{provider}.clientSecret.existingSecret=""',
+        "--set",
+        f"{provider}.clientAuthentication=private_key_jwt,{provider}.privateKey.existingSecret=lab,{provider}.privateKey.key=es256.pem",
+    )
+    pod = pod_of(case, objects)
+    [(volume, item)] = [
+        (volume["name"], item)
+        for volume in pod["volumes"]
+        for source in volume.get("projected", {}).get("sources", [])
+        if source.get("secret", {}).get("name") == "lab"
+        for item in source["secret"]["items"]
+    ]
+    assert item == {"key": "es256.pem", "path": "providers/lab-api/private-key.pem"}
+    mounts = [
+        f"{mount['mountPath']}/{item['path']}"
+        for container in pod["containers"]
+        for mount in container["volumeMounts"]
+        if mount["name"] == volume
+    ]
+    [path] = mounts
+    settings = one(objects, "ConfigMap", "hubkey-token-broker")["data"]["token-broker.toml"]
+    table = settings.partition("[providers.lab-api]")[2].partition("[providers.")[0]
+    assert f'private_key_file = "{path}"' in table
+    assert 'client_authentication = "private_key_jwt"' in table
+    assert "client_secret_file" not in table
+    assert "private_key" not in one(objects, "ConfigMap", "hubkey-callback-server")["data"]["callback-server.toml"]
 
 
 def test_the_policy_opens_the_ports_of_sentinels_and_nodes():

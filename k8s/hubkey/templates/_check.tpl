@@ -13,7 +13,15 @@
 {{- end -}}
 {{- range $id, $provider := $values.providers -}}
 {{- $hasSecret := dig "clientSecret" "existingSecret" "" $provider -}}
-{{- if and (not $hasSecret) (ne (default "" $provider.clientAuthentication) "none") -}}
+{{- $hasKey := dig "privateKey" "existingSecret" "" $provider -}}
+{{- $way := default "" $provider.clientAuthentication -}}
+{{- if eq $way "private_key_jwt" -}}
+{{- if or $hasSecret (not $hasKey) -}}
+{{- $mistakes = append $mistakes (printf "providers.%s proves itself by a key. Set privateKey.existingSecret, and no clientSecret." $id) -}}
+{{- end -}}
+{{- else if $hasKey -}}
+{{- $mistakes = append $mistakes (printf "providers.%s has a privateKey. Set clientAuthentication: private_key_jwt, or remove it." $id) -}}
+{{- else if and (not $hasSecret) (ne $way "none") -}}
 {{- $mistakes = append $mistakes (printf "providers.%s has no clientSecret.existingSecret. Name the Secret, or set clientAuthentication: none." $id) -}}
 {{- end -}}
 {{- end -}}

@@ -164,6 +164,9 @@ env:
       {{- if dig "clientSecret" "existingSecret" "" $provider }}
       {{- include "hubkey.secretFile" (merge (dict "path" (printf "providers/%s/client-secret" $id)) $provider.clientSecret (dict "key" "client-secret")) | nindent 6 }}
       {{- end }}
+      {{- if dig "privateKey" "existingSecret" "" $provider }}
+      {{- include "hubkey.secretFile" (merge (dict "path" (printf "providers/%s/private-key.pem" $id)) $provider.privateKey (dict "key" "private-key.pem")) | nindent 6 }}
+      {{- end }}
       {{- end }}
 {{- if .Values.sidecar.hub.enabled }}
 - name: hubkey-no-service-account

@@ -66,9 +66,12 @@ public_url = {{ toJson .Values.publicUrl }}
 {{- range $id, $provider := .Values.providers }}
 
 [providers.{{ $id }}]
-{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "exchange") }}
+{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "privateKey" "exchange") }}
 {{- if dig "clientSecret" "existingSecret" "" $provider }}
 client_secret_file = {{ printf "%s/providers/%s/client-secret" $secrets $id | toJson }}
+{{- end }}
+{{- if dig "privateKey" "existingSecret" "" $provider }}
+private_key_file = {{ printf "%s/providers/%s/private-key.pem" $secrets $id | toJson }}
 {{- end }}
 {{- with $provider.exchange }}
 
