@@ -47,6 +47,10 @@ class Handler(BaseHTTPRequestHandler):
         form = parse_qs(body.decode("latin-1")).get("WebIdentityToken")
         moved = re.fullmatch(r"/moved\?to=(.*)", self.path)
         status = 302 if moved else self.api.status(form[0] if form else header, body)
+        large = re.fullmatch(r"/large\?mib=(\d+)", self.path)
+        if large and status == 200:
+            self.send_large(int(large[1]))
+            return
         until = datetime.now(timezone.utc) + timedelta(seconds=60)
         answer = (ROLE.format(f"{until:%Y-%m-%dT%H:%M:%SZ}") if form else '["aurora"]').encode()
         self.send_response(status)
@@ -59,6 +63,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer)
+
+    def send_large(self, mib: int) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(mib << 20))
+        self.end_headers()
+        for _ in range(mib):
+            self.wfile.write(bytes(1 << 20))
 
     def body(self) -> bytes:
         if self.headers.get("transfer-encoding") == "chunked":

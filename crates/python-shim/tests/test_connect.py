@@ -77,6 +77,38 @@ async def test_feature_a3_the_environment_alone_is_enough(broker: Broker, monkey
     assert (await finishing(broker, hubkey.connect())).provider == "other"
 
 
+DOTENV = """
+HUBKEY_PROVIDER=other
+HUBKEY_INTERACTIVE=1
+HUBKEY_TIMEOUT=30
+"""
+
+
+def load_dotenv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the environment as python-dotenv does."""
+    for line in DOTENV.split():
+        monkeypatch.setenv(*line.split("="))
+
+
+@pytest.mark.parametrize(("arguments", "provider"), [({}, "other"), ({"provider": "lab-api"}, "lab-api")])
+async def test_feature_a4_an_argument_wins_over_its_variable(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], provider: str
+) -> None:
+    load_dotenv(monkeypatch)
+    broker.providers = ("lab-api", "other")
+    assert (await finishing(broker, hubkey.connect(**arguments))).provider == provider
+
+
+async def test_feature_a4_arguments_about_waiting_win_too(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_dotenv(monkeypatch)
+    with pytest.raises(hubkey.SignInRequired):
+        await hubkey.connect("lab-api", interactive=False)
+    began = time.monotonic()
+    with pytest.raises(hubkey.SignInTimeout):
+        await hubkey.connect("lab-api", timeout=1)
+    assert 0.9 < time.monotonic() - began < 10
+
+
 async def test_feature_a3_the_only_provider_needs_no_name(broker: Broker) -> None:
     assert (await finishing(broker, hubkey.connect(interactive=True))).provider == "lab-api"
 

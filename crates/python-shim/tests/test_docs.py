@@ -25,8 +25,9 @@ def examples() -> list[str]:
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_need_15_every_example_of_the_page_works(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("azure.core.pipeline.policies._authentication._enforce_https", lambda _: None)
     # pytest's loop is no kernel's: what the page says of cells is tested in a kernel.
     monkeypatch.setattr("hubkey._sync._refuse_in_loop", lambda: None)
@@ -42,8 +43,9 @@ async def test_need_15_every_example_of_the_page_works(
             before = len(api.tokens)
             await run(example, api.url, scope)
             used += len(api.tokens) > before
-    assert used == 8
-    assert len(examples()) == 13
+    assert used == 9
+    assert len(examples()) == 14
+    assert (tmp_path / "scan.h5").read_bytes() == b'["aurora"]'
     assert set(api.tokens) == {str(scope["lab"].token)}
     said = capsys.readouterr().out
     assert "Opaque token" in said
