@@ -115,7 +115,7 @@ async fn only_listed_hosts_are_answered(hubkey: &Hubkey, api: &str, token: &str)
     clusters(hubkey, api, token).await?;
 
     let filled = git(hubkey, api).await?;
-    ensure!(filled.contains("username=oauth2\n"), "git: {filled}");
+    ensure!(filled.contains("username=oauth2\n"), "git: no name");
     ensure!(
         filled.contains(&format!("password={token}\n")),
         "git: no token"
@@ -197,7 +197,7 @@ async fn nothing_else_shows_it(hubkey: &Hubkey, canaries: &Canaries) -> Outcome 
     ];
     for arguments in quiet {
         let said = hubkey.run(arguments).await?;
-        let wrong = canaries.found_in(format!("{said:?}").as_bytes());
+        let wrong = canaries.found_in([&*said.out, &*said.told].concat().as_bytes());
         ensure!(wrong.is_empty(), "{arguments:?} shows {wrong:?}");
         let expected = if arguments[0] == "token" {
             Some(2)

@@ -1,5 +1,6 @@
 //! The command `hubkey`, as somebody in a person's server runs it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,12 +21,22 @@ pub(crate) struct Hubkey {
     pub(crate) home: PathBuf,
 }
 
-/// How a run ended.
-#[derive(Debug)]
+/// How a run ended. Its `Debug` is for messages of failures, which end in logs: what was answered may be a token.
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) told: String,
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let out = format_args!("{} bytes", self.out.len());
+        f.debug_struct("Said")
+            .field("code", &self.code)
+            .field("out", &out)
+            .field("told", &self.told)
+            .finish()
+    }
 }
 
 impl Said {
