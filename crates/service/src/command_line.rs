@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::lifecycle::install_crypto_provider;
+use crate::lifecycle::{install_crypto_provider, raise_open_files};
 use crate::ops;
 use crate::settings::{FILE_VARIABLE, LogSettings, Mistakes, OpsSettings};
 use crate::telemetry::{self, traces};
@@ -97,6 +97,8 @@ pub fn say(text: &str) -> anyhow::Result<()> {
 #[tokio::main]
 async fn serve<P: Program>(settings: P::Settings) -> anyhow::Result<()> {
     let telemetry = telemetry::start(P::log(&settings), P::SERVICE)?;
+    let open_files = raise_open_files();
+    tracing::debug!(open_files, "so many files may be open at once");
     let outcome = P::run(settings).await;
     telemetry.finish().await;
     outcome

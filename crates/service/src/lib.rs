@@ -18,6 +18,9 @@
 //! - Without the pre-read body, a handler waits for a client (`security_q2_slow_body_is_cut_off`).
 //! - Without the removal of forwarded headers, a caller chooses the address that rate limits see
 //!   (`security_q11_forged_headers_change_nothing`).
+//! - Without reading heads along, a request hides in another (`security_q13_no_second_request_hides_in_the_first`).
+//! - Without the oldest idle connection making room, idle ones keep everybody out
+//!   (`security_q4_what_is_idle_longest_makes_room_and_what_is_busy_stays`).
 
 pub mod command_line;
 pub mod http;

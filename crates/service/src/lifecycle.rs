@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -15,6 +16,23 @@ use crate::ops::Readiness;
 pub fn install_crypto_provider() {
     // It fails only if one is installed already, as in the second test of one process.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// Lets the process open as many files as its hard limit says; gives the limit, `None` where there is none.
+///
+/// Service managers and container runtimes start programs with a soft limit of 1,024, for the sake of programs that use
+/// `select`. Each connection is a file: with that limit the first thousand idle ones would keep all others out.
+#[must_use]
+pub fn raise_open_files() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    }
 }
 
 /// The end of a process, told to all its parts in turn.

@@ -13,6 +13,7 @@ mod browser;
 mod chromium;
 mod connections;
 mod cookies;
+mod crowd;
 mod escaping;
 mod forged;
 mod gate;

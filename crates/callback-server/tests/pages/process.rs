@@ -1,6 +1,7 @@
 //! The program itself: its settings, its listeners, its log.
 
 use std::{
+    net::SocketAddr,
     process::{Output, Stdio},
     time::Duration,
 };
@@ -112,6 +113,16 @@ impl Running {
 
     pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
         self.client.get(format!("http://{}{path}", self.public))
+    }
+
+    /// Where browsers reach it.
+    pub(crate) fn public(&self) -> SocketAddr {
+        self.public.parse().unwrap()
+    }
+
+    /// Where it tells how it is.
+    pub(crate) fn ops(&self) -> SocketAddr {
+        self.ops.parse().unwrap()
     }
 
     /// Tells the program to end, and gives back what it logged.

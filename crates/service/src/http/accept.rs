@@ -116,6 +116,7 @@ impl Server {
             router: layers(router),
             encryption: self.encryption,
             traces: self.traces,
+            make_room: Arc::default(),
         }
     }
 
@@ -129,6 +130,7 @@ impl Server {
             let admission = match caps.admit(Peer::new(socket.ip()), &front.limits) {
                 Ok(admission) => admission,
                 Err(refusal) => {
+                    front.keep_room(caps.count());
                     front.metrics.refused_connection(name, refusal.reason);
                     if front.encryption.is_none() {
                         refuse(&stream, &refusal.failure);
@@ -136,7 +138,9 @@ impl Server {
                     continue;
                 }
             };
-            front.metrics.connections(name, caps.count());
+            let count = caps.count();
+            front.metrics.connections(name, count);
+            front.keep_room(count);
             let (front, shutdown, force) = (front.clone(), shutdown.clone(), force.clone());
             tasks.spawn(async move {
                 force
@@ -220,7 +224,9 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     shutdown: CancellationToken,
 ) {
     let phase = Phase::default();
-    let io = TokioIo::new(Connection::new(stream, phase.clone(), &front.limits));
+    let make_room = Arc::clone(&front.make_room);
+    let connection = Connection::new(stream, phase.clone(), &front.limits, make_room);
+    let io = TokioIo::new(connection);
     let builder = builder(&front.limits);
     let service = service_fn(move |request| front.clone().answer(socket, phase.clone(), request));
     let mut connection = pin!(builder.serve_connection(io, service));

@@ -3,9 +3,9 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -13,10 +13,13 @@ use http_body_util::BodyExt as _;
 use hubkey_protocol::ErrorCode;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep};
 
 use super::failure::Failure;
 use super::limits::Limits;
+use super::scan::{Lines, Scan};
 
 /// How long, and for how many bytes, a connection is still read after the last answer. Closing at once would make the
 /// kernel discard the answer while the client is still sending.
@@ -29,12 +32,48 @@ const IDLE: u8 = 2;
 
 /// What a connection is doing. Shared by the bytes and the service above them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Phase(Arc<AtomicU8>);
+pub(super) struct Phase(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    phase: AtomicU8,
+    /// How the lines of the head ended that came last, until its request is taken.
+    lines: AtomicU8,
+    /// The bytes of body that the present request says it has.
+    length: AtomicU64,
+    /// Whom to wake when the request has ended: hyper, which found nothing to read before, does not look again by itself.
+    waiting: Mutex<Option<Waker>>,
+}
 
 impl Phase {
-    /// A request was read: from now on its own limits hold.
-    pub(super) fn begin_request(&self) {
-        self.0.store(BUSY, Ordering::Relaxed);
+    /// A request was read: from now on its own limits hold. Tells how its head came; `None` where it came together with
+    /// what was before it.
+    pub(super) fn begin_request(&self, length: u64) -> Option<Lines> {
+        self.set(BUSY);
+        self.0.length.store(length, Ordering::Relaxed);
+        Lines::of(self.0.lines.swap(0, Ordering::Relaxed))
+    }
+
+    fn wait_for_end(&self, waker: &Waker) {
+        *self.waiting() = Some(waker.clone());
+    }
+
+    fn end_request(&self) {
+        self.set(IDLE);
+        if let Some(waker) = self.waiting().take() {
+            waker.wake();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, phase: u8) {
+        self.0.phase.store(phase, Ordering::Relaxed);
     }
 
     /// Returns the body, which ends this request when it is dropped.
@@ -46,7 +85,7 @@ impl Phase {
     }
 
     fn is(&self, phase: u8) -> bool {
-        self.0.load(Ordering::Relaxed) == phase
+        self.0.phase.load(Ordering::Relaxed) == phase
     }
 }
 
@@ -80,7 +119,7 @@ struct EndOfRequest(Phase);
 
 impl Drop for EndOfRequest {
     fn drop(&mut self) {
-        self.0.0.store(IDLE, Ordering::Relaxed);
+        self.0.end_request();
     }
 }
 
@@ -101,10 +140,14 @@ pub(super) struct Connection<S> {
     has_bytes: bool,
     is_at_end: bool,
     linger: Option<usize>,
+    scan: Scan,
+    /// Told to the connection that is idle longest, when its place is needed.
+    make_room: Arc<Notify>,
+    asked_to_leave: Option<Pin<Box<OwnedNotified>>>,
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(stream: S, phase: Phase, limits: &Limits) -> Self {
+    pub(super) fn new(stream: S, phase: Phase, limits: &Limits, make_room: Arc<Notify>) -> Self {
         Self {
             stream,
             phase,
@@ -117,6 +160,9 @@ impl<S> Connection<S> {
             has_bytes: false,
             is_at_end: false,
             linger: None,
+            scan: Scan::default(),
+            make_room,
+            asked_to_leave: None,
         }
     }
 
@@ -125,13 +171,30 @@ impl<S> Connection<S> {
         self.timer.as_mut().reset(Instant::now() + timeout);
     }
 
-    fn note_read(&mut self, count: usize) {
-        self.is_at_end = count == 0;
+    fn note_read(&mut self, bytes: &[u8]) {
+        self.is_at_end = bytes.is_empty();
         self.has_bytes = true;
+        self.asked_to_leave = None;
         if self.phase.is(IDLE) {
-            self.phase.0.store(HEAD, Ordering::Relaxed);
+            let length = self.phase.0.length.load(Ordering::Relaxed);
+            self.scan.begin_head(length);
+            self.phase.set(HEAD);
             self.set_timer(HEAD, self.header_timeout);
         }
+        if let Some(lines) = self.scan.read(bytes) {
+            self.phase.0.lines.store(lines as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nothing is under way, and somebody else needs the place.
+    fn is_to_leave(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.phase.is(BUSY) || self.has_bytes {
+            return false;
+        }
+        let asked = self
+            .asked_to_leave
+            .get_or_insert_with(|| Box::pin(Arc::clone(&self.make_room).notified_owned()));
+        asked.as_mut().poll(cx).is_ready()
     }
 
     /// Whether the client used up the time for what the connection is doing.
@@ -202,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
         let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
-                this.note_read(buf.filled().len() - before);
+                this.note_read(&buf.filled()[before..]);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -210,7 +273,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
                 this.answer_slow_head(cx);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending if this.is_to_leave(cx) => {
+                Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+            }
+            Poll::Pending => {
+                this.phase.wait_for_end(cx.waker());
+                Poll::Pending
+            }
         }
     }
 }

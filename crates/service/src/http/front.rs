@@ -1,17 +1,17 @@
 //! What every request of a listener passes through before and after its handler.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::response::{IntoResponse, Response};
-use http::header::CONNECTION;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request};
 use hubkey_protocol::ErrorCode;
 use hyper::body::Incoming;
+use tokio::sync::Notify;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
@@ -24,6 +24,7 @@ use super::layers::Route;
 use super::limits::Limits;
 use super::peer::Peer;
 use super::request_id::{self, RequestId};
+use super::scan::Lines;
 use super::span;
 use crate::telemetry::{Metrics, class};
 
@@ -36,17 +37,39 @@ pub(super) struct Front {
     pub(super) router: Router,
     pub(super) encryption: Option<Encryption>,
     pub(super) traces: TraceRule,
+    /// Tells the connection that is idle longest to leave.
+    pub(super) make_room: Arc<Notify>,
 }
 
+/// A request that came before the one ahead of it was answered. No client of ours sends such, and where a proxy in front
+/// took both for one, an answer would go to somebody else.
+#[derive(Debug, thiserror::Error)]
+#[error("a request came behind another that was not answered yet")]
+pub(super) struct Unasked;
+
+/// Of so many places one is kept free, as long as there are idle connections that can give theirs.
+const KEPT_FREE: usize = 16;
+
 impl Front {
+    /// Asks the connection that is idle longest for its place, where so many taken ones are nearly all.
+    pub(super) fn keep_room(&self, taken: usize) {
+        let all = self.limits.connections;
+        if taken > all - all / KEPT_FREE {
+            self.make_room.notify_one();
+        }
+    }
+
     /// Answers one request, whatever it is.
     pub(super) async fn answer(
         self: Arc<Self>,
         socket: SocketAddr,
         phase: Phase,
         request: Request<Incoming>,
-    ) -> Result<Response, Infallible> {
-        phase.begin_request();
+    ) -> Result<Response, Unasked> {
+        let length = request.body().size_hint().lower();
+        let lines = phase.begin_request(length).ok_or(Unasked)?;
+        // Where chunks end, readers have disagreed more than once: nothing is read behind them.
+        let is_last = request.headers().contains_key(TRANSFER_ENCODING);
         let started = Instant::now();
         let method = method_word(request.method());
         let (head, body) = request.into_parts();
@@ -56,11 +79,16 @@ impl Front {
         let span = log.in_scope(|| span::begin(&self, method, &head));
         let request = Request::from_parts(head, body);
         let handled = self
-            .handle(socket, &id, request)
+            .handle(socket, &id, lines, request)
             .instrument(span.clone())
             .instrument(log.clone())
             .await;
-        let mut response = handled.unwrap_or_else(close);
+        let is_last = is_last || handled.is_err();
+        let mut response = handled.unwrap_or_else(IntoResponse::into_response);
+        if is_last {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
         head::finish(&mut response);
         if let Some(value) = id.header_value() {
             response.headers_mut().insert(request_id::HEADER, value);
@@ -82,10 +110,11 @@ impl Front {
         &self,
         socket: SocketAddr,
         id: &RequestId,
+        lines: Lines,
         request: Request<Incoming>,
     ) -> Result<Response, Failure> {
         let (mut parts, body) = request.into_parts();
-        head::check(&parts, &self.limits)?;
+        head::check(&parts, lines, &self.limits)?;
         let peer = Peer::of_request(socket, &parts.headers, &self.limits.trusted_proxies);
         head::remove_hearsay(&mut parts.headers);
         head::mark_sensitive_request(&mut parts.headers);
@@ -155,14 +184,6 @@ impl Front {
 fn route(response: &Response) -> Option<&str> {
     let route = response.extensions().get::<Route>()?;
     Some(route.0.as_str())
-}
-
-fn close(failure: Failure) -> Response {
-    let mut response = failure.into_response();
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// A code as it stands on the wire.

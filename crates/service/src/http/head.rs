@@ -8,9 +8,10 @@ use hubkey_protocol::ErrorCode;
 
 use super::failure::Failure;
 use super::limits::Limits;
+use super::scan::Lines;
 
 /// Refuses heads that are too large or that two readers could read in two ways.
-pub(super) fn check(parts: &Parts, limits: &Limits) -> Result<(), Failure> {
+pub(super) fn check(parts: &Parts, lines: Lines, limits: &Limits) -> Result<(), Failure> {
     let url = target_bytes(&parts.uri);
     if url > limits.url_bytes {
         return Err(Failure::new(
@@ -35,15 +36,25 @@ pub(super) fn check(parts: &Parts, limits: &Limits) -> Result<(), Failure> {
             ),
         ));
     }
-    // Of a body with two lengths hyper takes the chunks, drops the other length and ends the connection (RFC 9112
-    // section 6.3).
+    check_form(parts, lines)
+}
+
+fn check_form(parts: &Parts, lines: Lines) -> Result<(), Failure> {
+    let refused = |title, detail| Err(Failure::new(ErrorCode::BadRequest, title, detail));
+    if lines == Lines::Ambiguous {
+        return refused(
+            "The lines of the header are not those of HTTP/1.1.",
+            "End each line with CR and LF, and send one request at a time.",
+        );
+    }
+    // Two lengths that differ are refused by hyper, and of chunks and a length it takes the chunks; `Front` ends the
+    // connection after those.
     let hosts = parts.headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
-        return Err(Failure::new(
-            ErrorCode::BadRequest,
+        return refused(
             "The header names no host, or several.",
             "Send one header `Host`.",
-        ));
+        );
     }
     Ok(())
 }

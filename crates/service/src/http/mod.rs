@@ -16,6 +16,7 @@ mod layers;
 mod limits;
 mod peer;
 mod request_id;
+mod scan;
 mod span;
 mod strict_json;
 #[cfg(test)]

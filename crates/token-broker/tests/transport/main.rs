@@ -1,4 +1,4 @@
-//! The program itself: what it sends in clear only when told so, and its TLS.
+//! The program itself: what it sends in clear only when told so, its TLS, and what its listeners stand.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod crowd;
 mod plaintext;
 mod program;
 mod tls;

@@ -131,10 +131,13 @@ impl Program {
             self.provider
         );
         std::fs::write(&file, provider).unwrap();
-        let mut command = Command::new(PROGRAM);
+        // Service managers and container runtimes start programs with this soft limit.
+        let few_files = r#"ulimit -Sn 1024; exec "$0" "$@""#;
+        let mut command = Command::new("/bin/sh");
         command
             .env_clear()
             .envs(&self.variables)
+            .args(["-c", few_files, PROGRAM])
             .arg("--config")
             .arg(file)
             .arg(verb)

@@ -29,6 +29,44 @@ async fn connection_over_the_cap_is_told_so() {
     );
 }
 
+/// Asks one thing on a connection that stays open.
+async fn asked(running: &Running) -> TcpStream {
+    let mut stream = running.connect().await;
+    stream
+        .write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    read_until(&mut stream, "hello").await;
+    stream
+}
+
+#[tokio::test]
+async fn security_q4_what_is_idle_longest_makes_room_and_what_is_busy_stays() {
+    let running = start(
+        Limits {
+            connections: 32,
+            ..quick()
+        },
+        sample(),
+    )
+    .await;
+    let mut silent = running.connect().await;
+    let mut idle = asked(&running).await;
+    let mut begun = asked(&running).await;
+    begun.write_all(b"GET /hello HT").await.unwrap();
+    let mut others = Vec::new();
+    for _ in 0..100 {
+        others.push(asked(&running).await);
+    }
+    assert_eq!(read_all(&mut silent).await, "");
+    assert_eq!(read_all(&mut idle).await, "");
+    begun.write_all(b"TP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    read_until(&mut begun, "hello").await;
+    assert_eq!(status(&running.get("/hello").await), 200);
+    let refused = r#"reason="all""#;
+    assert!(!running.metrics.render().contains(refused));
+}
+
 #[tokio::test]
 async fn place_of_a_closed_connection_is_given_to_the_next() {
     let running = start(

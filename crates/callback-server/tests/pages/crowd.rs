@@ -1,0 +1,42 @@
+//! Very many connections, and requests that are two, on both listeners of the program.
+
+use std::time::{Duration, Instant};
+
+use hubkey_e2e::crowd;
+use hubkey_e2e::smuggling;
+use reqwest::StatusCode;
+
+use crate::process::Running;
+
+/// On a busy machine too.
+const SOON: Duration = Duration::from_secs(5);
+
+/// The listener takes 2,048 connections; those that are idle longest make room. One address has no more than 64 of them,
+/// but for loopback, which stands for a proxy or a crowd of addresses here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn security_q4_ten_thousand_idle_connections_keep_no_browser_out() {
+    let (running, _broker) = Running::with_broker(&[("HUBKEY_LOG_FILTER", "error")]).await;
+    let crowd = crowd::idle(running.public(), 10_000).await.unwrap();
+    for _ in 0..20 {
+        let begun = Instant::now();
+        let home = running.get("/").header("connection", "close").send().await;
+        assert_eq!(home.unwrap().status(), StatusCode::OK);
+        assert!(begun.elapsed() < SOON, "served after {:?}", begun.elapsed());
+    }
+    drop(crowd);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn security_q13_no_listener_of_the_callback_server_answers_a_hidden_request() {
+    let (running, broker) = Running::with_broker(&[]).await;
+    for (listener, path) in [
+        (running.public(), "/start/abcdef.x"),
+        (running.public(), "/confirm/abcdef"),
+        (running.ops(), "/healthz"),
+    ] {
+        smuggling::check(listener, path).await.unwrap();
+    }
+    drop(broker);
+    running.end().await;
+}

@@ -1,0 +1,133 @@
+//! Reads along where heads begin and end. hyper takes a bare LF for the end of a line, and requests that come in a row;
+//! a proxy in front may see one request where hyper then sees two.
+
+/// How the lines of a head ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Lines {
+    /// Each in CR LF.
+    Proper = 1,
+    /// Some in CR or LF alone, or the head began among the bytes of the request before it.
+    Ambiguous = 2,
+}
+
+impl Lines {
+    pub(super) fn of(word: u8) -> Option<Self> {
+        [Self::Proper, Self::Ambiguous]
+            .into_iter()
+            .find(|lines| *lines as u8 == word)
+    }
+}
+
+/// What was seen of the present head, and of what came behind it.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    last: u8,
+    is_begun: bool,
+    is_line_empty: bool,
+    is_ambiguous: bool,
+    /// Bytes since the end of the head; `None` before that.
+    behind: Option<u64>,
+}
+
+impl Scan {
+    /// Another head begins, after a request with a body of this length.
+    pub(super) fn begin_head(&mut self, length: u64) {
+        *self = Self {
+            is_ambiguous: self.behind.is_some_and(|behind| behind != length),
+            ..Self::default()
+        };
+    }
+
+    /// Reads on; tells how the lines ended when the head is over.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<Lines> {
+        if let Some(behind) = &mut self.behind {
+            *behind += bytes.len() as u64;
+            return None;
+        }
+        let end = bytes.iter().position(|byte| self.is_end(*byte))?;
+        self.behind = Some((bytes.len() - end - 1) as u64);
+        Some(if self.is_ambiguous {
+            Lines::Ambiguous
+        } else {
+            Lines::Proper
+        })
+    }
+
+    /// Takes one byte; tells whether it is the last of the head.
+    fn is_end(&mut self, byte: u8) -> bool {
+        let after_cr = std::mem::replace(&mut self.last, byte) == b'\r';
+        match byte {
+            b'\r' => {}
+            b'\n' => {
+                self.is_ambiguous |= !after_cr;
+                // Empty lines before the first one are skipped by hyper, as RFC 9112 asks for.
+                return std::mem::replace(&mut self.is_line_empty, true) && self.is_begun;
+            }
+            _ => {
+                self.is_ambiguous |= after_cr;
+                self.is_line_empty = false;
+                self.is_begun = true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<Lines> {
+        Scan::default().read(text.as_bytes())
+    }
+
+    #[test]
+    fn security_q13_lines_end_in_cr_lf_alone() {
+        assert_eq!(
+            read("GET / HTTP/1.1\r\nhost: x\r\n\r\n"),
+            Some(Lines::Proper)
+        );
+        assert_eq!(read("\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Some(Lines::Proper));
+        for ambiguous in [
+            "GET / HTTP/1.1\nhost: x\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: x\r\n\n",
+            "GET / HTTP/1.1\r\nhost: x\n\n",
+            "GET / HTTP/1.1\r\nhost: x\ry: z\r\n\r\n",
+            "\nGET / HTTP/1.1\r\n\r\n",
+        ] {
+            assert_eq!(read(ambiguous), Some(Lines::Ambiguous), "{ambiguous:?}");
+        }
+        for unfinished in ["", "\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\n\r"] {
+            assert_eq!(read(unfinished), None, "{unfinished:?}");
+        }
+    }
+
+    #[test]
+    fn security_q13_a_head_in_pieces_is_one() {
+        let head = b"GET / HTTP/1.1\r\nhost: x\r\n\r\nab";
+        for at in 0..head.len() {
+            let mut scan = Scan::default();
+            let (first, second) = head.split_at(at);
+            let lines = [scan.read(first), scan.read(second)];
+            assert_eq!(lines.iter().flatten().collect::<Vec<_>>(), [&Lines::Proper]);
+            assert_eq!(scan.behind, Some(2), "{at}");
+        }
+    }
+
+    #[test]
+    fn security_q13_a_head_does_not_begin_in_the_request_before() {
+        let head = b"GET / HTTP/1.1\r\n\r\n";
+        for (rest, expected) in [
+            (&b"ab"[..], Lines::Proper),
+            (b"abGET / HT", Lines::Ambiguous),
+            (b"a", Lines::Ambiguous),
+        ] {
+            let mut scan = Scan::default();
+            assert_eq!(scan.read(head), Some(Lines::Proper));
+            scan.read(rest);
+            scan.begin_head(2);
+            assert_eq!(scan.read(head), Some(expected), "{rest:?}");
+        }
+    }
+}
