@@ -9,6 +9,8 @@ mod answers;
 #[cfg(test)]
 mod asker;
 #[cfg(test)]
+mod audience;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod backchannel_logout;
@@ -56,6 +58,8 @@ mod openapi;
 mod outage;
 #[cfg(test)]
 mod outcome;
+#[cfg(test)]
+mod plain;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]

@@ -31,7 +31,7 @@ use hubkey_token_broker::{
         browser::HubBrowserAuthenticator, config::HubConfig, failures::Failures, http::HubApi,
         kernel::HubKernelAuthenticator,
     },
-    idp::{self, IdentityProvider},
+    idp,
     keys::{IndexKey, KeyRing},
     routes,
     store::{Store, memory::MemoryStore, sealed::SealedStore},
@@ -413,9 +413,7 @@ fn providers(
     let made = places.iter().map(|(provider, id)| {
         let mut config = provider_config(provider, id, options.identity.clone(), options.sharing);
         (options.adjust)(&mut config);
-        let provider =
-            idp::provider(config, clock.clone(), Arc::clone(&chance)).expect("a provider");
-        Arc::new(provider) as Arc<dyn IdentityProvider>
+        idp::open(config, clock.clone(), Arc::clone(&chance)).expect("a provider")
     });
     Providers::new(made.collect())
 }
