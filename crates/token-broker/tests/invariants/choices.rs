@@ -47,13 +47,9 @@ impl Choices {
         !self.path.is_empty()
     }
 
-    /// What was chosen where something was unusual: enough to play it again.
-    pub(crate) fn deviations(&self) -> Vec<(usize, usize)> {
-        let chosen = self.path[..self.asked].iter().map(|(chosen, _)| *chosen);
-        chosen
-            .enumerate()
-            .filter(|(_, chosen)| *chosen > 0)
-            .collect()
+    /// How often something was unusual in this play.
+    pub(crate) fn deviations(&self) -> usize {
+        self.deviations - self.left
     }
 }
 

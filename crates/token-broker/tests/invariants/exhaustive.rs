@@ -4,6 +4,7 @@
 //! from the usual are played, on the code of the broker itself, in time that passes only while nobody has anything to do.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -24,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    board::{Board, Turn},
+    board::{Board, Step, Turn},
     choices::Choices,
     losing_store::{LosingStore, RuntimeClock, SteppedStore},
     rotation::{LIFE, TIMES, broker, connection, draw, kernel},
@@ -106,13 +107,30 @@ impl Tally {
 }
 
 /// What can be done at a point of a schedule.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 enum Move {
-    /// To who waits at this place.
-    Tell(usize, usize, Turn),
+    /// Who waits at this place is told how its step goes.
+    Tell {
+        place: usize,
+        broker: usize,
+        step: Step,
+        turn: Turn,
+    },
     /// Longer than any lease.
     Later,
     FailOver,
+}
+
+impl fmt::Debug for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tell {
+                broker, step, turn, ..
+            } => write!(f, "broker {broker}: {step:?} {turn:?}"),
+            Self::Later => f.write_str("time passes"),
+            Self::FailOver => f.write_str("the store fails over"),
+        }
+    }
 }
 
 struct Play<'a> {
@@ -153,6 +171,7 @@ impl<'a> Play<'a> {
     }
 
     async fn play(self, choices: &mut Choices) -> Ending {
+        let mut schedule = Vec::new();
         self.connect().await;
         sleep(LIFE + Duration::from_secs(1)).await;
         let mut lost = false;
@@ -164,8 +183,15 @@ impl<'a> Play<'a> {
             if moves.is_empty() {
                 continue;
             }
-            match moves[choices.choose(moves.len())] {
-                Move::Tell(place, broker, turn) => {
+            let chosen = moves[choices.choose(moves.len())];
+            schedule.push(chosen);
+            match chosen {
+                Move::Tell {
+                    place,
+                    broker,
+                    turn,
+                    ..
+                } => {
                     going = broker;
                     self.board.tell(place, turn);
                 }
@@ -178,7 +204,8 @@ impl<'a> Play<'a> {
         }
         self.look(&mut drawings).await;
         let signed_out = self.calm_end().await;
-        self.judge(signed_out, lost, choices)
+        let deviations = choices.deviations();
+        self.judge(signed_out, lost, deviations, &schedule)
     }
 
     /// Every drawing is over, or its broker dead.
@@ -196,7 +223,12 @@ impl<'a> Play<'a> {
             .enumerate()
             .flat_map(|(place, (broker, step))| {
                 let turns = step.turns().iter();
-                turns.map(move |turn| Move::Tell(place, *broker, *turn))
+                turns.map(move |turn| Move::Tell {
+                    place,
+                    broker: *broker,
+                    step: *step,
+                    turn: *turn,
+                })
             })
             .collect();
         if !moves.is_empty() {
@@ -240,17 +272,16 @@ impl<'a> Play<'a> {
     /// A refresh token is sent by one at a time, and never after its answer was recorded; a person has to sign in only
     /// where the provider has ended the grant, or two things went wrong. A store that loses what it has confirmed may
     /// make a broker send a used token again: that is the price of `redis.replicas_required = 0`.
-    fn judge(&self, signed_out: bool, lost: bool, choices: &Choices) -> Ending {
+    fn judge(&self, signed_out: bool, lost: bool, deviations: usize, schedule: &[Move]) -> Ending {
         let violations = self.op.violations();
         let excused = lost && self.failover == Failover::Any;
-        let schedule = choices.deviations();
         assert!(
             violations.is_empty() || excused,
-            "{schedule:?}: {violations:?}"
+            "{violations:?} after {schedule:#?}"
         );
         assert!(
-            !signed_out || !self.op.grants() || schedule.len() > 1,
-            "{schedule:?}: signed out without need"
+            !signed_out || !self.op.grants() || deviations > 1,
+            "signed out without need after {schedule:#?}"
         );
         Ending {
             signed_out,
