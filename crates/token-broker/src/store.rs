@@ -108,7 +108,7 @@ pub enum Expect {
 }
 
 impl Expect {
-    /// The generation of what a put leaves.
+    /// The generation of what a put usually leaves.
     #[must_use]
     pub fn next(self) -> u64 {
         match self {
@@ -122,6 +122,8 @@ impl Expect {
 pub enum Action {
     /// Write it.
     Put {
+        /// Its generation, above the one that it replaces.
+        generation: u64,
         /// The new value.
         value: Zeroizing<Vec<u8>>,
         /// How long it lives.

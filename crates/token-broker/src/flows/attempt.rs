@@ -24,6 +24,9 @@ use crate::{
 /// How often a provider that could not be reached is tried again at once; no byte was sent.
 const CONNECT_TRIES: u32 = 3;
 const CONNECT_PAUSE: Duration = Duration::from_millis(200);
+/// An intent skips fewer generations than that, by chance: whoever withdraws one that a failover has lost does not take
+/// another's for it.
+const SKIPPED: u64 = 1 << 20;
 
 /// Whether the refresh token was tried before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +103,14 @@ impl Flows {
             Readiness::First => Renewal::Refreshing { attempt },
             Readiness::Recovery => Renewal::Recovering { attempt },
         };
+        let skipped = attempt % SKIPPED;
         let changes = vec![
-            self.put_connection(&begun)?,
+            self.put_connection(&begun)?.skipping(skipped),
             put_lease(&begun.value, lease, self.rules.renewal.lease)?,
         ];
         let outcome = self.store.commit(changes).await;
         let intent = Intent {
-            connection: begun.committed(),
+            connection: begun.committed_skipping(skipped),
             lease: Expect::Generation(lease.next()),
             before,
             ready,

@@ -139,15 +139,16 @@ impl Records {
 
     /// Carries out one change whose expectation holds; gives the key to wake.
     fn apply(&mut self, change: Change, now: Timestamp) -> Option<Key> {
-        let Change {
-            key,
-            expect,
-            action,
-        } = change;
+        let Change { key, action, .. } = change;
         match action {
-            Action::Put { value, ttl, wake } => {
+            Action::Put {
+                generation,
+                value,
+                ttl,
+                wake,
+            } => {
                 let woken = wake.then(|| key.clone());
-                self.put(key, expect.next(), value, now.after(ttl));
+                self.put(key, generation, value, now.after(ttl));
                 woken
             }
             Action::Delete => {
@@ -217,6 +218,7 @@ mod tests {
 
     async fn put(store: &MemoryStore, key: Key) -> Outcome {
         let action = Action::Put {
+            generation: 1,
             value: Zeroizing::new(vec![1]),
             ttl: Duration::from_secs(1),
             wake: false,

@@ -137,8 +137,13 @@ impl RedisStore {
             Expect::Generation(generation) => script.arg(generation),
         };
         match &change.action {
-            Action::Put { value, ttl, wake } => {
-                script.arg("put").arg(change.expect.next());
+            Action::Put {
+                generation,
+                value,
+                ttl,
+                wake,
+            } => {
+                script.arg("put").arg(*generation);
                 script.arg(&value[..]).arg(milliseconds(*ttl));
                 if *wake {
                     script.arg(self.names.wakeup(&change.key))

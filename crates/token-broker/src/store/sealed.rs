@@ -47,11 +47,21 @@ impl<S: Store> SealedStore<S> {
             action,
         } = change;
         let action = match action {
-            Action::Put { value, ttl, wake } => {
+            Action::Put {
+                generation,
+                value,
+                ttl,
+                wake,
+            } => {
                 let end = self.clock.now().after(ttl).after(LEEWAY);
-                let value = seal(&self.keys, &key, expect.next(), end, &value)
+                let value = seal(&self.keys, &key, generation, end, &value)
                     .map_err(|Unopened| StoreError::Unsealable)?;
-                Action::Put { value, ttl, wake }
+                Action::Put {
+                    generation,
+                    value,
+                    ttl,
+                    wake,
+                }
             }
             Action::Delete => Action::Delete,
             Action::Keep => Action::Keep,

@@ -46,9 +46,15 @@ impl<T> Loaded<T> {
     /// The value after its change was committed.
     #[must_use]
     pub fn committed(self) -> Self {
+        self.committed_skipping(0)
+    }
+
+    /// The value after a change was committed that skipped so many generations.
+    #[must_use]
+    pub fn committed_skipping(self, generations: u64) -> Self {
         Self {
             value: self.value,
-            generation: self.generation + 1,
+            generation: self.generation + 1 + generations,
         }
     }
 
@@ -135,6 +141,7 @@ impl Change {
         let mut writer = WipingWriter::default();
         serde_json::to_writer(&mut writer, value).map_err(|_| StoreError::Malformed)?;
         let action = Action::Put {
+            generation: expect.next(),
             value: writer.0,
             ttl,
             wake: false,
@@ -164,6 +171,16 @@ impl Change {
             expect,
             action: Action::Keep,
         }
+    }
+
+    /// Skips so many generations, so that another who replaces the same record leaves another generation: they tell the
+    /// two apart even where a failover of the store has lost one of them.
+    #[must_use]
+    pub fn skipping(mut self, generations: u64) -> Self {
+        if let Action::Put { generation, .. } = &mut self.action {
+            *generation += generations;
+        }
+        self
     }
 
     /// Also ends the watches of the key of a put.
@@ -261,6 +278,7 @@ mod tests {
     async fn a_value_of_another_form_or_purpose_is_an_error() {
         let store = MemoryStore::new(Arc::new(TestClock::at(Timestamp::from_millis(0))));
         let action = Action::Put {
+            generation: 1,
             value: Zeroizing::new(b"{}".to_vec()),
             ttl: Duration::from_secs(1),
             wake: false,

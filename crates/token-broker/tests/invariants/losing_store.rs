@@ -119,7 +119,13 @@ fn empty(clock: &Arc<RuntimeClock>) -> Arc<MemoryStore> {
 
 fn copy(change: &Change) -> Change {
     let action = match &change.action {
-        Action::Put { value, ttl, wake } => Action::Put {
+        Action::Put {
+            generation,
+            value,
+            ttl,
+            wake,
+        } => Action::Put {
+            generation: *generation,
             value: value.clone(),
             ttl: *ttl,
             wake: *wake,

@@ -356,6 +356,7 @@ pub(crate) fn change(key: &Key, expect: Expect, value: &[u8], ttl: Duration) -> 
         key: key.clone(),
         expect,
         action: Action::Put {
+            generation: expect.next(),
             value: Zeroizing::new(value.to_vec()),
             ttl,
             wake: false,
