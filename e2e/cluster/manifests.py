@@ -1,4 +1,4 @@
-"""Prints, as one JSON list, what stands around the chart in the tests on a cluster: a hub, Keycloak, an API.
+"""Prints, as one JSON list, what stands around the chart in the tests on a cluster: a hub, Keycloak, two APIs.
 
 Reads its parameters as JSON: the ports on 127.0.0.1 by which the browser comes in, images, secrets, certificates. The
 hub's values are those of k8s/z2jh/values.yaml, with what an operator would change.
@@ -64,7 +64,7 @@ def hub_values():
     hubkey["url"] = "http://hubkey-callback-server:8090"
     values["hub"]["services"]["tests"] = {"display": False}
     values["hub"]["loadRoles"]["tests"] = {"scopes": TESTS_SCOPES, "services": ["tests"]}
-    values["singleuser"]["extraEnv"]["LAB_API"] = "http://lab-api:8000"
+    values["singleuser"]["extraEnv"] |= {"LAB_API": "http://lab-api:8000", "DATA_API": "http://data-api:8000"}
     return values
 
 
@@ -152,22 +152,28 @@ def keycloak():
     yield deployment("keycloak", labels, container, [{"name": "realm", "configMap": {"name": "keycloak"}}])
 
 
-def lab_api():
-    labels = {"app": "lab-api"}
+def api(name, scope):
+    labels = {"app": name, "tests": "api"}
     keys = f"http://keycloak:{GIVEN['keycloak_port']}/realms/hubkey/protocol/openid-connect/certs"
-    arguments = ["--listen=0.0.0.0:8000", f"--issuer={ISSUER}", f"--jwks-uri={keys}", "--audience=lab-api"]
-    yield service("lab-api", 8000, 8000, **labels)
-    yield deployment("lab-api", labels, {"image": GIVEN["api"], "args": [*arguments, "--scope=projects:read"]})
+    arguments = ["--listen=0.0.0.0:8000", f"--issuer={ISSUER}", f"--jwks-uri={keys}"]
+    arguments += [f"--audience={name}", f"--scope={scope}"]
+    yield service(name, 8000, 8000, **labels)
+    yield deployment(name, labels, {"image": GIVEN["api"], "args": arguments})
+
+
+def apis():
+    yield from api("lab-api", "projects:read")
+    yield from api("data-api", "data:read")
 
 
 def users_policy():
     """Bound users' pods as Zero-to-JupyterHub does: DNS, the hub, the proxy, and what the values allow."""
     hub_pods = {"podSelector": {"matchLabels": {"app": "jupyterhub"}}}
-    api = {"podSelector": {"matchLabels": {"app": "lab-api"}}}
+    api_pods = {"podSelector": {"matchLabels": {"tests": "api"}}}
     egress = [
         {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]},
         {"to": [hub_pods], "ports": [{"port": 8081}, {"port": 8000}]},
-        {"to": [api], "ports": [{"port": 8000}]},
+        {"to": [api_pods], "ports": [{"port": 8000}]},
         *hub_values()["singleuser"]["networkPolicy"]["egress"],
     ]
     selector = {"matchLabels": {"component": "singleuser-server"}}
@@ -185,6 +191,6 @@ def secrets():
 # Everything in the namespace keeps to the strictest of Kubernetes' own standards.
 level = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 items = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": level}}]
-for part in (secrets, keycloak, lab_api, hub, users_policy):
+for part in (secrets, keycloak, apis, hub, users_policy):
     items.extend(part())
 json.dump({"apiVersion": "v1", "kind": "List", "items": items}, sys.stdout)

@@ -1,4 +1,4 @@
-//! hubkey on a Kubernetes cluster: the chart, and around it a hub, Keycloak and an API, in a namespace of their own.
+//! hubkey on a Kubernetes cluster: the chart, and around it a hub, Keycloak and two APIs, in a namespace of their own.
 //!
 //! Any cluster will do: the one of `KUBECONFIG`, and a command that brings images to it (`E2E_LOAD_IMAGES`, such as
 //! `kind load docker-image`). The browser comes in by ports of 127.0.0.1 that lead to two Services, since plain http
@@ -85,7 +85,7 @@ impl Cluster {
 
     async fn install(&self) -> anyhow::Result<()> {
         self.helm(&["install", "hubkey", &chart(), "--wait", "--timeout", "3m"])?;
-        for deployment in ["hub", "proxy", "lab-api", "keycloak"] {
+        for deployment in ["hub", "proxy", "lab-api", "data-api", "keycloak"] {
             self.rolled_out(deployment)?;
         }
         let client = process::client()?;

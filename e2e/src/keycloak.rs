@@ -3,6 +3,8 @@
 //! The first start on a machine takes about a minute, because Keycloak then builds itself and its database.
 //! That state is kept as a template in the user's cache; every later start works on a copy of it.
 
+mod federation;
+
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +37,30 @@ const fn person(name: &'static str, password: &'static str, email: &'static str)
         name: Cow::Borrowed(name),
         password: Cow::Borrowed(password),
         email: Cow::Borrowed(email),
+    }
+}
+
+impl Person {
+    /// Somebody who is none of the three below.
+    fn named(name: &str) -> Self {
+        Self {
+            name: Cow::Owned(name.to_owned()),
+            password: Cow::Owned(format!("{name}-dev-password")),
+            email: Cow::Owned(format!("{name}@lab.example")),
+        }
+    }
+
+    /// Their account, as Keycloak's admin API takes it.
+    fn account(&self) -> serde_json::Value {
+        serde_json::json!({
+            "username": self.name,
+            "email": self.email,
+            "emailVerified": true,
+            "firstName": "Test",
+            "lastName": self.name,
+            "enabled": true,
+            "credentials": [{ "type": "password", "value": self.password, "temporary": false }],
+        })
     }
 }
 
@@ -139,26 +165,13 @@ impl Keycloak {
 
     /// Makes an account for a person whom the realm does not know yet.
     pub async fn add_person(&self, name: &str) -> anyhow::Result<Person> {
-        let person = Person {
-            name: Cow::Owned(name.to_owned()),
-            password: Cow::Owned(format!("{name}-dev-password")),
-            email: Cow::Owned(format!("{name}@lab.example")),
-        };
-        let body = serde_json::json!({
-            "username": person.name,
-            "email": person.email,
-            "emailVerified": true,
-            "firstName": "Test",
-            "lastName": name,
-            "enabled": true,
-            "credentials": [{ "type": "password", "value": person.password, "temporary": false }],
-        });
+        let person = Person::named(name);
         let token = self.admin_token().await?;
         let url = format!("{}/users", self.admin_api());
         let answer = process::client()?
             .post(url)
             .bearer_auth(token)
-            .json(&body)
+            .json(&person.account())
             .send()
             .await?;
         answer
@@ -221,6 +234,28 @@ impl Keycloak {
             self.events(person, &["REFRESH_TOKEN"]).await?,
             self.events(person, &["REFRESH_TOKEN_ERROR"]).await?,
         ))
+    }
+
+    /// How often a token of this person was exchanged, and how often an exchange was refused.
+    pub async fn exchanges(&self, person: &Person) -> anyhow::Result<(usize, usize)> {
+        Ok((
+            self.events(person, &["TOKEN_EXCHANGE"]).await?,
+            self.events(person, &["TOKEN_EXCHANGE_ERROR"]).await?,
+        ))
+    }
+
+    /// Whether a token is good, as one of the APIs asks (RFC 7662). Keycloak tells an API about its own tokens only.
+    pub async fn is_active(&self, api: &str, token: &str) -> anyhow::Result<bool> {
+        let url = format!(
+            "{}/protocol/openid-connect/token/introspect",
+            self.issuer()
+        );
+        let secret = format!("{api}-dev-secret");
+        let request = process::client()?.post(url);
+        let request = request.basic_auth(api, Some(secret));
+        let answer = request.form(&[("token", token)]).send().await?;
+        let answer: serde_json::Value = answer.error_for_status()?.json().await?;
+        Ok(answer["active"] == true)
     }
 
     /// How often a code of this person was redeemed, or tried to be.

@@ -39,7 +39,7 @@ pub(super) fn images() -> Vec<String> {
     ours.into_iter().chain(OTHERS.map(str::to_owned)).collect()
 }
 
-/// A hub with the values of `k8s/z2jh/values.yaml`, Keycloak, an API, and the Secrets that the chart names.
+/// A hub with the values of `k8s/z2jh/values.yaml`, Keycloak, two APIs, and the Secrets that the chart names.
 pub(super) fn around(namespace: &str, hub: u16, keycloak: u16) -> anyhow::Result<String> {
     let authority = Authority::new("hubkey tests on a cluster")?;
     let pair = authority.issue(&["hubkey-token-broker"])?;
@@ -103,6 +103,10 @@ providers:
     clientSecret: {{existingSecret: hubkey-lab-api}}
     defaultScopes: [openid, profile, email, "projects:read"]
     apiOrigins: [http://lab-api:8000]
+    exchange:
+      audiences: [data-api]
+      defaultScopes: ["data-api=data:read"]
+      apiOrigins: [data-api=http://data-api:8000]
     plaintext: true
     allowPrivateHosts: [keycloak.localhost]
 keys: {{existingSecret: hubkey-keys}}

@@ -242,6 +242,13 @@ scope_descriptions = [
 ]
 api_origins = ["http://127.0.0.1:{lab_api}"]
 
+[providers.{LAB_API}.exchange]
+# Keycloak gives an audience with its scope only, and knows no client of the last name.
+audiences = ["{DATA_API}", "{LAB_API}", "billing-api"]
+scopes = ["data:read", "email"]
+default_scopes = ["{DATA_API}=data:read"]
+api_origins = ["{DATA_API}=http://127.0.0.1:{data_api}"]
+
 [providers.{DATA_API}]
 display_name = "Example Data"
 issuer = "http://localhost:{keycloak}/realms/hubkey"

@@ -5,8 +5,12 @@ use hubkey_e2e::keycloak::ALICE;
 
 use crate::support::{Outcome, cluster, connected};
 
+const EXCHANGE: &str = r#"data = await lab.exchange("data-api")
+for api in "LAB_API", "DATA_API":
+    print(api, httpx.get(os.environ[api] + "/projects", headers=data.headers).status_code)"#;
+
 #[tokio::test]
-async fn a_kernel_in_a_users_pod_signs_in_and_the_api_answers() -> Outcome {
+async fn feature_g1_a_kernel_in_a_users_pod_signs_in_and_both_apis_answer() -> Outcome {
     let (cluster, _turn) = cluster().await?;
     let mut kernel = connected(cluster, &ALICE).await?;
     let cell = r#"import os, httpx
@@ -24,6 +28,8 @@ print(httpx.get(os.environ["LAB_API"] + "/projects", auth=lab).json())"#;
         .await?
         .ok()?;
     ensure!(text.contains("lab-api"), "{text}");
+    let text = kernel.run(EXCHANGE).await?.ok()?;
+    ensure!(text.contains("LAB_API 401\nDATA_API 200"), "{text}");
     Ok(())
 }
 

@@ -1,10 +1,14 @@
 //! Which connections came of a session at a provider, and of an account there: what ends when the provider says that
 //! the person logged out.
 
-use hubkey_protocol::{ConnectionId, ProviderId};
+use hubkey_protocol::{ConnectionId, Nonce, ProviderId};
 use serde::{Deserialize, Serialize};
 
-use super::{clock::Timestamp, connection::Connection};
+use super::{
+    clock::Timestamp,
+    connection::{Candidate, Connection},
+    sign_in::SignIn,
+};
 
 /// More of one account are not remembered; the oldest are left out.
 const MOST: usize = 1000;
@@ -27,7 +31,10 @@ pub struct Login {
     pub subject: String,
     /// Of which session, if the provider said so.
     pub session: Option<String>,
-    /// When the connection's record ends.
+    /// The sign-in whose person is still to say whether it becomes a connection at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Nonce>,
+    /// When its record ends.
     pub expires_at: Timestamp,
 }
 
@@ -40,7 +47,21 @@ impl Login {
             provider: connection.provider.clone(),
             subject: connection.grant.account.sub.clone(),
             session: connection.grant.proof.session.clone(),
+            waiting: None,
             expires_at,
+        }
+    }
+
+    /// The entry of a grant that waits for its person's confirmation.
+    #[must_use]
+    pub fn of_candidate(candidate: &Candidate, sign_in: &SignIn) -> Self {
+        Self {
+            connection: candidate.connection.clone(),
+            provider: sign_in.provider.clone(),
+            subject: candidate.grant.account.sub.clone(),
+            session: candidate.grant.proof.session.clone(),
+            waiting: Some(sign_in.nonce.clone()),
+            expires_at: sign_in.expires_at,
         }
     }
 }

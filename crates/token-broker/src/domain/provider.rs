@@ -55,6 +55,8 @@ pub struct ExchangeOffer {
     pub resources: Vec<String>,
     /// The scopes.
     pub scopes: Scopes,
+    /// Those of an audience, resource or issuer that are asked for when a kernel names none.
+    pub default_scopes: Vec<(String, Scope)>,
     /// The origins that a token for an audience, resource or issuer may be sent to.
     pub api_origins: Vec<(String, String)>,
     /// The providers behind this one.
@@ -67,14 +69,23 @@ impl ExchangeOffer {
     /// Where a token for this target is sent.
     #[must_use]
     pub fn origins_of(&self, target: &Target) -> Vec<String> {
-        let names = [&target.audience, &target.resource, &target.requested_issuer];
-        let of_it = |name: &String| names.iter().any(|own| own.as_ref() == Some(name));
-        let pairs = self.api_origins.iter();
-        pairs
-            .filter(|(name, _)| of_it(name))
-            .map(|(_, origin)| origin.clone())
-            .collect()
+        of(target, &self.api_origins).cloned().collect()
     }
+
+    /// What is asked for where a kernel names no scopes; absent where the operator did not say.
+    #[must_use]
+    pub fn default_scopes_of(&self, target: &Target) -> Option<Scopes> {
+        let scopes: Scopes = of(target, &self.default_scopes).cloned().collect();
+        (!scopes.is_empty()).then_some(scopes)
+    }
+}
+
+/// What stands beside the names of a target.
+fn of<'a, T>(target: &'a Target, pairs: &'a [(String, T)]) -> impl Iterator<Item = &'a T> {
+    let names = [&target.audience, &target.resource, &target.requested_issuer];
+    let of_it = move |name: &String| names.iter().any(|own| own.as_ref() == Some(name));
+    let pairs = pairs.iter().filter(move |(name, _)| of_it(name));
+    pairs.map(|(_, value)| value)
 }
 
 /// How the token of a provider behind a provider is come by.

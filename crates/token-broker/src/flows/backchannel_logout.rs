@@ -1,21 +1,22 @@
 //! A provider says that a session there has ended (OpenID Connect Back-Channel Logout 1.0): the connections that came
-//! of it end too, and their kernels are told to sign in.
+//! of it end too, and their kernels are told to sign in. So do sign-ins that wait for their person's confirmation.
 
 use std::sync::Arc;
 
 use hubkey_protocol::{
-    ConnectionId, ProviderId,
+    ConnectionId, Nonce, ProviderId,
     internal::{BackchannelLogout, LogoutOutcome},
     secret::AccessToken,
 };
 
-use super::Flows;
+use super::{Flows, ending::End};
 use crate::{
     audit::{Event, What},
     domain::{
-        connection::Connection,
+        connection::{Candidate, Connection},
         login::{Login, LoginIndex, UsedLogout},
         renewal::Renewal,
+        sign_in::SignIn,
     },
     idp::{IdentityProvider, IdpError, Logout},
     store::{
@@ -78,7 +79,7 @@ impl Flows {
         };
         let ours = logins.iter().filter(|login| self.is_of(login, provider));
         for login in ours {
-            if !self.end_login(&login.connection).await? {
+            if !self.end_login(login).await? {
                 return Ok(Some("contended"));
             }
         }
@@ -126,9 +127,38 @@ impl Flows {
         its == Some(registration(provider))
     }
 
+    /// Ends the connection, or the sign-in that was to become one. `false` where they changed too often.
+    async fn end_login(&self, login: &Login) -> Result<bool, StoreError> {
+        if let Some(nonce) = &login.waiting
+            && !self.end_waiting(nonce).await?
+        {
+            return Ok(false);
+        }
+        // After the sign-in, which may have become it meanwhile.
+        self.end_connection_of(&login.connection).await
+    }
+
+    /// Nobody is asked any more whether the accounts belong together. `false` where the sign-in changed too often.
+    async fn end_waiting(&self, nonce: &Nonce) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let Some(waiting) = self.open_sign_in(nonce).await? else {
+                return Ok(true);
+            };
+            let kernel = waiting.value.kernel.clone();
+            let provider = waiting.value.provider.clone();
+            if self.end_sign_in(waiting, End::Denied, Vec::new()).await? {
+                let event = Event::new().kernel(&kernel).provider(&provider);
+                let event = event.sign_in(nonce).reason("backchannel_logout");
+                event.tell(What::SessionCancelled);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The connection stays, without tokens, so that its kernel learns that a person has to sign in. `false` where it
     /// changed too often.
-    async fn end_login(&self, id: &ConnectionId) -> Result<bool, StoreError> {
+    async fn end_connection_of(&self, id: &ConnectionId) -> Result<bool, StoreError> {
         for _ in 0..TRIES {
             let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
             let Some(found) = found.filter(|found| found.value.renewal != Renewal::Ended) else {
@@ -152,11 +182,25 @@ impl Flows {
     pub(super) async fn enter_login(&self, connection: &Connection) -> Result<(), StoreError> {
         let ends = connection.extended_at.after(self.rules.connection_life);
         let login = Login::of(connection, ends);
-        let (issuer, session) = (&connection.grant.issuer, login.session.as_deref());
+        self.enter(&connection.grant.issuer, &login).await
+    }
+
+    /// Notes a grant that is to wait for confirmation where a logout will look for it.
+    pub(super) async fn enter_candidate(
+        &self,
+        candidate: &Candidate,
+        sign_in: &SignIn,
+    ) -> Result<(), StoreError> {
+        let login = Login::of_candidate(candidate, sign_in);
+        self.enter(&candidate.grant.issuer, &login).await
+    }
+
+    async fn enter(&self, issuer: &str, login: &Login) -> Result<(), StoreError> {
+        let session = login.session.as_deref();
         let session = session.map(|session| Key::logins_of_session(issuer, session));
         let account = Key::logins_of_account(issuer, &login.subject);
         for key in session.into_iter().chain([account]) {
-            self.change_logins(&key, &login).await?;
+            self.change_logins(&key, login).await?;
         }
         Ok(())
     }

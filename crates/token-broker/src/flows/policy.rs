@@ -130,7 +130,7 @@ pub(super) fn exchange_target(
     }
     let listed =
         |asked: Option<&String>, allowed: &[String], code| choose(asked, None, allowed, code);
-    let target = Target {
+    let mut target = Target {
         way: Way::Exchange,
         audience: listed(
             request.audience.as_ref(),
@@ -150,6 +150,9 @@ pub(super) fn exchange_target(
         )?,
     };
     check_form(&target, offer)?;
+    if target.scopes.is_none() {
+        target.scopes = offer.default_scopes_of(&target);
+    }
     Ok(target)
 }
 

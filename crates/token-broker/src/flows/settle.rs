@@ -86,6 +86,8 @@ impl Flows {
         hub_token: HubToken,
     ) -> Result<BrowserReply, StoreError> {
         let granted = candidate.grant.clone();
+        // Before it waits: a logout has to find it.
+        self.enter_candidate(&candidate, &exchanging.value).await?;
         let Ok(confirming) = exchanging.try_map(|sign_in| sign_in.ask(candidate)) else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };

@@ -327,7 +327,7 @@ impl Outbound {
         }
         let pass = self.breaker.admit(endpoint).ok_or(Unanswered::Withheld)?;
         let result = self.execute(endpoint, request).await;
-        pass.settle(verdict(&result));
+        pass.settle(verdict(endpoint, &result));
         result
     }
 
@@ -378,8 +378,14 @@ impl Outbound {
 }
 
 /// What a call says about its endpoint: whether there is somebody who answers, and not what the answer is.
-fn verdict(result: &Result<Answer, Unanswered>) -> Verdict {
+fn verdict(endpoint: Endpoint, result: &Result<Answer, Unanswered>) -> Verdict {
     match result {
+        // Keycloak says so when the provider behind it does not answer, or is not known: tokens of others may be had.
+        Ok(answer)
+            if endpoint == Endpoint::BrokerToken && answer.status == StatusCode::BAD_GATEWAY =>
+        {
+            Verdict::Works
+        }
         Ok(answer) if answer.status.is_server_error() => Verdict::Fails(answer.retry_after()),
         Ok(_) | Err(Unanswered::TooLong) => Verdict::Works,
         Err(Unanswered::NotSent | Unanswered::Lost) => Verdict::Fails(None),

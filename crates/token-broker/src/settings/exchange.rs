@@ -2,7 +2,7 @@
 
 use hubkey_service::settings::{Section, kind};
 
-use super::words::{ORIGIN_OF, SCOPE};
+use super::words::{ORIGIN_OF, SCOPE, SCOPE_OF};
 use crate::domain::provider::{ExchangeOffer, IssuerForm};
 
 const ISSUER_FORM: kind::Word<IssuerForm> = kind::Word(&[
@@ -31,6 +31,11 @@ pub(super) fn read(provider: &Section<'_>) -> ExchangeOffer {
             )
             .into_iter()
             .collect(),
+        default_scopes: section.list(
+            "default_scopes",
+            &SCOPE_OF,
+            "The scopes that are asked for where a notebook names none: the audience, resource or issuer, and a scope.",
+        ),
         api_origins: section.list(
             "api_origins",
             &ORIGIN_OF,
@@ -52,15 +57,19 @@ pub(super) fn read(provider: &Section<'_>) -> ExchangeOffer {
     offer
 }
 
-/// Origins of what is in no list would never be used: a typing error.
+/// Origins and scopes of what is in no list would never be used: a typing error.
 fn refuse_strangers(section: &Section<'_>, offer: &ExchangeOffer) {
-    for (name, _) in &offer.api_origins {
+    let origins = offer.api_origins.iter();
+    let origins = origins.map(|(name, _)| ("api_origins", name));
+    let scopes = offer.default_scopes.iter();
+    let scopes = scopes.map(|(name, _)| ("default_scopes", name));
+    for (key, name) in origins.chain(scopes) {
         let mut known = (offer.audiences.iter())
             .chain(&offer.resources)
             .chain(&offer.requested_issuers);
         if !known.any(|known| known == name) {
             section.fail(
-                "api_origins",
+                key,
                 &format!("`{name}` is in none of the lists beside it; add it there or remove it."),
             );
         }

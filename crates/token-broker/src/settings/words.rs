@@ -65,6 +65,17 @@ pub(super) const ORIGIN_OF: Parsed<(String, String)> = Parsed::with(
     |(name, origin)| format!("{name}={origin}"),
 );
 
+/// A name and a scope. A name may be a URL with a query, so the last `=` counts.
+pub(super) const SCOPE_OF: Parsed<(String, Scope)> = Parsed::with(
+    "name=scope, such as other-api=projects:read",
+    |text| {
+        let (name, text) = text.rsplit_once('=')?;
+        Some((name.trim().to_owned(), Scope::parse(text.trim()).ok()?))
+            .filter(|(name, _)| !name.is_empty())
+    },
+    |(name, scope)| format!("{name}={}", scope.as_str()),
+);
+
 /// A colour.
 pub(super) const COLOUR: Parsed<String> = Parsed::with(
     "a colour such as #0b6b62",

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     audit::AuditTrail,
     kernel::{Connected, TestKernel},
+    outcome::{assert_no_connection, assert_refused, confirmation, revoked},
     refresh_stage::DUE,
     world::{World, WorldOptions, internal_request, send},
 };
@@ -124,6 +125,65 @@ async fn security_p90_a_logout_of_the_account_ends_all_and_is_idempotent() {
     }
     let unknown = token(&world, |token| token.claim("sid", "nobody's"));
     assert_eq!(logout(&world, &unknown).await, "done");
+}
+
+/// Alice is asked whether her accounts belong together when her session ends there.
+async fn logged_out_at_the_confirmation_page(alter: fn(&mut Draft), session: &str) -> bool {
+    let trail = AuditTrail::begin();
+    let world = World::new().await;
+    let account = Account::new("op-alice").claim("sid", session);
+    world.provider.sign_in_as(account);
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    let mut browser = world.browser("alice");
+    let page = confirmation(&mut browser, &sign_in).await;
+    assert_eq!(logout(&world, &token(&world, alter)).await, "done");
+    let ended = kernel.state(&sign_in).await == "denied";
+    let pressed = browser.decide("confirm", &page, "accept").await;
+    if !ended {
+        let connection = kernel.collect(&sign_in).await;
+        return is_alive(&kernel, &connection).await;
+    }
+    assert_refused(&pressed, "dead_link");
+    assert_no_connection(&kernel).await;
+    assert!(kernel.connections().await.is_empty());
+    assert_eq!(revoked(&world.provider, 2).await.len(), 2);
+    assert!(trail.says("session_cancelled", "reason=backchannel_logout"));
+    assert!(!trail.has("token_issued"));
+    false
+}
+
+#[tokio::test]
+async fn security_p90_a_grant_that_waits_for_confirmation_ends_with_its_session() {
+    assert!(!logged_out_at_the_confirmation_page(|_| (), SESSION).await);
+    let of_the_account = |token: &mut Draft| token.without("sid");
+    assert!(!logged_out_at_the_confirmation_page(of_the_account, SESSION).await);
+    assert!(logged_out_at_the_confirmation_page(|_| (), "session-2").await);
+}
+
+#[tokio::test]
+async fn security_p90_a_logout_and_a_confirmation_at_once_leave_no_token() {
+    for _ in 0..20 {
+        let world = World::new().await;
+        let account = Account::new("op-alice").claim("sid", SESSION);
+        world.provider.sign_in_as(account);
+        let kernel = world.kernel("alice", "");
+        let sign_in = kernel.open().await;
+        let mut browser = world.browser("alice");
+        let page = confirmation(&mut browser, &sign_in).await;
+        let honest = token(&world, |_| ());
+        let (told, _) = tokio::join!(
+            logout(&world, &honest),
+            browser.decide("confirm", &page, "accept"),
+        );
+        assert_eq!(told, "done");
+        if kernel.state(&sign_in).await == "ready" {
+            let connection = kernel.collect(&sign_in).await;
+            assert!(!is_alive(&kernel, &connection).await);
+        }
+        assert_no_connection(&kernel).await;
+        assert_eq!(revoked(&world.provider, 2).await.len(), 2);
+    }
 }
 
 type Lie = Box<dyn FnOnce(&mut Draft)>;

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use hubkey_e2e::{
     fake_http::{Captured, Reply},
-    hostile_provider::Endpoint,
+    hostile_provider::{Account, Endpoint},
 };
 use serde_json::{Value, json};
 
@@ -78,6 +78,24 @@ async fn feature_g1_a_token_is_exchanged_for_one_of_another_api() {
 }
 
 #[tokio::test]
+async fn feature_g1_where_no_scope_is_named_the_operators_own_are_asked_for() {
+    let stage = Stage::new().await;
+    let resource = "https://other.example.org/v1";
+    for (body, scope) in [
+        (json!({"audience": "other-api"}), None),
+        (json!({"resource": resource}), Some("projects:write")),
+        (
+            json!({"resource": resource, "scopes": ["projects:read"]}),
+            Some("projects:read"),
+        ),
+    ] {
+        token(&exchange(&stage, body.clone()).await);
+        let last = asked(&stage.world).pop().unwrap();
+        assert_eq!(last.form_value("scope").as_deref(), scope, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn feature_g1_the_token_of_a_provider_behind_is_exchanged_for() {
     let stage = Stage::new().await;
     let answer = exchange(&stage, json!({"requested_issuer": "github"})).await;
@@ -102,12 +120,7 @@ async fn feature_g1_the_token_of_a_provider_behind_is_read_where_it_is_stored() 
     })
     .await;
     let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open_with(&json!({})).await;
-    let mut browser = world.browser("alice");
-    let at_provider = browser.go_to_provider(&sign_in).await;
-    let back = browser.at_provider(at_provider.location()).await;
-    browser.come_back("brokering", &back).await;
-    let connection = kernel.collect(&sign_in).await;
+    let connection = connected_to_brokering(&world, &kernel, "alice").await;
     let answer = exchange_at(&kernel, &connection, json!({"requested_issuer": "github"})).await;
     let stored = token(&answer);
     assert!(stored.starts_with("github."), "{stored}");
@@ -145,6 +158,44 @@ async fn feature_g1_the_token_of_a_provider_behind_is_read_where_it_is_stored() 
         !world.provider.revoked().contains(&stored),
         "another provider's token was shown"
     );
+}
+
+/// Keycloak answers 502 where the provider behind it is away, and where it knows none of that name.
+#[tokio::test]
+async fn feature_f4_a_provider_behind_that_is_away_harms_no_other_one() {
+    let world = World::with(WorldOptions {
+        providers: vec!["brokering"],
+        ..WorldOptions::default()
+    })
+    .await;
+    let github = || json!({"requested_issuer": "github"});
+    world
+        .provider
+        .answer(Endpoint::BrokerToken, Reply::new(StatusCode::BAD_GATEWAY));
+    let mut last = None;
+    for number in 0..7 {
+        let name = format!("person-{number}");
+        world.provider.sign_in_as(Account::new(&format!("op-{name}")));
+        let kernel = world.kernel(&name, "");
+        let connection = connected_to_brokering(&world, &kernel, &name).await;
+        let away = exchange_at(&kernel, &connection, github()).await;
+        away.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
+        last = Some((kernel, connection));
+    }
+    assert_eq!(world.provider.hits(Endpoint::BrokerToken), 7);
+    world.provider.be_honest();
+    let (kernel, connection) = last.unwrap();
+    let other = exchange_at(&kernel, &connection, json!({"requested_issuer": "gitlab"})).await;
+    assert!(token(&other).starts_with("gitlab."));
+}
+
+async fn connected_to_brokering(world: &World, kernel: &TestKernel, user: &str) -> Connected {
+    let sign_in = kernel.open_with(&json!({})).await;
+    let mut browser = world.browser(user);
+    let at_provider = browser.go_to_provider(&sign_in).await;
+    let back = browser.at_provider(at_provider.location()).await;
+    browser.come_back("brokering", &back).await;
+    kernel.collect(&sign_in).await
 }
 
 #[tokio::test]

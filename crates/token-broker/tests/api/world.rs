@@ -445,11 +445,15 @@ fn provider_config(
             audiences: vec!["other-api".to_owned(), "third-api".to_owned()],
             resources: vec!["https://other.example.org/v1".to_owned()],
             scopes: scopes("projects:read projects:write"),
+            default_scopes: vec![(
+                "https://other.example.org/v1".to_owned(),
+                hubkey_protocol::Scope::parse("projects:write").expect("a scope"),
+            )],
             api_origins: vec![(
                 "other-api".to_owned(),
                 "https://other.example.org".to_owned(),
             )],
-            requested_issuers: vec!["github".to_owned()],
+            requested_issuers: vec!["github".to_owned(), "gitlab".to_owned()],
             issuer_form: if id == "brokering" {
                 IssuerForm::BrokerToken
             } else {

@@ -3,6 +3,7 @@
 mod bindings;
 mod connect;
 mod ends;
+mod exchange;
 mod links;
 mod more;
 mod notebook;

@@ -4,6 +4,7 @@ mod arguments;
 mod bare;
 mod command_files;
 mod command_line;
+mod federation;
 mod fixation;
 mod health;
 mod leaks;

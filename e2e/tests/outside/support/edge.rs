@@ -5,6 +5,7 @@ use std::sync::mpsc;
 
 use anyhow::Context as _;
 use hubkey_e2e::hostile_provider::{Account, Alg, HostileProvider, SigningKey};
+use hubkey_e2e::keycloak::Keycloak;
 use hubkey_e2e::kind::Kind;
 use hubkey_e2e::oidc_provider::OidcProvider;
 use hubkey_e2e::process::{RunFolder, free_port};
@@ -24,6 +25,8 @@ const MANY: &str = "many";
 pub(crate) const SECOND: &str = "second";
 /// Keycloak, with a client that proves itself by key; a test makes it.
 pub(crate) const KEYED: &str = "keyed";
+/// Keycloak, where people sign in at a realm behind it; a test makes that.
+pub(crate) const FEDERATED: &str = "federated";
 
 /// What hubkey proves itself with at the last two.
 #[derive(Debug)]
@@ -69,6 +72,7 @@ pub(crate) async fn providers() -> anyhow::Result<String> {
     // A container sees no file of this machine, and the tests of these two run on processes.
     if Kind::wanted()? == Kind::Processes {
         tables.push_str(&edge.proof.tables());
+        tables.push_str(&federated());
     }
     Ok(tables)
 }
@@ -106,6 +110,19 @@ impl Proof {
             OidcProvider::API,
         )
     }
+}
+
+/// "away" is a name that Keycloak does not know.
+fn federated() -> String {
+    let (client, behind) = (Keycloak::FEDERATED_CLIENT_ID, Keycloak::BEHIND);
+    format!(
+        "\n[providers.{FEDERATED}]\nissuer = \"http://localhost:{{keycloak}}/realms/hubkey\"\n\
+         client_id = \"{client}\"\nclient_authentication = \"none\"\n\
+         default_scopes = [\"openid\", \"profile\", \"email\"]\n\
+         authorize_parameters = [\"kc_idp_hint={behind}\"]\npushed_authorization = \"never\"\n\
+         \n[providers.{FEDERATED}.exchange]\nrequested_issuers = [\"{behind}\", \"away\"]\n\
+         requested_issuers_by = \"keycloak_broker_token\"\n"
+    )
 }
 
 /// The hostile provider, for this test alone until the guard is dropped; honest to begin with.
