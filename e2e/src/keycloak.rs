@@ -246,10 +246,7 @@ impl Keycloak {
 
     /// Whether a token is good, as one of the APIs asks (RFC 7662). Keycloak tells an API about its own tokens only.
     pub async fn is_active(&self, api: &str, token: &str) -> anyhow::Result<bool> {
-        let url = format!(
-            "{}/protocol/openid-connect/token/introspect",
-            self.issuer()
-        );
+        let url = format!("{}/protocol/openid-connect/token/introspect", self.issuer());
         let secret = format!("{api}-dev-secret");
         let request = process::client()?.post(url);
         let request = request.basic_auth(api, Some(secret));

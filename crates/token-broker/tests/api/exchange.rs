@@ -175,7 +175,9 @@ async fn feature_f4_a_provider_behind_that_is_away_harms_no_other_one() {
     let mut last = None;
     for number in 0..7 {
         let name = format!("person-{number}");
-        world.provider.sign_in_as(Account::new(&format!("op-{name}")));
+        world
+            .provider
+            .sign_in_as(Account::new(&format!("op-{name}")));
         let kernel = world.kernel(&name, "");
         let connection = connected_to_brokering(&world, &kernel, &name).await;
         let away = exchange_at(&kernel, &connection, github()).await;

@@ -1,6 +1,6 @@
 //! What every step of an attack must leave behind.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use hubkey_e2e::hostile_provider::{Account, Endpoint, HostileProvider};
 use serde_json::json;
@@ -91,9 +91,9 @@ pub(crate) async fn confirmation(browser: &mut TestBrowser<'_>, sign_in: &Opened
 }
 
 /// Waits until the provider was asked to forget so many tokens.
-pub(crate) async fn revoked(provider: &HostileProvider, count: usize) -> Vec<String> {
+pub(crate) async fn revoked(provider: &HostileProvider, count: usize) -> BTreeSet<String> {
     for _ in 0..300 {
-        let revoked = provider.revoked();
+        let revoked: BTreeSet<_> = provider.revoked().into_iter().collect();
         if revoked.len() >= count {
             return revoked;
         }

@@ -64,7 +64,11 @@ async fn feature_f4_security_p80_what_is_not_listed_never_gets_to_keycloak_and_w
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(
         lines,
-        [&["AccessRefused AccessRefused AccessRefused True"; 3][..], &["200 True"]].concat()
+        [
+            &["AccessRefused AccessRefused AccessRefused True"; 3][..],
+            &["200 True"]
+        ]
+        .concat()
     );
     let (given, refused) = keycloak.exchanges(person).await?;
     assert_eq!(given, 1);
