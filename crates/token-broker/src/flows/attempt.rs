@@ -45,9 +45,17 @@ pub(super) struct Intent {
     pub(super) lease: Expect,
     /// What stood there before.
     pub(super) before: Renewal,
+    pub(super) replaced: Replaced,
     pub(super) ready: Readiness,
     /// The refresh token is not sent after that.
     send_before: Instant,
+}
+
+/// Which record an intent replaced. Where a failover has lost the intent, one as old as that may stand there again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replaced {
+    pub(super) generation: u64,
+    pub(super) serial: u64,
 }
 
 /// Why nothing was risked, and for how long the provider is not asked, if that is known.
@@ -97,6 +105,10 @@ impl Flows {
     ) -> Result<Option<Intent>, StoreError> {
         let send_before = Instant::now() + self.rules.renewal.send_within;
         let before = found.value.renewal.clone();
+        let replaced = Replaced {
+            generation: found.generation,
+            serial: found.value.grant.serial,
+        };
         let attempt = self.chance.number();
         let mut begun = found;
         begun.value.renewal = match ready {
@@ -113,6 +125,7 @@ impl Flows {
             connection: begun.committed_skipping(skipped),
             lease: Expect::Generation(lease.next()),
             before,
+            replaced,
             ready,
             send_before,
         };

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Flows,
-    attempt::{Intent, Readiness, put_lease},
+    attempt::{Intent, Readiness, Replaced, put_lease},
     flights::{Landing, Missed},
 };
 use crate::{
@@ -31,7 +31,7 @@ impl Flows {
         refreshed: Refreshed,
     ) -> Landing {
         let mut connection = intent.connection;
-        let before = connection.value.grant.serial;
+        let replaced = intent.replaced;
         connection.value.grant = renewed(connection.value.grant, refreshed);
         connection.value.renewal = Renewal::Idle;
         let now = self.clock.now();
@@ -41,10 +41,10 @@ impl Flows {
         if extends {
             connection.value.extended_at = now;
         }
-        match self.write_result(&connection, before).await {
+        match self.write_result(&connection, replaced).await {
             Ok(Outcome::Done) => {}
             Ok(Outcome::Conflict) => return self.too_late(provider, connection.value).await,
-            Err(error) => self.hold_in_memory(&connection, before, &error),
+            Err(error) => self.hold_in_memory(&connection, replaced, &error),
         }
         Event::of(&connection.value).tell(What::TokenRefreshed);
         if extends {
@@ -82,28 +82,28 @@ impl Flows {
     pub(super) fn hold_in_memory(
         self: &Arc<Self>,
         connection: &Loaded<Connection>,
-        before: u64,
+        replaced: Replaced,
         error: &StoreError,
     ) {
         tracing::warn!(%error, "a refreshed token could not be stored and is held in memory meanwhile");
         self.flights.hold(connection);
         let (flows, connection) = (Arc::clone(self), connection.clone());
         self.flights.spawn(async move {
-            if !flows.stored_at_last(&connection, before).await {
+            if !flows.stored_at_last(&connection, replaced).await {
                 tracing::error!("a refreshed token could not be stored and is lost");
             }
             flows.flights.let_go(&connection.value.id);
         });
     }
 
-    async fn stored_at_last(&self, connection: &Loaded<Connection>, before: u64) -> bool {
+    async fn stored_at_last(&self, connection: &Loaded<Connection>, replaced: Replaced) -> bool {
         let times = self.rules.renewal;
         let end = Instant::now() + times.hold;
         while Instant::now() < end {
             sleep(times.hold_pause).await;
             // A conflict says that it was stored the first time, or that somebody took this attempt for lost.
             if let Ok(Outcome::Done | Outcome::Conflict) =
-                self.write_result(connection, before).await
+                self.write_result(connection, replaced).await
             {
                 return true;
             }
@@ -112,12 +112,12 @@ impl Flows {
     }
 
     /// Writes what came of an intent over the intent; or over what was there before it, where a failover of the store
-    /// has lost the intent: the old refresh token is used up, so nothing there is worth keeping. `before` is the serial
-    /// of the grant that the intent was about.
+    /// has lost the intent: the old refresh token is used up, so nothing there is worth keeping. What others have written
+    /// since then stays.
     pub(super) async fn write_result(
         &self,
         connection: &Loaded<Connection>,
-        before: u64,
+        replaced: Replaced,
     ) -> Result<Outcome, StoreError> {
         let put = self.put_connection(connection).map(|put| vec![put]);
         let outcome = self.written(put).await?;
@@ -127,7 +127,7 @@ impl Flows {
         let key = Key::connection(&connection.value.id);
         let stored: Found<Connection> = self.store.load(&key).await?;
         let lost = stored.filter(|stored| {
-            stored.generation < connection.generation && stored.value.grant.serial <= before
+            stored.generation <= replaced.generation && stored.value.grant.serial <= replaced.serial
         });
         let Some(older) = lost else {
             return Ok(outcome);

@@ -164,7 +164,7 @@ impl Flows {
         refreshed: Refreshed,
     ) -> TargetLanding {
         let mut connection = intent.connection;
-        let before = connection.value.grant.serial;
+        let replaced = intent.replaced;
         let token = take(&mut connection.value, &entry.target, refreshed);
         let entry = self.with_token(entry, token.clone());
         let id = connection.value.id.clone();
@@ -175,7 +175,7 @@ impl Flows {
         let stored = match self.written(both).await {
             // Perhaps only another target changed. The refresh token must not get lost for that.
             Ok(Outcome::Conflict) => {
-                let stored = self.write_result(&connection, before).await;
+                let stored = self.write_result(&connection, replaced).await;
                 if matches!(stored, Ok(Outcome::Done)) {
                     self.note_target(&id, entry).await;
                 }
@@ -190,7 +190,7 @@ impl Flows {
                 let landing = self.too_late(provider, connection.value).await;
                 return landing.and(Err(Missed::InProgress));
             }
-            Err(error) => self.hold_in_memory(&connection, before, &error),
+            Err(error) => self.hold_in_memory(&connection, replaced, &error),
         }
         Event::of(&connection.value)
             .reason("scoped")

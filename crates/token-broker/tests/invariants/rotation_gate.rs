@@ -78,7 +78,7 @@ impl Gate {
             }
             3..6 => {
                 self.note();
-                sleep(Duration::from_millis(300 + self.roll(600))).await;
+                sleep(Duration::from_millis(600 + self.roll(800))).await;
             }
             6..30 => sleep(Duration::from_millis(self.roll(60))).await,
             _ => tokio::task::yield_now().await,
