@@ -47,7 +47,7 @@ const ROUNDS: u64 = 3;
 /// The proportions of the real times. What is sent is answered within the time in which it may be sent, so that no
 /// lease ends under a request, on a machine with much else to do either.
 pub(crate) const TIMES: RenewalTimes = RenewalTimes {
-    lease: Duration::from_millis(1000),
+    lease: Duration::from_secs(1),
     send_within: Duration::from_millis(200),
     recover_after: Duration::from_millis(300),
     wait: Duration::from_millis(400),
