@@ -23,7 +23,7 @@ async fn sign_out(kernel: &TestKernel, connection: &str) -> Answer {
 
 /// Until the provider was told to forget so many tokens.
 async fn revoked(stage: &Stage, count: usize) -> Vec<String> {
-    for _ in 0..400 {
+    for _ in 0..1000 {
         let revoked = stage.world.provider.revoked();
         if revoked.len() >= count {
             return revoked;
@@ -63,6 +63,34 @@ async fn need_10_a_sign_out_does_not_wait_for_the_provider() {
     assert_eq!(done.unwrap().status, StatusCode::NO_CONTENT);
     let gone = stage.draw(0).await;
     gone.assert_problem(StatusCode::NOT_FOUND, "not_found");
+}
+
+#[tokio::test]
+async fn security_r12_a_provider_that_asks_to_come_later_is_told_later() {
+    let stage = Stage::new().await;
+    let provider = &stage.world.provider;
+    let busy = Reply::new(StatusCode::SERVICE_UNAVAILABLE).header("retry-after", "2");
+    provider.answer_next(Endpoint::Revocation, busy);
+    let unknown = Reply::oauth_error(StatusCode::BAD_REQUEST, "unsupported_token_type");
+    let began = std::time::Instant::now();
+    sign_out(&stage.kernel, &stage.connection.id).await;
+    revoked(&stage, 2).await;
+    assert!(began.elapsed() >= Duration::from_secs(2), "as it asked");
+    stage.world.flows.flights.land(Duration::from_secs(5)).await;
+    assert_eq!(provider.hits(Endpoint::Revocation), 3);
+
+    // A provider that takes no refresh tokens is told of the access token all the same, and once.
+    let stage = Stage::new().await;
+    stage
+        .world
+        .provider
+        .answer_next(Endpoint::Revocation, unknown);
+    sign_out(&stage.kernel, &stage.connection.id).await;
+    stage.world.flows.flights.land(Duration::from_secs(5)).await;
+    let told = stage.world.provider.requests(Endpoint::Revocation);
+    let told = told.iter().map(|told| told.form_value("token_type_hint"));
+    let both = ["refresh_token", "access_token"].map(|hint| Some(hint.to_owned()));
+    assert_eq!(told.collect::<Vec<_>>(), both);
 }
 
 #[tokio::test]
