@@ -89,6 +89,8 @@ mod start;
 #[cfg(test)]
 mod store_faults;
 #[cfg(test)]
+mod stored_token;
+#[cfg(test)]
 mod token;
 mod userinfo;
 #[cfg(test)]
