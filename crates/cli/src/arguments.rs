@@ -7,9 +7,9 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
-use hubkey_protocol::{CreateSignIn, ProviderId, Scope};
+use hubkey_protocol::{CreateSignIn, ExchangeRequest, ProviderId, Scope};
 use url::Url;
 
 /// Access tokens of the person in front of this JupyterHub server, for any language and any tool
@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Login(Wish),
     /// List the providers, and who is signed in there from this server
     List(Format),
-    /// Show one connection without its token: provider, account, scopes, when the token ends
+    /// Show the connections without their tokens: provider, account, scopes, when the token ends
     Status(Which),
     /// End the connections with a provider: they are forgotten, and revoked at the provider
     Logout(LogoutArguments),
@@ -150,11 +150,72 @@ impl Wish {
     }
 }
 
+/// What a token is exchanged for (RFC 8693).
+#[derive(Debug, Clone, Default, Args)]
+#[command(group(ArgGroup::new("target").multiple(true)))]
+pub(crate) struct Exchange {
+    /// Give a token of this other API, for which yours is exchanged; the operator lists what can be asked for
+    #[arg(
+        id = "exchange_audience",
+        long = "exchange",
+        value_name = "API",
+        group = "target"
+    )]
+    pub(crate) audience: Option<String>,
+    /// Exchange it for a token of this resource (RFC 8707)
+    #[arg(
+        id = "exchange_resource",
+        long = "exchange-resource",
+        value_name = "URL",
+        group = "target"
+    )]
+    pub(crate) resource: Option<String>,
+    /// Exchange it for the token of a provider behind this one
+    #[arg(
+        id = "exchange_issuer",
+        long = "exchange-issuer",
+        value_name = "NAME",
+        group = "target"
+    )]
+    pub(crate) issuer: Option<String>,
+    /// A scope that the exchanged token has to have; may be repeated
+    #[arg(id = "exchange_scopes", long = "exchange-scope", value_name = "SCOPE", value_parser = scope, requires = "target")]
+    pub(crate) scopes: Vec<Scope>,
+}
+
+impl Exchange {
+    /// What the broker is asked; nothing if the connection's own token is wanted.
+    pub(crate) fn message(&self) -> Option<ExchangeRequest> {
+        let scopes = &self.scopes;
+        let message = ExchangeRequest {
+            audience: self.audience.clone(),
+            resource: self.resource.clone(),
+            scopes: (!scopes.is_empty()).then(|| scopes.iter().cloned().collect()),
+            requested_issuer: self.issuer.clone(),
+            min_valid: 0,
+        };
+        let targets = [&self.audience, &self.resource, &self.issuer];
+        targets
+            .iter()
+            .any(|target| target.is_some())
+            .then_some(message)
+    }
+}
+
+/// What token is asked for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TokenWish {
+    #[command(flatten)]
+    pub(crate) sign_in: Wish,
+    #[command(flatten)]
+    pub(crate) exchange: Exchange,
+}
+
 /// Of `token`.
 #[derive(Debug, Args)]
 pub(crate) struct TokenArguments {
     #[command(flatten)]
-    pub(crate) wish: Wish,
+    pub(crate) wish: TokenWish,
     /// Print a JSON object: access_token, token_type, expires_at, expires_in, scope
     #[arg(long)]
     pub(crate) json: bool,
@@ -174,7 +235,7 @@ pub(crate) struct Addressee {
 #[derive(Debug, Args)]
 pub(crate) struct HeaderArguments {
     #[command(flatten)]
-    pub(crate) wish: Wish,
+    pub(crate) wish: TokenWish,
     #[command(flatten)]
     pub(crate) destination: Addressee,
 }
@@ -183,7 +244,7 @@ pub(crate) struct HeaderArguments {
 #[derive(Debug, Args)]
 pub(crate) struct EnvArguments {
     #[command(flatten)]
-    pub(crate) wish: Wish,
+    pub(crate) wish: TokenWish,
     /// The variable
     #[arg(long = "name", value_name = "VARIABLE", default_value = "BEARER_TOKEN", value_parser = variable)]
     pub(crate) variable: String,
@@ -203,6 +264,9 @@ pub(crate) struct Which {
     /// The provider; without it, every connection of this server
     #[arg(value_name = "NAME", value_parser = provider)]
     pub(crate) provider: Option<ProviderId>,
+    /// Only those of this account: its id, e-mail address or name
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
     #[command(flatten)]
     pub(crate) format: Format,
 }
@@ -213,8 +277,11 @@ pub(crate) struct LogoutArguments {
     /// The provider
     #[arg(value_name = "NAME", value_parser = provider, required_unless_present = "all")]
     pub(crate) provider: Option<ProviderId>,
+    /// Only those of this account: its id, e-mail address or name
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
     /// End all connections of this server
-    #[arg(long, conflicts_with = "provider")]
+    #[arg(long, conflicts_with_all = ["provider", "account"])]
     pub(crate) all: bool,
 }
 
@@ -222,7 +289,7 @@ pub(crate) struct LogoutArguments {
 #[derive(Debug, Args)]
 pub(crate) struct ExecArguments {
     #[command(flatten)]
-    pub(crate) wish: Wish,
+    pub(crate) wish: TokenWish,
     /// The variable that holds the token (BEARER_TOKEN, if neither this nor --file is given)
     #[arg(long, value_name = "VARIABLE", value_parser = variable)]
     pub(crate) env: Option<String>,
@@ -241,7 +308,7 @@ pub(crate) struct ServeFileArguments {
     /// The file. Its folder must exist
     pub(crate) path: PathBuf,
     #[command(flatten)]
-    pub(crate) wish: Wish,
+    pub(crate) wish: TokenWish,
 }
 
 /// The protocols by which tools ask for credentials.
@@ -257,12 +324,12 @@ pub(crate) enum Dialect {
     /// In the kubeconfig: `users[].user.exec` with apiVersion client.authentication.k8s.io/v1, command hubkey, args
     /// [credential, kubectl, NAME], interactiveMode IfAvailable, provideClusterInfo true. With the cluster's address
     /// known, the token is given only if the operator allows it to be sent there.
-    Kubectl(Wish),
+    Kubectl(TokenWish),
     /// Google's libraries: executable-sourced credentials of a workload identity pool
     ///
     /// In the credential configuration: `credential_source.executable.command` is "hubkey credential google NAME". The
     /// libraries ask for GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1.
-    Google(Wish),
+    Google(TokenWish),
     /// AWS: a profile whose SDKs exchange the token of a file by AssumeRoleWithWebIdentity
     ///
     /// Prints lines for ~/.aws/config, which hold no secret. The file is kept by `hubkey serve-file`. For one program,

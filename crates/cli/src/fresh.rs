@@ -28,7 +28,7 @@ pub(crate) async fn keep(session: &Session, grant: &Grant, file: &mut TokenFile)
     let mut told = false;
     loop {
         sleep(pause).await;
-        let drawn = session.draw(&grant.connection, 1).await;
+        let drawn = session.draw(grant, 1).await;
         let drawn = drawn.and_then(|token| file.write(&token.access_token).map(|()| token));
         pause = match drawn {
             Ok(token) => {

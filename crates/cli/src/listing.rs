@@ -18,7 +18,7 @@ use crate::{
 /// `hubkey token`
 pub(crate) async fn token(session: &Session, arguments: TokenArguments) -> Outcome {
     let grant = session.grant(&arguments.wish).await?;
-    check(&grant.connection, &arguments.destination)?;
+    check(&grant, &arguments.destination)?;
     let text = if arguments.json {
         format!("{}\n", json_of(&grant.token)?)
     } else {
@@ -31,7 +31,7 @@ pub(crate) async fn token(session: &Session, arguments: TokenArguments) -> Outco
 /// `hubkey header`
 pub(crate) async fn header(session: &Session, arguments: HeaderArguments) -> Outcome {
     let grant = session.grant(&arguments.wish).await?;
-    check(&grant.connection, &arguments.destination)?;
+    check(&grant, &arguments.destination)?;
     let token = line_of(&grant.token.access_token)?;
     answer(&format!("Authorization: Bearer {token}\n"))?;
     Ok(Then::DONE)
@@ -52,26 +52,22 @@ pub(crate) async fn env(session: &Session, arguments: EnvArguments) -> Outcome {
 /// `hubkey list`
 pub(crate) async fn list(session: &Session, format: &Format) -> Outcome {
     let providers = session.providers().await?;
-    let connections = session.connections(None).await?;
+    let connections = session.connections(None, None).await?;
     let of = |provider: &Provider| {
-        let newest = connections
-            .iter()
-            .find(|connection| connection.provider == provider.id);
-        newest.cloned()
+        let id = provider.id.clone();
+        connections.iter().filter(move |one| one.provider == id)
     };
     if format.json {
         let list: Vec<Value> = providers
             .iter()
-            .map(|provider| json!({ "provider": provider, "connection": of(provider) }))
+            .map(|provider| json!({ "provider": provider, "connection": of(provider).next() }))
             .collect();
         answer(&format!("{}\n", Value::Array(list)))?;
         return Ok(Then::DONE);
     }
     let header = ["NAME", "PROVIDER", "SIGNED IN AS", "STATE"].map(str::to_owned);
     let rows = providers.iter().map(|provider| {
-        let account = of(provider).map_or("-".to_owned(), |connection| {
-            plain(connection.account.label())
-        });
+        let accounts = accounts(of(provider));
         let state = match provider.state {
             ProviderState::Ready => "ready",
             ProviderState::Unknown => "not asked yet",
@@ -80,7 +76,7 @@ pub(crate) async fn list(session: &Session, format: &Format) -> Outcome {
         [
             provider.id.as_str().to_owned(),
             plain(&provider.display_name),
-            account,
+            accounts,
             state.to_owned(),
         ]
     });
@@ -90,10 +86,25 @@ pub(crate) async fn list(session: &Session, format: &Format) -> Outcome {
     Ok(Then::DONE)
 }
 
+/// Each account once, that of the newest connection first.
+fn accounts<'a>(connections: impl Iterator<Item = &'a Connection>) -> String {
+    let mut labels: Vec<String> = Vec::new();
+    for label in connections.map(|one| plain(one.account.label())) {
+        if !labels.contains(&label) {
+            labels.push(label);
+        }
+    }
+    if labels.is_empty() {
+        return "-".to_owned();
+    }
+    labels.join(", ")
+}
+
 /// `hubkey status`
 pub(crate) async fn status(session: &Session, arguments: &Which) -> Outcome {
     let provider = arguments.provider.as_ref();
-    let connections = session.connections(provider).await?;
+    let account = arguments.account.as_deref();
+    let connections = session.connections(provider, account).await?;
     if arguments.format.json {
         answer(&format!("{}\n", json!(connections)))?;
     } else {
@@ -107,7 +118,7 @@ pub(crate) async fn status(session: &Session, arguments: &Which) -> Outcome {
     Ok(Then::DONE)
 }
 
-/// Whether a connection's token may be sent to this address.
+/// Whether a token of these origins may be sent to this address.
 pub(crate) fn may_receive(api_origins: &[String], url: &Url) -> bool {
     let origin = url.origin();
     origin.is_tuple()
@@ -118,26 +129,31 @@ pub(crate) fn may_receive(api_origins: &[String], url: &Url) -> bool {
 }
 
 /// Refuses an address that the operator did not list.
-pub(crate) fn check_address(connection: &Connection, url: &Url) -> Result<(), Failure> {
-    if may_receive(&connection.api_origins, url) {
+pub(crate) fn check_address(grant: &Grant, url: &Url) -> Result<(), Failure> {
+    let allowed = grant.api_origins();
+    if may_receive(allowed, url) {
         return Ok(());
     }
     let said = format!(
-        "A token of {} may not be sent to {}. The operator of this JupyterHub lists where it may go (api_origins): {}.",
-        label(connection),
+        "A token of {} may not be sent to {}. The operator of this JupyterHub lists where it may go ({}): {}.",
+        whose(grant),
         url.origin().ascii_serialization(),
-        if connection.api_origins.is_empty() {
+        match grant.exchange {
+            Some(_) => "exchange.api_origins",
+            None => "api_origins",
+        },
+        if allowed.is_empty() {
             "nowhere".to_owned()
         } else {
-            connection.api_origins.join(", ")
+            allowed.join(", ")
         },
     );
     Err(Failure::new(Exit::Denied, said))
 }
 
-fn check(connection: &Connection, destination: &Addressee) -> Result<(), Failure> {
+fn check(grant: &Grant, destination: &Addressee) -> Result<(), Failure> {
     match &destination.url {
-        Some(url) => check_address(connection, url),
+        Some(url) => check_address(grant, url),
         None => Ok(()),
     }
 }
@@ -206,7 +222,24 @@ fn table(rows: &[[String; 4]]) -> String {
 
 /// Tells whose token a command uses, where a person is looking.
 pub(crate) fn announce(grant: &Grant, what: &str) {
-    tell(&format!("{}: {what}", label(&grant.connection)));
+    tell(&format!("{}: {what}", whose(grant)));
+}
+
+/// `Example Lab as alice@lab.example`, and what its token was exchanged for.
+fn whose(grant: &Grant) -> String {
+    let label = label(&grant.connection);
+    let exchange = grant.exchange.as_ref();
+    let targets = exchange.map(|asked| [&asked.audience, &asked.resource, &asked.requested_issuer]);
+    let targets: Vec<&str> = targets
+        .into_iter()
+        .flatten()
+        .filter_map(Option::as_deref)
+        .collect();
+    if targets.is_empty() {
+        label
+    } else {
+        format!("{label}, for {}", plain(&targets.join(" ")))
+    }
 }
 
 #[cfg(test)]

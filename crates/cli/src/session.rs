@@ -8,15 +8,15 @@ use std::{
 
 use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::{
-    Connection, CreateSignIn, CreateSignInAnswer, ErrorCode, Provider, ProviderId, SignInOpened,
-    SignInStatus, TokenAnswer, TokenRequest,
+    Connection, CreateSignIn, CreateSignInAnswer, ErrorCode, ExchangeRequest, Provider, ProviderId,
+    Scope, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
     secret::{HubToken, Secret as _},
 };
 use tokio::time::{Instant, timeout};
 
 use crate::{
     Outcome, Then,
-    arguments::{LogoutArguments, Wish},
+    arguments::{LogoutArguments, TokenWish, Wish},
     environment::{Environment, Settings},
     failure::{Exit, Failure},
     output,
@@ -34,6 +34,26 @@ const GLANCE: Duration = Duration::from_millis(250);
 pub(crate) struct Grant {
     pub(crate) connection: Connection,
     pub(crate) token: TokenAnswer,
+    /// What the token was exchanged for; absent where it is the connection's own.
+    pub(crate) exchange: Option<ExchangeRequest>,
+}
+
+impl Grant {
+    fn own(connection: Connection, token: TokenAnswer) -> Self {
+        Self {
+            connection,
+            token,
+            exchange: None,
+        }
+    }
+
+    /// Where the token may be sent.
+    pub(crate) fn api_origins(&self) -> &[String] {
+        match self.exchange {
+            Some(_) => &self.token.api_origins,
+            None => &self.connection.api_origins,
+        }
+    }
 }
 
 /// The broker, asked for this server.
@@ -51,12 +71,15 @@ impl Session {
     }
 
     /// A valid token: of a connection that exists, or of a sign-in, if somebody is there to click.
-    pub(crate) async fn grant(&self, wish: &Wish) -> Result<Grant, Failure> {
+    pub(crate) async fn grant(&self, asked: &TokenWish) -> Result<Grant, Failure> {
+        let wish = &asked.sign_in;
         let waits = self.settings.interactive;
         let waits = waits.unwrap_or_else(|| io::stderr().is_terminal());
         let shows_no_link = wish.more.no_sign_in || self.settings.interactive == Some(false);
         let grant = self.grant_or_sign_in(wish, waits, shows_no_link).await?;
-        self.lasting(grant, wish.more.min_valid).await
+        let exchange = asked.exchange.message();
+        self.wanted(Grant { exchange, ..grant }, wish.more.min_valid)
+            .await
     }
 
     /// `hubkey login`
@@ -74,7 +97,11 @@ impl Session {
     /// `hubkey logout`
     pub(crate) async fn logout(&self, arguments: &LogoutArguments) -> Outcome {
         let mut ended = 0;
-        for connection in self.connections(arguments.provider.as_ref()).await? {
+        let account = arguments.account.as_deref();
+        let connections = self
+            .connections(arguments.provider.as_ref(), account)
+            .await?;
+        for connection in connections {
             self.client.sign_out(&connection.id, in_time()).await?;
             output::tell(&format!("Signed out of {}.", output::label(&connection)));
             ended += 1;
@@ -90,30 +117,35 @@ impl Session {
         Ok(self.client.providers(in_time()).await?)
     }
 
-    /// The connections of this server, newest first; of one provider, if one is named.
+    /// The connections of this server, newest first; of one provider and of one account, if they are named.
     pub(crate) async fn connections(
         &self,
         provider: Option<&ProviderId>,
+        account: Option<&str>,
     ) -> Result<Vec<Connection>, Failure> {
         let mut connections = self.client.connections(in_time()).await?;
-        connections.retain(|connection| provider.is_none_or(|id| *id == connection.provider));
+        connections.retain(|connection| {
+            provider.is_none_or(|id| *id == connection.provider)
+                && account.is_none_or(|name| connection.account.goes_by(name))
+        });
         Ok(connections)
     }
 
-    /// Another token of the same connection.
-    pub(crate) async fn draw(
-        &self,
-        connection: &Connection,
-        min_valid: u64,
-    ) -> Result<TokenAnswer, Failure> {
+    /// Another token of the same kind, out of the same connection.
+    pub(crate) async fn draw(&self, grant: &Grant, min_valid: u64) -> Result<TokenAnswer, Failure> {
+        let id = &grant.connection.id;
+        if let Some(exchange) = &grant.exchange {
+            let message = ExchangeRequest {
+                min_valid,
+                ..exchange.clone()
+            };
+            return Ok(self.client.exchange(id, &message, in_time()).await?);
+        }
         let message = TokenRequest {
             min_valid,
             ..TokenRequest::default()
         };
-        Ok(self
-            .client
-            .token(&connection.id, &message, in_time())
-            .await?)
+        Ok(self.client.token(id, &message, in_time()).await?)
     }
 
     /// The provider that a command without one means, if that is said.
@@ -121,11 +153,12 @@ impl Session {
         self.settings.provider.as_ref()
     }
 
-    async fn lasting(&self, grant: Grant, min_valid: Option<u64>) -> Result<Grant, Failure> {
-        let Some(min_valid) = min_valid else {
+    /// With the token that was asked for, where the first one of the connection is not it.
+    async fn wanted(&self, grant: Grant, min_valid: Option<u64>) -> Result<Grant, Failure> {
+        if grant.exchange.is_none() && min_valid.is_none() {
             return Ok(grant);
-        };
-        let token = self.draw(&grant.connection, min_valid).await?;
+        }
+        let token = self.draw(&grant, min_valid.unwrap_or(0)).await?;
         Ok(Grant { token, ..grant })
     }
 
@@ -140,7 +173,7 @@ impl Session {
         let asked = self.client.create_sign_in(&message, &key_of_it, in_time());
         let opened = match asked.await {
             Ok(CreateSignInAnswer::Connected { connection, token }) => {
-                return Ok(Grant { connection, token });
+                return Ok(Grant::own(connection, token));
             }
             Ok(CreateSignInAnswer::Opened(opened)) => opened,
             Err(error) if error.code() == Some(ErrorCode::SignInRequired) => {
@@ -180,14 +213,14 @@ impl Session {
         let opened = match timeout(GLANCE, glance).await {
             Err(_) | Ok(Ok(SignInStatus::Pending { .. })) => opened,
             Ok(Ok(SignInStatus::Ready { connection, token })) => {
-                return Ok(Grant { connection, token });
+                return Ok(Grant::own(connection, token));
             }
             Ok(_) => {
                 let another = key(message, true);
                 let asked = self.client.create_sign_in(message, &another, in_time());
                 match asked.await? {
                     CreateSignInAnswer::Connected { connection, token } => {
-                        return Ok(Grant { connection, token });
+                        return Ok(Grant::own(connection, token));
                     }
                     CreateSignInAnswer::Opened(opened) => opened,
                 }
@@ -205,7 +238,7 @@ impl Session {
                     .client
                     .acknowledge(opened, Instant::now() + FAREWELL)
                     .await;
-                Ok(Grant { connection, token })
+                Ok(Grant::own(connection, token))
             }
             SignInStatus::Pending { .. } => Err(Failure::new(
                 Exit::SignIn,
@@ -247,7 +280,12 @@ fn invitation(opened: &SignInOpened, then: &str) -> String {
         output::plain(&opened.user),
     );
     let link = output::plain(opened.sign_in_url.expose());
+    let more = opened.more_scopes.as_ref().map_or(String::new(), |scopes| {
+        let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+        let scopes = scopes.join(", ");
+        format!("{name} is connected. To do more, it needs your word for: {scopes}\n")
+    });
     format!(
-        "Sign in to {name} as the hub user {user}. Open this link in your browser:\n\n  {link}\n\n{then}"
+        "{more}Sign in to {name} as the hub user {user}. Open this link in your browser:\n\n  {link}\n\n{then}"
     )
 }

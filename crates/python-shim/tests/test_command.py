@@ -46,6 +46,42 @@ def test_feature_k11_the_token_alone_is_on_stdout(broker: Broker) -> None:
     assert run("token", "lab-api") == (0, f"{token}\n", "")
 
 
+def test_feature_g1_a_token_is_exchanged_for_another_api(broker: Broker) -> None:
+    broker.connect()
+    broker.exchange_origins = ["https://other.example.org"]
+    wanted = ("lab-api", "--exchange", "other-api", "--exchange-scope", "read")
+    assert run("token", *wanted) == (0, "canary-exchanged-token-1\n", "")
+    [seen] = broker.calls("POST", "/v1/connections/.*/exchange")
+    assert seen.body == {"audience": "other-api", "scopes": ["read"], "min_valid": 0}
+    header = "Authorization: Bearer canary-exchanged-token-2\n"
+    assert run("header", *wanted, "--for", "https://other.example.org/x")[:2] == (0, header)
+    # The address of the connection's own API is not one of the other's.
+    code, said, told = run("header", *wanted, "--for", "https://api.lab.example/projects")
+    assert (code, said) == (5, "")
+    assert "exchange.api_origins" in told
+    assert run("token", "lab-api", "--exchange", "third-api")[:2] == (5, "")
+    assert run("token", "lab-api", "--exchange-scope", "read")[0] == 2
+
+
+def test_feature_e4_accounts_are_told_apart(broker: Broker) -> None:
+    broker.connect()
+    broker.account_email = "alice@second.example"
+    broker.connect()
+    both = "alice@second.example, alice.liddell@lab.example"
+    assert both in run("list")[1]
+    assert "second" not in run("status", "lab-api", "--account", "alice.liddell@lab.example")[1]
+    assert run("logout", "lab-api", "--account", "alice@second.example")[0] == 0
+    assert [one["account"]["email"] for one in broker.connections.values()] == ["alice.liddell@lab.example"]
+    assert run("logout", "--all", "--account", "alice@second.example")[0] == 2
+
+
+def test_feature_a9_the_link_names_what_is_asked_for_more(broker: Broker) -> None:
+    broker.more_scopes = ["projects:write"]
+    code, said, told = run("token", "lab-api", "--scope", "projects:write")
+    assert (code, said) == (3, "")
+    assert "it needs your word for: projects:write" in told
+
+
 def test_need_12_without_a_terminal_the_link_is_told_and_nobody_waits(broker: Broker) -> None:
     broker.hold = 20
     code, said, told = run("token", "lab-api")

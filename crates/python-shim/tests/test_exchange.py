@@ -7,13 +7,18 @@ import pickle
 import time
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import httpx
 import hubkey
 import pytest
 import requests
+from hubkey.auth import httpx_auth
+from refusing_api import RefusingApi, refusing_api
 from scripted_broker import Broker, problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Api
 
 EXCHANGE = "/v1/connections/.*/exchange"
@@ -82,6 +87,48 @@ def test_the_token_goes_to_the_origins_of_that_api_only(
     with pytest.warns(hubkey.OriginWarning, match="exchange.api_origins"):
         requests.get(api.url, auth=other, timeout=5)
     assert api.received == [None]
+
+
+@pytest.fixture
+def refusing() -> Iterator[RefusingApi]:
+    with refusing_api() as api:
+        api.refused.add("canary-exchanged-token-1")
+        yield api
+
+
+@pytest.fixture
+async def refused(broker: Broker, lab: hubkey.Connection, refusing: RefusingApi) -> hubkey.ExchangedToken:
+    broker.exchange_origins = [refusing.url]
+    return await lab.exchange("other-api")
+
+
+@pytest.mark.parametrize("library", ["requests", "httpx"])
+def test_feature_k8_a_refused_exchanged_token_is_replaced_once(
+    refused: hubkey.ExchangedToken,
+    refusing: RefusingApi,
+    library: str,
+) -> None:
+    if library == "requests":
+        answer = requests.get(refusing.url, auth=refused, timeout=5)
+    else:
+        answer = httpx.get(refusing.url, auth=httpx_auth(refused))
+    assert answer.status_code == 200
+    # A newer one that is refused too, so soon, is not replaced: the API refuses the person.
+    refusing.refuses_all = True
+    assert requests.get(refusing.url, auth=refused, timeout=5).status_code == 401
+    assert refusing.tokens == [f"canary-exchanged-token-{number}" for number in (1, 2, 2)]
+
+
+async def test_feature_k8_aiohttp_replaces_a_refused_exchanged_token(
+    refused: hubkey.ExchangedToken,
+    refusing: RefusingApi,
+) -> None:
+    async with (
+        aiohttp.ClientSession(middlewares=(refused.aiohttp_middleware,)) as session,
+        session.get(refusing.url) as answer,
+    ):
+        assert answer.status == 200
+    assert refusing.tokens == ["canary-exchanged-token-1", "canary-exchanged-token-2"]
 
 
 @pytest.mark.parametrize(

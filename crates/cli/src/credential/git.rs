@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{
     Outcome, Then,
-    arguments::{GitArguments, Wish},
+    arguments::{Exchange, GitArguments, TokenWish, Wish},
     failure::{Exit, Failure},
     listing::{check_address, may_receive},
     output::{answer, line_of},
@@ -36,13 +36,17 @@ pub(super) async fn run(session: &Session, arguments: GitArguments) -> Outcome {
     let Some(provider) = addressed(session, &arguments, &url).await? else {
         return Ok(Then::DONE);
     };
-    let wish = Wish {
-        provider: Some(provider),
-        more: arguments.more.clone(),
+    let wish = TokenWish {
+        sign_in: Wish {
+            provider: Some(provider),
+            more: arguments.more.clone(),
+        },
+        // The hosts that are answered are those of the connection's own token.
+        exchange: Exchange::default(),
     };
     match session.grant(&wish).await {
         Ok(grant) => {
-            check_address(&grant.connection, &url)?;
+            check_address(&grant, &url)?;
             answer(&question.answer(&grant, &arguments)?)?;
             Ok(Then::DONE)
         }

@@ -4,53 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
-import re
 import secrets
-import threading
 import time
-import warnings
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hubkey import _display
-from hubkey._errors import InvalidArgument, InvalidArgumentType, OriginWarning, SignInFailed, SignInRequired
+from hubkey._errors import InvalidArgument, SignInFailed, SignInRequired
 from hubkey._failure import public_error
+from hubkey._fresh_token import FreshToken, moment
 from hubkey._http import Answer, ask
 from hubkey._hubkey import ClientError, Request, SignIn
 from hubkey._inspection import Inspection, inspect_token
 from hubkey._status import Status
 from hubkey._ticking import ticking
-from hubkey._tokens import Gone, Tokens
-from hubkey.auth._aiohttp import Middleware
-from hubkey.auth._requests import is_prepared_request, repeat_once
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, MutableMapping
+    from collections.abc import Container, Iterable, Mapping
 
     from hubkey._exchange import ExchangedToken
     from hubkey._hubkey import Broker, Grant
 
 # How long the broker may take to say whether there is a connection again.
 _PATIENCE = 10.0
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
-# Stricter than any URL parser, so that none can read another host than is compared here.
-_ORIGIN = re.compile(
-    r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?(?:[/?#][!-~]*)?", re.ASCII | re.IGNORECASE
-)
-
-
-class AnyRequest(Protocol):
-    """A request of requests, httpx or a library that is used like them."""
-
-    @property
-    def url(self) -> Any: ...  # noqa: ANN401 - text, or an object that says it
-    @property
-    def headers(self) -> MutableMapping[str, str]: ...
-
-
-_AnyRequest = TypeVar("_AnyRequest", bound=AnyRequest)
 
 
 @dataclass(frozen=True)
@@ -71,28 +47,6 @@ class Account:
         return self.email or self.name or self.sub
 
 
-class Token(str):
-    """A token: text, but hidden where Python shows values without being asked for this one."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Hide the token from cell outputs, containers, debuggers and tracebacks."""
-        return "<hidden token>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        """Refuse to be written down."""
-        raise TypeError("A token is not pickled. Call hubkey.connect() where it is needed.")
-
-    def __copy__(self) -> Token:
-        """Give itself: text does not change."""
-        return self
-
-    def __deepcopy__(self, memo: object) -> Token:
-        """Give itself: text does not change."""
-        return self
-
-
 @dataclass(frozen=True)
 class _Link:
     """A link that is shown to the person, until it ends."""
@@ -102,7 +56,7 @@ class _Link:
     ends: float
 
 
-class Connection:
+class Connection(FreshToken):
     """A person's access to one provider, for this server.
 
     Hand it to a library as it is (`requests.get(url, auth=connection)`, `httpx.Client(auth=connection)`), or take its
@@ -110,99 +64,20 @@ class Connection:
     are the same object.
     """
 
-    __slots__ = ("__weakref__", "_asked", "_broker", "_link", "_lock", "_signed_out", "_tokens", "_warned")
+    __slots__ = ("_asked", "_broker", "_link", "_signed_out")
 
     def __init__(self, broker: Broker, grant: Grant, asked: tuple[str, ...] | None = None) -> None:
         """Is called by `connect()` only; `asked` are the scopes that it was called with."""
+        super().__init__(broker, grant)
         self._broker = broker
-        self._tokens = Tokens(broker, grant)
         self._asked = asked
         self._link: _Link | None = None
-        self._lock = threading.Lock()
         self._signed_out = False
-        self._warned: set[str] = set()
-
-    @property
-    def token(self) -> str:
-        """The access token, valid now.
-
-        It is kept in memory, fetched anew in the background while it is used near its end, and waited for only if it
-        has ended.
-
-        Raises:
-            SignInRequired: the access has ended; `sign_in_url` is the link, which is shown once.
-            BrokerUnavailable: the token has ended and the broker, or the provider, does not answer.
-        """
-        return Token(self._usable().expose_token())
-
-    async def aget_token(self, *, min_valid: float | None = None) -> str:
-        """Give the access token without holding up the event loop, valid for at least `min_valid` seconds.
-
-        Raises:
-            InvalidArgument: no token lasts for so long; the text says for how long one does.
-            SignInRequired: as `token` does.
-            BrokerUnavailable: as `token` does.
-        """
-        check_min_valid(min_valid)
-        return Token((await self._awaited(min_valid)).expose_token())
-
-    def token_with_expiry(self) -> tuple[str, datetime | None]:
-        """Give the access token as `token` does, and when this very token ends; `None` if the provider did not say."""
-        grant = self._usable()
-        return Token(grant.expose_token()), _moment(grant.expires_at)
-
-    async def atoken_with_expiry(self) -> tuple[str, datetime | None]:
-        """Give the same without holding up the event loop."""
-        grant = await self._awaited(None)
-        return Token(grant.expose_token()), _moment(grant.expires_at)
-
-    def renewed_token(self, refused: str) -> str | None:
-        """Give another token than this one, which an API refused, or `None` if there is no other now.
-
-        For whoever writes an adapter: repeat the request once with what this gives, if it can be repeated.
-
-        Raises:
-            SignInRequired: as `token` does.
-        """
-        self._refuse_signed_out()
-        try:
-            grant = self._tokens.replaced(refused)
-        except Gone:
-            grant = self._connected_again()
-        return None if grant is None else Token(grant.expose_token())
-
-    async def arenewed_token(self, refused: str) -> str | None:
-        """Give the same without holding up the event loop."""
-        self._refuse_signed_out()
-        try:
-            grant = await self._tokens.areplaced(refused)
-        except Gone:
-            grant = await asyncio.to_thread(self._connected_again)
-        return None if grant is None else Token(grant.expose_token())
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The header that carries the token, for libraries that take headers. Send it to the provider's API only."""
-        return {"Authorization": Token("Bearer " + self._usable().expose_token())}
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """When the token ends, with its time zone (UTC); `None` if the provider did not say."""
-        return _moment(self._newest.expires_at)
 
     @property
     def renews(self) -> bool:
         """Whether a new token comes by itself when this one ends; if not, somebody has to sign in again then."""
         return self._newest.renews
-
-    @property
-    def _newest(self) -> Grant:
-        return self._tokens.newest
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """What the provider granted."""
-        return tuple(self._newest.scopes)
 
     @property
     def account(self) -> Account:
@@ -218,32 +93,6 @@ class Connection:
     def display_name(self) -> str:
         """The provider's name for people."""
         return self._newest.display_name
-
-    @property
-    def api_origins(self) -> tuple[str, ...]:
-        """The only origins that libraries send the token to; if there are none, it is sent nowhere by itself."""
-        return tuple(self._newest.api_origins)
-
-    def __call__(self, request: _AnyRequest) -> _AnyRequest:
-        """Add the token to a request for one of the provider's API origins, as requests and httpx ask an `auth` to."""
-        if self.permits(str(request.url)):
-            request.headers["Authorization"] = Token("Bearer " + self._usable().expose_token())
-            if is_prepared_request(request):
-                repeat_once(self, request)
-        return request
-
-    def permits(self, url: str) -> bool:
-        """Say whether libraries may send the token to this address; if not, a warning tells it once per origin."""
-        origin = origin_of(url)
-        if origin is not None and origin in map(origin_of, self._newest.api_origins):
-            return True
-        self._warn_once(origin or "this address")
-        return False
-
-    @property
-    def aiohttp_middleware(self) -> Middleware:
-        """A client middleware: `aiohttp.ClientSession(middlewares=(connection.aiohttp_middleware,))`."""
-        return Middleware(self)
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = 30) -> Answer:
         """Ask the provider's API: `connection.get("/projects").json()`. Redirects are answers and are not followed.
@@ -296,19 +145,11 @@ class Connection:
             display_name=self.display_name,
             account=self.account,
             scopes=self.scopes,
-            expires_at=_moment(newest.expires_at),
+            expires_at=moment(newest.expires_at),
             api_origins=self.api_origins,
             broker=broker,
-            broker_expires_at=None if known is None else _moment(known[0]),
+            broker_expires_at=None if known is None else moment(known[0]),
         )
-
-    def __copy__(self) -> Connection:
-        """Give itself: a copy would be the same access."""
-        return self
-
-    def __deepcopy__(self, memo: object) -> Connection:
-        """Give itself: a copy would be the same access."""
-        return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be written down."""
@@ -358,20 +199,6 @@ class Connection:
                 self._signed_out = False
                 raise public_error(failure) from None
 
-    async def _awaited(self, min_valid: float | None) -> Grant:
-        self._refuse_signed_out()
-        try:
-            return await self._tokens.awaited(min_valid)
-        except Gone:
-            return await asyncio.to_thread(self._connected_again)
-
-    def _usable(self) -> Grant:
-        self._refuse_signed_out()
-        try:
-            return self._tokens.usable()
-        except Gone:
-            return self._connected_again()
-
     def _connected_again(self) -> Grant:
         """Find the connection of a new sign-in; if there is none yet, show its link, once."""
         with self._lock:
@@ -418,17 +245,8 @@ class Connection:
             sign_in_url,
         )
 
-    def _warn_once(self, origin: str) -> None:
-        if origin in self._warned:
-            return
-        self._warned.add(origin)
-        allowed = ", ".join(self._newest.api_origins) or "none"
-        warnings.warn(
-            f"The token of {self.display_name} was not sent to {origin}: its API origins are {allowed}. If this is the"
-            " right address, ask the operator to add it to the provider's api_origins.",
-            OriginWarning,
-            stacklevel=4,
-        )
+    def _named(self) -> tuple[str, str]:
+        return self.display_name, "api_origins"
 
     def __repr__(self) -> str:
         """Say what the connection is, without its token."""
@@ -464,26 +282,3 @@ def connection_details(connection: Connection) -> list[str]:
         renews = ", renews by itself" if connection.renews else ""
         details.append(f"until {ends.astimezone():%H:%M %Z}{renews}")
     return details
-
-
-def _moment(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
-
-
-def check_min_valid(value: object) -> None:
-    """Refuse what is no length of time."""
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidArgumentType("min_valid", value, "expected a number of seconds.")
-    if not 0 <= value < math.inf:
-        raise InvalidArgument("min_valid", value, "expected 0 or more seconds, and an end.")
-
-
-def origin_of(url: str) -> str | None:
-    """Give `scheme://host:port` of a URL, or nothing where two parsers could read it differently."""
-    match = _ORIGIN.fullmatch(url)
-    if match is None:
-        return None
-    scheme, host, port = match[1].lower(), match[2].lower(), match[3]
-    return f"{scheme}://{host}:{int(port or _DEFAULT_PORTS[scheme])}"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from hubkey.auth._aiohttp import Middleware
 
 if TYPE_CHECKING:
-    from hubkey._connection import Connection
+    from hubkey._fresh_token import FreshToken
 
 
-def fsspec_options(connection: Connection) -> dict[str, Any]:
+def fsspec_options(connection: FreshToken) -> dict[str, Any]:
     """Give the storage options of fsspec's `http` and `https` file systems.
 
     ```python
