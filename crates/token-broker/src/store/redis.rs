@@ -104,6 +104,12 @@ impl RedisStore {
 
     async fn records(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         let node = self.link.node().await?;
+        // One record is read at one instant in any case.
+        if let [key] = keys {
+            let mut command = redis::cmd("HMGET");
+            command.arg(self.names.record(key)).arg(&["g", "v"]);
+            return Ok(vec![record(node.query(&command).await?)]);
+        }
         let mut script = READ.prepare_invoke();
         for key in keys {
             script.key(self.names.record(key));

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, FromRedisValue, ScriptInvocation, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, ScriptInvocation,
+    aio::MultiplexedConnection,
 };
 use tokio::time::sleep;
 
@@ -98,13 +99,28 @@ impl Node {
     ) -> Result<T, StoreError> {
         loop {
             let mut connection = self.connection.clone();
-            match script.invoke_async(&mut connection).await {
-                Err(error) if self.is_cluster() && was_turned_away(&error) => {
-                    sleep(TURNED_AWAY).await;
-                }
-                result => return result.map_err(unavailable),
+            let result = script.invoke_async(&mut connection).await;
+            if !self.turns_away(result.as_ref().err()) {
+                return result.map_err(unavailable);
             }
+            sleep(TURNED_AWAY).await;
         }
+    }
+
+    /// Sends a command that only reads. A node of a cluster that turns it away is asked again.
+    pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        loop {
+            let mut connection = self.connection.clone();
+            let result = command.query_async(&mut connection).await;
+            if !self.turns_away(result.as_ref().err()) {
+                return result.map_err(unavailable);
+            }
+            sleep(TURNED_AWAY).await;
+        }
+    }
+
+    fn turns_away(&self, error: Option<&RedisError>) -> bool {
+        self.is_cluster() && error.is_some_and(was_turned_away)
     }
 
     /// Whether it answers. Of a cluster some place is asked, another one each time.

@@ -1,4 +1,4 @@
--- Reads records at one instant. A transaction would do the same, but a Redis without memory refuses to queue one.
+-- Reads several records at one instant. A transaction would do the same, but a Redis without memory refuses to queue one.
 --
 -- KEYS: one for each record. Returns for each its generation and its value, or two nils.
 
