@@ -15,6 +15,7 @@ pub mod containers;
 pub mod crowd;
 pub mod fake_http;
 pub mod hostile_provider;
+pub mod http_browser;
 pub mod jupyterhub;
 pub mod kernel;
 pub mod kernel_api;

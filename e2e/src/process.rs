@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::console;
 
@@ -39,6 +40,13 @@ pub fn free_port() -> anyhow::Result<u16> {
 }
 
 static PORTS: AtomicU32 = AtomicU32::new(0);
+
+/// Lets this process, and those that it starts from now on, hold as many files and connections as the system permits.
+pub fn allow_many_files() -> anyhow::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
+}
 
 /// The folder of one run: logs, data and screenshots of everything it starts.
 #[derive(Debug)]

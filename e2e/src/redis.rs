@@ -178,6 +178,33 @@ impl Redis {
             .context("cannot connect to the Redis of this test")
     }
 
+    /// Keeps a text under a key.
+    pub async fn put_text(&self, key: &str, text: &str) -> anyhow::Result<()> {
+        let mut connection = self.connect().await?;
+        let mut command = redis::cmd("SET");
+        Ok(command
+            .arg(key)
+            .arg(text)
+            .exec_async(&mut connection)
+            .await?)
+    }
+
+    /// How often it has read from the socket of any client: once for each time that it was spoken to, where nobody
+    /// speaks before the answer is there.
+    pub async fn reads(&self) -> anyhow::Result<f64> {
+        let mut connection = self.connect().await?;
+        let mut command = redis::cmd("INFO");
+        command.arg("stats");
+        let text: String = command.query_async(&mut connection).await?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("total_reads_processed:"));
+        Ok(line
+            .context("this Redis does not count reads")?
+            .trim()
+            .parse()?)
+    }
+
     /// Stops it and starts it again on the same port with the same data.
     pub async fn restart(&mut self, run: &RunFolder) -> anyhow::Result<()> {
         self.process.stop();

@@ -13,16 +13,27 @@ const START: Duration = Duration::from_secs(30);
 
 /// Builds the programs as they are in this checkout now; gives the folder they are in.
 pub fn build() -> anyhow::Result<PathBuf> {
+    Ok(build_as("dev")?.join("debug"))
+}
+
+/// The same as for a release, with symbols.
+pub fn build_optimised() -> anyhow::Result<PathBuf> {
+    Ok(build_as("bench")?.join("release"))
+}
+
+/// Builds in a profile; gives the target folder.
+fn build_as(profile: &str) -> anyhow::Result<PathBuf> {
     let target = wheel::target_folder()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--workspace", "--bins", "--locked", "--target-dir"])
+        .args(["build", "--workspace", "--bins", "--locked"])
+        .args(["--profile", profile, "--target-dir"])
         .arg(&target)
         .current_dir(process::checkout());
     let _one_at_a_time = tools::lock(&target.join("servers"))?;
     console::run("cargo build", &mut command, &target.join("servers.log"))?;
-    Ok(target.join("debug"))
+    Ok(target)
 }
 
 /// What to start one of the two servers with.

@@ -141,13 +141,31 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
+/// What only `cargo xtask bench` needs.
+const BENCH_TOOLS: &[Tool] = &[Tool {
+    name: "wrk",
+    purpose: "the load of `cargo xtask bench`",
+    present: || on_path("wrk").is_some(),
+    source: Source::Debian(&["wrk"]),
+    elsewhere: "install wrk 4, so that `wrk` is on the PATH",
+}];
+
 /// Installs what is missing, after asking unless consent was given.
 ///
 /// # Errors
 ///
 /// If there is nobody to ask, the answer is no, or something cannot be installed; the message says what to do.
 pub fn install_missing(consent: Consent) -> anyhow::Result<()> {
-    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !(tool.present)()).collect();
+    install_missing_of(TOOLS, consent)
+}
+
+/// The same for what only measurements need.
+pub fn install_for_bench(consent: Consent) -> anyhow::Result<()> {
+    install_missing_of(BENCH_TOOLS, consent)
+}
+
+fn install_missing_of(tools: &[Tool], consent: Consent) -> anyhow::Result<()> {
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| !(tool.present)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -168,7 +186,7 @@ pub fn install_missing(consent: Consent) -> anyhow::Result<()> {
             install().with_context(|| format!("{} could not be installed", tool.name))?;
         }
     }
-    match TOOLS.iter().find(|tool| !(tool.present)()) {
+    match tools.iter().find(|tool| !(tool.present)()) {
         None => Ok(()),
         Some(tool) => bail!("{} was installed but is still not found", tool.name),
     }

@@ -11,17 +11,29 @@ use crate::{console, process, tools};
 ///
 /// The folder belongs to this checkout's target folder, so that checkouts do not overwrite each other's package.
 pub fn install() -> anyhow::Result<PathBuf> {
+    install_as("dev", "python")
+}
+
+/// The same as for a release, in a folder of its own.
+pub fn install_optimised() -> anyhow::Result<PathBuf> {
+    // Not `bench`: `cargo rustc`, which maturin calls, makes a test of the library in that profile.
+    install_as("release", "python-optimised")
+}
+
+fn install_as(profile: &str, name: &str) -> anyhow::Result<PathBuf> {
     tools::require(&["python packages"])?;
     let target = target_folder()?;
-    let _one_at_a_time = tools::lock(&target.join("python"))?;
-    let wheels = target.join("wheels");
+    let folder = target.join(name);
+    let _one_at_a_time = tools::lock(&folder)?;
+    let wheels = target.join(format!("wheels-{name}"));
     if wheels.exists() {
         std::fs::remove_dir_all(&wheels)?;
     }
     std::fs::create_dir_all(&wheels)?;
     let mut build = Command::new(tools::python_bin().join("maturin"));
     build
-        .args(["build", "--quiet", "--locked", "--manifest-path"])
+        .args(["build", "--quiet", "--locked", "--profile", profile])
+        .arg("--manifest-path")
         .arg(process::checkout().join("crates/python-shim/Cargo.toml"))
         .arg("--interpreter")
         .arg(tools::python())
@@ -29,7 +41,7 @@ pub fn install() -> anyhow::Result<PathBuf> {
         .arg(&wheels);
     console::run("maturin build", &mut build, &target.join("maturin.log"))?;
     let wheel = only_file(&wheels)?;
-    unpack(&wheel, &target.join("python"))
+    unpack(&wheel, &folder)
 }
 
 /// Replaces the folder by the content of the wheel. An unchanged wheel leaves it alone: someone may be using it.

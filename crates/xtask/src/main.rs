@@ -1,8 +1,9 @@
 //! The developer's commands.
 //!
 //! `cargo xtask test` checks everything that can be checked, `cargo xtask demo` shows one sign-in on the real
-//! stack, `cargo xtask install` only installs what both need, `cargo xtask docs` writes the generated parts of `docs/`.
+//! stack, `cargo xtask bench` measures speed and memory, `cargo xtask install` only installs what both need, `cargo xtask docs` writes the generated parts of `docs/`.
 
+mod bench;
 mod demo;
 mod kinds;
 mod report;
@@ -70,6 +71,8 @@ enum Task {
     },
     /// Play far more schedules of faults than `test` does, and read tokens for hours.
     Soak(soak::Soak),
+    /// Measure speed and memory of release builds beside their peers, and write `docs/performance.md`.
+    Bench(bench::Bench),
     /// Write the parts of `docs/` that the programs print themselves.
     Docs,
     /// Install what the other commands need.
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Task::Demo { stay, yes } => demo::run(stay, Consent::from_flag(yes)),
         Task::Images { offline, release } => images(offline, release),
         Task::Soak(wanted) => soak::run(&wanted),
+        Task::Bench(wanted) => bench::run(&wanted),
         Task::Docs => docs(),
         Task::Install { yes } => install(Consent::from_flag(yes)),
     };
