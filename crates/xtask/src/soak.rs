@@ -18,7 +18,7 @@ pub(crate) struct Soak {
     /// The first seed of those with real processes: a violated invariant names its own.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Every schedule with so many deviations from the usual, in one process; 0 plays none. Each one more takes about ten
+    /// Every schedule with so many deviations from the usual, in one process; 0 plays none. Each one more takes up to ten
     /// times as long.
     #[arg(long, value_name = "N", default_value_t = 4)]
     deviations: u8,
