@@ -30,7 +30,7 @@ use crate::{
     losing_store::{LosingStore, RuntimeClock, SteppedStore},
     rotation::{LIFE, TIMES, broker, connection, draw, kernel},
     rotation_provider::{Manner, Op},
-    stepped_provider::SteppedProvider,
+    stepped_way::SteppedWay,
     world::World,
 };
 
@@ -305,12 +305,11 @@ impl<'a> Play<'a> {
     }
 
     fn broker(&self, index: usize) -> Arc<Flows> {
-        let provider = SteppedProvider {
+        let way = SteppedWay {
             op: Arc::clone(&self.op),
             clock: Arc::clone(&self.clock),
             board: Arc::clone(&self.board),
             broker: index,
-            real: Arc::clone(self.world.flows.providers.only().unwrap()),
         };
         let store = Arc::new(SteppedStore {
             store: Arc::clone(&self.store),
@@ -319,13 +318,7 @@ impl<'a> Play<'a> {
         });
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let chance = Arc::new(Counting::new(index));
-        broker(
-            self.world,
-            &self.kernel,
-            store,
-            Arc::new(provider),
-            (clock, chance),
-        )
+        broker(self.world, &self.kernel, store, way, (clock, chance))
     }
 }
 

@@ -49,7 +49,7 @@ mod seeded;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
-mod stepped_provider;
+mod stepped_way;
 #[cfg(test)]
 #[path = "../api/world.rs"]
 mod world;

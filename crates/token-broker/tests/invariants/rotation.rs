@@ -26,14 +26,13 @@ use hubkey_token_broker::{
     },
     flows::{Asker, Flights, Flows, Providers, failure::KernelFailure},
     hub::failures::Failures,
-    idp::IdentityProvider,
     store::{Change, Expect, Key, Outcome, Store},
 };
 use tokio::time::{sleep, timeout};
 
 use crate::{
     rotation_gate::{Ahead, Gate, GatedStore, OneServer},
-    rotation_provider::{Manner, Op, Replica},
+    rotation_provider::{By, Manner, Op, Replica, Way},
     seeded::Seeded,
     world::World,
 };
@@ -184,10 +183,9 @@ impl<'a> Schedule<'a> {
     fn broker(&self, index: u64, life: u64, disturbed: bool) -> Broker {
         let seed = self.seed * 1000 + index * 100 + life;
         let gate = Arc::new(Gate::new(seed, disturbed, &self.incidents));
-        let provider = Replica {
+        let way = Replica {
             op: Arc::clone(&self.op),
             gate: Arc::clone(&gate),
-            real: Arc::clone(self.world.flows.providers.only().unwrap()),
         };
         let store = Arc::new(GatedStore {
             inner: Arc::clone(&self.store),
@@ -195,13 +193,7 @@ impl<'a> Schedule<'a> {
         });
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let chance = Arc::clone(&self.world.flows.chance);
-        let flows = broker(
-            self.world,
-            &self.kernel,
-            store,
-            Arc::new(provider),
-            (clock, chance),
-        );
+        let flows = broker(self.world, &self.kernel, store, way, (clock, chance));
         Broker { flows, gate }
     }
 
@@ -282,15 +274,19 @@ pub(crate) fn broker(
     world: &World,
     kernel: &Kernel,
     store: Arc<dyn Store>,
-    provider: Arc<dyn IdentityProvider>,
+    way: impl Way + 'static,
     (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
 ) -> Arc<Flows> {
     let first = &world.flows;
+    let provider = By {
+        way,
+        real: Arc::clone(first.providers.only().unwrap()),
+    };
     Arc::new(Flows {
         store,
         kernels: Arc::new(OneServer(kernel.clone())),
         browsers: Arc::clone(&first.browsers),
-        providers: Providers::new(vec![provider]),
+        providers: Providers::new(vec![Arc::new(provider)]),
         logout_failures: Failures::new(Arc::clone(&clock)),
         clock,
         chance,

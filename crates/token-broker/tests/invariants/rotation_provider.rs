@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -293,17 +294,25 @@ impl State {
     }
 }
 
-/// One broker's way to the provider.
+/// One broker's way to the provider, which only refreshes.
+#[async_trait]
+pub(crate) trait Way: fmt::Debug + Send + Sync {
+    /// Before it asks whether the provider works, which it does.
+    async fn look(&self) {}
+
+    async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError>;
+}
+
+/// The provider, as a broker sees it that gets there by this way.
 #[derive(Debug)]
-pub(crate) struct Replica {
-    pub(crate) op: Arc<Op>,
-    pub(crate) gate: Arc<Gate>,
+pub(crate) struct By<W> {
+    pub(crate) way: W,
     /// For its settings.
     pub(crate) real: Arc<dyn IdentityProvider>,
 }
 
 #[async_trait]
-impl IdentityProvider for Replica {
+impl<W: Way> IdentityProvider for By<W> {
     fn config(&self) -> &ProviderConfig {
         self.real.config()
     }
@@ -329,13 +338,37 @@ impl IdentityProvider for Replica {
     }
 
     async fn ready(&self) -> Result<(), IdpError> {
-        self.gate.step().await;
+        self.way.look().await;
         Ok(())
     }
 
     async fn answers(&self) -> Result<(), IdpError> {
-        self.gate.step().await;
+        self.way.look().await;
         Ok(())
+    }
+
+    async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
+        self.way.refresh(refreshable).await
+    }
+
+    async fn exchange(&self, _: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
+        Err(ExchangeError::Refused)
+    }
+
+    async fn revoke(&self, _: &AccessToken, _: Option<&RefreshToken>) {}
+}
+
+/// A way that is disturbed by chance.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) op: Arc<Op>,
+    pub(crate) gate: Arc<Gate>,
+}
+
+#[async_trait]
+impl Way for Replica {
+    async fn look(&self) {
+        self.gate.step().await;
     }
 
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
@@ -360,12 +393,6 @@ impl IdentityProvider for Replica {
         self.gate.step().await;
         answer(deed, issued, obtained_at)
     }
-
-    async fn exchange(&self, _: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
-        Err(ExchangeError::Refused)
-    }
-
-    async fn revoke(&self, _: &AccessToken, _: Option<&RefreshToken>) {}
 }
 
 /// What a broker makes of it.

@@ -3,37 +3,29 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use hubkey_protocol::{
-    ProviderState,
-    secret::{AccessToken, RefreshToken, Secret},
-};
+use hubkey_protocol::secret::Secret;
 use hubkey_token_broker::{
-    domain::{clock::Clock, provider::ProviderConfig},
-    idp::{
-        Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
-        IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed,
-    },
+    domain::clock::Clock,
+    idp::{RefreshError, Refreshable, Refreshed},
 };
 use tokio::time::{Instant, timeout};
 
 use crate::{
     board::{Board, Step, Turn},
     losing_store::RuntimeClock,
-    rotation_provider::{BUSY, Deed, Op, answer},
+    rotation_provider::{BUSY, Deed, Op, Way, answer},
 };
 
 /// One broker's way to the provider.
 #[derive(Debug)]
-pub(crate) struct SteppedProvider {
+pub(crate) struct SteppedWay {
     pub(crate) op: Arc<Op>,
     pub(crate) clock: Arc<RuntimeClock>,
     pub(crate) board: Arc<Board>,
     pub(crate) broker: usize,
-    /// For its settings.
-    pub(crate) real: Arc<dyn IdentityProvider>,
 }
 
-impl SteppedProvider {
+impl SteppedWay {
     /// Sends, and waits for the answer as long as a client does.
     async fn send(&self, token: &str, deed: Deed) -> (Deed, Option<(String, String)>) {
         let patience = Duration::from_millis(BUSY);
@@ -56,39 +48,7 @@ impl SteppedProvider {
 }
 
 #[async_trait]
-impl IdentityProvider for SteppedProvider {
-    fn config(&self) -> &ProviderConfig {
-        self.real.config()
-    }
-
-    fn state(&self) -> ProviderState {
-        self.real.state()
-    }
-
-    fn rest(&self) -> Option<Duration> {
-        None
-    }
-
-    async fn authorize(&self, _: &AuthorizationRequest<'_>) -> Result<Authorization, IdpError> {
-        Err(IdpError::Unavailable)
-    }
-
-    async fn check_response_issuer(&self, _: &str, _: Option<&str>) -> Result<(), IdpError> {
-        Err(IdpError::Unavailable)
-    }
-
-    async fn redeem(&self, _: Redemption) -> Result<Granted, IdpError> {
-        Err(IdpError::Unavailable)
-    }
-
-    async fn ready(&self) -> Result<(), IdpError> {
-        Ok(())
-    }
-
-    async fn answers(&self) -> Result<(), IdpError> {
-        Ok(())
-    }
-
+impl Way for SteppedWay {
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
         let turn = self.board.step(self.broker, Step::Send).await;
         if Instant::now() >= refreshable.send_before {
@@ -106,10 +66,4 @@ impl IdentityProvider for SteppedProvider {
         let (deed, issued) = self.send(token, deed).await;
         answer(deed, issued, obtained_at)
     }
-
-    async fn exchange(&self, _: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
-        Err(ExchangeError::Refused)
-    }
-
-    async fn revoke(&self, _: &AccessToken, _: Option<&RefreshToken>) {}
 }
