@@ -26,6 +26,7 @@ pub mod oidc_provider;
 pub mod pkce;
 pub mod process;
 pub mod protected_api;
+pub mod rapid_reset;
 pub mod redis;
 pub mod scripted_hub;
 pub mod servers;

@@ -9,7 +9,9 @@ use hubkey_e2e::kernel::Kernel;
 use hubkey_e2e::keycloak::Keycloak;
 use hubkey_e2e::notebook::Notebook;
 use hubkey_e2e::process::{self, RunFolder, Spec};
+use hubkey_e2e::rapid_reset;
 use hubkey_e2e::redis::Redis;
+use hubkey_e2e::tools;
 
 type Outcome = anyhow::Result<()>;
 
@@ -161,5 +163,38 @@ async fn a_person_runs_a_cell_in_the_browser() -> Outcome {
     assert_eq!(output.trim(), "six 6 3");
     browser.screenshot("starters-notebook").await?;
     browser.quit().await;
+    Ok(())
+}
+
+/// Counts the streams that it gets, and says so when all are there.
+const HTTP2: &str = r#"const server = require("node:http2").createServer({
+  streamResetBurst: 20000,
+  unknownProtocolTimeout: 1000,
+});
+let streams = 0;
+server.on("stream", (stream) => {
+  stream.on("error", () => {});
+  if (++streams === 10000) console.log("ten thousand streams");
+});
+server.listen(Number(process.argv[1]), "127.0.0.1", () => console.log("listening"));"#;
+
+/// A server that speaks HTTP/2 understands all of what SECURITY Q6's tests send, and their check says so.
+#[tokio::test]
+async fn security_q6_the_attack_is_http2_and_the_check_sees_who_takes_it() -> Outcome {
+    let (run, port) = (RunFolder::create("http2")?, process::free_port()?);
+    let mut server = Spec::new("http2", tools::node()?)
+        .args(["-e", HTTP2])
+        .arg(port.to_string())
+        .start(&run)?;
+    server.says("listening", Duration::from_secs(20)).await?;
+    let checked = rapid_reset::check(([127, 0, 0, 1], port).into()).await;
+    let error = format!("{:#}", checked.unwrap_err());
+    assert!(
+        error.contains("answered HTTP/2") || error.contains("left open"),
+        "{error}"
+    );
+    server
+        .says("ten thousand streams", Duration::from_secs(20))
+        .await?;
     Ok(())
 }

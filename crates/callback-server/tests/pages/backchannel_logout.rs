@@ -34,7 +34,7 @@ async fn security_p90_a_logout_token_is_handed_on_without_a_browsers_headers() {
 }
 
 #[tokio::test]
-async fn security_p91_to_p97_whatever_is_wrong_is_400_and_says_nothing_more() {
+async fn security_p91_p92_p93_p94_p95_p96_p97_whatever_is_wrong_is_400_and_says_nothing_more() {
     let server = Server::own().await;
     answers(&server, "refused");
     let path = "/backchannel-logout/lab-api";

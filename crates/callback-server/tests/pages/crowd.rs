@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hubkey_e2e::crowd;
+use hubkey_e2e::rapid_reset;
 use hubkey_e2e::smuggling;
 use reqwest::StatusCode;
 
@@ -37,6 +38,21 @@ async fn security_q13_no_listener_of_the_callback_server_answers_a_hidden_reques
     ] {
         smuggling::check(listener, path).await.unwrap();
     }
+    drop(broker);
+    running.end().await;
+}
+
+/// Nothing here speaks HTTP/2, so there is no stream to be opened and reset.
+#[tokio::test]
+async fn security_q6_no_listener_of_the_callback_server_takes_a_stream_of_http2() {
+    let (running, broker) = Running::with_broker(&[("HUBKEY_LOG_FILTER", "error")]).await;
+    for listener in [running.public(), running.ops()] {
+        rapid_reset::check(listener).await.unwrap();
+    }
+    let begun = Instant::now();
+    let home = running.get("/").send().await.unwrap();
+    assert_eq!(home.status(), StatusCode::OK);
+    assert!(begun.elapsed() < SOON, "served after {:?}", begun.elapsed());
     drop(broker);
     running.end().await;
 }

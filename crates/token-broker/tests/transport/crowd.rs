@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt as _, stream};
 use hubkey_e2e::crowd;
 use hubkey_e2e::kernel_api::KernelApi;
+use hubkey_e2e::rapid_reset;
 use hubkey_e2e::scripted_hub::{HubClient, ScriptedHub};
 use hubkey_e2e::smuggling;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,7 +22,7 @@ const MIB: u64 = 1024 * 1024;
 /// SECURITY Q14 permits 64 MiB for 4,096 polls of a release. Unoptimised, half as many took 66 MiB when this was written.
 const PERMITTED: u64 = 96 * MIB;
 
-async fn hub() -> ScriptedHub {
+pub(crate) async fn hub() -> ScriptedHub {
     let hub = ScriptedHub::start().await.unwrap();
     hub.register(HubClient::hubkey(
         "the-api-token-of-the-service",
@@ -30,7 +31,7 @@ async fn hub() -> ScriptedHub {
     hub
 }
 
-fn program(hub: &ScriptedHub) -> Program {
+pub(crate) fn program(hub: &ScriptedHub) -> Program {
     Program::new()
         .set("HUB_API_URL", hub.api_url())
         .set("HUB_PUBLIC_URL", hub.url())
@@ -40,7 +41,7 @@ fn address(program: &Program, listener: &str) -> SocketAddr {
     program.get(listener).parse().unwrap()
 }
 
-fn kernel(program: &Program, hub: &ScriptedHub, user: &str) -> KernelApi {
+pub(crate) fn kernel(program: &Program, hub: &ScriptedHub, user: &str) -> KernelApi {
     let url = format!("http://{}", program.get("KERNEL_LISTEN"));
     KernelApi::new(&url, hub.server_token(user, "")).unwrap()
 }
@@ -103,6 +104,19 @@ async fn security_q13_no_listener_of_the_broker_answers_a_hidden_request() {
         let checked = smuggling::check(address(&program, listener), path).await;
         checked.unwrap();
     }
+}
+
+/// Nothing here speaks HTTP/2, so there is no stream to be opened and reset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn security_q6_no_listener_of_the_broker_takes_a_stream_of_http2() {
+    let hub = hub().await;
+    let program = program(&hub);
+    let (_child, _log) = program.start().await;
+    for listener in ["KERNEL_LISTEN", "INTERNAL_LISTEN", "OPS_LISTEN"] {
+        let checked = rapid_reset::check(address(&program, listener)).await;
+        checked.unwrap_or_else(|error| panic!("{listener}: {error:#}"));
+    }
+    is_served(&program, &hub, "alice").await;
 }
 
 /// One poll, as the bytes that a kernel sends.

@@ -9,4 +9,5 @@
 mod crowd;
 mod plaintext;
 mod program;
+mod store;
 mod tls;

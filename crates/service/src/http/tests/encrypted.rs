@@ -161,7 +161,7 @@ async fn security_x2_tls_below_1_2_is_refused() {
 }
 
 #[tokio::test]
-async fn tls_is_for_http_1_1_and_nothing_else() {
+async fn security_q6_tls_is_for_http_1_1_and_nothing_else() {
     let encrypted = start_encrypted(quick()).await;
     for protocols in [&["http/1.1"][..], &["h2", "http/1.1"], &[]] {
         let mut stream = encrypted.connect(protocols).await.unwrap();
@@ -169,6 +169,11 @@ async fn tls_is_for_http_1_1_and_nothing_else() {
         get_hello(&mut stream).await;
     }
     assert!(encrypted.connect(&["h2"]).await.is_err());
+    // Who says nothing in the handshake, or something else, gets no further with HTTP/2.
+    for protocols in [&[][..], &["http/1.1"]] {
+        let stream = encrypted.connect(protocols).await.unwrap();
+        hubkey_e2e::rapid_reset::refuses(stream).await.unwrap();
+    }
 }
 
 #[tokio::test]
