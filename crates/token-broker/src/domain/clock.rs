@@ -73,6 +73,12 @@ impl TestClock {
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         self.0.fetch_add(millis, Ordering::SeqCst);
     }
+
+    /// Is set back, as a machine's clock is by hand or by a time server.
+    pub fn set_back(&self, duration: Duration) {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_sub(millis, Ordering::SeqCst);
+    }
 }
 
 impl Clock for TestClock {

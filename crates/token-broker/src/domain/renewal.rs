@@ -17,6 +17,9 @@ use super::{
 const EARLY: Duration = Duration::from_mins(1);
 /// How old a token gets whose provider does not say when it ends.
 const ASSUMED_LIFE: Duration = Duration::from_mins(5);
+/// How far the clock of the replica that asked for a token may be ahead of this one's (SECURITY 5.2). If it is more, this
+/// clock was set back since, and nobody knows how long the token still lives.
+const CLOCKS_APART: Duration = Duration::from_mins(1);
 /// The longest rest after failures.
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// A rest that seems longer was written by a clock that is wrong.
@@ -213,18 +216,28 @@ impl Lifetime {
         Need::Refresh { usable }
     }
 
-    /// Whether the token is valid for `seconds` more. One whose end is not known counts as valid.
+    /// Whether the token is valid for `seconds` more. One whose end the provider did not say counts as valid; one that a
+    /// clock which was set back since calls valid does not.
     #[must_use]
     pub fn is_valid_for(self, now: Timestamp, seconds: u64) -> bool {
-        self.expires_at.is_none_or(|end| {
+        let end_comes = self.expires_at.is_none_or(|end| {
             end.as_millis() >= now.as_millis().saturating_add(seconds.saturating_mul(1000))
-        })
+        });
+        end_comes && self.has_begun(now)
     }
 
     /// Whole seconds that the token is still valid; 0 also where nobody knows.
     #[must_use]
     pub fn seconds_left(self, now: Timestamp) -> u64 {
-        self.expires_at.map_or(0, |end| now.until(end).as_secs())
+        match self.expires_at {
+            Some(end) if self.has_begun(now) => now.until(end).as_secs(),
+            _ => 0,
+        }
+    }
+
+    /// Whether the token was asked for before now.
+    fn has_begun(self, now: Timestamp) -> bool {
+        self.obtained_at <= now.after(CLOCKS_APART)
     }
 
     /// When nobody should use it any more.

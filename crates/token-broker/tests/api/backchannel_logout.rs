@@ -225,7 +225,7 @@ fn lies() -> Vec<(&'static str, Lie)> {
 }
 
 #[tokio::test]
-async fn security_p91_to_p97_a_forged_token_ends_nothing() {
+async fn security_p91_p92_p93_p94_p95_p96_p97_a_forged_token_ends_nothing() {
     let (world, kernel, connection) = connected().await;
     for (name, lie) in lies() {
         assert_eq!(

@@ -179,7 +179,7 @@ async fn security_p80_only_what_the_operator_lists_is_exchanged_for() {
 type Lie = fn(&mut Value);
 
 #[tokio::test]
-async fn security_p81_and_p82_what_is_no_access_token_is_not_delivered() {
+async fn security_p81_p82_what_is_no_access_token_is_not_delivered() {
     let lies: [Lie; 7] = [
         |answer| {
             answer["issued_token_type"] = json!("urn:ietf:params:oauth:token-type:refresh_token");

@@ -75,6 +75,8 @@ mod refresh_stage;
 #[cfg(test)]
 mod repetition;
 #[cfg(test)]
+mod resurrection;
+#[cfg(test)]
 mod scoped_token;
 #[cfg(test)]
 mod server_ended;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use http::{Method, StatusCode};
 use hubkey_e2e::hostile_provider::{Endpoint, Rotation};
 use hubkey_token_broker::domain::provider::IdentityPolicy;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     audit::AuditTrail,
-    refresh_stage::{DUE, ENDED, Stage, token},
+    refresh_stage::{DUE, ENDED, Jump, Stage, token},
     world::{World, WorldOptions},
 };
 
@@ -148,6 +148,24 @@ async fn security_r2_many_kernels_at_four_replicas_refresh_once_on_redis() {
     refresh_once(&Stage::on_redis().await).await;
 }
 
+#[tokio::test]
+async fn feature_f3_twenty_reads_at_an_end_cost_one_grant_that_is_stored_before_anybody_has_it() {
+    for stage in [Stage::new().await, Stage::on_redis().await] {
+        stage.advance(ENDED);
+        let mut draws: FuturesUnordered<_> = (0..20).map(|_| stage.draw(0)).collect();
+        let first = token(&draws.next().await.unwrap());
+        assert!(stage.stored(&first).await, "it is not in the store yet");
+        while let Some(answer) = draws.next().await {
+            assert_eq!(token(&answer), first);
+        }
+        assert_eq!(stage.asked(), 1);
+        stage.advance(ENDED);
+        assert_ne!(stage.token(0).await, first);
+        assert_eq!(stage.uses().into_values().collect::<Vec<_>>(), [1, 1]);
+        assert_eq!(stage.world.provider.reuses(), 0);
+    }
+}
+
 async fn refresh_once(stage: &Stage) {
     let replicas: Vec<_> = (0..4).map(|_| stage.at(stage.world.replica())).collect();
     for time in [DUE, ENDED] {
@@ -162,6 +180,38 @@ async fn refresh_once(stage: &Stage) {
         }
     }
     assert!(stage.uses().values().all(|uses| *uses == 1));
+}
+
+/// Ahead costs a refresh that was not needed; back must not give an ended token another hour.
+#[tokio::test]
+async fn security_r10_a_clock_that_jumps_by_an_hour_neither_prolongs_a_token_nor_ends_a_connection()
+{
+    let hour = Duration::from_hours(1);
+    let stage = Stage::new().await;
+    let path = format!("/v1/connections/{}/exchange", stage.connection.id);
+    let exchanged = async || {
+        let body = json!({"audience": "other-api"});
+        token(&stage.kernel.send(Method::POST, &path, Some(&body)).await)
+    };
+    let mut seen = BTreeSet::from([stage.token(0).await, exchanged().await]);
+    stage.advance(ENDED);
+    for (round, jump) in [Jump::Back(hour), Jump::Ahead(hour)]
+        .into_iter()
+        .enumerate()
+    {
+        stage.jump(jump);
+        let (own, other) = (stage.token(0).await, exchanged().await);
+        assert!(seen.insert(own.clone()), "{jump:?}: an ended token");
+        assert!(
+            seen.insert(other.clone()),
+            "{jump:?}: an ended token of another API"
+        );
+        assert_eq!(stage.token(0).await, own, "{jump:?}: once");
+        assert_eq!(exchanged().await, other, "{jump:?}: once");
+        assert_eq!(stage.asked(), round + 1, "{jump:?}");
+        assert_eq!(stage.kernel.connections().await.len(), 1, "{jump:?}");
+    }
+    assert_eq!(stage.world.provider.reuses(), 0);
 }
 
 #[tokio::test]

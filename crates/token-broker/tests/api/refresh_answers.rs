@@ -169,7 +169,7 @@ async fn a_registration_that_the_provider_refuses_is_the_operators_matter() {
 type Lie = fn(&mut Draft);
 
 #[tokio::test]
-async fn security_p60_to_p62_an_id_token_of_somebody_else_ends_the_grant() {
+async fn security_p60_p61_p62_an_id_token_of_somebody_else_ends_the_grant() {
     let lies: [(&str, Lie); 7] = [
         ("id_token_sub", |draft| draft.claim("sub", "op-mallory")),
         ("id_token_iss", |draft| {

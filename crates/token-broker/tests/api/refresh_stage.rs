@@ -12,10 +12,11 @@ use std::{
 use axum::Router;
 use http::StatusCode;
 use hubkey_e2e::{hostile_provider::Endpoint, process::RunFolder, redis::Redis};
+use hubkey_protocol::ConnectionId;
 use hubkey_token_broker::{
     keys::{IndexKey, KeyRing},
     store::{
-        Store,
+        Key, Store,
         redis::{RedisSettings, RedisStore},
         sealed::SealedStore,
     },
@@ -126,6 +127,26 @@ impl Stage {
         self.ahead.fetch_add(seconds, Ordering::SeqCst);
     }
 
+    /// The broker's clock jumps; the provider's does not, and no ID token says so.
+    pub(crate) fn jump(&self, jump: Jump) {
+        self.world.provider.token_responses(|answer| {
+            answer.as_object_mut().unwrap().remove("id_token");
+        });
+        match jump {
+            Jump::Ahead(time) => self.world.clock.advance(time),
+            Jump::Back(time) => self.world.clock.set_back(time),
+        }
+    }
+
+    /// Whether the connection is in the store with this access token.
+    pub(crate) async fn stored(&self, token: &str) -> bool {
+        let id = ConnectionId::parse(&self.connection.id).unwrap();
+        let store = self.world.probe.inner();
+        let record = store.read(&[Key::connection(&id)]).await.unwrap();
+        let value = record[0].as_ref().map(|record| record.value.to_vec());
+        String::from_utf8(value.unwrap_or_default()).is_ok_and(|text| text.contains(token))
+    }
+
     /// How often each refresh token came to the provider.
     pub(crate) fn uses(&self) -> BTreeMap<String, usize> {
         let mut uses = BTreeMap::new();
@@ -154,6 +175,13 @@ impl Stage {
         }
         panic!("the provider was asked {} times, not {times}", self.asked());
     }
+}
+
+/// What happens to a clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Jump {
+    Ahead(Duration),
+    Back(Duration),
 }
 
 /// The token of an answer.

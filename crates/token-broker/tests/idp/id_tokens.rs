@@ -86,7 +86,7 @@ rows! {
 }
 
 #[tokio::test]
-async fn security_p22_to_p24_only_trusted_audiences_may_stand_beside_us() {
+async fn security_p22_p23_p24_only_trusted_audiences_may_stand_beside_us() {
     let setup = Setup::with(|config| config.id_token.trusted_audiences = vec!["api".into()]).await;
     setup.op.id_tokens(|token| {
         token.claim("aud", json!(["hubkey", "api"]));

@@ -4,7 +4,7 @@ use http::StatusCode;
 use hubkey_e2e::fake_http::Reply;
 use hubkey_e2e::hostile_provider::{Alg, Endpoint, SigningKey, TokenKind};
 use hubkey_protocol::secret::Secret;
-use hubkey_token_broker::idp::IdpError;
+use hubkey_token_broker::idp::{IdentityProvider, IdpError};
 use serde_json::json;
 
 use crate::support::{Setup, word};
@@ -68,15 +68,20 @@ async fn security_p9_access_tokens_travel_in_the_header_only() {
         Some(granted.access_token.expose())
     );
     assert!(request.query.is_empty() && request.body.is_empty());
+    let token = granted.access_token.expose();
+    setup.client.revoke(&granted.access_token, None).await;
+    let [revoked] = setup.op.requests(Endpoint::Revocation).try_into().unwrap();
+    assert_eq!(revoked.form_value("token").as_deref(), Some(token));
     for endpoint in [
         Endpoint::Discovery,
         Endpoint::Jwks,
         Endpoint::Authorize,
         Endpoint::Token,
+        Endpoint::Revocation,
     ] {
         for request in setup.op.requests(endpoint) {
-            assert!(!request.query.contains(granted.access_token.expose()));
-            assert!(!request.path.contains(granted.access_token.expose()));
+            assert!(!request.query.contains(token), "{endpoint:?}");
+            assert!(!request.path.contains(token), "{endpoint:?}");
         }
     }
 }

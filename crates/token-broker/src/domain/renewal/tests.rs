@@ -39,3 +39,22 @@ fn security_r10_rests_grow_and_no_wrong_clock_prolongs_them() {
     let ahead = renewal.rest_again(now.after(hour), Trouble::Unavailable, None, 1.0);
     assert_eq!(ahead.rest(now), None);
 }
+
+#[test]
+fn security_r10_a_clock_that_was_set_back_makes_no_token_valid_again() {
+    let began = Timestamp::from_millis(10_000_000_000);
+    let lifetime = Lifetime {
+        obtained_at: began,
+        expires_at: Some(began.after(Duration::from_mins(5))),
+    };
+    let back = Timestamp::from_millis(began.as_millis() - 3_600_000);
+    assert!(!lifetime.is_valid_for(back, 1));
+    assert_eq!(lifetime.seconds_left(back), 0);
+    let refresh = Need::Refresh { usable: false };
+    assert_eq!(lifetime.need(back, 0, 1.0), refresh);
+    // Two replicas' clocks are never quite the same.
+    let beside = Timestamp::from_millis(began.as_millis() - 59_000);
+    assert_eq!(lifetime.need(beside, 0, 1.0), Need::Nothing);
+    let ahead = began.after(Duration::from_hours(1));
+    assert_eq!(lifetime.need(ahead, 0, 1.0), refresh);
+}
