@@ -20,24 +20,27 @@ pub(crate) struct CommandLine {
     pub(crate) command: Command,
 }
 
+/// Each line is indented: a manual page would fill a paragraph with the others.
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; what was asked for is on standard output
-  1  something here failed: a file, a program
-  2  the command line or the environment is wrong
-  3  a person has to sign in; the link is on standard error
-  4  the broker, the hub or the provider did not answer; try again later
-  5  refused: by the person, the provider or a policy
-130  ended by Ctrl-C (128 and the number of the signal)
-`exec` ends with the exit code of the program that it ran.
+    0  done; what was asked for is on standard output
+    1  something here failed: a file, a program
+    2  the command line or the environment is wrong
+    3  a person has to sign in; the link is on standard error
+    4  broker, hub or provider did not answer; try again later
+    5  refused: by the person, the provider or a policy
+  130  ended by Ctrl-C (128 and the number of the signal)
+  `exec` ends with the exit code of the program that it ran.
 
 Environment (set by the hub in every server):
   HUBKEY_URL            where the broker is
-  HUBKEY_CA_FILE        PEM certificates of authorities to trust beside the system's
+  HUBKEY_CA_FILE        authorities to trust beside the system's (PEM)
   JUPYTERHUB_API_TOKEN  the server's own token, its proof of identity
-and, if you like:
+
+Environment (if you like):
   HUBKEY_PROVIDER       the provider of commands that name none
-  HUBKEY_INTERACTIVE    0: never show a link; 1: show it and wait; else: wait if standard error is a terminal
+  HUBKEY_INTERACTIVE    0: never show a link; 1: show it and wait;
+                        else: wait if standard error is a terminal
   HUBKEY_TIMEOUT        how many seconds to wait for the person (300)";
 
 /// The commands.
@@ -91,8 +94,8 @@ pub(crate) enum Command {
     },
     /// Print the manual page of hubkey, or of one of its commands
     Man {
-        /// Which command, such as `exec`
-        command: Option<String>,
+        /// Which command, such as `exec` or `credential git`
+        command: Vec<String>,
     },
     /// Print the reference of all commands, as Markdown
     #[command(hide = true)]
@@ -125,10 +128,10 @@ pub(crate) struct MoreOfAWish {
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) account: Option<String>,
     /// The token must be valid for at least so many seconds more
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) min_valid: Option<u64>,
     /// How many seconds to wait for the person
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) timeout: Option<Duration>,
     /// Open no sign-in: without a connection the exit code is 3, and no link is shown
     #[arg(long)]
@@ -227,7 +230,7 @@ pub(crate) struct TokenArguments {
 #[derive(Debug, Args)]
 pub(crate) struct Addressee {
     /// Refuse (exit code 5) unless the operator allows the token to be sent to this address
-    #[arg(long = "for", value_name = "URL")]
+    #[arg(long = "for", value_name = "URL", value_parser = address)]
     pub(crate) url: Option<Url>,
 }
 
@@ -381,6 +384,10 @@ fn scope(text: &str) -> Result<Scope, String> {
     Scope::parse(text).map_err(|error| error.to_string())
 }
 
+fn address(text: &str) -> Result<Url, String> {
+    Url::parse(text).map_err(|_| "expected a whole URL, such as https://api.lab.example".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0);
     seconds
@@ -394,6 +401,13 @@ fn variable(text: &str) -> Result<String, String> {
     named
         .then(|| text.to_owned())
         .ok_or_else(|| "expected letters, digits and _, beginning with no digit".to_owned())
+}
+
+/// What a refused command line may have meant.
+pub(crate) fn tip(line: &[OsString]) -> Option<&'static str> {
+    let runs = line.get(1).is_some_and(|command| command == "exec");
+    (runs && !line.iter().any(|word| word == "--"))
+        .then_some("The program stands behind two dashes: hubkey exec NAME -- PROGRAM …")
 }
 
 #[cfg(test)]
@@ -412,6 +426,39 @@ mod tests {
         assert!(variable("BEARER_TOKEN").is_ok());
         for text in ["", "1A", "A;rm", "A=B", "ä"] {
             assert!(variable(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_program_without_dashes_is_told_where_it_stands() {
+        let told = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(CommandLine::try_parse_from(&words).is_err(), "{line}");
+            tip(&words).is_some()
+        };
+        assert!(told("hubkey exec lab-api curl -s"));
+        assert!(told("hubkey exec"));
+        assert!(!told("hubkey exec --frob lab-api -- curl"));
+        assert!(!told("hubkey token lab-api curl"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_in_plain_words() {
+        for (line, told) in [
+            (
+                "hubkey token --min-valid -1",
+                "invalid value '-1' for '--min-valid",
+            ),
+            (
+                "hubkey token --timeout -1",
+                "a number of seconds, more than 0",
+            ),
+            ("hubkey token --for lab", "a whole URL, such as"),
+        ] {
+            let refusal = CommandLine::try_parse_from(line.split(' ')).unwrap_err();
+            let said = refusal.to_string();
+            assert!(said.contains(told), "{line}: {said}");
+            assert_eq!(refusal.exit_code(), 2);
         }
     }
 

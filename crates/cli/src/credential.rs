@@ -5,6 +5,8 @@ mod git;
 mod google;
 mod kubectl;
 
+pub(crate) use aws::run as aws;
+
 use crate::{Outcome, arguments::Dialect, environment::Environment, session::Session};
 
 pub(crate) async fn run(session: &Session, dialect: Dialect, environment: &Environment) -> Outcome {
@@ -12,6 +14,6 @@ pub(crate) async fn run(session: &Session, dialect: Dialect, environment: &Envir
         Dialect::Git(arguments) => git::run(session, arguments).await,
         Dialect::Kubectl(wish) => kubectl::run(session, &wish, environment).await,
         Dialect::Google(wish) => google::run(session, &wish, environment).await,
-        Dialect::Aws(arguments) => aws::run(&arguments),
+        Dialect::Aws(arguments) => aws(&arguments),
     }
 }

@@ -1,7 +1,7 @@
 //! Why a command did not do what was asked: a sentence for people and an exit code for programs.
 
 use hubkey_broker_client::{ClientError, Distrust};
-use hubkey_protocol::{ErrorCode, SignInFailure};
+use hubkey_protocol::{ErrorCode, ProviderId, SignInFailure};
 
 /// The exit codes, the same for every command. A program that `exec` starts has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,12 +76,26 @@ impl Failure {
     }
 
     /// A person has to sign in, and there is nobody.
-    pub(crate) fn sign_in_required(provider: &str) -> Self {
-        let said = format!(
-            "Nobody is signed in to {provider} from this server. Run `hubkey login {provider}` in a terminal of this \
-             server, or connect in a notebook of it."
-        );
+    pub(crate) fn sign_in_required(provider: Option<&ProviderId>) -> Self {
+        let said = match provider.map(ProviderId::as_str) {
+            Some(provider) => format!(
+                "Nobody is signed in to {provider} from this server. Run `hubkey login {provider}` in a terminal of \
+                 this server, or connect in a notebook of it."
+            ),
+            None => "Nobody is signed in from this server. Run `hubkey login` in a terminal of this server, with a \
+                     name of `hubkey list`, or connect in a notebook of it."
+                .to_owned(),
+        };
         Self::new(Exit::SignIn, said)
+    }
+
+    /// There is no such provider here.
+    pub(crate) fn unknown_provider(provider: &ProviderId) -> Self {
+        let said = format!(
+            "This JupyterHub has no provider {}. `hubkey list` names those that it has.",
+            provider.as_str()
+        );
+        Self::new(Exit::Usage, said)
     }
 
     pub(crate) fn exit(&self) -> Exit {

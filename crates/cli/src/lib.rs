@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use clap::Parser as _;
 use tokio::runtime::Builder;
 
-use arguments::{Command, CommandLine};
+use arguments::{Command, CommandLine, Dialect};
 use environment::Environment;
 use failure::{Exit, Failure};
 use session::Session;
@@ -49,11 +49,16 @@ type Outcome = Result<Then, Failure>;
 /// Does what a command line says, and gives the exit code. The first argument is the command's own name.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let line = match CommandLine::try_parse_from(arguments) {
+    output::hold_standard_streams();
+    let words: Vec<OsString> = arguments.into_iter().collect();
+    let line = match CommandLine::try_parse_from(&words) {
         Ok(line) => line,
         Err(refusal) => {
             // Nobody is left to tell if standard error is closed.
             let _ = refusal.print();
+            if refusal.use_stderr() {
+                arguments::tip(&words).into_iter().for_each(output::tell);
+            }
             return u8::try_from(refusal.exit_code()).unwrap_or(2);
         }
     };
@@ -70,7 +75,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 fn obey(command: Command, environment: &Environment) -> Outcome {
     match command {
         Command::Completions { shell } => return reference::completions(shell),
-        Command::Man { command } => return reference::man(command.as_deref()),
+        Command::Man { command } => return reference::man(&command),
+        Command::Credential {
+            dialect: Dialect::Aws(arguments),
+        } => return credential::aws(&arguments),
         Command::Reference => return reference::markdown(),
         _ => {}
     }

@@ -105,6 +105,9 @@ pub(crate) async fn status(session: &Session, arguments: &Which) -> Outcome {
     let provider = arguments.provider.as_ref();
     let account = arguments.account.as_deref();
     let connections = session.connections(provider, account).await?;
+    if connections.is_empty() {
+        session.check_known(provider).await?;
+    }
     if arguments.format.json {
         answer(&format!("{}\n", json!(connections)))?;
     } else {
@@ -112,7 +115,6 @@ pub(crate) async fn status(session: &Session, arguments: &Which) -> Outcome {
         answer(&parts.join("\n"))?;
     }
     if connections.is_empty() {
-        let provider = provider.map_or("any provider", |provider| provider.as_str());
         return Err(Failure::sign_in_required(provider));
     }
     Ok(Then::DONE)

@@ -1,6 +1,10 @@
 //! Where words go: answers to standard output, everything for people to standard error.
 
-use std::io::{self, Write as _};
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    os::fd::{AsRawFd as _, IntoRawFd as _, RawFd},
+};
 
 use hubkey_protocol::{
     Connection,
@@ -9,6 +13,19 @@ use hubkey_protocol::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::failure::{Exit, Failure};
+
+/// Keeps the places of closed standard streams, so that nothing that is opened later takes them: an answer would go there.
+/// A program of Rust has done so before; in Python's process nobody has.
+pub(crate) fn hold_standard_streams() {
+    const LAST: RawFd = 2;
+    // Each takes the first place that is free.
+    while let Ok(nothing) = File::options().read(true).write(true).open("/dev/null") {
+        if nothing.as_raw_fd() > LAST {
+            return;
+        }
+        let _ = nothing.into_raw_fd();
+    }
+}
 
 /// Tells a person something.
 pub(crate) fn tell(text: &str) {

@@ -23,12 +23,11 @@ pub(crate) fn completions(shell: Shell) -> Outcome {
 }
 
 /// `hubkey man`
-pub(crate) fn man(of: Option<&str>) -> Outcome {
+pub(crate) fn man(of: &[String]) -> Outcome {
     let whole = built();
-    let command = match of {
-        None => Some(&whole),
-        Some(name) => whole.find_subcommand(name),
-    };
+    let command = of
+        .iter()
+        .try_fold(&whole, |command, name| command.find_subcommand(name));
     let command = command.cloned().ok_or_else(|| {
         let said = "There is no such command; `hubkey --help` lists them.";
         Failure::new(Exit::Usage, said)

@@ -6,10 +6,11 @@ use crate::{
 };
 
 pub(crate) async fn run(session: &Session, arguments: ServeFileArguments) -> Outcome {
+    let mut file = TokenFile::at(arguments.path);
+    file.check()?;
     let grant = session.grant(&arguments.wish).await?;
     // Heard from before there is a file that would have to be removed.
     let mut signals = Signals::asking_to_end()?;
-    let mut file = TokenFile::at(arguments.path);
     file.write(&grant.token.access_token)?;
     announce(
         &grant,

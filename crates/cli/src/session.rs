@@ -107,6 +107,7 @@ impl Session {
             ended += 1;
         }
         if ended == 0 {
+            self.check_known(arguments.provider.as_ref()).await?;
             output::tell("Nobody was signed in.");
         }
         Ok(Then::DONE)
@@ -115,6 +116,18 @@ impl Session {
     /// The configured providers.
     pub(crate) async fn providers(&self) -> Result<Vec<Provider>, Failure> {
         Ok(self.client.providers(in_time()).await?)
+    }
+
+    /// Refuses a provider that is not configured: nobody is signed in there, but that is not what is wrong.
+    pub(crate) async fn check_known(&self, provider: Option<&ProviderId>) -> Result<(), Failure> {
+        let Some(provider) = provider else {
+            return Ok(());
+        };
+        let known = self.providers().await?;
+        if known.iter().any(|one| one.id == *provider) {
+            return Ok(());
+        }
+        Err(Failure::unknown_provider(provider))
     }
 
     /// The connections of this server, newest first; of one provider and of one account, if they are named.
@@ -177,9 +190,7 @@ impl Session {
             }
             Ok(CreateSignInAnswer::Opened(opened)) => opened,
             Err(error) if error.code() == Some(ErrorCode::SignInRequired) => {
-                let provider = message.provider.as_ref();
-                let provider = provider.map_or("the provider", ProviderId::as_str);
-                return Err(Failure::sign_in_required(provider));
+                return Err(Failure::sign_in_required(message.provider.as_ref()));
             }
             Err(error) => return Err(error.into()),
         };

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     io::Write as _,
-    os::unix::fs::MetadataExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -37,21 +37,42 @@ impl TokenFile {
     /// Puts a token there, in one step: who reads sees the old one or the new one. No newline follows it.
     pub(crate) fn write(&mut self, token: &AccessToken) -> Result<(), Failure> {
         let token = line_of(token)?;
-        self.replace(token.as_bytes()).map_err(|error| {
-            let said = format!("{} cannot be written: {error}.", self.path.display());
-            Failure::new(Exit::Failed, said)
-        })
+        self.replace(token.as_bytes())
+            .map_err(|error| self.cannot(&error))
     }
 
-    fn replace(&mut self, content: &[u8]) -> io::Result<()> {
+    /// Fails where no file could be put. To be known before a person is asked to sign in for it.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let there = fs::symlink_metadata(&self.path);
+        let is_folder = there.is_ok_and(|there| there.is_dir());
+        if is_folder || self.path.as_os_str().as_bytes().ends_with(b"/") {
+            return Err(self.cannot(&io::ErrorKind::IsADirectory.into()));
+        }
+        self.beside().map(drop).map_err(|error| self.cannot(&error))
+    }
+
+    fn cannot(&self, error: &io::Error) -> Failure {
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+            kind => kind.to_string(),
+        };
+        let said = format!("{} cannot be written: {reason}.", self.path.display());
+        Failure::new(Exit::Failed, said)
+    }
+
+    /// Created for its owner only, under a name that nobody knows and that did not exist.
+    fn beside(&self) -> io::Result<tempfile::NamedTempFile> {
         let folder = self
             .path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
-        // Created for its owner only, under a name that nobody knows and that did not exist.
-        let mut file = tempfile::Builder::new()
+        tempfile::Builder::new()
             .prefix(".hubkey-")
-            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+    }
+
+    fn replace(&mut self, content: &[u8]) -> io::Result<()> {
+        let mut file = self.beside()?;
         file.write_all(content)?;
         let identity = identity(&file.as_file().metadata()?);
         file.persist(&self.path).map_err(|error| error.error)?;
@@ -125,7 +146,26 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_told() {
+    fn where_no_file_can_be_is_told_before_there_is_a_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().to_str().unwrap();
+        for (path, reason) in [
+            ("/nowhere/token".to_owned(), "its folder does not exist"),
+            (text.to_owned(), "is a directory"),
+            (format!("{text}/new/"), "is a directory"),
+        ] {
+            let file = TokenFile::at(&path);
+            let failure = file.check().unwrap_err();
+            assert_eq!(failure.exit(), Exit::Failed);
+            let said = failure.said();
+            assert!(said.contains(&path) && said.contains(reason), "{said}");
+        }
+        assert!(TokenFile::at(folder.path().join("token")).check().is_ok());
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_without_the_token() {
         let mut file = TokenFile::at("/nowhere/token");
         let failure = file.write(&AccessToken::new("canary-token")).unwrap_err();
         assert_eq!(failure.exit(), Exit::Failed);

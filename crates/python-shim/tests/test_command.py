@@ -46,6 +46,14 @@ def test_feature_k11_the_token_alone_is_on_stdout(broker: Broker) -> None:
     assert run("token", "lab-api") == (0, f"{token}\n", "")
 
 
+def test_nothing_takes_the_place_of_a_closed_stdout(broker: Broker) -> None:
+    broker.connect()
+    script = [sys.executable, "-c", f"import os\nos.close(1)\n{SCRIPT}", "token", "lab-api"]
+    done = subprocess.run(script, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    # Else the token is written into whatever the runtime has opened first.
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_feature_g1_a_token_is_exchanged_for_another_api(broker: Broker) -> None:
     broker.connect()
     broker.exchange_origins = ["https://other.example.org"]

@@ -9,7 +9,8 @@ use crate::{
     output::answer,
 };
 
-pub(super) fn run(arguments: &AwsArguments) -> Outcome {
+/// Asks nobody: the lines can be written where no server is.
+pub(crate) fn run(arguments: &AwsArguments) -> Outcome {
     let refuse = |what: &str| {
         Failure::new(
             Exit::Usage,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::canary::Canaries;
-use hubkey_e2e::process::{checkout, free_port};
+use hubkey_e2e::process::free_port;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -29,7 +29,6 @@ async fn feature_k11_need_12_need_15_tokens_for_shells_and_tools() -> Outcome {
 
     the_token_is_where_it_was_asked_for(&hubkey, token).await?;
     only_listed_hosts_are_answered(&hubkey, guest.stack.lab_api.url(), token).await?;
-    examples_run(&hubkey, token).await?;
     nothing_else_shows_it(&hubkey, &canaries).await?;
     ensure!(
         hubkey.home.read_dir()?.next().is_none(),
@@ -171,20 +170,6 @@ async fn git(hubkey: &Hubkey, address: &str) -> anyhow::Result<String> {
     Ok(said.out)
 }
 
-/// Those of docs/other-languages.md.
-async fn examples_run(hubkey: &Hubkey, token: &str) -> Outcome {
-    for example in ["curl-header", "exit-codes", "only-curl lab-api"] {
-        let folder = checkout().join("e2e/examples");
-        let (name, argument) = example.split_once(' ').unwrap_or((example, ""));
-        let script = format!("sh '{}/{name}.sh' {argument}", folder.display());
-        let said = hubkey.shell(&script).await?;
-        ensure!(said.code == Some(0), "{example}: {said:?}");
-        let expected = if argument.is_empty() { "aurora" } else { token };
-        ensure!(said.out.contains(expected), "{example}: {}", said.told);
-    }
-    Ok(())
-}
-
 async fn nothing_else_shows_it(hubkey: &Hubkey, canaries: &Canaries) -> Outcome {
     let quiet: [&[&str]; 7] = [
         &["list"],
@@ -224,12 +209,18 @@ async fn feature_k11_each_trouble_has_its_exit_code() -> Outcome {
         hubkey.with("JUPYTERHUB_API_TOKEN", "of-no-server-of-this-hub"),
     );
     let nowhere = hubkey.with("HUBKEY_URL", "");
-    let cases: [(&Hubkey, &[&str], i32); 9] = [
+    let cases: [(&Hubkey, &[&str], i32); 15] = [
         (&hubkey, &[], 2),
+        (&hubkey, &["exec", "lab-api", "curl"], 2),
+        (&hubkey, &["status", "lab-apj"], 2),
+        (&hubkey, &["logout", "lab-apj"], 2),
         (&hubkey, &["token", "Lab API"], 2),
         (&hubkey, &["token", "lab-apj"], 2),
         (&hubkey, &["token", "lab-api", "--scope", "root"], 2),
         (&nowhere, &["token", "lab-api"], 2),
+        (&hubkey, &["serve-file", "nowhere/token", "lab-api"], 1),
+        (&hubkey, &["serve-file", ".", "lab-api"], 1),
+        (&hubkey, &["logout", "lab-api"], 0),
         (&hubkey, &["status", "lab-api"], 3),
         (&gone, &["doctor"], 4),
         (&stranger, &["token", "lab-api"], 5),
