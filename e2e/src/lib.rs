@@ -33,6 +33,7 @@ pub mod servers;
 pub mod sign_in;
 pub mod smuggling;
 pub mod stack;
+pub mod static_command;
 pub mod tools;
 pub mod traffic;
 pub mod wheel;

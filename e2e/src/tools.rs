@@ -8,6 +8,7 @@ mod cache;
 pub mod chart;
 mod debian;
 mod keycloak;
+mod rust;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub use cache::{
     folder as cache_folder, node, oidc_provider_modules, proxy, pyright_cache, python, python_bin,
 };
 pub use keycloak::{distribution as keycloak_distribution, template as keycloak_template};
+pub use rust::musl_target;
 
 /// Whether the person at the terminal was asked before something is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,8 @@ enum Source {
     Debian(&'static [&'static str]),
     /// A folder of our own cache.
     Cache(fn() -> anyhow::Result<()>),
+    /// A part of the toolchain.
+    Rustup(fn() -> anyhow::Result<()>),
 }
 
 /// In the order in which they are installed: later ones need earlier ones.
@@ -141,6 +145,45 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
+/// What the static command is made with.
+const COMMAND_TOOLS: &[Tool] = &[
+    Tool {
+        name: "musl",
+        purpose: "the C library of the static command",
+        present: || on_path("musl-gcc").is_some(),
+        source: Source::Debian(&["musl-tools"]),
+        elsewhere: "install musl, so that `musl-gcc` is on the PATH",
+    },
+    Tool {
+        name: "rust for musl",
+        purpose: "the same for Rust (rustup target add)",
+        present: rust::has_musl,
+        source: Source::Rustup(rust::add_musl),
+        elsewhere: "",
+    },
+];
+
+/// What the examples for other languages are run with.
+const LANGUAGES: &[Tool] = &[
+    Tool {
+        name: "R",
+        purpose: "runs the examples of docs/other-languages.md",
+        present: debian::has_r,
+        source: Source::Debian(&["r-base-core", "r-cran-httr2", "r-cran-jsonlite"]),
+        elsewhere: "install R with its packages httr2 and jsonlite, so that `Rscript` is on the PATH",
+    },
+    Tool {
+        name: "curl",
+        purpose: "the same",
+        present: || on_path("curl").is_some(),
+        source: Source::Debian(&["curl"]),
+        elsewhere: "install curl, so that `curl` is on the PATH",
+    },
+];
+
+/// What few tests need.
+const FOR_FEW: [&[Tool]; 2] = [COMMAND_TOOLS, LANGUAGES];
+
 /// What only `cargo xtask bench` needs.
 const BENCH_TOOLS: &[Tool] = &[Tool {
     name: "wrk",
@@ -157,6 +200,25 @@ const BENCH_TOOLS: &[Tool] = &[Tool {
 /// If there is nobody to ask, the answer is no, or something cannot be installed; the message says what to do.
 pub fn install_missing(consent: Consent) -> anyhow::Result<()> {
     install_missing_of(TOOLS, consent)
+}
+
+/// The same, and what a few tests need and nothing else. Where that cannot be installed, this says so and goes on: those
+/// tests fail and name it. Says whether everything is there.
+pub fn install_for_tests(consent: Consent) -> anyhow::Result<bool> {
+    install_missing(consent)?;
+    let mut all = true;
+    for tools in FOR_FEW {
+        if let Err(error) = install_missing_of(tools, consent) {
+            say(format!("Some tests will fail: {error:#}"));
+            all = false;
+        }
+    }
+    Ok(all)
+}
+
+/// The same for what the static command is made with.
+pub fn install_for_command(consent: Consent) -> anyhow::Result<()> {
+    install_missing_of(COMMAND_TOOLS, consent)
 }
 
 /// The same for what only measurements need.
@@ -181,7 +243,7 @@ fn install_missing_of(tools: &[Tool], consent: Consent) -> anyhow::Result<()> {
     settle(consent)?;
     install_packages(&missing)?;
     for tool in &missing {
-        if let Source::Cache(install) = tool.source {
+        if let Source::Cache(install) | Source::Rustup(install) = tool.source {
             say(format!("  installing {}", tool.name));
             install().with_context(|| format!("{} could not be installed", tool.name))?;
         }
@@ -197,6 +259,7 @@ pub fn require(names: &[&str]) -> anyhow::Result<()> {
     for name in names {
         let tool = TOOLS
             .iter()
+            .chain(FOR_FEW.into_iter().flatten())
             .find(|tool| tool.name == *name)
             .with_context(|| format!("no tool is called {name}"))?;
         if !(tool.present)() {
@@ -214,6 +277,7 @@ impl Tool {
         match self.source {
             Source::Debian(packages) => format!("apt: {}", packages.join(", ")),
             Source::Cache(_) => cache::folder().display().to_string(),
+            Source::Rustup(_) => "rustup".to_owned(),
         }
     }
 }

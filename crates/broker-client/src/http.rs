@@ -62,7 +62,10 @@ impl<C: Secret> BrokerClient<C> {
             .timeout(ANSWER_TIMEOUT)
             .user_agent(concat!("hubkey/", env!("CARGO_PKG_VERSION")));
         let client = trusting(builder, destination)?.build().map_err(|_| {
-            ClientError::Setup("TLS cannot be set up with the authorities to trust")
+            ClientError::Setup(match destination.ca_pem {
+                Some(_) => "TLS cannot be set up with the authorities to trust",
+                None => "no authority is trusted on this system, which has no certificates of any",
+            })
         })?;
         let base = destination.url.as_str().trim_end_matches('/').to_owned();
         Ok(Self {

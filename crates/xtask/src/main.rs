@@ -1,7 +1,8 @@
 //! The developer's commands.
 //!
 //! `cargo xtask test` checks everything that can be checked, `cargo xtask demo` shows one sign-in on the real
-//! stack, `cargo xtask bench` measures speed and memory, `cargo xtask install` only installs what both need, `cargo xtask docs` writes the generated parts of `docs/`.
+//! stack, `cargo xtask command` makes the command `hubkey` as one static program, `cargo xtask bench` measures speed and
+//! memory, `cargo xtask install` only installs what both need, `cargo xtask docs` writes the generated parts of `docs/`.
 
 mod bench;
 mod demo;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hubkey_e2e::console::say;
+use hubkey_e2e::static_command;
 use hubkey_e2e::tools::{self, Consent};
 
 use crate::kinds::Wish;
@@ -69,6 +71,12 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Make the command `hubkey` as one program that needs nothing of the system, and say where it is.
+    Command {
+        /// Install what is missing without asking.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Play far more schedules of faults than `test` does, and read tokens for hours.
     Soak(soak::Soak),
     /// Measure speed and memory of release builds beside their peers, and write `docs/performance.md`.
@@ -103,6 +111,7 @@ fn main() -> ExitCode {
         }
         Task::Demo { stay, yes } => demo::run(stay, Consent::from_flag(yes)),
         Task::Images { offline, release } => images(offline, release),
+        Task::Command { yes } => command(Consent::from_flag(yes)),
         Task::Soak(wanted) => soak::run(&wanted),
         Task::Bench(wanted) => bench::run(&wanted),
         Task::Docs => docs(),
@@ -126,6 +135,18 @@ fn images(offline: bool, release: bool) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+fn command(consent: Consent) -> anyhow::Result<bool> {
+    tools::install_for_command(consent)?;
+    let program = static_command::build("release")?;
+    let bytes = std::fs::metadata(&program)?.len();
+    say(format!(
+        "{} is made: {} KiB, and needs no library.",
+        program.display(),
+        bytes / 1024
+    ));
+    Ok(true)
+}
+
 fn docs() -> anyhow::Result<bool> {
     steps::generated::write(&steps::Bench::new()?)?;
     say("The settings reference and the OpenAPI document are written.");
@@ -133,7 +154,11 @@ fn docs() -> anyhow::Result<bool> {
 }
 
 fn install(consent: Consent) -> anyhow::Result<bool> {
-    tools::install_missing(consent)?;
-    say("Everything is installed.");
+    let all = tools::install_for_tests(consent)?;
+    say(if all {
+        "Everything is installed."
+    } else {
+        "Everything else is installed."
+    });
     Ok(true)
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(choice: &Choice, consent: Consent) -> anyhow::Result<bool> {
     if chosen.is_empty() {
         bail!("No step has that word in its name. There are: {}.", names());
     }
-    tools::install_missing(consent)?;
+    tools::install_for_tests(consent)?;
     let bench = Bench::new()?;
     let rows: Vec<Row> = chosen
         .iter()

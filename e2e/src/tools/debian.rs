@@ -41,6 +41,11 @@ pub(super) fn has_python() -> bool {
     output_of("python3", &["-c", check]).is_some()
 }
 
+pub(super) fn has_r() -> bool {
+    let check = "stopifnot(requireNamespace('httr2'), requireNamespace('jsonlite'))";
+    output_of("Rscript", &["--vanilla", "-e", check]).is_some()
+}
+
 /// Installs packages, as root or by way of `sudo`.
 pub(super) fn install(packages: &[&str]) -> anyhow::Result<()> {
     let root = rustix::process::geteuid().is_root();

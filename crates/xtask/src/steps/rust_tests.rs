@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use hubkey_e2e::{console, kind};
+use hubkey_e2e::console::say;
+use hubkey_e2e::{console, kind, static_command};
 use serde_json::Value;
 
 use super::{Bench, Outcome};
@@ -41,6 +42,10 @@ pub(crate) fn others(bench: &Bench) -> Outcome {
 pub(crate) fn end_to_end(bench: &Bench) -> Outcome {
     let build = ["build", "--workspace", "--bins", "--locked"];
     bench.check("cargo build", bench.cargo(&build))?;
+    // Now, and not while tests run beside it that have time limits. What is wrong with it, its own test says.
+    if let Err(error) = static_command::build("dev") {
+        say(format!("    the static command: {error:#}"));
+    }
     integration(bench, "end to end", |package, target| {
         package == END_TO_END && ![CLUSTER, CONTAINERS].contains(&target)
     })

@@ -15,4 +15,5 @@ mod pages;
 mod providers;
 mod refresh;
 mod second_provider;
+mod static_command;
 mod transport;

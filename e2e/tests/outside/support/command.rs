@@ -1,11 +1,13 @@
 //! The command `hubkey`, as somebody in a person's server runs it.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use hubkey_e2e::static_command;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
@@ -15,7 +17,8 @@ use super::{Guest, LONG, built};
 
 /// The program, and the environment of a server.
 pub(crate) struct Hubkey {
-    program: PathBuf,
+    /// The program, behind what starts it.
+    words: Vec<OsString>,
     environment: Vec<(String, String)>,
     /// The home of whoever runs it.
     pub(crate) home: PathBuf,
@@ -73,7 +76,7 @@ impl Hubkey {
             ),
         ];
         Ok(Self {
-            program: programs.join("hubkey"),
+            words: vec![programs.join("hubkey").into()],
             environment: environment
                 .map(|(name, value)| (name.to_owned(), value))
                 .into(),
@@ -87,15 +90,26 @@ impl Hubkey {
         environment.retain(|(known, _)| known != name);
         environment.push((name.to_owned(), value.to_owned()));
         Self {
-            program: self.program.clone(),
+            words: self.words.clone(),
             environment,
+            home: self.home.clone(),
+        }
+    }
+
+    /// The program of this name in a root folder in which nothing of the system is.
+    pub(crate) fn in_root(&self, folder: &Path, name: &str) -> Self {
+        let mut words = static_command::in_root(folder);
+        words.push(name.into());
+        Self {
+            words,
+            environment: self.environment.clone(),
             home: self.home.clone(),
         }
     }
 
     /// Runs it to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> anyhow::Result<Said> {
-        finish(self.command(&self.program).args(arguments)).await
+        finish(self.own()?.args(arguments)).await
     }
 
     /// Runs some shell with it on the PATH.
@@ -105,7 +119,7 @@ impl Hubkey {
 
     /// Starts it.
     pub(crate) fn start(&self, arguments: &[&str]) -> anyhow::Result<Running> {
-        let mut child = self.command(&self.program).args(arguments).spawn()?;
+        let mut child = self.own()?.args(arguments).spawn()?;
         let told = child.stderr.take().context("no standard error")?;
         Ok(Running {
             child,
@@ -113,7 +127,14 @@ impl Hubkey {
         })
     }
 
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    fn own(&self) -> anyhow::Result<Command> {
+        let (first, rest) = self.words.split_first().context("no program")?;
+        let mut command = self.command(first);
+        command.args(rest);
+        Ok(command)
+    }
+
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
