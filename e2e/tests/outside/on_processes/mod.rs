@@ -11,6 +11,7 @@ mod leaks;
 mod libraries;
 mod notebook;
 mod numbers;
+mod other_languages;
 mod pages;
 mod providers;
 mod refresh;
