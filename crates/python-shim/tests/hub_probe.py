@@ -82,6 +82,11 @@ def configuration(folder: Path, case: str) -> Config:
     return c
 
 
+async def appears(file: Path) -> None:
+    while not file.exists():  # noqa: ASYNC110, ASYNC240 - another process writes it
+        await asyncio.sleep(0.1)
+
+
 async def facts(folder: Path, case: str) -> dict[str, Any]:
     c = configuration(folder, case)
     (folder / "api-token").write_text(secrets.token_hex(32))
@@ -99,9 +104,7 @@ async def facts(folder: Path, case: str) -> dict[str, Any]:
         api = app.hub.api_url
         await call(f"{api}/users/alice/server", method="POST", body="")
         written = folder / "environment.json"
-        async with asyncio.timeout(30):
-            while not written.exists():  # noqa: ASYNC110 - the file is written by another process
-                await asyncio.sleep(0.1)
+        await asyncio.wait_for(appears(written), 30)
         environment = json.loads(written.read_text())
         identity = await call(f"{api}/user", token=environment["JUPYTERHUB_API_TOKEN"])
         await call(f"{api}/users/alice/server", method="DELETE")
