@@ -1,11 +1,14 @@
 //! Certificates of authorities that only one test trusts.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
 };
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 /// An authority. Whoever trusts [`Authority::pem`] trusts what it has signed.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -73,6 +76,18 @@ impl Authority {
 }
 
 impl Pair {
+    /// What a TLS server is made of that proves itself with this.
+    pub fn server_config(&self) -> anyhow::Result<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes())?;
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)?;
+        Ok(config)
+    }
+
     /// Writes both files, in place of those that are there.
     pub fn write(&self, folder: &Path) -> anyhow::Result<PairFiles> {
         let files = PairFiles {

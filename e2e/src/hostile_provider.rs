@@ -28,7 +28,9 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
 
+use crate::certificates::Authority;
 use crate::fake_http::server::bind;
 use crate::fake_http::{Captured, Fake, FakeServer, Recorder, Reply, locked};
 use state::State;
@@ -137,23 +139,30 @@ pub struct HostileProvider {
 impl HostileProvider {
     /// Starts an honest provider with one RS256 key, the account `op-alice` and the public client `hubkey`.
     pub async fn start() -> anyhow::Result<Self> {
-        let listener = bind("127.0.0.1:0").await?;
-        let address = listener
-            .local_addr()
-            .context("a bound listener has an address")?;
-        let provider = Arc::new(Provider {
-            record: Recorder::default(),
-            state: Mutex::new(State::new(format!("http://{address}"))?),
-        });
+        let (listener, provider) = Provider::bind("http").await?;
         let server = FakeServer::serve(listener, Arc::clone(&provider))?;
+        let http = browser::client(&[])?;
         Ok(Self {
             provider,
             server,
-            http: browser::client()?,
+            http,
         })
     }
 
-    /// The issuer: `http://127.0.0.1:<port>`, without a slash at the end.
+    /// Starts one that speaks TLS, with a certificate that this authority has signed.
+    pub async fn start_encrypted(authority: &Authority) -> anyhow::Result<Self> {
+        let (listener, provider) = Provider::bind("https").await?;
+        let pair = authority.issue(&["127.0.0.1"])?;
+        let server = FakeServer::serve_encrypted(listener, Arc::clone(&provider), &pair)?;
+        let http = browser::client(&[authority])?;
+        Ok(Self {
+            provider,
+            server,
+            http,
+        })
+    }
+
+    /// The issuer: `http://127.0.0.1:<port>`, or https, without a slash at the end.
     #[must_use]
     pub fn issuer(&self) -> String {
         self.server.url()
@@ -405,6 +414,20 @@ impl HostileProvider {
 struct Provider {
     record: Recorder<Endpoint>,
     state: Mutex<State>,
+}
+
+impl Provider {
+    async fn bind(scheme: &str) -> anyhow::Result<(TcpListener, Arc<Self>)> {
+        let listener = bind("127.0.0.1:0").await?;
+        let address = listener
+            .local_addr()
+            .context("a bound listener has an address")?;
+        let provider = Self {
+            record: Recorder::default(),
+            state: Mutex::new(State::new(format!("{scheme}://{address}"))?),
+        };
+        Ok((listener, Arc::new(provider)))
+    }
 }
 
 impl Fake for Provider {

@@ -78,6 +78,7 @@ provider["properties"]["exchange"] = strict(broker["providers.<id>.exchange"])
 provider["required"] = ["issuer", "clientId"]
 for name in ("clientSecret", "privateKey"):
     provider["properties"][name] = {"$ref": "#/definitions/secretKey"}
+provider["properties"]["ca"] = {"$ref": "#/definitions/authorities"}
 schema["definitions"].update(
     provider=provider, tokenBrokerSettings=settings(broker), callbackServerSettings=settings(callback)
 )

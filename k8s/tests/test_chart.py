@@ -67,6 +67,9 @@ def refused(*settings, case="gateway"):
         'providers.lab-api.clientSecret.value="hunter2"',
         'providers.lab-api.privateKeyFile="/x"',
         'providers.lab-api.privateKey.value="hunter2"',
+        'providers.lab-api.ca="company-ca"',
+        'providers.lab-api.ca.pem="x"',
+        'providers.lab-api.caFile="/x"',
         'providers.Lab={"issuer":"https://x.example","clientId":"x"}',
         'providers.other={"issuer":"https://x.example"}',
         'publicUrl="http://hubkey.example.org"',
@@ -92,6 +95,8 @@ def test_the_schema_refuses(setting):
         (["providers.lab-api.clientSecret={}"], "providers.lab-api has no clientSecret"),
         (['providers.lab-api.clientAuthentication="private_key_jwt"'], "providers.lab-api proves itself by a key"),
         (['providers.lab-api.privateKey.existingSecret="x"'], "providers.lab-api has a privateKey"),
+        (['providers.lab-api.ca.key="x"'], "providers.lab-api.ca names no certificates"),
+        (['providers.lab-api.ca={"existingSecret":"x","existingConfigMap":"y"}'], "providers.lab-api.ca names no"),
         (['keys.existingSecret=""'], "keys.existingSecret is empty"),
         (['redis.url.existingSecret=""'], "redis.url.existingSecret is empty"),
         (["redis.bundled.enabled=true"], "redis.url and redis.bundled.enabled are set together"),
@@ -205,6 +210,25 @@ def test_a_private_key_is_a_file_in_the_broker_alone(case):
     assert 'client_authentication = "private_key_jwt"' in table
     assert "client_secret_file" not in table
     assert "private_key" not in one(objects, "ConfigMap", "hubkey-callback-server")["data"]["callback-server.toml"]
+
+
+@pytest.mark.parametrize(
+    ("case", "kind", "item"), [("own-host", "configMap", "ca.crt"), ("sidecar", "secret", "bundle.pem")]
+)
+def test_a_providers_authority_is_a_file_for_that_provider_alone(case, kind, item):
+    objects = render(case)
+    pod = pod_of(case, objects)
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "hubkey-secrets"]
+    [source] = [
+        source[kind] for source in volume["projected"]["sources"] if source.get(kind, {}).get("name") == "company-ca"
+    ]
+    assert source["items"] == [{"key": item, "path": "providers/lab-api/ca.crt"}]
+    settings = one(objects, "ConfigMap", "hubkey-token-broker")["data"]["token-broker.toml"]
+    tables = settings.split("[providers.")
+    assert 'ca_file = "/etc/hubkey/secrets/providers/lab-api/ca.crt"' in "".join(
+        table for table in tables if table.startswith("lab-api]")
+    )
+    assert not [table for table in tables if "providers/lab-api/ca.crt" in table and not table.startswith("lab-api]")]
 
 
 def test_the_policy_opens_the_ports_of_sentinels_and_nodes():

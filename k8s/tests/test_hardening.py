@@ -55,8 +55,7 @@ def secrets_of(pod, container):
         sources = volume.get("projected", {}).get("sources", [])
         if "secret" in volume:
             sources = [{"secret": {"name": volume["secret"]["secretName"], **volume["secret"]}}]
-        for source in sources:
-            secret = source["secret"]
+        for secret in (source["secret"] for source in sources if "secret" in source):
             seen |= {(secret["name"], item["key"]) for item in secret["items"]}
     return seen
 

@@ -51,6 +51,7 @@ pub use authorize::RESERVED;
 pub use exchange::{Exchange, ExchangeError, Exchanged};
 pub use logout_token::Logout;
 pub use oidc::{OidcProvider, provider};
+pub use outbound::are_authorities;
 use plain::PlainProvider;
 pub use refresh::{RefreshError, Refreshable, Refreshed};
 

@@ -12,11 +12,14 @@ use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 use super::{Captured, Recorder, Reply};
+use crate::certificates::Pair;
 
 /// What answers.
 pub trait Fake: Send + Sync + 'static {
@@ -28,6 +31,7 @@ pub trait Fake: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct FakeServer {
     address: SocketAddr,
+    scheme: &'static str,
     up: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -40,13 +44,37 @@ impl FakeServer {
 
     /// Serves on a listener that is there already: for a fake that must know its address first.
     pub fn serve<F: Fake>(listener: TcpListener, fake: Arc<F>) -> anyhow::Result<Self> {
+        Self::serve_on(listener, fake, None)
+    }
+
+    /// Serves https with this certificate.
+    pub fn serve_encrypted<F: Fake>(
+        listener: TcpListener,
+        fake: Arc<F>,
+        pair: &Pair,
+    ) -> anyhow::Result<Self> {
+        let config = Arc::new(pair.server_config()?);
+        Self::serve_on(listener, fake, Some(TlsAcceptor::from(config)))
+    }
+
+    fn serve_on<F: Fake>(
+        listener: TcpListener,
+        fake: Arc<F>,
+        tls: Option<TlsAcceptor>,
+    ) -> anyhow::Result<Self> {
         let address = listener
             .local_addr()
             .context("a bound listener has an address")?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let router = Router::new().fallback(answer::<F>).with_state(fake);
         let (up, state) = watch::channel(true);
-        let task = tokio::spawn(accept(listener, router, state));
-        Ok(Self { address, up, task })
+        let task = tokio::spawn(accept(listener, (router, tls), state));
+        Ok(Self {
+            address,
+            scheme,
+            up,
+            task,
+        })
     }
 
     /// Where it listens.
@@ -55,10 +83,10 @@ impl FakeServer {
         self.address
     }
 
-    /// `http://127.0.0.1:<port>`, without a slash at the end.
+    /// `http://127.0.0.1:<port>`, or https, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Down: every connection breaks and new ones are closed before a byte is read. Up: as before.
@@ -89,13 +117,17 @@ async fn answer<F: Fake>(State(fake): State<Arc<F>>, request: Request) -> Respon
     reply.send().await
 }
 
-async fn accept(listener: TcpListener, router: Router, mut up: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    (router, tls): (Router, Option<TlsAcceptor>),
+    mut up: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted && *up.borrow() {
-                    connections.spawn(converse(stream, router.clone()));
+                    connections.spawn(receive(stream, tls.clone(), router.clone()));
                 }
             }
             changed = up.changed() => match changed {
@@ -108,7 +140,19 @@ async fn accept(listener: TcpListener, router: Router, mut up: watch::Receiver<b
     }
 }
 
-async fn converse(stream: TcpStream, router: Router) {
+async fn receive(stream: TcpStream, tls: Option<TlsAcceptor>, router: Router) {
+    match tls {
+        None => converse(stream, router).await,
+        // Whoever does not trust us hangs up here.
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                converse(stream, router).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, router: Router) {
     let service = TowerToHyperService::new(router);
     // A client that hangs up in the middle is what half of the tests are about.
     let _ = http1::Builder::new()

@@ -1,8 +1,11 @@
 //! The browser's part of a sign-in, without a browser.
 
 use anyhow::{Context, bail};
+use reqwest::Certificate;
 use reqwest::redirect::Policy;
 use url::Url;
+
+use crate::certificates::Authority;
 
 /// Where the provider sent the browser.
 #[derive(Clone, Debug)]
@@ -37,8 +40,13 @@ impl From<Url> for Redirected {
     }
 }
 
-pub(super) fn client() -> anyhow::Result<reqwest::Client> {
+pub(super) fn client(trusted: &[&Authority]) -> anyhow::Result<reqwest::Client> {
+    let trusted: Result<Vec<_>, _> = trusted
+        .iter()
+        .map(|authority| Certificate::from_pem(authority.pem().as_bytes()))
+        .collect();
     reqwest::Client::builder()
+        .tls_certs_merge(trusted?)
         .redirect(Policy::none())
         .no_proxy()
         .build()

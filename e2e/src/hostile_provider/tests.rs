@@ -21,7 +21,7 @@ async fn provider() -> HostileProvider {
 }
 
 fn http() -> reqwest::Client {
-    super::browser::client().unwrap()
+    super::browser::client(&[]).unwrap()
 }
 
 fn authorize_url(provider: &HostileProvider, client_id: &str) -> Url {

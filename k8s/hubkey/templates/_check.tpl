@@ -25,6 +25,13 @@
 {{- $mistakes = append $mistakes (printf "providers.%s has no clientSecret.existingSecret. Name the Secret, or set clientAuthentication: none." $id) -}}
 {{- end -}}
 {{- end -}}
+{{- range $id, $provider := $values.providers -}}
+{{- if $provider.ca -}}
+{{- if eq (empty $provider.ca.existingConfigMap) (empty $provider.ca.existingSecret) -}}
+{{- $mistakes = append $mistakes (printf "providers.%s.ca names no certificates, or two places. Set one of existingConfigMap and existingSecret." $id) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if not $values.keys.existingSecret -}}
 {{- $mistakes = append $mistakes "keys.existingSecret is empty. Make the key ring, and name its Secret." -}}
 {{- end -}}

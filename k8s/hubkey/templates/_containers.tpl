@@ -167,6 +167,12 @@ env:
       {{- if dig "privateKey" "existingSecret" "" $provider }}
       {{- include "hubkey.secretFile" (merge (dict "path" (printf "providers/%s/private-key.pem" $id)) $provider.privateKey (dict "key" "private-key.pem")) | nindent 6 }}
       {{- end }}
+      {{- with $provider.ca }}
+      - {{ ternary "configMap" "secret" (empty .existingSecret) }}:
+          name: {{ default .existingConfigMap .existingSecret }}
+          items:
+            - {key: {{ default "ca.crt" .key | quote }}, path: {{ printf "providers/%s/ca.crt" $id | quote }}}
+      {{- end }}
       {{- end }}
 {{- if .Values.sidecar.hub.enabled }}
 - name: hubkey-no-service-account

@@ -66,12 +66,15 @@ public_url = {{ toJson .Values.publicUrl }}
 {{- range $id, $provider := .Values.providers }}
 
 [providers.{{ $id }}]
-{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "privateKey" "exchange") }}
+{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "privateKey" "ca" "exchange") }}
 {{- if dig "clientSecret" "existingSecret" "" $provider }}
 client_secret_file = {{ printf "%s/providers/%s/client-secret" $secrets $id | toJson }}
 {{- end }}
 {{- if dig "privateKey" "existingSecret" "" $provider }}
 private_key_file = {{ printf "%s/providers/%s/private-key.pem" $secrets $id | toJson }}
+{{- end }}
+{{- if $provider.ca }}
+ca_file = {{ printf "%s/providers/%s/ca.crt" $secrets $id | toJson }}
 {{- end }}
 {{- with $provider.exchange }}
 

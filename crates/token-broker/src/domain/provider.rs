@@ -282,4 +282,6 @@ pub struct OutboundRules {
     pub allow_private_hosts: Vec<String>,
     /// Hosts, beside the issuer's, that endpoints may lie on.
     pub endpoint_hosts: Vec<String>,
+    /// PEM certificates of authorities that are trusted beside the system's.
+    pub ca_pem: Option<Vec<u8>>,
 }

@@ -68,7 +68,7 @@ pub fn provider(
         contexts: contexts(&config),
         registration: Registration::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
         outbound: Outbound::new(
-            config.id.clone(),
+            &config,
             Arc::clone(&gate),
             Arc::clone(&clock),
             Arc::clone(&chance),

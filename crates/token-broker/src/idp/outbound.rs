@@ -12,8 +12,7 @@ use hubkey_protocol::{
 };
 use hubkey_service::telemetry::TRACE;
 use reqwest::{
-    Method, Request, StatusCode,
-    dns::Resolve,
+    Certificate, Method, Request, StatusCode,
     header::{
         ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
         RETRY_AFTER,
@@ -25,7 +24,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{IdpError, registration::Form};
-use crate::domain::{chance::Chance, clock::Clock};
+use crate::domain::{chance::Chance, clock::Clock, provider::ProviderConfig};
 use breaker::Breaker;
 use circuit::Verdict;
 pub(super) use gate::{Gate, NotPermitted, is_loopback};
@@ -197,23 +196,30 @@ pub(super) struct Outbound {
 
 impl Outbound {
     pub(super) fn new(
-        provider: ProviderId,
+        config: &ProviderConfig,
         gate: Arc<Gate>,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
     ) -> Result<Self, IdpError> {
-        let breaker = Breaker::new(provider.clone(), clock, chance);
-        Self::with_resolver(provider, gate, breaker, Arc::new(System))
+        let breaker = Breaker::new(config.id.clone(), clock, chance);
+        let authorities = authorities(config.outbound.ca_pem.as_deref())
+            .ok_or(IdpError::Misconfigured("ca_file"))?;
+        let resolver = Guarded::new(Arc::clone(&gate), Arc::new(System));
+        Self::with(
+            config.id.clone(),
+            gate,
+            breaker,
+            client(resolver, authorities),
+        )
     }
 
-    fn with_resolver(
+    fn with(
         provider: ProviderId,
         gate: Arc<Gate>,
         breaker: Breaker,
-        resolver: Arc<dyn Resolve>,
+        client: reqwest::Result<reqwest::Client>,
     ) -> Result<Self, IdpError> {
-        let resolver = Guarded::new(Arc::clone(&gate), resolver);
-        let client = client(resolver).map_err(|_| IdpError::Misconfigured("http_client"))?;
+        let client = client.map_err(|_| IdpError::Misconfigured("http_client"))?;
         Ok(Self {
             provider,
             client,
@@ -405,8 +411,9 @@ fn posting(url: &Url, form: Form) -> Request {
 
 /// No idle connections are kept: one that the provider closes while we write would turn a code exchange into an
 /// unknown outcome, and every call goes to an address that was judged just now.
-fn client(resolver: Guarded) -> reqwest::Result<reqwest::Client> {
+fn client(resolver: Guarded, authorities: Vec<Certificate>) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
+        .tls_certs_merge(authorities)
         .dns_resolver(Arc::new(resolver))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
@@ -418,6 +425,24 @@ fn client(resolver: Guarded) -> reqwest::Result<reqwest::Client> {
         .tls_version_min(reqwest::tls::Version::TLS_1_2)
         .user_agent(concat!("hubkey/", env!("CARGO_PKG_VERSION")))
         .build()
+}
+
+/// The authorities of a file, none where there is no file; absent where the file holds no certificate.
+fn authorities(pem: Option<&[u8]>) -> Option<Vec<Certificate>> {
+    let Some(pem) = pem else {
+        return Some(Vec::new());
+    };
+    let found = Certificate::from_pem_bundle(pem).ok()?;
+    (!found.is_empty()).then_some(found)
+}
+
+/// Whether these are PEM certificates of authorities, and a client can be told to trust them.
+#[must_use]
+pub fn are_authorities(pem: &[u8]) -> bool {
+    authorities(Some(pem)).is_some_and(|found| {
+        let client = reqwest::Client::builder().tls_certs_merge(found);
+        client.build().is_ok()
+    })
 }
 
 fn unanswered(error: &reqwest::Error) -> Unanswered {

@@ -61,7 +61,7 @@ impl PlainProvider {
         check_endpoints(&gate, &at)?;
         Ok(Self {
             registration: Registration::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
-            outbound: Outbound::new(config.id.clone(), gate, Arc::clone(&clock), chance)?,
+            outbound: Outbound::new(&config, gate, Arc::clone(&clock), chance)?,
             at,
             clock,
             config,

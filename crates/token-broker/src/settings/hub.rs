@@ -31,7 +31,7 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         false,
         "Whether the Hub's API may be on another machine without TLS.",
     );
-    let ca_pem = read_ca(&section);
+    let ca_pem = read_ca(&section, INSTEAD);
     let hub = HubConfig {
         api_url: api_url?,
         public_url: hub_url?,
@@ -64,13 +64,13 @@ fn read_kernel_scope(section: &Section<'_>) -> String {
     }
 }
 
+/// What a file of authorities does where only one server is meant.
+pub(super) const INSTEAD: &str =
+    "PEM certificates of the authorities to trust instead of the system's.";
+
 /// The certificates of the authorities to trust, if a file of them is named.
-pub(super) fn read_ca(section: &Section<'_>) -> Option<Vec<u8>> {
-    let path = section.optional(
-        "ca_file",
-        &kind::PATH,
-        "PEM certificates of the authorities to trust instead of the system's.",
-    )?;
+pub(super) fn read_ca(section: &Section<'_>, about: &str) -> Option<Vec<u8>> {
+    let path = section.optional("ca_file", &kind::PATH, about)?;
     match std::fs::read(&path) {
         Ok(pem) => Some(pem),
         Err(error) => {

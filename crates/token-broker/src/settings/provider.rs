@@ -6,14 +6,14 @@ use hubkey_protocol::{ProviderId, Scope};
 use hubkey_service::settings::{Reader, Section, kind};
 
 use super::{
-    exchange, provider_client, provider_endpoints,
+    exchange, hub, provider_client, provider_endpoints,
     words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
 };
 use crate::domain::provider::{
     ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, Offer,
     OutboundRules, ProviderConfig, Pushing, Sharing,
 };
-use crate::idp::RESERVED;
+use crate::idp::{RESERVED, are_authorities};
 
 const SHARING: kind::Word<Sharing> = kind::Word(&[
     ("server", Sharing::Server),
@@ -252,5 +252,18 @@ fn read_outbound(section: &Section<'_>) -> OutboundRules {
             &kind::TEXT,
             "Hosts, beside the issuer's, that the provider's endpoints may be on.",
         ),
+        ca_pem: read_authorities(section),
     }
+}
+
+/// A company's own authority, for this provider only: no other one's certificate is judged by it.
+fn read_authorities(section: &Section<'_>) -> Option<Vec<u8>> {
+    let pem = hub::read_ca(
+        section,
+        "PEM certificates of authorities to trust for this provider, in addition to the system's.",
+    )?;
+    if !are_authorities(&pem) {
+        section.fail("ca_file", "name a file with certificates as PEM.");
+    }
+    Some(pem)
 }

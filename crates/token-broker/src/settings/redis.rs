@@ -3,7 +3,7 @@
 use hubkey_service::settings::{Reader, Section, kind};
 use zeroize::Zeroizing;
 
-use super::hub::read_ca;
+use super::hub::{INSTEAD, read_ca};
 use crate::store::redis::{
     Address, Place, RedisOpenError, RedisSettings, Refusal, SentinelSettings,
 };
@@ -28,7 +28,7 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
         Zeroizing::new,
         "The password, where the address holds none.",
     );
-    let ca_pem = read_ca(&section);
+    let ca_pem = read_ca(&section, INSTEAD);
     let switch = |key: &str, about: &str| section.or(key, &kind::SWITCH, false, about);
     let plaintext = switch(
         "plaintext",

@@ -4,6 +4,8 @@
 //! refusal also counts what the provider was asked.
 
 #[cfg(test)]
+mod authorities;
+#[cfg(test)]
 mod authorization;
 #[cfg(test)]
 mod code_exchange;

@@ -125,3 +125,28 @@ async fn security_x1_each_use_of_plain_text_is_told_at_start() {
     let (_child, log) = Program::new().start().await;
     assert!(!log.contains("plaintext"), "{log}");
 }
+
+#[tokio::test]
+async fn a_providers_file_of_authorities_is_read_at_start_or_told_as_a_mistake() {
+    let lines = |path: &std::path::Path| {
+        let issuer = "issuer = \"https://login.example.org\"";
+        format!("{issuer}\nca_file = {:?}", path.display().to_string())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let program = || Program::new().provider(&lines(&path));
+    let told = program().mistakes().await;
+    assert!(
+        told.contains("`providers.lab-api.ca_file`: ")
+            && told.contains("can be read (entity not found)"),
+        "{told}"
+    );
+    std::fs::write(&path, "no certificate").unwrap();
+    let told = program().mistakes().await;
+    assert!(
+        told.contains("`providers.lab-api.ca_file`: name a file with certificates as PEM"),
+        "{told}"
+    );
+    std::fs::write(&path, Authority::new("company").unwrap().pem()).unwrap();
+    assert_eq!(program().mistakes().await, "");
+}

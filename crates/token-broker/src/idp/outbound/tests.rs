@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use hubkey_e2e::hostile_provider::{Endpoint as Asked, HostileProvider};
-use reqwest::dns::{Addrs, Name, Resolving};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::*;
 use crate::{
@@ -27,17 +27,17 @@ async fn ask(op: &HostileProvider, private: &[&str]) -> Result<StatusCode, Unans
     let rules = OutboundRules {
         plaintext: true,
         allow_private_hosts: private.iter().map(|&host| host.to_owned()).collect(),
-        endpoint_hosts: Vec::new(),
+        ..OutboundRules::default()
     };
     let gate = Arc::new(Gate::new(&rules, &url));
-    let resolver = Arc::new(Always(&[Ipv4Addr::LOCALHOST]));
+    let resolver = Guarded::new(Arc::clone(&gate), Arc::new(Always(&[Ipv4Addr::LOCALHOST])));
     let provider = ProviderId::parse("op").unwrap();
     let breaker = Breaker::new(
         provider.clone(),
         Arc::new(SystemClock),
         Arc::new(SystemChance),
     );
-    let outbound = Outbound::with_resolver(provider, gate, breaker, resolver).unwrap();
+    let outbound = Outbound::with(provider, gate, breaker, client(resolver, Vec::new())).unwrap();
     let url = url.join("/.well-known/openid-configuration").unwrap();
     let answer = outbound.get(Endpoint::Discovery, &url, None).await;
     answer.map(|answer| answer.status)
