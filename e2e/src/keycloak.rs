@@ -102,11 +102,16 @@ impl Keycloak {
 
     /// Starts it on a port that others know already.
     pub async fn start_on(run: &RunFolder, port: u16) -> anyhow::Result<Self> {
+        Self::start_with(run, port, "").await
+    }
+
+    /// The same with features that are off by default, which costs a build of its own.
+    pub async fn start_with(run: &RunFolder, port: u16, features: &str) -> anyhow::Result<Self> {
         tools::require(&["java", "keycloak"])?;
         let template = template(run).await?;
         let folder = run.join("keycloak");
         copy_template(&template, &folder)?;
-        Self::start_in(run, folder, port, LATER_START).await
+        Self::start_in(run, (folder, port), LATER_START, features).await
     }
 
     /// One that runs in a container: `process` follows what it writes.
@@ -228,6 +233,31 @@ impl Keycloak {
         Ok(())
     }
 
+    /// Makes a key that signs from now on, beside those that are there. Gives what each key of the published set is for.
+    pub async fn add_signing_key(&self) -> anyhow::Result<Vec<String>> {
+        let key = serde_json::json!({
+            "name": "rotated",
+            "providerId": "rsa-generated",
+            "providerType": "org.keycloak.keys.KeyProvider",
+            "config": { "priority": ["1000"], "algorithm": ["RS256"] },
+        });
+        let token = self.admin_token().await?;
+        let client = process::client()?;
+        let made = client
+            .post(format!("{}/components", self.admin_api()))
+            .bearer_auth(token)
+            .json(&key)
+            .send();
+        made.await?
+            .error_for_status()
+            .context("Keycloak did not make the key")?;
+        let url = format!("{}/protocol/openid-connect/certs", self.issuer());
+        let set: serde_json::Value = client.get(url).send().await?.json().await?;
+        let keys = set["keys"].as_array().context("no keys")?;
+        let uses = keys.iter().filter_map(|key| key["use"].as_str());
+        Ok(uses.map(str::to_owned).collect())
+    }
+
     /// How often a refresh token of this person was traded, and how often one was refused.
     pub async fn refreshes(&self, person: &Person) -> anyhow::Result<(usize, usize)> {
         Ok((
@@ -289,17 +319,19 @@ impl Keycloak {
 
     async fn start_in(
         run: &RunFolder,
-        folder: PathBuf,
-        port: u16,
+        (folder, port): (PathBuf, u16),
         limit: Duration,
+        features: &str,
     ) -> anyhow::Result<Self> {
         let management = free_port()?;
+        let features = (!features.is_empty()).then(|| format!("--features={features}"));
         let process = Spec::new("keycloak", "bash")
             .arg(folder.join("bin/kc.sh"))
             .args(["start-dev", "--import-realm", "--http-host=127.0.0.1"])
             .arg(format!("--http-port={port}"))
             .arg(format!("--http-management-port={management}"))
             .args(["--health-enabled=true", "--cache=local"])
+            .args(features)
             .env("KC_BOOTSTRAP_ADMIN_USERNAME", Self::ADMIN.0)
             .env("KC_BOOTSTRAP_ADMIN_PASSWORD", Self::ADMIN.1)
             .env("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx256m")
@@ -345,7 +377,8 @@ async fn template(run: &RunFolder) -> anyhow::Result<PathBuf> {
     let import = folder.join("data/import");
     std::fs::create_dir_all(&import)?;
     std::fs::write(import.join("hubkey-realm.json"), REALM)?;
-    let mut first = Keycloak::start_in(run, folder.clone(), free_port()?, FIRST_START).await?;
+    let mut first =
+        Keycloak::start_in(run, (folder.clone(), free_port()?), FIRST_START, "").await?;
     first.process.stop();
     // The template stays: forget the folder that dropping would remove.
     first.folder = run.join("keycloak-first");

@@ -41,6 +41,8 @@ pub struct StackOptions {
     pub more_broker_settings: String,
     /// More lines of the hub's configuration.
     pub hub_config: String,
+    /// Features of Keycloak that are off by default, with commas.
+    pub keycloak_features: String,
     /// Variables in the environment of both servers.
     pub environment: Vec<(String, String)>,
 }
@@ -125,7 +127,11 @@ impl Stack {
             Ok((callback_server, broker, site.start_hub(packages).await?))
         };
         let (keycloak, (callback_server, broker, hub), lab_api, data_api) = tokio::try_join!(
-            Keycloak::start_on(&site.run, site.ports.keycloak),
+            Keycloak::start_with(
+                &site.run,
+                site.ports.keycloak,
+                &site.options.keycloak_features
+            ),
             hub_side,
             site.start_api(LAB_API, "projects:read", site.ports.lab_api),
             site.start_api(DATA_API, "data:read", site.ports.data_api),

@@ -13,6 +13,8 @@ const CLIENT_SECRET: &str = "behind-dev-secret";
 impl Keycloak {
     /// The realm behind, and its alias as an identity provider of the realm `hubkey`.
     pub const BEHIND: &'static str = "behind";
+    /// The features with which Keycloak takes `requested_issuer`.
+    pub const OLDER_EXCHANGE: &'static str = "token-exchange,admin-fine-grained-authz:v1";
     /// The client of the realm `hubkey` whose tokens may read those of the realm behind.
     pub const FEDERATED_CLIENT_ID: &'static str = "hubkey-federated";
 
@@ -27,6 +29,35 @@ impl Keycloak {
         self.add_client(&federated_client()).await?;
         self.let_it_read_stored_tokens().await?;
         Ok(person)
+    }
+
+    /// Permits a client of the realm `hubkey` to exchange its tokens for those of the realm behind, in Keycloak's older way
+    /// (`--features=`[`Self::OLDER_EXCHANGE`]).
+    pub async fn permit_exchange(&self, client_id: &str) -> anyhow::Result<()> {
+        let path = format!(
+            "/{REALM_NAME}/identity-provider/instances/{}/management/permissions",
+            Self::BEHIND
+        );
+        let on = json!({ "enabled": true });
+        self.administer(Method::PUT, &path, &on).await?;
+        let permissions = self.ask(&path[REALM_NAME.len() + 1..]).await?;
+        let permission = permissions["scopePermissions"]["token-exchange"].as_str();
+        let permission = permission.context("no permission for exchanges")?;
+        let server = self.client_key("realm-management").await?;
+        let server = format!("/clients/{server}/authz/resource-server");
+        let client = self.client_key(client_id).await?;
+        let policy =
+            json!({ "name": "who may exchange", "clients": [client], "logic": "POSITIVE" });
+        self.of_hubkey(&format!("{server}/policy/client"), &policy)
+            .await?;
+        let policies = self
+            .ask(&format!("{server}/policy?name=who%20may%20exchange"))
+            .await?;
+        let permission = format!("{server}/permission/scope/{permission}");
+        let mut body = self.ask(&permission).await?;
+        body["policies"] = json!([policies[0]["id"]]);
+        let path = format!("/{REALM_NAME}{permission}");
+        self.administer(Method::PUT, &path, &body).await
     }
 
     /// The issuer of the realm behind.
