@@ -113,6 +113,13 @@ impl Browser {
         Ok(self.driver.find(By::Tag("body")).await?.text().await?)
     }
 
+    /// The HTTP status of the page that is shown.
+    pub async fn status(&self) -> anyhow::Result<u16> {
+        let script = "return performance.getEntriesByType('navigation')[0].responseStatus";
+        let answer = self.driver.execute(script, Vec::new()).await?;
+        Ok(answer.convert()?)
+    }
+
     /// The page's title.
     pub async fn title(&self) -> anyhow::Result<String> {
         Ok(self.driver.title().await?)

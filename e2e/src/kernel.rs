@@ -230,6 +230,15 @@ impl Kernel {
         self.command(&json!({ "do": "interrupt" })).await
     }
 
+    /// Presses "Restart kernel", and waits until it is there again.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.command(&json!({ "do": "restart" })).await?;
+        match self.next(PATIENCE).await? {
+            Event::Ready { kernel } if kernel == self.id => Ok(()),
+            other => bail!("the restart ended with {other:?}"),
+        }
+    }
+
     /// The next thing that the cell tells.
     pub async fn next(&mut self, limit: Duration) -> anyhow::Result<Event> {
         let line = tokio::time::timeout(limit, self.events.next_line())

@@ -80,6 +80,12 @@ class Kernel:
         address = f"{self.server}api/kernels/{self.id}/interrupt"
         requests.post(address, headers=self.headers, timeout=TIMEOUT).raise_for_status()
 
+    def restart(self) -> None:
+        """Press "Restart kernel"; the server answers when the new process is there."""
+        self.cell = ""
+        address = f"{self.server}api/kernels/{self.id}/restart"
+        requests.post(address, headers=self.headers, timeout=TIMEOUT).raise_for_status()
+
     def listen(self) -> None:
         """Turn the kernel's messages into events, until the connection ends."""
         try:
@@ -127,6 +133,9 @@ def main() -> None:
                 kernel.execute(command["code"])
             elif command["do"] == "interrupt":
                 kernel.interrupt()
+            elif command["do"] == "restart":
+                kernel.restart()
+                emit("ready", kernel=kernel.id)
     finally:
         kernel.close()
         # Nothing is left to be flushed to, and nothing to be said about that.

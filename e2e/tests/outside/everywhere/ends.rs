@@ -7,7 +7,7 @@ use hubkey_e2e::kind::Kind;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{Guest, LONG, Outcome};
+use crate::support::{CONNECT, Guest, LONG, Outcome, last_line};
 
 async fn draw(api: &KernelApi, connection: &str) -> anyhow::Result<StatusCode> {
     let path = format!("/v1/connections/{connection}/token");
@@ -80,5 +80,37 @@ async fn feature_g11_need_10_a_person_sees_and_ends_what_notebooks_reach() -> Ou
     assert!(guest.api()?.connections().await?.is_empty());
     let left = kernel.run("print(len(await hubkey.connections()))").await?;
     assert_eq!(left.ok()?.trim(), "0");
+    Ok(())
+}
+
+const SIGN_OUT: &str = r#"def ends(use):
+    try:
+        use()
+    except hubkey.SignInRequired:
+        return True
+await lab.sign_out()
+print(ends(lambda: lab.token), ends(lambda: lab.headers), len(await hubkey.connections()))
+try:
+    await hubkey.connect("lab-api", interactive=False)
+except hubkey.SignInRequired:
+    print("a new grant")"#;
+
+#[tokio::test]
+async fn feature_e6_feature_g7_signing_out_in_python_clears_kernel_broker_and_provider() -> Outcome
+{
+    let (guest, mut kernel, browser) = Guest::connected().await?;
+    let api = guest.api()?;
+    let id = api.connections().await?[0]["id"].clone();
+    let id = id.as_str().unwrap_or_default();
+    assert_eq!(draw(&api, id).await?, StatusCode::OK);
+    let said = kernel.run(SIGN_OUT).await?.ok()?;
+    assert_eq!(said.trim(), "True True 0\na new grant");
+    assert_eq!(draw(&api, id).await?, StatusCode::NOT_FOUND);
+    assert!(revoked_at_keycloak(&guest).await?, "a token is still good");
+    guest
+        .run_and_sign_in(&mut kernel, &browser, CONNECT)
+        .await?;
+    let said = kernel.run("print(bool(lab.token))").await?.ok()?;
+    assert_eq!(last_line(&said), "True");
     Ok(())
 }

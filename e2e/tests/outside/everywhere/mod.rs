@@ -3,10 +3,12 @@
 mod bindings;
 mod connect;
 mod ends;
+mod environment;
 mod exchange;
 mod links;
 mod more;
 mod notebook;
 mod protocol;
 mod providers;
+mod state;
 mod waiting;

@@ -91,3 +91,32 @@ async fn need_12_a_notebook_without_a_person_is_told_at_once() -> Outcome {
     assert!(took < Duration::from_secs(5), "{took:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn need_12_a_notebook_without_a_person_uses_what_was_granted_before() -> Outcome {
+    let (guest, _kernel, _browser) = Guest::connected().await?;
+    let hub = &guest.stack.hub;
+    let mut kernel = Kernel::start_for(hub, guest.name(), "", Audience::Nobody).await?;
+    let output = kernel.run(CONNECT).await?;
+    assert!(!output.everything.contains("href"), "{}", output.everything);
+    output.ok()?;
+    assert_eq!(last_line(&kernel.run(CALL).await?.ok()?), "200");
+    Ok(())
+}
+
+const CALL: &str = r#"import httpx, os
+print(httpx.get(os.environ["LAB_API"] + "/projects", auth=lab).status_code)"#;
+
+#[tokio::test]
+async fn need_13_a_kernel_that_was_restarted_is_connected_again_without_a_link() -> Outcome {
+    let (_guest, mut kernel, _browser) = Guest::connected().await?;
+    kernel.run("before = 1").await?.ok()?;
+    kernel.restart().await?;
+    let forgotten = kernel.run("before").await?.error.unwrap();
+    assert_eq!(forgotten.0, "NameError");
+    let output = kernel.run(CONNECT).await?;
+    assert!(!output.everything.contains("href"), "{}", output.everything);
+    output.ok()?;
+    assert_eq!(last_line(&kernel.run(CALL).await?.ok()?), "200");
+    Ok(())
+}

@@ -7,8 +7,10 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
+use hubkey_e2e::browser::Browser;
 use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::oidc_provider::{OidcProvider, Registration, provider_key};
+use hubkey_e2e::sign_in::Page;
 use serde_json::{Value, json};
 
 use crate::support::{Guest, KEYED, LONG, Outcome, SECOND, proof, stack};
@@ -29,9 +31,16 @@ fn claims(token: &str) -> anyhow::Result<Value> {
 }
 
 #[tokio::test]
-async fn security_p18_p31_r1_the_second_provider_takes_a_key_a_pushed_request_and_each_refresh_token_once()
+async fn feature_f7_feature_g8_need_14_security_p18_p31_r1_the_second_provider_comes_late_and_takes_each_refresh_token_once()
 -> Outcome {
     let stack = stack().await?;
+    let guest = Guest::on(stack).await?;
+    let (api, browser) = (guest.api()?, guest.browser().await?);
+    // The broker has long begun, and nobody listens there yet.
+    let early = api.open(SECOND).await?;
+    let met = browser.open_sign_in(&early.link, &guest.person).await?;
+    ensure!(met.last() == Some(&Page::Refused), "{met:?}");
+    ensure!(api.result(&early).await?.0 == "failed");
     let provider = {
         let wanted = Registration {
             port: proof()?.second_port,
@@ -42,8 +51,6 @@ async fn security_p18_p31_r1_the_second_provider_takes_a_key_a_pushed_request_an
         };
         OidcProvider::start(&stack.run, wanted).await?
     };
-    let guest = Guest::on(stack).await?;
-    let (api, browser) = (guest.api()?, guest.browser().await?);
     let asked = json!({ "provider": SECOND, "resource": OidcProvider::API });
     let opened = api.open_with(asked).await?;
     guest.sign_in(&browser, &opened.link).await?;
@@ -68,6 +75,30 @@ async fn security_p18_p31_r1_the_second_provider_takes_a_key_a_pushed_request_an
     assert!(
         traded >= 2 && refused == 0,
         "{traded} traded, {refused} refused"
+    );
+    opaque(&api, &browser, &guest).await
+}
+
+/// Without a resource its tokens are opaque, and what is known of their end is `expires_in`.
+async fn opaque(api: &KernelApi, browser: &Browser, guest: &Guest) -> Outcome {
+    let opened = api.open(SECOND).await?;
+    guest.sign_in(browser, &opened.link).await?;
+    let (_, connected) = api.result(&opened).await?;
+    let id = connected["connection"]["id"].as_str().context("no id")?;
+    let mut seen = vec![draw(api, id).await?];
+    let ends = api.connections().await?[0]["expires_at"].as_u64();
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        seen.push(draw(api, id).await?);
+    }
+    ensure!(seen.iter().all(|token| !token.contains('.')), "a JWT");
+    seen.dedup();
+    ensure!(seen.len() == 3, "{} tokens", seen.len());
+    let later = api.connections().await?[0]["expires_at"].as_u64();
+    let more = later.zip(ends).map(|(later, ends)| later - ends);
+    ensure!(
+        more.is_some_and(|more| (15..60).contains(&more)),
+        "{more:?} s"
     );
     Ok(())
 }

@@ -18,8 +18,13 @@ const WORKSHOP: &str = "workshop";
 pub(crate) const IMPOSTER: &str = "imposter";
 /// A provider that misbehaves as a test wants it.
 pub(crate) const HOSTILE: &str = "hostile";
+/// The same provider, where it has to give a refresh token for words of its own, and addresses have to be the house's.
+pub(crate) const HOUSE: &str = "house";
 /// An honest provider with audiences and resources to choose from.
 const MANY: &str = "many";
+
+/// Who signs in there, unless a test says otherwise.
+const PERSON: &str = "op-person";
 
 /// npm `oidc-provider`, which a test starts.
 pub(crate) const SECOND: &str = "second";
@@ -54,7 +59,16 @@ pub(crate) async fn providers() -> anyhow::Result<String> {
     let list = [
         (WORKSHOP, &edge.workshop, ""),
         (IMPOSTER, &edge.imposter, ""),
-        (HOSTILE, &edge.hostile, ""),
+        (
+            HOSTILE,
+            &edge.hostile,
+            "audiences = [\"tools\", \"workshop\"]\n",
+        ),
+        (
+            HOUSE,
+            &edge.hostile,
+            "email_domains = [\"house.example\"]\nauthorize_parameters = [\"access_type=offline\", \"prompt=consent\"]\n",
+        ),
         (
             MANY,
             &edge.many,
@@ -131,6 +145,7 @@ pub(crate) async fn hostile() -> anyhow::Result<(&'static HostileProvider, Mutex
     let guard = HOSTILE_TURN.lock().await;
     let provider = &EDGE.get().context("no stack was started")?.hostile;
     provider.be_honest();
+    provider.sign_in_as(Account::new(PERSON));
     Ok((provider, guard))
 }
 
@@ -158,7 +173,7 @@ async fn start_all() -> anyhow::Result<Edge> {
     ];
     imposter.metadata(|metadata| metadata["issuer"] = json!("http://127.0.0.1:1/somebody-else"));
     for provider in [&workshop, &hostile, &many] {
-        provider.sign_in_as(Account::new("op-person"));
+        provider.sign_in_as(Account::new(PERSON));
     }
     Ok(Edge {
         proof: Proof::make()?,
