@@ -13,34 +13,68 @@ use async_trait::async_trait;
 use hubkey_protocol::secret::HubToken;
 use hubkey_token_broker::{
     domain::{
+        chance::Chance,
         clock::{Clock, Timestamp},
         kernel::Kernel,
     },
     hub::{Freshness, KernelAuthenticator, KernelError},
     store::{Change, Key, Outcome, Record, Store, StoreError, Watch},
-    system::SystemClock,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::seeded::Seeded;
 
-/// The machine's clock, ahead by as much as the test says.
-#[derive(Debug, Default)]
-pub(crate) struct Ahead(AtomicU64);
+/// A clock that is ahead of another by as much as the test says.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    of: Arc<dyn Clock>,
+    millis: AtomicU64,
+}
 
 impl Ahead {
+    pub(crate) fn of(of: Arc<dyn Clock>) -> Self {
+        Self {
+            of,
+            millis: AtomicU64::new(0),
+        }
+    }
+
     pub(crate) fn advance(&self, time: Duration) {
         let millis = u64::try_from(time.as_millis()).unwrap();
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.millis.fetch_add(millis, Ordering::SeqCst);
     }
 }
 
 impl Clock for Ahead {
     fn now(&self) -> Timestamp {
-        let ahead = Duration::from_millis(self.0.load(Ordering::SeqCst));
-        SystemClock.now().after(ahead)
+        let ahead = Duration::from_millis(self.millis.load(Ordering::SeqCst));
+        self.of.now().after(ahead)
     }
 }
+
+/// The chance of one broker.
+#[derive(Debug)]
+pub(crate) struct SeededChance(Mutex<Seeded>);
+
+impl SeededChance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Mutex::new(Seeded::new(!seed)))
+    }
+}
+
+impl Chance for SeededChance {
+    fn fill(&self, bytes: &mut [u8]) {
+        let mut chance = self.0.lock().unwrap();
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&chance.next().to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// A step that takes so much longer than it was told to is a standstill too: the machine had much else to do.
+pub(crate) const LATE: Duration = Duration::from_millis(100);
+/// A step that is not unusual takes less than so many milliseconds.
+pub(crate) const STEP: u64 = 60;
 
 /// The steps of one broker, from its start to its death.
 #[derive(Debug)]
@@ -48,7 +82,7 @@ pub(crate) struct Gate {
     chance: Mutex<Seeded>,
     disturbed: bool,
     dead: AtomicBool,
-    /// Deaths, standstills and lost answers of all brokers.
+    /// Deaths, standstills, failures and lost answers of all brokers.
     incidents: Arc<AtomicUsize>,
 }
 
@@ -78,14 +112,41 @@ impl Gate {
             }
             3..6 => {
                 self.note();
-                sleep(Duration::from_millis(600 + self.roll(800))).await;
+                self.rest(600 + self.roll(800)).await;
             }
-            6..30 => sleep(Duration::from_millis(self.roll(60))).await,
-            _ => tokio::task::yield_now().await,
+            6..30 => self.rest(self.roll(STEP)).await,
+            _ => self.within(Duration::ZERO, tokio::task::yield_now()).await,
         }
         if self.is_dead() {
             std::future::pending::<()>().await;
         }
+    }
+
+    async fn rest(&self, millis: u64) {
+        let time = Duration::from_millis(millis);
+        self.within(time, sleep(time)).await;
+    }
+
+    /// What the store says. If it fails by itself, that is noted too.
+    async fn asked<T>(
+        &self,
+        question: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let answer = self.within(Duration::ZERO, question).await;
+        if answer.is_err() {
+            self.note();
+        }
+        answer
+    }
+
+    /// A step that takes so long, or longer if the machine makes it, which is noted.
+    pub(crate) async fn within<T>(&self, time: Duration, step: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let done = step.await;
+        if began.elapsed() > time + LATE {
+            self.note();
+        }
+        done
     }
 
     fn roll(&self, end: u64) -> u64 {
@@ -124,7 +185,7 @@ pub(crate) struct GatedStore {
 impl Store for GatedStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         self.gate.step().await;
-        let records = self.inner.read(keys).await;
+        let records = self.gate.asked(self.inner.read(keys)).await;
         self.gate.step().await;
         records
     }
@@ -134,7 +195,7 @@ impl Store for GatedStore {
         if self.gate.fails() {
             return Err(failed());
         }
-        let outcome = self.inner.commit(changes).await;
+        let outcome = self.gate.asked(self.inner.commit(changes)).await;
         self.gate.step().await;
         if self.gate.fails() {
             return Err(failed());

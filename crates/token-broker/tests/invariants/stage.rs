@@ -8,7 +8,6 @@ use hubkey_token_broker::{
     keys::{IndexKey, KeyRing},
     store::{
         Store,
-        memory::MemoryStore,
         redis::{RedisSettings, RedisStore},
         sealed::SealedStore,
     },
@@ -21,7 +20,7 @@ use crate::{
     actions::{Action, actions},
     ledger::Invariant,
     play::Play,
-    rotation::play_all,
+    rotation::{play_all, play_each},
     world::{World, WorldOptions},
 };
 
@@ -53,22 +52,24 @@ pub(crate) fn explore(backend: Backend, invariant: Invariant) {
     assert!(deliveries.get() > 0, "no play delivered anything");
 }
 
-/// Plays seeded schedules of refreshes, a thousand unless `PROPTEST_CASES` asks for another number.
+/// Plays seeded schedules of refreshes: a thousand unless `PROPTEST_CASES` asks for another number, from seed 0 unless
+/// `SOAK_SEED` names another, as `cargo xtask soak` does.
 pub(crate) fn rotate(backend: Backend) {
     let seeds = match Config::default().cases {
         256 => SCHEDULES,
         cases => u64::from(cases),
     };
+    let first = std::env::var_os("SOAK_SEED").map_or(0, |seed| {
+        let seed = seed.to_str().and_then(|seed| seed.parse().ok());
+        seed.expect("SOAK_SEED is a number")
+    });
+    let seeds = first..first + seeds;
+    if backend == Backend::Memory {
+        return play_each(seeds);
+    }
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let index_key = IndexKey::new(&[7; 32]);
-        if backend == Backend::Memory {
-            let clock = Arc::new(SystemClock);
-            let ring = KeyRing::from_keys(&[[9; 32]], &index_key).unwrap();
-            let store = MemoryStore::new(clock.clone());
-            let store = Arc::new(SealedStore::new(store, Arc::new(ring), clock));
-            return play_all(store, seeds).await;
-        }
         let (_run, redis) = start_redis().await;
         let store = RedisStore::open(RedisSettings::new(redis.url()), index_key.clone());
         play_all(sealed(store.await.unwrap(), &index_key), seeds).await;
