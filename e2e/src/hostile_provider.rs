@@ -9,6 +9,7 @@
 mod alteration;
 mod assertion;
 mod authorize;
+mod behind;
 pub mod browser;
 pub mod client;
 pub mod draft;
@@ -132,6 +133,8 @@ impl Account {
 #[derive(Debug)]
 pub struct HostileProvider {
     provider: Arc<Provider>,
+    /// What others call it, if that is not where it listens.
+    alias: Option<String>,
     server: FakeServer,
     http: reqwest::Client,
 }
@@ -144,6 +147,7 @@ impl HostileProvider {
         let http = browser::client(&[])?;
         Ok(Self {
             provider,
+            alias: None,
             server,
             http,
         })
@@ -157,6 +161,7 @@ impl HostileProvider {
         let http = browser::client(&[authority])?;
         Ok(Self {
             provider,
+            alias: None,
             server,
             http,
         })
@@ -165,7 +170,7 @@ impl HostileProvider {
     /// The issuer: `http://127.0.0.1:<port>`, or https, without a slash at the end.
     #[must_use]
     pub fn issuer(&self) -> String {
-        self.server.url()
+        self.alias.clone().unwrap_or_else(|| self.server.url())
     }
 
     /// The same listener under another name of the host: `localhost`, `2130706433`, `[::ffff:127.0.0.1]`.

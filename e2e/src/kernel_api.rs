@@ -51,6 +51,15 @@ impl KernelApi {
         })
     }
 
+    /// Asks another broker with the same token.
+    #[must_use]
+    pub fn at(&self, broker: &str) -> Self {
+        Self {
+            url: broker.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// Asks the broker at this https address, whose certificate is signed by this authority.
     pub fn trusting(
         broker: &str,

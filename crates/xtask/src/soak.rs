@@ -15,9 +15,13 @@ pub(crate) struct Soak {
     /// So many schedules in one process, and so many with real processes; 0 plays none.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     schedules: u32,
-    /// The first seed of those with real processes: a violated invariant names its own.
+    /// The first seed: a violated invariant names its own.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
+    /// So often something happens to a real process at each message of a refresh, at a strict provider and at one that gives
+    /// grace; 0 leaves it out. Twice a minute and a half.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    walks: u32,
     /// Every schedule with so many deviations from the usual, in one process; 0 plays none. Each one more takes up to ten
     /// times as long.
     #[arg(long, value_name = "N", default_value_t = 4)]
@@ -67,7 +71,10 @@ fn parts(soak: &Soak) -> Vec<Part> {
             name: "schedules in one process",
             target: "invariants",
             test: "invariant_i5_rotation",
-            variables: vec![("PROPTEST_CASES", count.clone())],
+            variables: vec![
+                ("PROPTEST_CASES", count.clone()),
+                ("SOAK_SEED", soak.seed.to_string()),
+            ],
         });
         parts.push(Part {
             name: "schedules with real processes",
@@ -77,6 +84,14 @@ fn parts(soak: &Soak) -> Vec<Part> {
                 ("SOAK_SCHEDULES", count),
                 ("SOAK_SEED", soak.seed.to_string()),
             ],
+        });
+    }
+    if soak.walks > 0 {
+        parts.push(Part {
+            name: "every message with real processes",
+            target: "faults",
+            test: "at_each_message",
+            variables: vec![("SOAK_WALKS", soak.walks.to_string())],
         });
     }
     if soak.hours > 0.0 {

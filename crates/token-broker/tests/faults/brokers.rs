@@ -23,9 +23,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_token-broker");
 /// Longer than any start takes.
 const LONG: Duration = Duration::from_mins(1);
 /// Longer than a lease.
-const LONG_STOP: Duration = Duration::from_secs(33);
+pub(crate) const LONG_STOP: Duration = Duration::from_secs(33);
 
 /// One broker: a process, or several after each other, at the same addresses.
+#[derive(Debug)]
 pub(crate) struct Broker {
     pub(crate) url: String,
     ready: String,
@@ -118,20 +119,47 @@ impl Broker {
         }
     }
 
-    /// As the kernel does when memory ends: without a last word. Another process takes its place.
+    /// Another process takes its place.
     async fn kill(&self) {
-        let child = self.child.lock().unwrap().take();
-        let mut child = child.unwrap();
-        child.start_kill().unwrap();
-        child.wait().await.unwrap();
+        self.end().await;
         self.deaths.fetch_add(1, Ordering::SeqCst);
         self.begin().await;
     }
 
+    /// As the kernel does when memory ends: without a last word (-9). The process is gone afterwards.
+    pub(crate) async fn end(&self) {
+        let child = self.child.lock().unwrap().take();
+        let mut child = child.unwrap();
+        child.start_kill().unwrap();
+        child.wait().await.unwrap();
+    }
+
     async fn stop(&self, pause: Duration) {
-        self.signal("-STOP");
+        self.halt().await;
         self.stops.fetch_add(1, Ordering::SeqCst);
         sleep(pause).await;
+        self.go_on();
+    }
+
+    /// All of it stands still afterwards: a thread may run on for a while after the signal was sent.
+    pub(crate) async fn halt(&self) {
+        self.signal("-STOP");
+        while !self.stands_still() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        threads.flatten().all(|thread| {
+            // The state follows the name, which is in parentheses. A thread that is not there any more does nothing.
+            let status = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            let state = status.rsplit(") ").next().unwrap_or_default();
+            state.is_empty() || state.starts_with(['T', 't'])
+        })
+    }
+
+    pub(crate) fn go_on(&self) {
         self.signal("-CONT");
     }
 

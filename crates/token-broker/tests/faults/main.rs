@@ -1,7 +1,10 @@
 //! Four real broker processes on a real Redis, at a provider that knows of no grace, while processes are killed and
 //! stopped and answers get lost. What a schedule does follows from its seed; when the machine gets to it does not.
 //!
-//! `SOAK_SCHEDULES` plays more than the usual number, `SOAK_SEED` others: `cargo xtask soak` sets both.
+//! Besides, one refresh at a time, and something that happens at each message of it: `walk`.
+//!
+//! `SOAK_SCHEDULES` plays more than the usual number, `SOAK_SEED` others, and `SOAK_WALKS` so many walks, also at a
+//! provider that gives grace: `cargo xtask soak` sets all three.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,20 +14,28 @@
 )]
 
 mod brokers;
+mod edge;
+mod frames;
+mod ground;
+mod relay;
 mod schedule;
 #[path = "../invariants/seeded.rs"]
 mod seeded;
 mod site;
 mod verdict;
+mod walk;
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
+    use hubkey_e2e::hostile_provider::Rotation;
+
     use crate::{
         schedule,
         site::{BROKERS, Site},
         verdict::Verdict,
+        walk::walk,
     };
 
     /// What fits into the time that continuous integration has for it.
@@ -62,5 +73,15 @@ mod tests {
             );
         }
         total.assert_lively();
+    }
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn security_r4_r5_whatever_happens_at_each_message_of_a_refresh_costs_no_more_than_it_must()
+     {
+        let began = Instant::now();
+        let plays = walk(Rotation::Strict).await;
+        println!(
+            "{plays} plays at a strict provider in {:?}",
+            began.elapsed()
+        );
     }
 }

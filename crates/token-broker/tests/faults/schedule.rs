@@ -10,14 +10,16 @@ use futures_util::{StreamExt as _, future::join_all, stream};
 use hubkey_e2e::{
     fake_http::{Pace, Reply},
     hostile_provider::Endpoint,
+    kernel_api::KernelApi,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
+    ground::Connected,
     seeded::Seeded,
-    site::{BROKERS, Connected, Site},
+    site::{BROKERS, Site},
     verdict::{Ending, Played, Verdict},
 };
 
@@ -26,7 +28,8 @@ const A_SECOND: u64 = 20;
 /// One of so many has fifty kernels at each broker; the others have one.
 const STORMY: u64 = 50;
 const STORM: usize = 50;
-/// A kernel that got neither a token nor an end after this was forgotten: two leases and a rest.
+/// A kernel that got neither a token nor an end was forgotten, so long after the last disturbance: two leases and a rest.
+/// Before, a recovery may have to wait again and again for a provider that answers.
 const PATIENCE: Duration = Duration::from_secs(110);
 /// Longer than a broker lets a kernel wait.
 const ANSWER: Duration = Duration::from_secs(14);
@@ -40,7 +43,7 @@ fn branch(seed: u64, part: u64) -> Seeded {
 pub(crate) async fn storms(site: &Site, count: u64) {
     for number in 0..count {
         let seed = u64::MAX - number;
-        let played = play(site, seed, STORM).await;
+        let played = play(site, seed, STORM, Instant::now()).await;
         assert!(matches!(played.ending, Ending::Token(_)), "{played:?}");
         let uses = site.provider.uses(&played.connected.refresh_token);
         assert_eq!(uses.len(), 1, "a storm of kernels refreshed {uses:?}");
@@ -59,7 +62,7 @@ pub(crate) async fn disturbed(site: &Site, seed: u64, count: u64) -> Verdict {
         .map(async |number| {
             sleep_until(began + Duration::from_millis((number - seed) * 1000 / A_SECOND)).await;
             let crowd = if number % STORMY == 0 { STORM } else { 1 };
-            play(site, number, crowd).await
+            play(site, number, crowd, end).await
         })
         .buffer_unordered(usize::MAX)
         .collect::<Vec<_>>();
@@ -112,13 +115,19 @@ async fn outages(site: &Site, seed: u64, end: Instant) {
     }
 }
 
-async fn play(site: &Site, seed: u64, crowd: usize) -> Played {
+/// `calm`: when nothing disturbs it any more.
+async fn play(site: &Site, seed: u64, crowd: usize, calm: Instant) -> Played {
     let connected = site.connect(seed).await;
     let mut chance = branch(seed, 1);
     let kernels = (0..BROKERS * crowd).map(|number| {
         let begin = Duration::from_millis(chance.below(80));
         let chance = branch(seed, 100 + number as u64);
-        draw(site, &connected, (number % BROKERS, begin), chance)
+        draw(
+            &site.kernels,
+            &connected,
+            (number % BROKERS, begin),
+            (chance, calm),
+        )
     });
     let endings: BTreeSet<_> = join_all(kernels).await.into_iter().collect();
     assert_eq!(
@@ -139,19 +148,18 @@ async fn play(site: &Site, seed: u64, crowd: usize) -> Played {
 }
 
 /// A kernel that asks until it knows, at another broker where one does not answer.
-async fn draw(
-    site: &Site,
+pub(crate) async fn draw(
+    kernels: &[KernelApi],
     connected: &Connected,
     (mut broker, begin): (usize, Duration),
-    mut chance: Seeded,
+    (mut chance, calm): (Seeded, Instant),
 ) -> Ending {
     sleep(begin).await;
-    let end = Instant::now() + PATIENCE;
+    let end = calm.max(Instant::now()) + PATIENCE;
     let path = format!("/v1/connections/{}/token", connected.id);
     let mut last = String::new();
     while Instant::now() < end {
-        let asked =
-            site.kernels[broker].ask(Method::POST, &path, Some(json!({"min_valid": 30})), &[]);
+        let asked = kernels[broker].ask(Method::POST, &path, Some(json!({"min_valid": 30})), &[]);
         match timeout(ANSWER, asked).await {
             Ok(Ok((StatusCode::OK, answer))) => {
                 let token = answer["access_token"].as_str().unwrap();
@@ -167,7 +175,7 @@ async fn draw(
             }
             // It was killed, or stands still, or stood still while it read this request.
             Ok(Ok((StatusCode::REQUEST_TIMEOUT, _)) | Err(_)) | Err(_) => {
-                broker = (broker + 1) % BROKERS;
+                broker = (broker + 1) % kernels.len();
                 sleep(Duration::from_millis(50 + chance.below(100))).await;
             }
             Ok(Ok((status, answer))) => panic!("{connected:?}: {status} {}", answer["code"]),
@@ -180,8 +188,14 @@ async fn draw(
 async fn check_agreement(site: &Site, played: &[Played]) {
     for one in played.iter().step_by(10) {
         for broker in 0..BROKERS {
-            let chance = Seeded::new(one.seed);
-            let found = draw(site, &one.connected, (broker, Duration::ZERO), chance).await;
+            let chance = (Seeded::new(one.seed), Instant::now());
+            let found = draw(
+                &site.kernels,
+                &one.connected,
+                (broker, Duration::ZERO),
+                chance,
+            )
+            .await;
             assert_eq!(found, one.ending, "seed {}: broker {broker}", one.seed);
         }
     }

@@ -1,8 +1,11 @@
 //! What may come of a schedule.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
-use crate::site::Connected;
+use crate::ground::Connected;
 
 /// What a broker waits at least before it sends a refresh token once more, and something for the way.
 const PAUSE: Duration = Duration::from_millis(14_500);
@@ -19,6 +22,15 @@ pub(crate) struct Played {
     pub(crate) seed: u64,
     pub(crate) connected: Connected,
     pub(crate) ending: Ending,
+}
+
+/// A refresh token is never sent twice at a time, and never a third time (SECURITY section 5.1).
+pub(crate) fn assert_apart(play: &str, sent: &[Instant]) {
+    assert!(sent.len() <= 2, "{play}: sent {} times", sent.len());
+    if let [first, second] = sent {
+        let pause = second.duration_since(*first);
+        assert!(pause >= PAUSE, "{play}: sent again after {pause:?}");
+    }
 }
 
 /// How schedules ended, and what was done to the brokers meanwhile.
@@ -43,14 +55,10 @@ impl Verdict {
         }
     }
 
-    /// `uses`: when the refresh token came to the provider. Never twice at a time, and never a third time.
-    pub(crate) fn judge(&mut self, played: &Played, uses: &[std::time::Instant]) {
+    /// `uses`: when the refresh token came to the provider.
+    pub(crate) fn judge(&mut self, played: &Played, uses: &[Instant]) {
         let seed = played.seed;
-        assert!(uses.len() <= 2, "seed {seed}: sent {} times", uses.len());
-        if let [first, second] = uses {
-            let pause = second.duration_since(*first);
-            assert!(pause >= PAUSE, "seed {seed}: sent again after {pause:?}");
-        }
+        assert_apart(&format!("seed {seed}"), uses);
         match played.ending {
             Ending::Token(_) => {
                 assert!(!uses.is_empty(), "seed {seed}: a token from nowhere");

@@ -1,0 +1,248 @@
+//! What brokers stand on: a Hub, a Redis, their secrets, and connections that nobody had to sign in for.
+
+use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc, time::Duration};
+
+use hubkey_e2e::{
+    hostile_provider::{Account, HostileProvider},
+    kernel_api::KernelApi,
+    process::RunFolder,
+    redis::Redis,
+    scripted_hub::ScriptedHub,
+};
+use hubkey_protocol::{
+    ConnectionId, ProviderId, Scopes, ShortId,
+    secret::{AccessToken, HubToken, OidcNonce, RefreshToken},
+};
+use hubkey_token_broker::{
+    domain::{
+        clock::{Clock, Timestamp},
+        connection::{Connection, Grant, Proof},
+        kernel::{HubUser, Kernel, ServerName},
+        renewal::Renewal,
+        sign_in::Wish,
+    },
+    keys::{self, IndexKey, KeyRing},
+    store::{
+        Change, Expect, Key, Outcome, Store,
+        redis::{RedisSettings, RedisStore},
+        sealed::SealedStore,
+    },
+    system::SystemClock,
+};
+
+use crate::seeded::Seeded;
+
+/// How long the token of a new connection has been over.
+const OVER: Duration = Duration::from_secs(5);
+
+pub(crate) struct Ground {
+    pub(crate) redis: Redis,
+    pub(crate) run: RunFolder,
+    /// A kernel; it asks nobody yet. Making one takes time: it reads all the authorities of the machine.
+    pub(crate) somebody: KernelApi,
+    hub: ScriptedHub,
+    files: Files,
+    kernel: Kernel,
+    store: Arc<dyn Store>,
+}
+
+/// A connection, as its kernels know it.
+#[derive(Debug, Clone)]
+pub(crate) struct Connected {
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) refresh_token: String,
+}
+
+impl Ground {
+    pub(crate) async fn start() -> Self {
+        hubkey_service::lifecycle::install_crypto_provider();
+        let run = RunFolder::create("faults").unwrap();
+        let hub = ScriptedHub::start().await.unwrap();
+        let redis = Redis::start(&run).await.unwrap();
+        let files = Files::write(&run);
+        let hub_token = hub.server_token("alice", "");
+        let index_key = IndexKey::from_file(&files.index).unwrap();
+        let ring = KeyRing::open(vec![files.sealing.clone()], &index_key).unwrap();
+        let kernel = Kernel {
+            user: HubUser::parse("alice").unwrap(),
+            server: ServerName::parse("").unwrap(),
+            fingerprint: index_key.fingerprint(&HubToken::new(&hub_token)),
+        };
+        let store = RedisStore::open(RedisSettings::new(redis.url()), index_key);
+        let store = SealedStore::new(store.await.unwrap(), Arc::new(ring), Arc::new(SystemClock));
+        Self {
+            somebody: KernelApi::new("", hub_token).unwrap(),
+            redis,
+            run,
+            hub,
+            files,
+            kernel,
+            store: Arc::new(store),
+        }
+    }
+
+    /// The settings of a broker, without its addresses: its way to Redis, and its providers by id and issuer.
+    pub(crate) fn settings(
+        &self,
+        name: &str,
+        redis: &str,
+        providers: &[(String, String)],
+    ) -> String {
+        let url_file = self.run.join(format!("{name}-redis-url"));
+        fs::write(&url_file, redis).unwrap();
+        let [sealing, index, secret, redis] = [
+            &self.files.sealing,
+            &self.files.index,
+            &self.files.secret,
+            &url_file,
+        ]
+        .map(|file| file.display());
+        let mut settings = format!(
+            r#"
+public_url = "https://hubkey.example.org"
+
+[log]
+format = "json"
+filter = "info"
+
+[hub]
+api_url = "{hub_api}"
+public_url = "{hub_url}"
+api_token_file = "{secret}"
+
+[keys]
+sealing_files = ["{sealing}"]
+index_file = "{index}"
+
+[redis]
+url_file = "{redis}"
+"#,
+            hub_api = self.hub.api_url(),
+            hub_url = self.hub.url(),
+        );
+        for (id, issuer) in providers {
+            let written = write!(
+                settings,
+                r#"
+[providers.{id}]
+issuer = "{issuer}"
+client_id = "hubkey"
+client_authentication = "none"
+default_scopes = ["openid"]
+"#
+            );
+            written.unwrap();
+        }
+        settings
+    }
+
+    /// A connection whose token is over.
+    pub(crate) async fn connect(
+        &self,
+        provider: &HostileProvider,
+        provider_id: &str,
+        seed: u64,
+    ) -> Connected {
+        let mut chance = Seeded::new(seed);
+        let short = ShortId::from_random(chance.next().to_le_bytes());
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&chance.next().to_le_bytes());
+        let id = ConnectionId::from_random(&short, bytes);
+        let subject = format!("op-{seed}");
+        let refresh_token = provider.grant(Account::new(&subject));
+        let grant = grant(provider.issuer(), &subject, &refresh_token);
+        let connection = self.connection(&id, provider_id, grant);
+        self.put(&id, &connection).await;
+        Connected {
+            id: id.as_str().to_owned(),
+            subject,
+            refresh_token,
+        }
+    }
+
+    async fn put(&self, id: &ConnectionId, connection: &Connection) {
+        let life = Duration::from_hours(12);
+        // A machine under load may not answer at once. A conflict says that it was carried out.
+        for _ in 0..20 {
+            let put = Change::put(Key::connection(id), Expect::Absent, connection, life);
+            if let Ok(Outcome::Done | Outcome::Conflict) =
+                self.store.commit(vec![put.unwrap()]).await
+            {
+                return;
+            }
+        }
+        panic!("the store does not answer");
+    }
+
+    fn connection(&self, id: &ConnectionId, provider_id: &str, grant: Grant) -> Connection {
+        let now = SystemClock.now();
+        Connection {
+            id: id.clone(),
+            kernel: self.kernel.clone(),
+            provider: ProviderId::parse(provider_id).unwrap(),
+            wish: Wish {
+                scopes: grant.scopes.clone(),
+                audience: None,
+                resource: None,
+                account: None,
+            },
+            since: now,
+            extended_at: now,
+            grant,
+            renewal: Renewal::Idle,
+            others: Vec::new(),
+        }
+    }
+}
+
+/// What a sign-in left, a while ago.
+fn grant(issuer: String, subject: &str, refresh_token: &str) -> Grant {
+    let now = SystemClock.now();
+    let ago = |before: Duration| {
+        let before = u64::try_from(before.as_millis()).unwrap();
+        Timestamp::from_millis(now.as_millis() - before)
+    };
+    Grant {
+        issuer,
+        account: hubkey_protocol::Account {
+            sub: subject.to_owned(),
+            name: None,
+            email: None,
+        },
+        scopes: Scopes::parse("openid").unwrap(),
+        access_token: AccessToken::new("over"),
+        token_type: "Bearer".to_owned(),
+        obtained_at: ago(Duration::from_mins(5)),
+        expires_at: Some(ago(OVER)),
+        refresh_token: Some(RefreshToken::new(refresh_token)),
+        serial: 0,
+        proof: Proof {
+            issued_at: 0,
+            auth_time: None,
+            oidc_nonce: OidcNonce::new("n"),
+            session: None,
+        },
+    }
+}
+
+/// The secrets of all brokers.
+struct Files {
+    sealing: PathBuf,
+    index: PathBuf,
+    secret: PathBuf,
+}
+
+impl Files {
+    fn write(run: &RunFolder) -> Self {
+        let files = Self {
+            sealing: run.join("sealing-key"),
+            index: run.join("index-key"),
+            secret: run.join("secret"),
+        };
+        keys::generate(&files.sealing).unwrap();
+        keys::generate(&files.index).unwrap();
+        fs::write(&files.secret, "s".repeat(43)).unwrap();
+        files
+    }
+}
