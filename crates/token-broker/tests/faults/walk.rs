@@ -244,6 +244,8 @@ impl Stage {
         let (connected, own, _to_redis) = self.begin(ground, seed).await;
         let ending = drawn(&ground.somebody.at(&own.url), &connected).await;
         assert!(matches!(ending, Ending::Token(_)), "{ending:?}");
+        // The last wake-up may come after the token.
+        sleep(SETTLED).await;
         self.edge.seen().await
     }
 
