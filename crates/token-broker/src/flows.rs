@@ -14,6 +14,7 @@ mod ending;
 pub mod exchange;
 pub mod failure;
 mod flights;
+mod giving_back;
 pub mod hub_callback;
 mod identity;
 mod leaving;

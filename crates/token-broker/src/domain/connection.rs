@@ -61,6 +61,25 @@ pub struct Grant {
     pub proof: Proof,
 }
 
+impl Grant {
+    /// Whether the end of the other one's refresh token may be the end of this one, and this one can bring that about: they
+    /// came of one session, and go with it or outlive it (`offline_access`) both.
+    #[must_use]
+    pub fn stands_and_falls_with(&self, other: &Self) -> bool {
+        self.refresh_token.is_some()
+            && self.proof.session.is_some()
+            && self.proof.session == other.proof.session
+            && self.issuer == other.issuer
+            && self.outlives_its_session() == other.outlives_its_session()
+    }
+
+    fn outlives_its_session(&self) -> bool {
+        self.scopes
+            .iter()
+            .any(|scope| scope.as_str() == "offline_access")
+    }
+}
+
 /// What later ID tokens of the same grant are compared with (OpenID Connect Core 1.0 section 12.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Proof {

@@ -76,6 +76,12 @@ impl LoginIndex {
         self.logins.drain(..surplus);
     }
 
+    /// Forgets a connection, and what has ended.
+    pub fn leave(&mut self, id: &ConnectionId, now: Timestamp) {
+        self.logins
+            .retain(|known| known.expires_at > now && known.connection != *id);
+    }
+
     /// When the last of them ends.
     #[must_use]
     pub fn ends_at(&self, now: Timestamp) -> Timestamp {

@@ -146,7 +146,7 @@ impl Flows {
         intent: Intent,
     ) -> Landing {
         match self.send(provider.as_ref(), &intent, None).await {
-            Ok(refreshed) => self.keep(provider, intent, refreshed).await,
+            Ok(refreshed) => self.keep(intent, refreshed).await,
             Err(error) => self.miss(provider.as_ref(), intent, error).await,
         }
     }

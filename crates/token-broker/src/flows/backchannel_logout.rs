@@ -117,7 +117,7 @@ impl Flows {
 
     /// Whether a connection was made with the registration that the token is for. Several configured providers may
     /// share one.
-    fn is_of(&self, login: &Login, provider: &Arc<dyn IdentityProvider>) -> bool {
+    pub(super) fn is_of(&self, login: &Login, provider: &Arc<dyn IdentityProvider>) -> bool {
         let registration = |provider: &Arc<dyn IdentityProvider>| {
             let config = provider.config();
             let issuer = config.endpoints.issuer().to_owned();
@@ -171,7 +171,7 @@ impl Flows {
             if outcome == Outcome::Done {
                 let event = Event::of(&found.value).reason("backchannel_logout");
                 event.tell(What::TokenRevoked);
-                self.give_back(found.value).await;
+                self.give_back_whole(found.value).await;
                 return Ok(true);
             }
         }

@@ -59,7 +59,7 @@ impl Flows {
         };
         if !self.pin(&loaded.value, &candidate.grant).await? {
             return self
-                .refuse_account(browser, loaded, candidate.grant, "account_of_another_user")
+                .refuse_account(browser, loaded, candidate, "account_of_another_user")
                 .await;
         }
         Event::about(&loaded.value)

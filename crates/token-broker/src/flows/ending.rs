@@ -1,9 +1,7 @@
 //! How a sign-in ends without a connection: in the store, for its kernel, and on its person's page.
 
-use std::sync::Arc;
-
 use hubkey_protocol::{
-    ProviderId, SignInFailure,
+    ConnectionId, ProviderId, SignInFailure,
     internal::{BrowserAnswer, BrowserReply, EndReason, Refusal},
 };
 
@@ -178,8 +176,8 @@ impl Flows {
             return Ok(false);
         }
         let sign_in = &ended.value;
-        if let Some(grant) = left {
-            self.revoke(sign_in, grant);
+        if let Some((id, grant)) = left {
+            self.revoke(sign_in, &id, grant).await;
         }
         count(&sign_in.provider, outcome(end));
         self.note_ended(sign_in).await;
@@ -261,23 +259,15 @@ impl Flows {
         )
     }
 
-    /// Sends a grant's tokens to the provider to be forgotten. Nothing waits for it.
-    pub(super) fn revoke(&self, sign_in: &SignIn, grant: Grant) {
-        let Some(provider) = self.provider(&sign_in.provider) else {
-            return;
-        };
+    /// Gives back the tokens of a grant that does not become the connection of this id. Nothing waits for the provider.
+    pub(super) async fn revoke(&self, sign_in: &SignIn, id: &ConnectionId, grant: Grant) {
         Event::about(sign_in).tell(What::TokenRevoked);
-        let provider = Arc::clone(provider);
-        tokio::spawn(async move {
-            provider
-                .revoke(&grant.access_token, grant.refresh_token.as_ref())
-                .await;
-        });
+        self.give_back_grant(&sign_in.provider, id, grant).await;
     }
 }
 
 /// Takes out the grant that waits for confirmation, so that it can be revoked.
-fn without_candidate(loaded: Loaded<SignIn>) -> (Loaded<SignIn>, Option<Grant>) {
+fn without_candidate(loaded: Loaded<SignIn>) -> (Loaded<SignIn>, Option<(ConnectionId, Grant)>) {
     let Loaded { value, generation } = loaded;
     match value.state {
         SignInState::Confirming { flow, candidate } => {
@@ -285,7 +275,8 @@ fn without_candidate(loaded: Loaded<SignIn>) -> (Loaded<SignIn>, Option<Grant>) 
                 state: SignInState::Exchanging { flow },
                 ..value
             };
-            (Loaded { value, generation }, Some(candidate.grant))
+            let left = (candidate.connection, candidate.grant);
+            (Loaded { value, generation }, Some(left))
         }
         _ => (Loaded { value, generation }, None),
     }

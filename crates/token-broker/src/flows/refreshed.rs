@@ -24,12 +24,7 @@ use crate::{
 
 impl Flows {
     /// There is a new token. It is stored before anybody gets it; if the store fails, it is held here meanwhile.
-    pub(super) async fn keep(
-        self: &Arc<Self>,
-        provider: &Arc<dyn IdentityProvider>,
-        intent: Intent,
-        refreshed: Refreshed,
-    ) -> Landing {
+    pub(super) async fn keep(self: &Arc<Self>, intent: Intent, refreshed: Refreshed) -> Landing {
         let mut connection = intent.connection;
         let replaced = intent.replaced;
         connection.value.grant = renewed(connection.value.grant, refreshed);
@@ -43,7 +38,7 @@ impl Flows {
         }
         match self.write_result(&connection, replaced).await {
             Ok(Outcome::Done) => {}
-            Ok(Outcome::Conflict) => return self.too_late(provider, connection.value).await,
+            Ok(Outcome::Conflict) => return self.too_late(connection.value).await,
             Err(error) => self.hold_in_memory(&connection, replaced, &error),
         }
         Event::of(&connection.value).tell(What::TokenRefreshed);
@@ -55,11 +50,7 @@ impl Flows {
 
     /// Somebody took this attempt for lost, and what is stored now stands; or the connection was ended meanwhile, and
     /// what came goes back.
-    pub(super) async fn too_late(
-        &self,
-        provider: &Arc<dyn IdentityProvider>,
-        connection: Connection,
-    ) -> Landing {
+    pub(super) async fn too_late(&self, connection: Connection) -> Landing {
         let key = Key::connection(&connection.id);
         let stored: Found<Connection> = self.store.load(&key).await?;
         let ended = match stored {
@@ -68,12 +59,8 @@ impl Flows {
             }
             stored => stored.is_some(),
         };
-        let grant = connection.grant;
-        self.revoke_later(
-            Arc::clone(provider),
-            grant.access_token,
-            grant.refresh_token,
-        );
+        let (at, id) = (&connection.provider, &connection.id);
+        self.give_back_grant(at, id, connection.grant).await;
         // Signed out by its kernel, or ended meanwhile by a logout at the provider.
         Err(if ended { Missed::SignIn } else { Missed::Gone })
     }

@@ -187,7 +187,7 @@ impl Flows {
             Ok(Outcome::Done) => {}
             Ok(Outcome::Conflict) => {
                 self.revoke_later(Arc::clone(provider), token.access_token, None);
-                let landing = self.too_late(provider, connection.value).await;
+                let landing = self.too_late(connection.value).await;
                 return landing.and(Err(Missed::InProgress));
             }
             Err(error) => self.hold_in_memory(&connection, replaced, &error),

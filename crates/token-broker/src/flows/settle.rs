@@ -16,7 +16,7 @@ use super::{
 use crate::{
     audit::{Event, What},
     domain::{
-        connection::{Candidate, Connection, Grant},
+        connection::{Candidate, Connection},
         flow::FlowStage,
         kernel::HubUser,
         provider::Sharing,
@@ -58,7 +58,7 @@ impl Flows {
             }
             Verdict::Ask { .. } => self.ask(browser, exchanging, candidate, hub_token).await,
             Verdict::Refused(word) => {
-                self.refuse_account(browser, exchanging, candidate.grant, word)
+                self.refuse_account(browser, exchanging, candidate, word)
                     .await
             }
         }
@@ -69,12 +69,20 @@ impl Flows {
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
-        grant: Grant,
+        candidate: Candidate,
         word: &'static str,
     ) -> Result<BrowserReply, StoreError> {
-        self.revoke(&loaded.value, grant);
-        self.end_with_page(browser, loaded, Ending::account(word))
-            .await
+        let (kernel, nonce) = (loaded.value.kernel.clone(), loaded.value.nonce.clone());
+        let provider = loaded.value.provider.clone();
+        let reply = self
+            .end_with_page(browser, loaded, Ending::account(word))
+            .await;
+        // After the sign-in, in which it may have waited for its person.
+        let event = Event::new().kernel(&kernel).provider(&provider);
+        event.sign_in(&nonce).tell(What::TokenRevoked);
+        self.give_back_grant(&provider, &candidate.connection, candidate.grant)
+            .await;
+        reply
     }
 
     /// `exchanging → confirming`: the person is to compare the accounts.
@@ -85,7 +93,7 @@ impl Flows {
         candidate: Candidate,
         hub_token: HubToken,
     ) -> Result<BrowserReply, StoreError> {
-        let granted = candidate.grant.clone();
+        let (id, granted) = (candidate.connection.clone(), candidate.grant.clone());
         // Before it waits: a logout has to find it.
         self.enter_candidate(&candidate, &exchanging.value).await?;
         let Ok(confirming) = exchanging.try_map(|sign_in| sign_in.ask(candidate)) else {
@@ -110,7 +118,7 @@ impl Flows {
             }
             // Ended meanwhile, by its kernel or by time: nobody is asked, so nothing is kept.
             Outcome::Conflict => {
-                self.revoke(&confirming.value, granted);
+                self.revoke(&confirming.value, &id, granted).await;
                 Ok(self.forbidden(browser.source, "moved_meanwhile"))
             }
         }
@@ -173,7 +181,7 @@ impl Flows {
         if ended {
             let delete = Change::delete(Key::connection(&connection.id), FIRST_GENERATION);
             let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![delete]).await?;
-            self.revoke(sign_in, connection.grant);
+            self.revoke(sign_in, &connection.id, connection.grant).await;
         }
         Ok(self.forbidden(browser.source, "moved_meanwhile"))
     }

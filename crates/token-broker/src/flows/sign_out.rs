@@ -1,17 +1,11 @@
 //! A kernel ends a connection.
 
-use std::sync::Arc;
-
-use hubkey_protocol::{
-    ConnectionId,
-    secret::{AccessToken, RefreshToken},
-};
+use hubkey_protocol::ConnectionId;
 
 use super::{Asker, Flows, failure::KernelFailure};
 use crate::{
     audit::{Event, What},
     domain::connection::Connection,
-    idp::IdentityProvider,
     store::{Change, Key, Outcome},
 };
 
@@ -61,32 +55,5 @@ impl Flows {
             tracing::warn!(%error, "an ended connection stays in its user's index until it would have expired");
         }
         self.give_back(connection).await;
-    }
-
-    /// Forgets the tokens beside an ended connection's own, and has all of them revoked where the provider is still
-    /// configured.
-    pub(super) async fn give_back(&self, connection: Connection) {
-        let provider = self.provider(&connection.provider);
-        self.forget_targets(provider, &connection.id).await;
-        if let Some(provider) = provider {
-            let grant = connection.grant;
-            self.revoke_later(
-                Arc::clone(provider),
-                grant.access_token,
-                grant.refresh_token,
-            );
-        }
-    }
-
-    /// Nobody waits for it.
-    pub(super) fn revoke_later(
-        &self,
-        provider: Arc<dyn IdentityProvider>,
-        access_token: AccessToken,
-        refresh_token: Option<RefreshToken>,
-    ) {
-        self.flights.spawn(async move {
-            provider.revoke(&access_token, refresh_token.as_ref()).await;
-        });
     }
 }

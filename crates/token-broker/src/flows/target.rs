@@ -11,6 +11,7 @@ use super::{
     Flows,
     failure::KernelFailure,
     flights::{Missed, TargetLanding},
+    giving_back::Extent,
     token::{count, outcome},
 };
 use crate::{
@@ -212,12 +213,13 @@ impl Flows {
         Change::put(Key::targets(id), expect, &targets, life.max(SHORTEST_LIFE))
     }
 
-    /// Forgets the tokens beside a connection's own and has them revoked. Those of a provider behind it are never shown
-    /// to it.
+    /// Forgets the tokens beside a connection's own and has them revoked, as far as `extent` says. Those of a provider behind
+    /// it are never shown to it.
     pub(super) async fn forget_targets(
         &self,
         provider: Option<&Arc<dyn IdentityProvider>>,
         id: &ConnectionId,
+        extent: Extent,
     ) {
         let found: Result<Found<Targets>, _> = self.store.load(&Key::targets(id)).await;
         let Ok(Some(found)) = found else {
@@ -227,7 +229,10 @@ impl Flows {
         if self.store.commit(vec![delete]).await.is_err() {
             tracing::warn!("tokens of an ended connection stay sealed in the store until they end");
         }
-        let own = (found.value.iter()).filter(|entry| entry.target.requested_issuer.is_none());
+        let own = found.value.iter().filter(|entry| match extent {
+            Extent::Grant => entry.target.requested_issuer.is_none(),
+            Extent::AccessTokens => entry.target.way == Way::Refresh,
+        });
         for token in own.filter_map(|entry| entry.token.as_ref()) {
             if let Some(provider) = provider {
                 self.revoke_later(Arc::clone(provider), token.access_token.clone(), None);

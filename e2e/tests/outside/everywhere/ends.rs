@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, ensure};
+use hubkey_e2e::browser::Browser;
 use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::kind::Kind;
+use hubkey_e2e::stack::LAB_API;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -29,6 +32,76 @@ async fn revoked_at_keycloak(guest: &Guest) -> anyhow::Result<bool> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(false)
+}
+
+/// A new connection of this server's, by a browser that Keycloak may know already: its id, and its access token.
+async fn connect(
+    guest: &Guest,
+    api: &KernelApi,
+    browser: &Browser,
+) -> anyhow::Result<(String, String)> {
+    let opened = api.open(LAB_API).await?;
+    guest.sign_in(browser, &opened.link).await?;
+    let (state, answer) = api.result(&opened).await?;
+    ensure!(state == "ready", "{state}");
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let id = text(&answer["connection"]["id"]).context("no id")?;
+    let token = text(&answer["token"]["access_token"]).context("no token")?;
+    Ok((id, token))
+}
+
+/// Asks for a token of these scopes only, which takes the refresh token to Keycloak.
+async fn refresh(api: &KernelApi, connection: &str, scopes: &[&str]) -> anyhow::Result<StatusCode> {
+    let path = format!("/v1/connections/{connection}/token");
+    let body = json!({ "scopes": scopes });
+    Ok(api.ask(Method::POST, &path, Some(body), &[]).await?.0)
+}
+
+/// Waits until Keycloak tells the API that this token is good no more.
+async fn forgotten(guest: &Guest, token: &str) -> anyhow::Result<bool> {
+    let started = Instant::now();
+    while started.elapsed() < LONG {
+        if !guest.stack.keycloak.is_active(LAB_API, token).await? {
+            return Ok(true);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(false)
+}
+
+#[tokio::test]
+async fn security_k10_need_10_the_end_of_one_server_leaves_the_others_of_the_session_alone()
+-> Outcome {
+    let guest = Guest::new().await?;
+    let hub = &guest.stack.hub;
+    hub.start_server(guest.name(), "gpu").await?;
+    let (first, gpu) = (guest.api()?, guest.api_of("gpu")?);
+    let browser = guest.browser().await?;
+    let (_, ended) = connect(&guest, &first, &browser).await?;
+    let (kept, token) = connect(&guest, &gpu, &browser).await?;
+    assert_eq!(sessions(&guest).await?, 1, "one session at Keycloak");
+
+    hub.stop_server(guest.name(), "").await?;
+    assert!(
+        forgotten(&guest, &ended).await?,
+        "its access token is good still"
+    );
+    assert_eq!(
+        refresh(&gpu, &kept, &["openid"]).await?,
+        StatusCode::OK,
+        "the other server was signed out"
+    );
+    assert!(guest.stack.keycloak.is_active(LAB_API, &token).await?);
+    assert_eq!(sessions(&guest).await?, 1);
+    let (refreshed, refused) = guest.stack.keycloak.refreshes(&guest.person).await?;
+    assert_eq!((refreshed, refused), (1, 0));
+
+    let path = format!("/v1/connections/{kept}");
+    let (status, _) = gpu.ask(Method::DELETE, &path, None, &[]).await?;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert!(revoked_at_keycloak(&guest).await?, "the grant lives on");
+    assert!(forgotten(&guest, &token).await?);
+    Ok(())
 }
 
 #[tokio::test]
