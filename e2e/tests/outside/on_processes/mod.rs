@@ -19,5 +19,6 @@ mod pages;
 mod providers;
 mod refresh;
 mod second_provider;
+mod sharing;
 mod static_command;
 mod transport;

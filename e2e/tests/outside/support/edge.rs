@@ -32,8 +32,10 @@ pub(crate) const SECOND: &str = "second";
 pub(crate) const KEYED: &str = "keyed";
 /// Keycloak, where people sign in at a realm behind it; a test makes that.
 pub(crate) const FEDERATED: &str = "federated";
+/// Keycloak, where all servers of a person share what one of them connected.
+pub(crate) const SHARED: &str = "shared";
 
-/// What hubkey proves itself with at the last two.
+/// What hubkey proves itself with at `second` and `keyed`.
 #[derive(Debug)]
 pub(crate) struct Proof {
     pub(crate) key: SigningKey,
@@ -83,10 +85,11 @@ pub(crate) async fn providers() -> anyhow::Result<String> {
         )
     });
     let mut tables = tables.concat();
-    // A container sees no file of this machine, and the tests of these two run on processes.
+    // A container sees no file of this machine, and the tests of these run on processes.
     if Kind::wanted()? == Kind::Processes {
         tables.push_str(&edge.proof.tables());
         tables.push_str(&federated());
+        tables.push_str(&shared());
     }
     Ok(tables)
 }
@@ -136,6 +139,16 @@ fn federated() -> String {
          authorize_parameters = [\"kc_idp_hint={behind}\"]\npushed_authorization = \"never\"\n\
          \n[providers.{FEDERATED}.exchange]\nrequested_issuers = [\"{behind}\", \"away\"]\n\
          requested_issuers_by = \"keycloak_broker_token\"\n"
+    )
+}
+
+/// As `lab-api`, but for all servers of a person.
+fn shared() -> String {
+    let client = Keycloak::PUBLIC_CLIENT_ID;
+    format!(
+        "\n[providers.{SHARED}]\nissuer = \"http://localhost:{{keycloak}}/realms/hubkey\"\n\
+         client_id = \"{client}\"\nclient_authentication = \"none\"\n\
+         default_scopes = [\"openid\", \"profile\", \"email\", \"data:read\"]\nshare = \"user\"\n"
     )
 }
 

@@ -19,7 +19,7 @@ use hubkey_e2e::stack::{Stack, StackOptions};
 use hubkey_e2e::{servers, wheel};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-pub(crate) use edge::{FEDERATED, HOSTILE, HOUSE, IMPOSTER, KEYED, SECOND, hostile, proof};
+pub(crate) use edge::{FEDERATED, HOSTILE, HOUSE, IMPOSTER, KEYED, SECOND, SHARED, hostile, proof};
 
 pub(crate) type Outcome = anyhow::Result<()>;
 
