@@ -37,6 +37,7 @@ c.KubeSpawner.namespace = os.environ["POD_NAMESPACE"]
 c.KubeSpawner.image = os.environ["NOTEBOOK_IMAGE"]
 c.KubeSpawner.image_pull_policy = "IfNotPresent"
 c.KubeSpawner.common_labels = {"app": "jupyterhub"}
+c.KubeSpawner.extra_labels = {"hub.jupyter.org/network-access-hub": "true"}
 c.KubeSpawner.uid = 1000
 c.KubeSpawner.storage_pvc_ensure = False
 c.KubeSpawner.container_security_context = {

@@ -20,6 +20,9 @@ RESTRICTED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+HUB = {"app": "jupyterhub", "component": "hub"}
+MAY_REACH_THE_HUB = {"hub.jupyter.org/network-access-hub": "true"}
+BESIDE_THE_HUB = "hub_values" in GIVEN
 TESTS_SCOPES = ["access:servers", "admin:servers", "admin:users", "read:hub", "shares", "tokens"]
 
 
@@ -57,8 +60,19 @@ def probe(path, port):
     return {"httpGet": {"path": path, "port": port}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 300}
 
 
+def merged(values, more):
+    """Merge as Helm does with a second file of values: maps are merged, lists replaced."""
+    if not (isinstance(values, dict) and isinstance(more, dict)):
+        return more
+    return {**values, **{key: merged(values.get(key), value) for key, value in more.items()}}
+
+
 def hub_values():
     values = yaml.safe_load((CHECKOUT / "k8s/z2jh/values.yaml").read_text(encoding="utf-8"))
+    if BESIDE_THE_HUB:
+        # By hand, as docs/install-zero-to-jupyterhub.md says: users' pods find the broker in the hub's pod.
+        values["singleuser"]["networkPolicy"]["egress"][0]["to"] = [{"podSelector": {"matchLabels": HUB}}]
+        values = merged(values, yaml.safe_load(GIVEN["hub_values"]))
     hubkey = values["hub"]["services"]["hubkey"]
     hubkey["oauth_redirect_uri"] = f"{GIVEN['public_url']}/hub-callback"
     hubkey["url"] = "http://hubkey-callback-server:8090"
@@ -69,7 +83,7 @@ def hub_values():
 
 
 def hub():
-    labels = {"app": "jupyterhub", "component": "hub"}
+    values = hub_values()["hub"]
     secret = {
         "hub.services.hubkey.apiToken": GIVEN["hub_token"],
         "hub.services.tests.apiToken": GIVEN["tests_token"],
@@ -91,14 +105,14 @@ def hub():
             {"name": "config", "mountPath": "/etc/jupyterhub"},
             {"name": "secret", "mountPath": "/etc/jupyterhub/secret"},
             {"name": "data", "mountPath": "/srv/jupyterhub"},
-            *hub_values()["hub"]["extraVolumeMounts"],
+            *values["extraVolumeMounts"],
         ],
     }
     volumes = [
         {"name": "config", "configMap": {"name": "hub"}},
         {"name": "secret", "secret": {"secretName": "hub"}},
         {"name": "data", "emptyDir": {}},
-        *hub_values()["hub"]["extraVolumes"],
+        *values["extraVolumes"],
     ]
     yield thing("Secret", "hub", stringData=secret)
     yield thing("ConfigMap", "hub", data=config)
@@ -109,10 +123,17 @@ def hub():
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "hub"}
     subjects = [{"kind": "ServiceAccount", "name": "hub", "namespace": NAMESPACE}]
     yield thing("RoleBinding", "hub", "rbac.authorization.k8s.io/v1", roleRef=reference, subjects=subjects)
-    yield service("hub", 8081, 8081, **labels)
-    pod = {"serviceAccountName": "hub", "automountServiceAccountToken": True}
-    yield deployment("hub", labels, container, volumes, **pod)
-    proxy = {"app": "jupyterhub", "component": "proxy"}
+    yield service("hub", 8081, 8081, **HUB)
+    pod = {"serviceAccountName": "hub", "automountServiceAccountToken": True, **values.get("extraPodSpec", {})}
+    pod["initContainers"] = values.get("initContainers", [])
+    if BESIDE_THE_HUB:
+        # As long as Zero-to-JupyterHub leaves it; the two servers want some seconds before they end.
+        pod["terminationGracePeriodSeconds"] = 30
+    made = deployment("hub", HUB, container, volumes, **pod)
+    made["spec"]["template"]["spec"]["containers"] += values.get("extraContainers", [])
+    yield made
+    yield hub_policy(values["networkPolicy"])
+    proxy = {"app": "jupyterhub", "component": "proxy", **MAY_REACH_THE_HUB}
     command = ["configurable-http-proxy", "--ip=", "--api-ip=", "--api-port=8001", "--port=8000"]
     command += ["--default-target=http://hub:8081", "--error-target=http://hub:8081/hub/error"]
     container = {
@@ -124,6 +145,31 @@ def hub():
     yield service("proxy-public", 80, 8000, **proxy)
     yield service("proxy-api", 8001, 8001, **proxy)
     yield deployment("proxy", proxy, container)
+
+
+def hub_policy(values):
+    """Bound the hub's pod as Zero-to-JupyterHub does.
+
+    A pod of the hub alone is bound more: what Zero-to-JupyterHub lets it reach inside the cluster by default is closed,
+    so that the values have to open what they need.
+    """
+    private = [{"ipBlock": {"cidr": cidr}} for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+    users, proxy = ({"podSelector": {"matchLabels": {"component": name}}} for name in ("singleuser-server", "proxy"))
+    egress = [
+        {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]},
+        # The API of Kubernetes.
+        {"ports": [{"port": 443}, {"port": 6443}]},
+        {"to": [proxy], "ports": [{"port": 8001}]},
+        {"to": [users], "ports": [{"port": 8888}]},
+        *([{"to": private}] if BESIDE_THE_HUB else []),
+        *values.get("egress", []),
+    ]
+    ingress = [
+        {"from": [{"podSelector": {"matchLabels": MAY_REACH_THE_HUB}}], "ports": [{"port": 8081}]},
+        *values.get("ingress", []),
+    ]
+    spec = {"policyTypes": ["Ingress", "Egress"], "podSelector": {"matchLabels": HUB}}
+    return thing("NetworkPolicy", "hub", "networking.k8s.io/v1", spec={**spec, "ingress": ingress, "egress": egress})
 
 
 def keycloak():

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::jupyterhub::JupyterHub;
+use crate::keycloak::Keycloak;
 use crate::process::{self, Process, RunFolder, Spec, checkout, free_port};
 use crate::tools;
 
@@ -33,26 +34,37 @@ trap '"$0" delete namespace "$1" --wait=false --ignore-not-found; exit 0' TERM
 while :; do sleep 3600 & wait $!; done
 "#;
 
+/// Where the two servers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a pod of their own.
+    OwnPod,
+    /// In the hub's pod.
+    BesideTheHub,
+}
+
 /// The namespace with everything in it.
 #[derive(Debug)]
 pub struct Cluster {
     /// The hub, reached through its proxy.
     pub hub: JupyterHub,
+    /// The provider.
+    pub keycloak: Keycloak,
     /// Logs and files.
     pub run: RunFolder,
     namespace: String,
     values: PathBuf,
-    _keycloak: Process,
+    place: Place,
     _keeper: Process,
 }
 
 impl Cluster {
     /// Brings the images there, applies what stands around the chart, installs it, and waits until all of it is ready.
-    pub async fn start(label: &str) -> anyhow::Result<Self> {
+    pub async fn start(label: &str, place: Place) -> anyhow::Result<Self> {
         tools::require(&["helm", "python packages"])?;
         let run = RunFolder::create(label)?;
         load_images()?;
-        let namespace = format!("hubkey-e2e-{}", std::process::id());
+        let namespace = format!("hubkey-e2e-{}-{label}", std::process::id());
         let (hub_port, keycloak_port) = (free_port()?, free_port()?);
         let keeper = Spec::new("namespace", "sh")
             .args(["-c", KEEPER])
@@ -60,31 +72,38 @@ impl Cluster {
             .arg(&namespace)
             .start(&run)?;
         let around = manifests::around(&namespace, hub_port, keycloak_port)?;
-        kubectl(&["apply", "--filename", "-"], Some(&around))?;
+        apply(&manifests::manifests(&around)?)?;
         let address = "jsonpath={.spec.clusterIP}";
         let service = ["get", "service", "keycloak", "--output", address];
         let address = kubectl(&within(&namespace, &service), None)?;
         let values = run.join("values.yaml");
         std::fs::write(
             &values,
-            manifests::values(hub_port, keycloak_port, &address),
+            manifests::values(place, hub_port, keycloak_port, &address),
         )?;
         let hub = forward(&run, &namespace, "proxy-public", (hub_port, 80))?;
         let keycloak = forward(&run, &namespace, "keycloak", (keycloak_port, keycloak_port))?;
         let cluster = Self {
             hub: JupyterHub::behind(hub, hub_port, run.join("jupyterhub"))?,
+            keycloak: Keycloak::of_container(keycloak, keycloak_port),
             run,
             namespace,
             values,
-            _keycloak: keycloak,
+            place,
             _keeper: keeper,
         };
-        cluster.install().await?;
+        cluster.install(around).await?;
         Ok(cluster)
     }
 
-    async fn install(&self) -> anyhow::Result<()> {
+    async fn install(&self, mut around: serde_json::Value) -> anyhow::Result<()> {
         self.helm(&["install", "hubkey", &chart(), "--wait", "--timeout", "3m"])?;
+        if self.place == Place::BesideTheHub {
+            let values = r"jsonpath={.data.values\.yaml}";
+            let values = ["get", "configmap", "hubkey-hub-values", "--output", values];
+            around["hub_values"] = self.kubectl(&values)?.into();
+            apply(&manifests::manifests(&around)?)?;
+        }
         for deployment in ["hub", "proxy", "lab-api", "data-api", "keycloak"] {
             self.rolled_out(deployment)?;
         }
@@ -113,7 +132,7 @@ impl Cluster {
 
     /// Applies a manifest, as it is, to the namespace or to another one that it names.
     pub fn apply(&self, manifest: &str) -> anyhow::Result<String> {
-        kubectl(&["apply", "--filename", "-"], Some(manifest))
+        apply(manifest)
     }
 
     /// Runs Helm in the namespace, with the values of this installation where the verb takes some.
@@ -225,6 +244,10 @@ pub fn kubectl(arguments: &[&str], input: Option<&str>) -> anyhow::Result<String
     let mut command = Command::new(tools::chart::kubectl());
     command.args(arguments);
     output(command, input)
+}
+
+fn apply(manifest: &str) -> anyhow::Result<String> {
+    kubectl(&["apply", "--filename", "-"], Some(manifest))
 }
 
 fn within<'a>(namespace: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {

@@ -1,5 +1,6 @@
 """The chart's values and the objects that it makes of them."""
 
+import json
 import re
 import shutil
 
@@ -156,6 +157,13 @@ def test_the_notes_name_what_to_register(notes):
     assert "services.hubkey.url" not in text
 
 
+def test_the_notes_say_what_is_other_beside_the_hub(notes):
+    text = notes("sidecar")
+    assert 'singleuser.networkPolicy.egress: to pods with {"component":"hub"}, port 8091' in text
+    assert "helm -n jupyter test hubkey" in text
+    assert "networkPolicy.egress" not in notes("own-host")
+
+
 def test_the_notes_repeat_every_plaintext_switch(notes):
     text = notes("hub-origin", "--set", "providers.lab-api.plaintext=true").partition("NOT ENCRYPTED:")[2]
     switches = ("tokenBroker.plaintext", "hub.plaintext", "redis.bundled", "providers.lab-api.plaintext")
@@ -229,6 +237,15 @@ def test_a_providers_authority_is_a_file_for_that_provider_alone(case, kind, ite
         table for table in tables if table.startswith("lab-api]")
     )
     assert not [table for table in tables if "providers/lab-api/ca.crt" in table and not table.startswith("lab-api]")]
+
+
+def test_beside_the_hub_the_servers_are_found_in_the_pod_itself():
+    more = [{"ip": "192.0.2.7", "hostnames": ["login.lab.example"]}]
+    objects = render("sidecar", "--set-json", f"hostAliases={json.dumps(more)}")
+    hub = yaml.safe_load(one(objects, "ConfigMap", "hubkey-hub-values")["data"]["values.yaml"])["hub"]
+    services = [f"hubkey-{server}" for server in ("token-broker", "callback-server")]
+    assert all(one(objects, "Service", name) for name in services)
+    assert hub["extraPodSpec"]["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": services}, *more]
 
 
 def test_the_policy_opens_the_ports_of_sentinels_and_nodes():

@@ -216,5 +216,9 @@ def test_the_hubs_policy_of_the_sidecar_variant_opens_the_same_doors():
     opened = {port["port"]: rule.get("from") for rule in hub["networkPolicy"]["ingress"] for port in rule["ports"]}
     assert set(opened) == {8090, 8091, 9091, 9092}
     assert {"podSelector": {"matchLabels": {"component": "proxy"}}} in opened[8090]
+    # The pod of `helm test`.
+    for port in (8090, 8091):
+        peers = [peer["podSelector"]["matchLabels"] for peer in opened[port]]
+        assert [peer for peer in peers if peer.get("app.kubernetes.io/component") == "test"], port
     assert not [item for item in objects if item["kind"] == "NetworkPolicy"]
     assert one(objects, "Service", "hubkey-token-broker")["spec"]["selector"] == {"component": "hub"}

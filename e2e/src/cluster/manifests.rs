@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::Place;
 use crate::certificates::Authority;
 use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Keycloak;
@@ -39,11 +40,12 @@ pub(super) fn images() -> Vec<String> {
     ours.into_iter().chain(OTHERS.map(str::to_owned)).collect()
 }
 
-/// A hub with the values of `k8s/z2jh/values.yaml`, Keycloak, two APIs, and the Secrets that the chart names.
-pub(super) fn around(namespace: &str, hub: u16, keycloak: u16) -> anyhow::Result<String> {
+/// A hub with the values of `k8s/z2jh/values.yaml`, Keycloak, two APIs, and the Secrets that the chart names: as
+/// `e2e/cluster/manifests.py` wants them described.
+pub(super) fn around(namespace: &str, hub: u16, keycloak: u16) -> anyhow::Result<Value> {
     let authority = Authority::new("hubkey tests on a cluster")?;
     let pair = authority.issue(&["hubkey-token-broker"])?;
-    let given = json!({
+    Ok(json!({
         "namespace": namespace,
         "public_url": public_url(hub),
         "keycloak_port": keycloak,
@@ -62,7 +64,11 @@ pub(super) fn around(namespace: &str, hub: u16, keycloak: u16) -> anyhow::Result
         "tls.crt": pair.certificate,
         "tls.key": pair.key,
         "ca.crt": authority.pem(),
-    });
+    }))
+}
+
+/// The manifests of what is described.
+pub(super) fn manifests(described: &Value) -> anyhow::Result<String> {
     let mut script = Command::new(tools::python())
         .arg(checkout().join("e2e/cluster/manifests.py"))
         .stdin(Stdio::piped())
@@ -70,7 +76,7 @@ pub(super) fn around(namespace: &str, hub: u16, keycloak: u16) -> anyhow::Result
         .stderr(Stdio::piped())
         .spawn()?;
     let mut pipe = script.stdin.take().context("the script has no input")?;
-    pipe.write_all(given.to_string().as_bytes())?;
+    pipe.write_all(described.to_string().as_bytes())?;
     drop(pipe);
     let output = script.wait_with_output()?;
     if !output.status.success() {
@@ -87,12 +93,17 @@ fn public_url(hub: u16) -> String {
 }
 
 /// The chart's values: a path on the hub's origin, TLS for kernels, the bundled Redis.
-pub(super) fn values(hub: u16, keycloak: u16, keycloak_address: &str) -> String {
+pub(super) fn values(place: Place, hub: u16, keycloak: u16, keycloak_address: &str) -> String {
     let (public_url, tag, test) = (public_url(hub), tag(), image("hubkey-hub"));
+    let (api, beside) = match place {
+        Place::OwnPod => ("plaintext: true", false),
+        Place::BesideTheHub => ("apiUrl: http://127.0.0.1:8081/hub/api", true),
+    };
     format!(
         r#"
 publicUrl: {public_url}
-hub: {{publicUrl: "http://127.0.0.1:{hub}", plaintext: true}}
+hub: {{publicUrl: "http://127.0.0.1:{hub}", {api}}}
+sidecar: {{hub: {{enabled: {beside}}}}}
 # The issuer is one URL for the browser and for the broker.
 hostAliases: [{{ip: {keycloak_address}, hostnames: [keycloak.localhost]}}]
 providers:

@@ -3,6 +3,7 @@
 //! All tests share one installation, and take turns, since each of them upgrades it, kills its pods or opens its policies.
 
 mod doors;
+mod ends;
 mod life;
 mod sign_in;
 mod support;

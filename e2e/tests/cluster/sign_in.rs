@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use hubkey_e2e::keycloak::ALICE;
 
-use crate::support::{Outcome, cluster, connected};
+use crate::support::{Outcome, cluster, connected, helm_test};
 
 const EXCHANGE: &str = r#"data = await lab.exchange("data-api")
 for api in "LAB_API", "DATA_API":
@@ -36,10 +36,7 @@ print(httpx.get(os.environ["LAB_API"] + "/projects", auth=lab).json())"#;
 #[tokio::test]
 async fn helm_test_finds_every_door_open() -> Outcome {
     let (cluster, _turn) = cluster().await?;
-    let text = cluster.helm(&["test", "hubkey", "--logs", "--timeout", "2m"])?;
-    ensure!(text.contains("Phase:          Succeeded"), "{text}");
-    ensure!(!text.contains("FAIL"), "{text}");
-    Ok(())
+    helm_test(cluster)
 }
 
 #[tokio::test]

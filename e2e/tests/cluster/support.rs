@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
-use hubkey_e2e::cluster::Cluster;
+use hubkey_e2e::cluster::{Cluster, Place};
 use hubkey_e2e::kernel::Kernel;
 use hubkey_e2e::keycloak::Person;
 use hubkey_e2e::sign_in::Page;
@@ -26,8 +26,22 @@ static TURN: Mutex<()> = Mutex::const_new(());
 /// The installation, for this test alone until the guard is dropped.
 pub(crate) async fn cluster() -> anyhow::Result<(&'static Cluster, MutexGuard<'static, ()>)> {
     let turn = TURN.lock().await;
-    let starting = || Cluster::start("cluster");
+    let starting = || Cluster::start("cluster", Place::OwnPod);
     Ok((CLUSTER.get_or_try_init(starting).await?, turn))
+}
+
+/// One with both servers in the hub's pod, and the turn on the machine.
+pub(crate) async fn beside_the_hub() -> anyhow::Result<(Cluster, MutexGuard<'static, ()>)> {
+    let turn = TURN.lock().await;
+    Ok((Cluster::start("beside", Place::BesideTheHub).await?, turn))
+}
+
+/// Runs `helm test`, in which every door has to be as it should.
+pub(crate) fn helm_test(cluster: &Cluster) -> Outcome {
+    let text = cluster.helm(&["test", "hubkey", "--logs", "--timeout", "2m"])?;
+    ensure!(text.contains("Phase:          Succeeded"), "{text}");
+    ensure!(!text.contains("FAIL"), "{text}");
+    Ok(())
 }
 
 /// A kernel in a pod of this person.
