@@ -102,6 +102,21 @@ fn log_line_is_one_object_with_fields_beside_the_message() {
 }
 
 #[test]
+fn log_line_has_each_name_once_and_the_innermost_value() {
+    let log = recorded();
+    let span = tracing::info_span!("request", request_id = "outer", count = 1);
+    span.in_scope(|| tracing::info!(request_id = "inner", odd = f64::NAN, "\"quoted\"\n"));
+    let text = log.text();
+    assert_eq!(text.matches("request_id").count(), 1, "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let line = &log.lines()[0];
+    assert_eq!(line["request_id"], "inner");
+    assert_eq!(line["count"], 1);
+    assert_eq!(line["odd"], Value::Null);
+    assert_eq!(line["message"], "\"quoted\"\n");
+}
+
+#[test]
 fn audit_lines_are_marked_and_no_filter_silences_them() {
     let log = record(&settings("off", LogFormat::Json));
     tracing::info!("an ordinary line");

@@ -63,7 +63,9 @@ impl Flows {
         let deadline = Instant::now() + self.hold();
         loop {
             let woken = self.wakeup(nonce).await?;
-            if let Look::Answer(status) = self.look(asker, nonce, secret, number).await? {
+            // On the heap for as long as it takes: a poll that waits is to hold little.
+            let look = Box::pin(self.look(asker, nonce, secret, number));
+            if let Look::Answer(status) = look.await? {
                 return Ok(*status);
             }
             let until = deadline.min(Instant::now() + self.rules.poll_safety);

@@ -36,7 +36,7 @@ impl Flows {
     ) -> Result<TokenAnswer, KernelFailure> {
         let kernel = self.known_kernel(asker).await?;
         if request.scopes.is_some() || request.audience.is_some() || request.resource.is_some() {
-            return self.scoped_token(&kernel, id, request).await;
+            return Box::pin(self.scoped_token(&kernel, id, request)).await;
         }
         let connection = self.own_connection(&kernel, id).await?;
         let drawn = self.draw(connection, request.min_valid).await?;
@@ -97,7 +97,7 @@ impl Flows {
                 self.extend(&connection);
                 Ok(cached(connection))
             }
-            Need::Refresh { usable } => self.renewed(connection, min_valid, usable).await,
+            Need::Refresh { usable } => Box::pin(self.renewed(connection, min_valid, usable)).await,
             Need::TooLong(seconds) => Err(KernelFailure::TokenTooShort(seconds)),
             Need::SignIn => Err(KernelFailure::SignInRequired),
         }

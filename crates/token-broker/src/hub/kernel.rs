@@ -255,7 +255,7 @@ impl KernelAuthenticator for HubKernelAuthenticator {
         let slot = self.slot(key, peer).await?;
         match self.remembered(&slot, caller) {
             Some(verdict) => verdict,
-            None => self.ask_in_turn(&slot, token, caller).await,
+            None => Box::pin(self.ask_in_turn(&slot, token, caller)).await,
         }
     }
 
