@@ -52,7 +52,7 @@ def hub_python(version: str) -> Path:
     """Give a Python with that JupyterHub: this one, or one installed once and kept in the cache of the repository."""
     if metadata.version("jupyterhub") == version:
         return Path(sys.executable)
-    folder = CACHE / version
+    folder = CACHE / f"{version}-python{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
         venv.create(folder, with_pip=True, clear=True)
