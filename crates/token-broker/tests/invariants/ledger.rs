@@ -23,6 +23,17 @@ pub(crate) enum Invariant {
     Isolation,
 }
 
+impl Invariant {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Delivery,
+        Self::Binding,
+        Self::Secrecy,
+        Self::Once,
+        Self::FailClosed,
+        Self::Isolation,
+    ];
+}
+
 /// A sign-in and what its browser has proved.
 #[derive(Debug)]
 pub(crate) struct Attempt {
@@ -107,8 +118,14 @@ impl Ledger {
                 attempt.confirmed = true;
                 let of_attempt =
                     |one: &&Handed| self.oidc_nonces.get(&one.oidc_nonce) == Some(&index);
+                // Whoever confirms an account later than somebody else is refused, on the page behind the answer.
+                let is_free = |sub: &String| !self.pins[1 - user].contains(sub);
                 let subjects = handed.iter().filter(of_attempt);
-                self.pins[user].extend(subjects.map(|one| one.sub.clone()));
+                let subjects: Vec<_> = subjects
+                    .map(|one| one.sub.clone())
+                    .filter(is_free)
+                    .collect();
+                self.pins[user].extend(subjects);
             }
             _ => {}
         }

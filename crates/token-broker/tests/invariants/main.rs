@@ -57,10 +57,11 @@ mod world;
 #[cfg(test)]
 mod tests {
     use crate::{
+        actions::{Action, Pick},
         exhaustive::{Failover, explore as explore_all},
         ledger::Invariant,
         rotation_provider::Manner,
-        stage::{Backend, explore, rotate},
+        stage::{Backend, explore, play_one, rotate},
     };
 
     #[test]
@@ -86,6 +87,21 @@ mod tests {
     #[test]
     fn security_r13_every_schedule_on_a_store_that_loses_what_it_confirmed() {
         explore_all(Failover::Any, Manner::Strict, 2);
+    }
+
+    /// Two people at one account: who confirms later is refused, and the other's next server still gets a token.
+    #[test]
+    fn invariant_i2_a_confirmation_that_comes_late_takes_no_account() {
+        play_one(&[
+            Action::Open(0),
+            Action::Start(0, Pick::NEWEST),
+            Action::Go(0),
+            Action::Go(0),
+            Action::Whole(2, 1, 8),
+            Action::Go(0),
+            Action::Go(0),
+            Action::Whole(3, 1, 8),
+        ]);
     }
 
     macro_rules! invariants {

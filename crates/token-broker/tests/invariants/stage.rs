@@ -52,6 +52,15 @@ pub(crate) fn explore(backend: Backend, invariant: Invariant) {
     assert!(deliveries.get() > 0, "no play delivered anything");
 }
 
+/// Plays one play on memory, by each invariant.
+pub(crate) fn play_one(actions: &[Action]) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    for invariant in Invariant::ALL {
+        let delivered = play(&runtime, None, invariant, actions);
+        assert!(delivered > 0, "{invariant:?}: nothing was delivered");
+    }
+}
+
 /// Plays seeded schedules of refreshes: a thousand unless `PROPTEST_CASES` asks for another number, from seed 0 unless
 /// `SOAK_SEED` names another, as `cargo xtask soak` does.
 pub(crate) fn rotate(backend: Backend) {
