@@ -69,8 +69,7 @@ impl Login {
 impl LoginIndex {
     /// Notes a connection, or that it ends later, and forgets what has ended.
     pub fn enter(&mut self, login: Login, now: Timestamp) {
-        self.logins
-            .retain(|known| known.expires_at > now && known.connection != login.connection);
+        self.leave(&login.connection, now);
         self.logins.push(login);
         let surplus = self.logins.len().saturating_sub(MOST);
         self.logins.drain(..surplus);
