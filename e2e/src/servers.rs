@@ -23,16 +23,25 @@ pub fn build_optimised() -> anyhow::Result<PathBuf> {
 
 /// Builds in a profile; gives the target folder.
 fn build_as(profile: &str) -> anyhow::Result<PathBuf> {
+    let all = ["--workspace", "--bins", "--profile", profile];
+    cargo_build("cargo build", "servers", &all)
+}
+
+/// Builds something of this checkout, whoever else builds it meanwhile; its log has the name of the lock. Gives the target
+/// folder.
+pub(crate) fn cargo_build(label: &str, name: &str, what: &[&str]) -> anyhow::Result<PathBuf> {
     let target = wheel::target_folder()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--workspace", "--bins", "--locked"])
-        .args(["--profile", profile, "--target-dir"])
+        .args(["build", "--locked"])
+        .args(what)
+        .arg("--target-dir")
         .arg(&target)
         .current_dir(process::checkout());
-    let _one_at_a_time = tools::lock(&target.join("servers"))?;
-    console::run("cargo build", &mut command, &target.join("servers.log"))?;
+    let _one_at_a_time = tools::lock(&target.join(name))?;
+    let log = target.join(format!("{name}.log"));
+    console::run(label, &mut command, &log)?;
     Ok(target)
 }
 

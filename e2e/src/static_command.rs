@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use crate::{console, process, tools, wheel};
+use crate::{servers, tools};
 
 /// What it is made with, as [`tools`] calls them.
 pub const TOOLS: [&str; 2] = ["musl", "rust for musl"];
@@ -14,18 +14,16 @@ pub const TOOLS: [&str; 2] = ["musl", "rust for musl"];
 /// Builds it in a profile of cargo, and makes sure that it is what it should be.
 pub fn build(profile: &str) -> anyhow::Result<PathBuf> {
     tools::require(&TOOLS)?;
-    let target = wheel::target_folder()?;
     let triple = tools::musl_target();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(["build", "--locked", "--package", "hubkey-cli"])
-        .args(["--profile", profile, "--target", &triple, "--target-dir"])
-        .arg(&target)
-        .current_dir(process::checkout());
-    let _one_at_a_time = tools::lock(&target.join("static-command"))?;
-    let log = target.join("static-command.log");
-    console::run("cargo build for musl", &mut command, &log)?;
+    let what = [
+        "--package",
+        "hubkey-cli",
+        "--profile",
+        profile,
+        "--target",
+        &triple,
+    ];
+    let target = servers::cargo_build("cargo build for musl", "static-command", &what)?;
     let folder = if profile == "dev" { "debug" } else { profile };
     let program = target.join(triple).join(folder).join("hubkey");
     ensure_static(&program)?;
