@@ -9,17 +9,13 @@ use hubkey_e2e::{
     redis::Redis,
     scripted_hub::ScriptedHub,
 };
-use hubkey_protocol::{
-    ConnectionId, ProviderId, Scopes, ShortId,
-    secret::{AccessToken, HubToken, OidcNonce, RefreshToken},
-};
+use hubkey_protocol::{ConnectionId, ShortId, secret::HubToken};
 use hubkey_token_broker::{
     domain::{
         clock::{Clock, Timestamp},
-        connection::{Connection, Grant, Proof},
+        connection::Connection,
         kernel::{HubUser, Kernel, ServerName},
-        renewal::Renewal,
-        sign_in::Wish,
+        renewal::Lifetime,
     },
     keys::{self, IndexKey, KeyRing},
     store::{
@@ -30,7 +26,10 @@ use hubkey_token_broker::{
     system::SystemClock,
 };
 
-use crate::seeded::Seeded;
+use crate::{
+    connected::{Origin, connection},
+    seeded::Seeded,
+};
 
 /// How long the token of a new connection has been over.
 const OVER: Duration = Duration::from_secs(5);
@@ -151,8 +150,13 @@ default_scopes = ["openid"]
         let id = ConnectionId::from_random(&short, bytes);
         let subject = format!("op-{seed}");
         let refresh_token = provider.grant(Account::new(&subject));
-        let grant = grant(provider.issuer(), &subject, &refresh_token);
-        let connection = self.connection(&id, provider_id, grant);
+        let origin = Origin {
+            provider: provider_id,
+            issuer: provider.issuer(),
+            subject: &subject,
+        };
+        let (tokens, now) = (("over", refresh_token.as_str()), SystemClock.now());
+        let connection = connection(&id, &self.kernel, &origin, tokens, (now, over(now)));
         self.put(&id, &connection).await;
         Connected {
             id: id.as_str().to_owned(),
@@ -174,55 +178,17 @@ default_scopes = ["openid"]
         }
         panic!("the store does not answer");
     }
-
-    fn connection(&self, id: &ConnectionId, provider_id: &str, grant: Grant) -> Connection {
-        let now = SystemClock.now();
-        Connection {
-            id: id.clone(),
-            kernel: self.kernel.clone(),
-            provider: ProviderId::parse(provider_id).unwrap(),
-            wish: Wish {
-                scopes: grant.scopes.clone(),
-                audience: None,
-                resource: None,
-                account: None,
-            },
-            since: now,
-            extended_at: now,
-            grant,
-            renewal: Renewal::Idle,
-            others: Vec::new(),
-        }
-    }
 }
 
-/// What a sign-in left, a while ago.
-fn grant(issuer: String, subject: &str, refresh_token: &str) -> Grant {
-    let now = SystemClock.now();
+/// The access token of a sign-in that was a while ago.
+fn over(now: Timestamp) -> Lifetime {
     let ago = |before: Duration| {
         let before = u64::try_from(before.as_millis()).unwrap();
         Timestamp::from_millis(now.as_millis() - before)
     };
-    Grant {
-        issuer,
-        account: hubkey_protocol::Account {
-            sub: subject.to_owned(),
-            name: None,
-            email: None,
-        },
-        scopes: Scopes::parse("openid").unwrap(),
-        access_token: AccessToken::new("over"),
-        token_type: "Bearer".to_owned(),
+    Lifetime {
         obtained_at: ago(Duration::from_mins(5)),
         expires_at: Some(ago(OVER)),
-        refresh_token: Some(RefreshToken::new(refresh_token)),
-        serial: 0,
-        proof: Proof {
-            issued_at: 0,
-            auth_time: None,
-            oidc_nonce: OidcNonce::new("n"),
-            session: None,
-        },
     }
 }
 

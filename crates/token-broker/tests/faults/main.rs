@@ -14,6 +14,8 @@
 )]
 
 mod brokers;
+#[path = "../invariants/connected.rs"]
+mod connected;
 mod edge;
 mod frames;
 mod ground;

@@ -291,7 +291,7 @@ impl<'a> Play<'a> {
 
     /// What a sign-in leaves.
     async fn connect(&self) {
-        let connection = connection(&self.id, &self.kernel, self.op.first(), self.clock.now());
+        let connection = connection(&self.id, &self.kernel, &self.op.first(), self.clock.now());
         let life = Duration::from_hours(12);
         let put = Change::put(Key::connection(&self.id), Expect::Absent, &connection, life);
         let outcome = self.store.commit(vec![put.unwrap()]).await;

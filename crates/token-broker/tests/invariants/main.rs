@@ -21,6 +21,8 @@ mod browser;
 #[cfg(test)]
 mod choices;
 #[cfg(test)]
+mod connected;
+#[cfg(test)]
 mod end;
 #[cfg(test)]
 mod exhaustive;

@@ -13,17 +13,16 @@ use std::{
 
 use futures_util::{StreamExt, future::join_all, stream};
 use hubkey_protocol::{
-    ConnectionId, ProviderId, Scopes, ShortId, TokenRequest,
-    secret::{AccessToken, HubToken, OidcNonce, RefreshToken, Secret},
+    ConnectionId, ShortId, TokenRequest,
+    secret::{HubToken, Secret},
 };
 use hubkey_token_broker::{
     domain::{
         chance::Chance,
         clock::{Clock, Timestamp},
-        connection::{Connection, Grant, Proof},
+        connection::Connection,
         kernel::{Fingerprint, HubUser, Kernel, ServerName},
-        renewal::{Renewal, RenewalTimes},
-        sign_in::Wish,
+        renewal::{Lifetime, RenewalTimes},
     },
     flows::{Asker, Flights, Flows, Providers, failure::KernelFailure},
     hub::failures::Failures,
@@ -37,6 +36,7 @@ use tokio::{
 };
 
 use crate::{
+    connected::{self, Origin},
     losing_store::RuntimeClock,
     rotation_gate::{Ahead, Gate, GatedStore, OneServer, SeededChance},
     rotation_provider::{By, Manner, Op, Replica, Way},
@@ -255,7 +255,7 @@ impl<'a> Schedule<'a> {
     /// What a sign-in leaves.
     async fn connect(&self) {
         let tokens = self.op.first();
-        let connection = connection(&self.id, &self.kernel, tokens, self.clock.now());
+        let connection = connection(&self.id, &self.kernel, &tokens, self.clock.now());
         let key = Key::connection(&self.id);
         let life = Duration::from_hours(12);
         // A machine under load may not answer at once. A conflict says that it was carried out.
@@ -282,46 +282,19 @@ pub(crate) fn kernel() -> Kernel {
 pub(crate) fn connection(
     id: &ConnectionId,
     kernel: &Kernel,
-    (access, refresh): (String, String),
+    (access, refresh): &(String, String),
     now: Timestamp,
 ) -> Connection {
-    let scopes = Scopes::parse("openid").unwrap();
-    Connection {
-        id: id.clone(),
-        kernel: kernel.clone(),
-        others: Vec::new(),
-        provider: ProviderId::parse("lab-api").unwrap(),
-        wish: Wish {
-            scopes: scopes.clone(),
-            audience: None,
-            resource: None,
-            account: None,
-        },
-        since: now,
-        extended_at: now,
-        grant: Grant {
-            issuer: "https://op.example".to_owned(),
-            account: hubkey_protocol::Account {
-                sub: "op-alice".to_owned(),
-                name: None,
-                email: None,
-            },
-            scopes,
-            access_token: AccessToken::new(access),
-            token_type: "Bearer".to_owned(),
-            obtained_at: now,
-            expires_at: Some(now.after(LIFE)),
-            refresh_token: Some(RefreshToken::new(refresh)),
-            serial: 0,
-            proof: Proof {
-                issued_at: 0,
-                auth_time: None,
-                oidc_nonce: OidcNonce::new("n"),
-                session: None,
-            },
-        },
-        renewal: Renewal::Idle,
-    }
+    let origin = Origin {
+        provider: "lab-api",
+        issuer: "https://op.example".to_owned(),
+        subject: "op-alice",
+    };
+    let lifetime = Lifetime {
+        obtained_at: now,
+        expires_at: Some(now.after(LIFE)),
+    };
+    connected::connection(id, kernel, &origin, (access, refresh), (now, lifetime))
 }
 
 /// A broker with the times of these tests. What it needs for sign-ins is the world's.

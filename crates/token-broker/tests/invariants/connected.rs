@@ -1,0 +1,67 @@
+//! Connections that nobody had to sign in for.
+
+use hubkey_protocol::{
+    Account, ConnectionId, ProviderId, Scopes,
+    secret::{AccessToken, OidcNonce, RefreshToken},
+};
+use hubkey_token_broker::domain::{
+    clock::Timestamp,
+    connection::{Connection, Grant, Proof},
+    kernel::Kernel,
+    renewal::{Lifetime, Renewal},
+    sign_in::Wish,
+};
+
+/// Where a connection leads.
+pub(crate) struct Origin<'a> {
+    pub(crate) provider: &'a str,
+    pub(crate) issuer: String,
+    pub(crate) subject: &'a str,
+}
+
+/// What a sign-in leaves that ends now, with tokens that live for this time.
+pub(crate) fn connection(
+    id: &ConnectionId,
+    kernel: &Kernel,
+    origin: &Origin<'_>,
+    (access, refresh): (&str, &str),
+    (now, lifetime): (Timestamp, Lifetime),
+) -> Connection {
+    let scopes = Scopes::parse("openid").unwrap();
+    Connection {
+        id: id.clone(),
+        kernel: kernel.clone(),
+        others: Vec::new(),
+        provider: ProviderId::parse(origin.provider).unwrap(),
+        wish: Wish {
+            scopes: scopes.clone(),
+            audience: None,
+            resource: None,
+            account: None,
+        },
+        since: now,
+        extended_at: now,
+        grant: Grant {
+            issuer: origin.issuer.clone(),
+            account: Account {
+                sub: origin.subject.to_owned(),
+                name: None,
+                email: None,
+            },
+            scopes,
+            access_token: AccessToken::new(access),
+            token_type: "Bearer".to_owned(),
+            obtained_at: lifetime.obtained_at,
+            expires_at: lifetime.expires_at,
+            refresh_token: Some(RefreshToken::new(refresh)),
+            serial: 0,
+            proof: Proof {
+                issued_at: 0,
+                auth_time: None,
+                oidc_nonce: OidcNonce::new("n"),
+                session: None,
+            },
+        },
+        renewal: Renewal::Idle,
+    }
+}
