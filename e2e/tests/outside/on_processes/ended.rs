@@ -25,11 +25,7 @@ except hubkey.SignInRequired:
 #[tokio::test]
 async fn feature_f5_need_9_a_grant_that_is_gone_is_told_in_the_cell_and_ends_nothing_else()
 -> Outcome {
-    let guest = Guest::on(strict().await?).await?;
-    let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
-    guest
-        .run_and_sign_in(&mut kernel, &browser, CONNECT)
-        .await?;
+    let (guest, mut kernel, browser) = Guest::connected_on(strict().await?).await?;
     guest.stack.keycloak.log_out(&guest.person).await?;
     tokio::time::sleep(ENDED).await;
     let said = kernel.run(TYPED).await?.ok()?;
@@ -60,11 +56,7 @@ print(status, json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))["
 async fn feature_g8_need_14_keys_that_keycloak_rotates_while_all_runs_end_nothing_and_sign_new_tokens()
 -> Outcome {
     let stack = strict().await?;
-    let guest = Guest::on(stack).await?;
-    let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
-    guest
-        .run_and_sign_in(&mut kernel, &browser, CONNECT)
-        .await?;
+    let (guest, mut kernel, _browser) = Guest::connected_on(stack).await?;
     let before = kernel.run(SIGNED_BY).await?.ok()?;
     let uses = stack.keycloak.add_signing_key().await?;
     let signing = uses.iter().filter(|key| *key == "sig").count();
@@ -77,9 +69,7 @@ async fn feature_g8_need_14_keys_that_keycloak_rotates_while_all_runs_end_nothin
     );
     assert_ne!(before, after, "the key is the old one");
     // Whose ID token is signed by the new key from the beginning.
-    let late = Guest::on(stack).await?;
-    let (mut kernel, browser) = (late.kernel().await?, late.browser().await?);
-    late.run_and_sign_in(&mut kernel, &browser, CONNECT).await?;
+    let (_late, mut kernel, _browser) = Guest::connected_on(stack).await?;
     let said = kernel.run(SIGNED_BY).await?.ok()?;
     assert_eq!(said, after);
     assert_eq!(stack.keycloak.refreshes(&guest.person).await?.1, 0);
@@ -96,11 +86,7 @@ print([len(tokens) for tokens in rounds], len(set.union(*rounds)))";
 
 #[tokio::test]
 async fn feature_f3_twenty_reads_at_the_end_of_a_token_cost_keycloak_one_refresh() -> Outcome {
-    let guest = Guest::on(strict().await?).await?;
-    let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
-    guest
-        .run_and_sign_in(&mut kernel, &browser, CONNECT)
-        .await?;
+    let (guest, mut kernel, _browser) = Guest::connected_on(strict().await?).await?;
     kernel.begin(TWENTY).await?;
     let began = Instant::now();
     let said = kernel.finish(LONG).await?.ok()?;
@@ -119,11 +105,7 @@ const REFRESH_AND_EXCHANGE: &str =
 #[tokio::test]
 async fn feature_g14_sign_ins_refreshes_and_exchanges_are_counted_and_timed() -> Outcome {
     let stack = strict().await?;
-    let guest = Guest::on(stack).await?;
-    let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
-    guest
-        .run_and_sign_in(&mut kernel, &browser, CONNECT)
-        .await?;
+    let (_guest, mut kernel, _browser) = Guest::connected_on(stack).await?;
     tokio::time::sleep(ENDED).await;
     let said = kernel.run(REFRESH_AND_EXCHANGE).await?.ok()?;
     assert_eq!(last_line(&said), "True True");

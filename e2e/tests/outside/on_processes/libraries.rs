@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::refresh::strict;
-use crate::support::{CONNECT, Guest, Outcome, last_line};
+use crate::support::{Guest, Outcome, last_line};
 
 /// How people use each of them; the tests of the package have it too.
 const LIBRARIES: &str = include_str!("../../../../crates/python-shim/tests/libraries.py");
@@ -11,11 +11,7 @@ const USE: &str = include_str!("libraries.py");
 
 #[tokio::test]
 async fn need_15_feature_f1_ten_libraries_outlive_three_expiries() -> Outcome {
-    let guest = Guest::on(strict().await?).await?;
-    let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
-    guest
-        .run_and_sign_in(&mut kernel, &browser, CONNECT)
-        .await?;
+    let (guest, mut kernel, browser) = Guest::connected_on(strict().await?).await?;
     drop(browser);
     kernel.run(LIBRARIES).await?.ok()?;
     kernel.begin(USE).await?;

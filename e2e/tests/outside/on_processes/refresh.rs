@@ -13,7 +13,7 @@ use hubkey_e2e::stack::{LAB_API, Stack, StackOptions};
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::support::{CONNECT, Guest, Outcome, built, last_line};
+use crate::support::{Guest, Outcome, built, last_line};
 
 static STRICT: OnceCell<Stack> = OnceCell::const_new();
 
@@ -68,11 +68,7 @@ except hubkey.InvalidArgument as error:
 
 #[tokio::test]
 async fn feature_f1_feature_f6_need_1_ten_second_tokens_stay_valid_without_a_browser() -> Outcome {
-    let guest = Guest::on(strict().await?).await?;
-    let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
-    guest
-        .run_and_sign_in(&mut kernel, &browser, CONNECT)
-        .await?;
+    let (guest, mut kernel, browser) = Guest::connected_on(strict().await?).await?;
     drop(browser);
     let seconds = loop_seconds()?;
     kernel

@@ -163,13 +163,21 @@ impl Guest {
 
     /// A connected kernel of a new person, and the browser that signed in.
     pub(crate) async fn connected() -> anyhow::Result<(Self, Kernel, Browser)> {
-        let guest = Self::new().await?;
-        let (kernel, browser) = tokio::join!(guest.kernel(), guest.browser());
+        Self::new().await?.connect().await
+    }
+
+    /// The same on a stack of the test's own.
+    pub(crate) async fn connected_on(
+        stack: &'static Stack,
+    ) -> anyhow::Result<(Self, Kernel, Browser)> {
+        Self::on(stack).await?.connect().await
+    }
+
+    async fn connect(self) -> anyhow::Result<(Self, Kernel, Browser)> {
+        let (kernel, browser) = tokio::join!(self.kernel(), self.browser());
         let (mut kernel, browser) = (kernel?, browser?);
-        guest
-            .run_and_sign_in(&mut kernel, &browser, CONNECT)
-            .await?;
-        Ok((guest, kernel, browser))
+        self.run_and_sign_in(&mut kernel, &browser, CONNECT).await?;
+        Ok((self, kernel, browser))
     }
 
     /// The lines of the broker's log that tell of this person.
