@@ -7,6 +7,7 @@ the API accepts the token.
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from hubkey import auth
@@ -29,7 +30,13 @@ def with_httpx(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
     import httpx
 
     client = httpx.Client(auth=auth.httpx_auth(lab))
-    return lambda: client.get(f"{api}/projects").raise_for_status()
+
+    def call() -> object:
+        return client.get(f"{api}/projects").raise_for_status()
+
+    # It keeps its connection open, and says so to whichever test is running when it is collected.
+    weakref.finalize(call, client.close)
+    return call
 
 
 def with_async_httpx(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
