@@ -18,6 +18,9 @@ pub(crate) struct Soak {
     /// The first seed: a violated invariant names its own.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
+    /// So many random plays of people, browsers and kernels for each invariant, on memory and on Redis; 0 plays none.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    plays: u32,
     /// So often something happens to a real process at each message of a refresh, at a strict provider and at one that gives
     /// grace; 0 leaves it out. Twice a minute and a half.
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -56,32 +59,47 @@ pub(crate) fn run(soak: &Soak) -> anyhow::Result<bool> {
 }
 
 fn parts(soak: &Soak) -> Vec<Part> {
+    let mut parts = in_one_process(soak);
+    parts.extend(with_real_processes(soak));
+    parts
+}
+
+fn in_one_process(soak: &Soak) -> Vec<Part> {
+    let part = |name, test, variables| Part {
+        name,
+        target: "invariants",
+        test,
+        variables,
+    };
     let mut parts = Vec::new();
     if soak.deviations > 0 {
-        parts.push(Part {
-            name: "every schedule",
-            target: "invariants",
-            test: "every_schedule",
-            variables: vec![("SOAK_DEVIATIONS", soak.deviations.to_string())],
-        });
+        let variables = vec![("SOAK_DEVIATIONS", soak.deviations.to_string())];
+        parts.push(part("every schedule", "every_schedule", variables));
+    }
+    if soak.plays > 0 {
+        let variables = vec![("PROPTEST_CASES", soak.plays.to_string())];
+        parts.push(part("random plays", "plays::", variables));
     }
     if soak.schedules > 0 {
-        let count = soak.schedules.to_string();
-        parts.push(Part {
-            name: "schedules in one process",
-            target: "invariants",
-            test: "invariant_i5_rotation",
-            variables: vec![
-                ("PROPTEST_CASES", count.clone()),
-                ("SOAK_SEED", soak.seed.to_string()),
-            ],
-        });
+        let variables = vec![
+            ("PROPTEST_CASES", soak.schedules.to_string()),
+            ("SOAK_SEED", soak.seed.to_string()),
+        ];
+        let name = "schedules in one process";
+        parts.push(part(name, "invariant_i5_rotation", variables));
+    }
+    parts
+}
+
+fn with_real_processes(soak: &Soak) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if soak.schedules > 0 {
         parts.push(Part {
             name: "schedules with real processes",
             target: "faults",
             test: "real_brokers_that_are_killed",
             variables: vec![
-                ("SOAK_SCHEDULES", count),
+                ("SOAK_SCHEDULES", soak.schedules.to_string()),
                 ("SOAK_SEED", soak.seed.to_string()),
             ],
         });

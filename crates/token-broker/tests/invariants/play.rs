@@ -68,8 +68,6 @@ pub(crate) struct Play<'w> {
     /// Redirects that any browser got, and whether they lead to the Hub.
     redirects: Vec<(bool, String)>,
     provider_is_up: bool,
-    /// How often a code was sent to the provider.
-    exchanges: usize,
     passed: Arc<AtomicI64>,
 }
 
@@ -98,7 +96,6 @@ impl<'w> Play<'w> {
             steps: Vec::new(),
             redirects: Vec::new(),
             provider_is_up: true,
-            exchanges: 0,
             passed,
         }
     }
@@ -241,10 +238,7 @@ impl<'w> Play<'w> {
             let other = cookie.and_then(|cookie| cookie.of(cookies.len()));
             step.body["flow_cookie"] = json!(other.map(|other| &cookies[other]));
         }
-        // What fails at the store may have been done all the same.
-        let calm = self.world.probe.is_calm();
-        let reply = ask(self.world, &step.path, &step.body).await;
-        self.judge(&step, &[reply], calm);
+        self.ask_and_judge(&step, 1).await;
     }
 
     async fn whole(&mut self, kernel: usize, times: usize, dark: usize) {
@@ -315,10 +309,7 @@ impl<'w> Play<'w> {
 
     /// A browser takes a step, so many times at once.
     async fn take(&mut self, browser: usize, step: Step, times: usize) {
-        let calm = self.world.probe.is_calm();
-        let asked = (0..times).map(|_| ask(self.world, &step.path, &step.body));
-        let replies = join_all(asked).await;
-        self.judge(&step, &replies, calm);
+        let replies = self.ask_and_judge(&step, times).await;
         let taken = replies.iter().find(|reply| reply.kind() != "refused");
         let seat = &mut self.browsers[browser];
         if let Some(reply) = taken {
@@ -329,6 +320,30 @@ impl<'w> Play<'w> {
             seat.1 = next(reply, &step);
         }
         self.steps.push(step);
+    }
+
+    async fn ask_and_judge(&mut self, step: &Step, times: usize) -> Vec<Reply> {
+        // What fails at the store may have been done all the same.
+        let calm = self.world.probe.is_calm();
+        let before = self.codes_redeemed();
+        let asked = (0..times).map(|_| ask(self.world, &step.path, &step.body));
+        let replies = join_all(asked).await;
+        self.hold(
+            Invariant::FailClosed,
+            self.hub_is_up || self.codes_redeemed() == before,
+            "a code was redeemed without the Hub",
+        );
+        self.judge(step, &replies, calm);
+        replies
+    }
+
+    /// How many codes were sent to the provider; it is asked for refreshes too.
+    fn codes_redeemed(&self) -> usize {
+        let asked = self.world.provider.requests(Endpoint::Token);
+        let codes = asked
+            .iter()
+            .filter_map(|request| request.form_value("code"));
+        codes.count()
     }
 
     fn judge(&mut self, step: &Step, replies: &[Reply], calm: bool) {
@@ -344,13 +359,6 @@ impl<'w> Play<'w> {
             Invariant::FailClosed,
             self.hub_is_up || !asks_hub || taken.iter().all(|reply| ended(reply)),
             &step.path,
-        );
-        let before = self.exchanges;
-        self.exchanges = self.world.provider.hits(Endpoint::Token);
-        self.hold(
-            Invariant::FailClosed,
-            self.hub_is_up || self.exchanges == before,
-            "a code was redeemed without the Hub",
         );
         if self.hub_is_up && (!taken.is_empty() || !calm) {
             let handed = self.handed();

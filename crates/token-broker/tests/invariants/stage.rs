@@ -13,7 +13,7 @@ use hubkey_token_broker::{
     },
     system::SystemClock,
 };
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     world::{World, WorldOptions},
 };
 
-/// So many plays unless `PROPTEST_CASES` asks for another number.
+/// So many plays, the same ones each time, unless `PROPTEST_CASES` asks for another number, which are new ones.
 const CASES: u32 = 16;
 
 /// So many schedules of refreshes.
@@ -41,7 +41,7 @@ pub(crate) fn explore(backend: Backend, invariant: Invariant) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let redis = (backend == Backend::Redis).then(|| runtime.block_on(start_redis()));
     let redis = redis.as_ref().map(|(_, redis)| redis);
-    let mut runner = TestRunner::new(config());
+    let mut runner = TestRunner::new(config(invariant));
     let deliveries = std::cell::Cell::new(0);
     let played = runner.run(&actions(), |actions| {
         let delivered = play(&runtime, redis, invariant, &actions);
@@ -85,19 +85,20 @@ pub(crate) fn rotate(backend: Backend) {
     });
 }
 
-fn config() -> Config {
-    let standard = Config::default();
+fn config(invariant: Invariant) -> Config {
+    let asked = Config::default();
     // 256 is proptest's own default: nobody asked for a number.
-    let cases = if standard.cases == 256 {
-        CASES
-    } else {
-        standard.cases
-    };
+    let usual = asked.cases == 256;
     Config {
-        cases,
+        cases: if usual { CASES } else { asked.cases },
+        rng_seed: if usual {
+            RngSeed::Fixed(invariant as u64)
+        } else {
+            asked.rng_seed
+        },
         max_shrink_iters: 60,
         failure_persistence: None,
-        ..standard
+        ..asked
     }
 }
 
