@@ -5,7 +5,7 @@ use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::ErrorCode;
 use hubkey_service::{
     CancellationToken,
-    http::Server,
+    http::{Server, listen},
     lifecycle::Lifecycle,
     ops::{self, Readiness},
     telemetry::Metrics,
@@ -30,8 +30,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             "codes, tickets and the channel secret travel in clear: whoever can read that network can take sign-ins over"
         );
     }
-    let public = bind("listen", settings.listen).await?;
-    let ops_listener = bind("ops.listen", settings.ops.listen).await?;
+    let public = bind("listen", settings.listen)?;
+    let ops_listener = bind("ops.listen", settings.ops.listen)?;
     let (app, keeper) = App::new(Parts {
         broker: BrokerClient::new(&settings.broker, settings.channel_secret).context("`broker`")?,
         public_url: settings.public_url,
@@ -62,9 +62,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn bind(name: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
+fn bind(name: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    listen(address)
         .with_context(|| format!("`{name}`: cannot listen on {address}; choose another address"))
 }
 

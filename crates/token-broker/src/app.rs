@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use axum::Router;
 use hubkey_protocol::ErrorCode;
 use hubkey_service::{
-    http::Server,
+    http::{Server, listen},
     lifecycle::Lifecycle,
     ops::{self, Readiness},
     reload,
@@ -48,7 +48,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let readiness = Readiness::new();
     let starting = readiness.hold();
     let life = Lifecycle::new(readiness.clone(), DRAIN_DELAY);
-    let listeners = Listeners::bind(&settings).await?;
+    let listeners = Listeners::bind(&settings)?;
     let ops_end = CancellationToken::new();
     let ops = ops::serve(
         listeners.ops,
@@ -170,16 +170,16 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(settings: &Settings) -> anyhow::Result<Self> {
-        let bind = async |name: &str, address| {
-            TcpListener::bind(address).await.with_context(|| {
+    fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let bind = |name: &str, address| {
+            listen(address).with_context(|| {
                 format!("`{name}.listen`: cannot listen on {address}; choose another address")
             })
         };
         Ok(Self {
-            kernel: bind("kernel", settings.kernel.listen).await?,
-            internal: bind("internal", settings.internal.listen).await?,
-            ops: bind("ops", settings.ops.listen).await?,
+            kernel: bind("kernel", settings.kernel.listen)?,
+            internal: bind("internal", settings.internal.listen)?,
+            ops: bind("ops", settings.ops.listen)?,
         })
     }
 }
