@@ -9,6 +9,8 @@ mod provider_client;
 mod provider_endpoints;
 mod redis;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::path::Path;
