@@ -8,7 +8,7 @@ use http::{
 };
 use hubkey_protocol::{
     Reference, ShortId,
-    internal::{BrowserAnswer, BrowserReply, Page, Refusal},
+    internal::{BrowserAnswer, BrowserReply, EndReason, Page, Refusal},
     path,
     secret::{Secret, State},
 };
@@ -113,11 +113,19 @@ fn show(app: &App, shown: &Page) -> Response {
             StatusCode::OK,
             &Done::new(&look, done),
         ),
-        Page::Ended(ended) => page(&look, StatusCode::OK, &Ended::new(&look, ended)),
+        Page::Ended(shown) => page(&look, status_of(shown.reason), &Ended::new(&look, shown)),
         Page::Connections(shown) => {
             let template = Connections::new(&look, prefix, shown, app.now());
             page(&look, StatusCode::OK, &template)
         }
+    }
+}
+
+/// The page was asked for and is shown; only an account that may not be used is something forbidden.
+fn status_of(reason: EndReason) -> StatusCode {
+    match reason {
+        EndReason::AccountRefused | EndReason::AccountDiffers => StatusCode::FORBIDDEN,
+        _ => StatusCode::OK,
     }
 }
 
