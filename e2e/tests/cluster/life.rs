@@ -1,13 +1,15 @@
 //! Upgrades, key rotation, killed pods, evictions, and the end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
 use hubkey_e2e::cluster::{Cluster, chart, kubectl};
 use hubkey_e2e::console::say;
 use hubkey_e2e::keycloak::{BOB, MALLORY};
+use hubkey_e2e::process::client;
 use hubkey_e2e::sign_in::Page;
+use reqwest::{StatusCode, Url};
 
 use crate::support::{CONNECT, LONG, Outcome, cluster, connected, kernel, kernel_of, open_link};
 
@@ -77,14 +79,37 @@ async fn no_token_read_fails_while_the_release_is_upgraded_and_its_key_rotated()
     Ok(())
 }
 
-/// Kills every pod of the servers with no time to end in order.
-fn kill_pods(cluster: &Cluster) -> Outcome {
-    let pods = cluster.pods(SERVERS)?;
-    ensure!(pods.len() == 2, "{pods:?}");
-    for (pod, _) in pods {
-        cluster.kubectl(&["delete", "pod", &pod, "--force", "--grace-period=0"])?;
+/// Kills every pod of the servers with no time to end in order, and waits until others are in their place.
+async fn kill_pods(cluster: &Cluster) -> Outcome {
+    let killed = cluster.pods(SERVERS)?;
+    ensure!(killed.len() == 2, "{killed:?}");
+    for (pod, _) in &killed {
+        cluster.kubectl(&["delete", "pod", pod, "--force", "--grace-period=0"])?;
     }
-    cluster.rolled_out("hubkey")
+    // Until the cluster has noticed, it calls the deployment rolled out as it was.
+    let started = Instant::now();
+    loop {
+        let pods = cluster.pods(SERVERS)?;
+        if pods.len() == 2 && pods.iter().all(|pod| !killed.contains(pod)) {
+            return cluster.rolled_out("hubkey");
+        }
+        ensure!(started.elapsed() < LONG, "no other pods: {pods:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Waits until the hub's proxy finds callback-server again, as a person does who reloads the page.
+async fn until_served(link: &str) -> Outcome {
+    let (home, client) = (Url::parse(link)?.join("./")?, client()?);
+    let started = Instant::now();
+    loop {
+        let status = client.get(home.clone()).send().await?.status();
+        if status != StatusCode::SERVICE_UNAVAILABLE {
+            return Ok(());
+        }
+        ensure!(started.elapsed() < LONG, "{home} answers {status}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]
@@ -93,7 +118,8 @@ async fn a_sign_in_outlives_the_pods_in_which_it_began() -> Outcome {
     let mut kernel = kernel(cluster, &BOB).await?;
     kernel.begin(CONNECT).await?;
     let link = kernel.link().await?;
-    kill_pods(cluster)?;
+    kill_pods(cluster).await?;
+    until_served(&link).await?;
     open_link(cluster, &link, &BOB).await?;
     kernel.finish(LONG).await?.ok()?;
     Ok(())
@@ -182,7 +208,7 @@ async fn uninstalling_leaves_nothing() -> Outcome {
     let left = || cluster.kubectl(&["get", kinds, "--selector", &label, "--output", "name"]);
     ensure!(left()?.lines().count() > 8, "{}", left()?);
     cluster.helm(&["uninstall", release, "--wait", "--timeout", "3m"])?;
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while !left()?.is_empty() {
         ensure!(started.elapsed() < Duration::from_mins(1), "{}", left()?);
         tokio::time::sleep(Duration::from_millis(500)).await;
