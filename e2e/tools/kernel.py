@@ -47,9 +47,8 @@ class Kernel:
         self.reply = ""
         self.idle = False
 
-    def send(self, channel: str, kind: str, content: dict[str, Any]) -> str:
-        """Send one message; give its id."""
-        identity = uuid.uuid4().hex
+    def send(self, identity: str, channel: str, kind: str, content: dict[str, Any]) -> None:
+        """Send one message with this id."""
         header = {
             "msg_id": identity,
             "msg_type": kind,
@@ -60,7 +59,6 @@ class Kernel:
         }
         message = {"channel": channel, "header": header, "parent_header": {}, "metadata": {}, "content": content}
         self.socket.send(json.dumps(message))
-        return identity
 
     def execute(self, code: str) -> None:
         """Run one cell."""
@@ -73,7 +71,9 @@ class Kernel:
             "stop_on_error": True,
         }
         self.reply, self.idle = "", False
-        self.cell = self.send("shell", "execute_request", content)
+        # Known before it is sent: the other thread may hear of the cell at once.
+        self.cell = uuid.uuid4().hex
+        self.send(self.cell, "shell", "execute_request", content)
 
     def interrupt(self) -> None:
         """Press Stop."""
