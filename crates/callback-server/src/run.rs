@@ -11,7 +11,7 @@ use hubkey_service::{
     telemetry::Metrics,
 };
 use time::OffsetDateTime;
-use tokio::{net::TcpListener, task::JoinSet, time::Duration};
+use tokio::{task::JoinSet, time::Duration};
 
 use crate::{App, Parts, settings::Settings, site::SiteKeeper};
 
@@ -30,8 +30,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             "codes, tickets and the channel secret travel in clear: whoever can read that network can take sign-ins over"
         );
     }
-    let public = bind("listen", settings.listen)?;
-    let ops_listener = bind("ops.listen", settings.ops.listen)?;
+    let public = listen("listen", settings.listen)?;
+    let ops_listener = listen("ops.listen", settings.ops.listen)?;
     let (app, keeper) = App::new(Parts {
         broker: BrokerClient::new(&settings.broker, settings.channel_secret).context("`broker`")?,
         public_url: settings.public_url,
@@ -60,11 +60,6 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     ops_end.cancel();
     ops.await?;
     Ok(())
-}
-
-fn bind(name: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    listen(address)
-        .with_context(|| format!("`{name}`: cannot listen on {address}; choose another address"))
 }
 
 /// Not ready before the broker has said what the site is called, and while it does not answer.

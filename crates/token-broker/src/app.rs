@@ -171,15 +171,10 @@ struct Listeners {
 
 impl Listeners {
     fn bind(settings: &Settings) -> anyhow::Result<Self> {
-        let bind = |name: &str, address| {
-            listen(address).with_context(|| {
-                format!("`{name}.listen`: cannot listen on {address}; choose another address")
-            })
-        };
         Ok(Self {
-            kernel: bind("kernel", settings.kernel.listen)?,
-            internal: bind("internal", settings.internal.listen)?,
-            ops: bind("ops", settings.ops.listen)?,
+            kernel: listen("kernel.listen", settings.kernel.listen)?,
+            internal: listen("internal.listen", settings.internal.listen)?,
+            ops: listen("ops.listen", settings.ops.listen)?,
         })
     }
 }
