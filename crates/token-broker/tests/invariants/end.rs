@@ -19,11 +19,7 @@ impl Play<'_> {
     }
 
     fn each_code_once(&self) {
-        let exchanges = self.world.provider.requests(Endpoint::Token);
-        let codes: Vec<_> = exchanges
-            .iter()
-            .filter_map(|request| request.form_value("code"))
-            .collect();
+        let codes = self.codes_sent();
         let distinct: BTreeSet<_> = codes.iter().collect();
         self.hold(
             Invariant::Once,

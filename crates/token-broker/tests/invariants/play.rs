@@ -325,25 +325,25 @@ impl<'w> Play<'w> {
     async fn ask_and_judge(&mut self, step: &Step, times: usize) -> Vec<Reply> {
         // What fails at the store may have been done all the same.
         let calm = self.world.probe.is_calm();
-        let before = self.codes_redeemed();
+        let before = self.codes_sent().len();
         let asked = (0..times).map(|_| ask(self.world, &step.path, &step.body));
         let replies = join_all(asked).await;
         self.hold(
             Invariant::FailClosed,
-            self.hub_is_up || self.codes_redeemed() == before,
+            self.hub_is_up || self.codes_sent().len() == before,
             "a code was redeemed without the Hub",
         );
         self.judge(step, &replies, calm);
         replies
     }
 
-    /// How many codes were sent to the provider; it is asked for refreshes too.
-    fn codes_redeemed(&self) -> usize {
+    /// The codes that were sent to the provider, which is asked for refreshes too.
+    pub(crate) fn codes_sent(&self) -> Vec<String> {
         let asked = self.world.provider.requests(Endpoint::Token);
         let codes = asked
             .iter()
             .filter_map(|request| request.form_value("code"));
-        codes.count()
+        codes.collect()
     }
 
     fn judge(&mut self, step: &Step, replies: &[Reply], calm: bool) {
