@@ -113,7 +113,7 @@ fn show(app: &App, shown: &Page) -> Response {
             StatusCode::OK,
             &Done::new(&look, done),
         ),
-        Page::Ended(shown) => page(&look, status_of(shown.reason), &Ended::new(&look, shown)),
+        Page::Ended(ended) => page(&look, status_of(ended.reason), &Ended::new(&look, ended)),
         Page::Connections(shown) => {
             let template = Connections::new(&look, prefix, shown, app.now());
             page(&look, StatusCode::OK, &template)

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use hubkey_e2e::certificates::Authority;
+use hubkey_e2e::{certificates::Authority, process::checkout};
 
 use super::Settings;
 
-const MANUAL: &str = include_str!("../../../../docs/operations.md");
 const FOLDER: &str = "/etc/hubkey";
 
 /// What stands between fences that say TOML, where it is for the broker.
-fn examples() -> impl Iterator<Item = &'static str> {
-    let fenced = MANUAL.split("```toml\n").skip(1);
+fn examples(manual: &str) -> impl Iterator<Item = &str> {
+    let fenced = manual.split("```toml\n").skip(1);
     let blocks = fenced.filter_map(|rest| rest.split("```").next());
     blocks.filter(|block| block.contains("[providers."))
 }
@@ -35,7 +34,8 @@ fn make_files(folder: &Path, settings: &str) {
 
 #[test]
 fn the_manuals_examples_are_taken_together() {
-    let written: String = examples().collect();
+    let manual = std::fs::read_to_string(checkout().join("docs/operations.md")).unwrap();
+    let written: String = examples(&manual).collect();
     for provider in ["lab-api]", "google]", "github]", "lab-api.exchange]"] {
         assert!(
             written.contains(&format!("[providers.{provider}")),
