@@ -7,10 +7,7 @@
 
 use std::sync::Arc;
 
-use hubkey_protocol::{
-    ConnectionId, Nonce, ProviderId,
-    secret::{AccessToken, RefreshToken},
-};
+use hubkey_protocol::{ConnectionId, Nonce, ProviderId, secret::AccessToken};
 
 use super::Flows;
 use crate::{
@@ -62,7 +59,7 @@ impl Flows {
         grant: Grant,
     ) {
         let extent = self.extent(provider, id, &grant).await;
-        self.tell_provider(provider, grant, extent);
+        self.tell_provider(provider, grant, (extent, Vec::new()));
     }
 
     /// Nobody waits for it.
@@ -70,25 +67,38 @@ impl Flows {
         &self,
         provider: Arc<dyn IdentityProvider>,
         access_token: AccessToken,
-        refresh_token: Option<RefreshToken>,
     ) {
         self.flights.spawn(async move {
-            provider.revoke(&access_token, refresh_token.as_ref()).await;
+            provider.revoke(&access_token, None).await;
         });
     }
 
     async fn let_go_of(&self, connection: Connection, extent: Extent) {
-        let provider = self.provider(&connection.provider);
-        self.forget_targets(provider, &connection.id, extent).await;
-        self.tell_provider(&connection.provider, connection.grant, extent);
+        let beside = self.forget_targets(&connection.id, extent).await;
+        self.tell_provider(&connection.provider, connection.grant, (extent, beside));
     }
 
-    /// Nothing, where the provider is not configured any more.
-    fn tell_provider(&self, provider: &ProviderId, grant: Grant, extent: Extent) {
-        if let Some(provider) = self.provider(provider) {
-            let refresh_token = grant.refresh_token.filter(|_| extent == Extent::Grant);
-            self.revoke_later(Arc::clone(provider), grant.access_token, refresh_token);
-        }
+    /// Of the grant and the tokens beside its own, one after the other: where an exchanged token goes first, the provider
+    /// may not know the grant any more, and leave its session (seen at Keycloak). Nothing, where the provider is not
+    /// configured any more.
+    fn tell_provider(
+        &self,
+        provider: &ProviderId,
+        grant: Grant,
+        (extent, beside): (Extent, Vec<AccessToken>),
+    ) {
+        let Some(provider) = self.provider(provider).map(Arc::clone) else {
+            return;
+        };
+        let refresh_token = grant.refresh_token.filter(|_| extent == Extent::Grant);
+        self.flights.spawn(async move {
+            provider
+                .revoke(&grant.access_token, refresh_token.as_ref())
+                .await;
+            for access_token in beside {
+                provider.revoke(&access_token, None).await;
+            }
+        });
     }
 
     /// How much of the grant goes back. All of it where nobody can say: better that a person signs in again than that a

@@ -186,7 +186,7 @@ impl Flows {
         match stored {
             Ok(Outcome::Done) => {}
             Ok(Outcome::Conflict) => {
-                self.revoke_later(Arc::clone(provider), token.access_token, None);
+                self.revoke_later(Arc::clone(provider), token.access_token);
                 let landing = self.too_late(connection.value).await;
                 return landing.and(Err(Missed::InProgress));
             }

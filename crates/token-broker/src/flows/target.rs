@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use hubkey_protocol::ConnectionId;
+use hubkey_protocol::{ConnectionId, secret::AccessToken};
 use tokio::time::timeout;
 
 use super::{
@@ -21,7 +21,6 @@ use crate::{
         renewal::{Need, Renewal, Trouble},
         target::{Entry, Target, TargetToken, Targets, Way},
     },
-    idp::IdentityProvider,
     store::{
         Change, Key, StoreError,
         typed::{Found, Loaded, TypedStore},
@@ -213,17 +212,16 @@ impl Flows {
         Change::put(Key::targets(id), expect, &targets, life.max(SHORTEST_LIFE))
     }
 
-    /// Forgets the tokens beside a connection's own and has them revoked, as far as `extent` says. Those of a provider behind
-    /// it are never shown to it.
+    /// Forgets the tokens beside a connection's own, and says which are to be revoked. Those of a provider behind it are never
+    /// shown to it.
     pub(super) async fn forget_targets(
         &self,
-        provider: Option<&Arc<dyn IdentityProvider>>,
         id: &ConnectionId,
         extent: Extent,
-    ) {
+    ) -> Vec<AccessToken> {
         let found: Result<Found<Targets>, _> = self.store.load(&Key::targets(id)).await;
         let Ok(Some(found)) = found else {
-            return;
+            return Vec::new();
         };
         let delete = Change::delete(Key::targets(id), found.generation);
         if self.store.commit(vec![delete]).await.is_err() {
@@ -233,11 +231,8 @@ impl Flows {
             Extent::Grant => entry.target.requested_issuer.is_none(),
             Extent::AccessTokens => entry.target.way == Way::Refresh,
         });
-        for token in own.filter_map(|entry| entry.token.as_ref()) {
-            if let Some(provider) = provider {
-                self.revoke_later(Arc::clone(provider), token.access_token.clone(), None);
-            }
-        }
+        let tokens = own.filter_map(|entry| entry.token.as_ref());
+        tokens.map(|token| token.access_token.clone()).collect()
     }
 }
 
