@@ -30,6 +30,7 @@ class RefusingApi:
     refuses_all: bool = False
     tokens: list[str | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
     def status(self, token: str | None, body: bytes) -> int:
         self.tokens.append(token)
@@ -43,6 +44,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         body = self.body()
+        self.api.paths.append(self.path)
         header = (self.headers.get("authorization") or "").partition(" ")[2] or None
         form = parse_qs(body.decode("latin-1")).get("WebIdentityToken")
         moved = re.fullmatch(r"/moved\?to=(.*)", self.path)

@@ -38,6 +38,26 @@ def test_feature_k8_get_and_post_speak_to_the_api(lab: hubkey.Connection, api: R
     assert "canary" not in repr(answer)
 
 
+def test_feature_k8_a_prefix_goes_before_a_path_and_never_to_another_origin(
+    lab: hubkey.Connection,
+    api: RefusingApi,
+) -> None:
+    assert lab.prefix == ""
+    lab.prefix = "/api/v2/"
+    assert lab.prefix == "/api/v2"
+    lab.get("/projects", params={"page": 2})
+    lab.post("/projects", [])
+    lab.get(f"{api.url}/projects")
+    assert api.paths == ["/api/v2/projects?page=2", "/api/v2/projects", "/projects"]
+    for wrong in ("api", "//elsewhere.example", "https://elsewhere.example", "/\\elsewhere", "/a?b=", "/a#b"):
+        with pytest.raises(hubkey.InvalidArgument, match="prefix="):
+            lab.prefix = wrong
+    assert lab.prefix == "/api/v2"
+    lab.prefix = ""
+    lab.get("/projects")
+    assert api.paths[-1] == "/projects"
+
+
 def test_feature_k8_get_repeats_once_after_a_401(broker: Broker, lab: hubkey.Connection, api: RefusingApi) -> None:
     [connection] = broker.connections.values()
     first, second = (broker.access_token(connection, number) for number in (0, 1))

@@ -13,7 +13,7 @@ from hubkey import _display
 from hubkey._errors import InvalidArgument, SignInFailed, SignInRequired
 from hubkey._failure import public_error
 from hubkey._fresh_token import FreshToken, moment
-from hubkey._http import Answer, ask
+from hubkey._http import Answer, ask, checked_prefix
 from hubkey._hubkey import ClientError, Request, SignIn
 from hubkey._inspection import Inspection, inspect_token
 from hubkey._status import Status
@@ -64,7 +64,7 @@ class Connection(FreshToken):
     are the same object.
     """
 
-    __slots__ = ("_asked", "_broker", "_link", "_signed_out")
+    __slots__ = ("_asked", "_broker", "_link", "_prefix", "_signed_out")
 
     def __init__(self, broker: Broker, grant: Grant, asked: tuple[str, ...] | None = None) -> None:
         """Is called by `connect()` only; `asked` are the scopes that it was called with."""
@@ -73,6 +73,7 @@ class Connection(FreshToken):
         self._asked = asked
         self._link: _Link | None = None
         self._signed_out = False
+        self._prefix = ""
 
     @property
     def renews(self) -> bool:
@@ -93,6 +94,19 @@ class Connection(FreshToken):
     def display_name(self) -> str:
         """The provider's name for people."""
         return self._newest.display_name
+
+    @property
+    def prefix(self) -> str:
+        """What `get` and `post` put before a path; empty until it is set, for this connection object only.
+
+        After `connection.prefix = "/api/v2"`, `connection.get("/projects")` asks for `/api/v2/projects`. A whole URL is
+        taken as it is. Setting it to what is no path raises `InvalidArgument`.
+        """
+        return self._prefix
+
+    @prefix.setter
+    def prefix(self, prefix: str) -> None:
+        self._prefix = checked_prefix(prefix)
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = 30) -> Answer:
         """Ask the provider's API: `connection.get("/projects").json()`. Redirects are answers and are not followed.

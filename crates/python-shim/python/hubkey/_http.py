@@ -91,13 +91,24 @@ def ask(
     return answer
 
 
+def checked_prefix(prefix: str) -> str:
+    """Give a prefix of paths without its trailing slash.
+
+    Raises:
+        InvalidArgument: it is no path from the root.
+    """
+    if prefix and (not prefix.startswith("/") or prefix.startswith("//") or any(mark in prefix for mark in "?#\\")):
+        raise InvalidArgument("prefix", prefix, 'expected a path from the root, such as "/api/v2", or "".')
+    return prefix.rstrip("/")
+
+
 def _address(connection: Connection, path: str, params: Mapping[str, Any] | None) -> str:
     origins = connection.api_origins
     if path.startswith("/"):
         if len(origins) != 1:
             listed = ", ".join(origins) or "none"
             raise InvalidArgument("path", path, f"expected a whole URL: the provider's API origins are {listed}.")
-        path = origins[0].rstrip("/") + path
+        path = origins[0].rstrip("/") + connection.prefix + path
     if not connection.permits(path):
         raise InvalidArgument("path", path, "expected a path, or a URL of one of the provider's API origins.")
     if params:
