@@ -195,6 +195,8 @@ def test_a_private_key_is_a_file_in_the_broker_alone(case):
         f'{provider}.clientSecret.existingSecret=""',
         "--set",
         f"{provider}.clientAuthentication=private_key_jwt,{provider}.privateKey.existingSecret=lab,{provider}.privateKey.key=es256.pem",
+        "--set",
+        f"{provider}.publishKeys=true",
     )
     pod = pod_of(case, objects)
     [(volume, item)] = [
@@ -216,6 +218,7 @@ def test_a_private_key_is_a_file_in_the_broker_alone(case):
     table = settings.partition("[providers.lab-api]")[2].partition("[providers.")[0]
     assert f'private_key_file = "{path}"' in table
     assert 'client_authentication = "private_key_jwt"' in table
+    assert "publish_keys = true" in table
     assert "client_secret_file" not in table
     assert "private_key" not in one(objects, "ConfigMap", "hubkey-callback-server")["data"]["callback-server.toml"]
 

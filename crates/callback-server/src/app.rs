@@ -17,7 +17,7 @@ use crate::{
     headers,
     pages::Look,
     routes,
-    site::{SiteKeeper, SiteState},
+    site::{KeySets, SiteKeeper, SiteState},
 };
 
 /// What the routes are made of.
@@ -100,6 +100,10 @@ impl App {
 
     pub(crate) fn look(&self) -> Arc<Look> {
         self.0.site.borrow().look()
+    }
+
+    pub(crate) fn key_sets(&self) -> Option<Arc<KeySets>> {
+        self.0.site.borrow().key_sets()
     }
 }
 

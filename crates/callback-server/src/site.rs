@@ -1,9 +1,10 @@
-//! The hub's name and look, kept as the broker says them.
+//! The hub's name and look and the keys that are published, kept as the broker says them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hubkey_broker_client::{BrokerClient, ClientError};
-use hubkey_protocol::{internal::Site, secret::ChannelSecret};
+use hubkey_protocol::{ProviderId, internal::Site, secret::ChannelSecret};
+use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
 use url::Url;
 
@@ -37,8 +38,12 @@ pub enum SiteError {
 #[derive(Debug, Clone)]
 pub struct SiteState {
     look: Arc<Look>,
+    key_sets: Option<Arc<KeySets>>,
     problem: Option<Arc<SiteError>>,
 }
+
+/// A JWK Set of public keys for each provider that reads it here.
+pub(crate) type KeySets = BTreeMap<ProviderId, Value>;
 
 impl SiteState {
     /// Why this server is not ready to serve, if it is not.
@@ -49,6 +54,11 @@ impl SiteState {
 
     pub(crate) fn look(&self) -> Arc<Look> {
         Arc::clone(&self.look)
+    }
+
+    /// None as long as the broker has not said.
+    pub(crate) fn key_sets(&self) -> Option<Arc<KeySets>> {
+        self.key_sets.clone()
     }
 }
 
@@ -69,6 +79,7 @@ impl SiteKeeper {
         let look = Arc::new(Look::unnamed(&public_url));
         let (state, receiver) = watch::channel(SiteState {
             look,
+            key_sets: None,
             problem: Some(Arc::new(SiteError::NotAsked)),
         });
         (
@@ -124,7 +135,11 @@ impl SiteKeeper {
         }
         if self.known.as_ref() != Some(&site) {
             let look = Arc::new(Look::of(&site));
-            self.state.send_modify(|state| state.look = look);
+            let key_sets = Some(Arc::new(site.key_sets.clone()));
+            self.state.send_modify(|state| {
+                state.look = look;
+                state.key_sets = key_sets;
+            });
             self.known = Some(site);
         }
         Ok(())

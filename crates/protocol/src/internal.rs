@@ -1,13 +1,16 @@
 //! What callback-server and the broker say to each other. No message here carries a token of a provider or of the Hub.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     ProviderId, Reference, ShortId,
     secret::{self, AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, State, Ticket},
 };
 
-/// Names and look of the pages: the answer to `GET /internal/v1/site`.
+/// What callback-server shows by itself: the answer to `GET /internal/v1/site`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// The hub's name in the header of each page.
@@ -22,6 +25,9 @@ pub struct Site {
     pub public_url: String,
     /// Whether that is a path on the hub's own origin.
     pub shared_origin: bool,
+    /// The public keys by which hubkey proves itself to these providers, as JWK Sets (RFC 7517 section 5).
+    #[serde(default)]
+    pub key_sets: BTreeMap<ProviderId, Value>,
 }
 
 /// A browser opened a sign-in link.

@@ -69,3 +69,5 @@ pub const PAGE_MY_CONNECTIONS: &str = "/connections/{flow}";
 pub const PAGE_END_CONNECTIONS: &str = "/connections/{flow}/end";
 /// Provider: the end of a session there, below the public URL (OpenID Connect Back-Channel Logout 1.0).
 pub const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout/{provider}";
+/// Provider: the public keys of hubkey's registration there, below the public URL (`jwks_uri`, RFC 7591 section 2).
+pub const KEY_SET: &str = "/jwks/{provider}";

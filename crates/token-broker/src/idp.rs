@@ -76,6 +76,11 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// What the operator configured.
     fn config(&self) -> &ProviderConfig;
 
+    /// The public keys by which hubkey proves itself there, as a JWK Set (RFC 7517 section 5), where they are published.
+    fn key_set(&self) -> Option<&Value> {
+        None
+    }
+
     /// Whether it could be reached lately; asks nothing.
     fn state(&self) -> ProviderState;
 

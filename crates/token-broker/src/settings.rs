@@ -7,6 +7,7 @@ mod listeners;
 mod provider;
 mod provider_client;
 mod provider_endpoints;
+mod provider_key;
 mod redis;
 mod rules;
 #[cfg(test)]

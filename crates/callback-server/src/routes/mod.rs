@@ -9,6 +9,7 @@ mod decide;
 mod form;
 mod home;
 mod hub_callback;
+mod key_set;
 mod refuse;
 mod start;
 mod view;
@@ -56,11 +57,15 @@ pub(crate) fn table(prefix: &str) -> Router<App> {
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
-/// What providers send by themselves, without a browser. `prefix` as above.
+/// What providers send and read by themselves, without a browser. `prefix` as above.
 pub(crate) fn from_providers(prefix: &str) -> Router<App> {
-    let path = format!("{prefix}{}", path::BACKCHANNEL_LOGOUT);
+    let at = |path: &str| format!("{prefix}{path}");
     Router::new()
-        .route(&path, form(backchannel_logout::backchannel_logout))
+        .route(
+            &at(path::BACKCHANNEL_LOGOUT),
+            form(backchannel_logout::backchannel_logout),
+        )
+        .route(&at(path::KEY_SET), page(key_set::key_set))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 

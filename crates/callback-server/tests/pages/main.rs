@@ -18,6 +18,7 @@ mod escaping;
 mod forged;
 mod gate;
 mod headers;
+mod key_set;
 mod links;
 mod pages;
 mod process;

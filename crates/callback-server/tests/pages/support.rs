@@ -1,6 +1,9 @@
 //! The real router in front of a scripted broker that speaks HTTP on loopback.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Json, Router,
@@ -118,6 +121,7 @@ impl Broker {
             support_url: None,
             public_url: public_url.to_owned(),
             shared_origin: false,
+            key_sets: BTreeMap::new(),
         };
         let script = Script {
             site,

@@ -215,6 +215,7 @@ fn what_the_pages_look_like() {
         support_url: None,
         public_url: "https://hubkey.example.org".to_owned(),
         shared_origin: false,
+        key_sets: [(provider().id, serde_json::json!({ "keys": [] }))].into(),
     };
     insta::assert_snapshot!(line("Site", &site));
 }

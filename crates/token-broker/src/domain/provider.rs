@@ -224,6 +224,8 @@ pub struct AssertionKey {
     pub id: Option<String>,
     /// What it signs with; by the kind of the key where absent.
     pub algorithm: Option<String>,
+    /// Where its public half is published: the keys that are published beside it, but do not sign (yet, or any more).
+    pub published_with: Option<Vec<ClientKey>>,
 }
 
 /// Whether authorization requests are pushed (RFC 9126).

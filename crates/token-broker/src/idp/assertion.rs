@@ -1,12 +1,20 @@
 //! The key by which hubkey proves itself to a provider (RFC 7523 section 2.2): short statements, each sent once.
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use std::iter;
+
+use hubkey_protocol::secret::{ClientKey, Secret};
+use jsonwebtoken::{
+    Algorithm, EncodingKey, Header,
+    jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash},
+};
 use serde::Serialize;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::IdpError;
 use crate::domain::{clock::Timestamp, provider::AssertionKey};
-use hubkey_protocol::secret::Secret;
+
+const UNUSABLE: IdpError = IdpError::Misconfigured("private_key");
 
 /// Says what a statement is, so that it passes for no other token (RFC 8725 section 3.11).
 const TYPE: &str = "client-authentication+jwt";
@@ -59,19 +67,28 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// Takes a key, if something can be signed with it.
+    /// Takes a key, if something can be signed with it. A published one is named as in its set.
     pub(super) fn new(key: &AssertionKey) -> Result<Self, IdpError> {
-        let wanted = key.algorithm.as_deref();
+        let mut signer = Self::of(&key.pem, key.algorithm.as_deref())?;
+        signer.kid = match (&key.id, &key.published_with) {
+            (Some(id), _) => Some(id.clone()),
+            (None, Some(_)) => signer.public()?.common.key_id,
+            (None, None) => None,
+        };
+        Ok(signer)
+    }
+
+    fn of(key: &ClientKey, wanted: Option<&str>) -> Result<Self, IdpError> {
         let able = ALGORITHMS
             .iter()
             .filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
             .find_map(|(_, algorithm)| Self::able(key, *algorithm));
-        able.ok_or(IdpError::Misconfigured("private_key"))
+        able.ok_or(UNUSABLE)
     }
 
     /// A key of the algorithm's kind that signs: its size and curve fit too.
-    fn able(key: &AssertionKey, algorithm: Algorithm) -> Option<Self> {
-        let pem = key.pem.expose().as_bytes();
+    fn able(key: &ClientKey, algorithm: Algorithm) -> Option<Self> {
+        let pem = key.expose().as_bytes();
         let read = match algorithm {
             Algorithm::PS256 | Algorithm::RS256 => EncodingKey::from_rsa_pem(pem),
             Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(pem),
@@ -82,8 +99,18 @@ impl Signer {
         Some(Self {
             key: read,
             algorithm,
-            kid: key.id.clone(),
+            kid: None,
         })
+    }
+
+    /// The public half, named by its thumbprint (RFC 7638).
+    fn public(&self) -> Result<Jwk, IdpError> {
+        let public = Jwk::from_encoding_key(&self.key, self.algorithm);
+        let mut public = public.map_err(|_| UNUSABLE)?;
+        let name = public.thumbprint(ThumbprintHash::SHA256);
+        public.common.key_id = Some(name.map_err(|_| UNUSABLE)?);
+        public.common.public_key_use = Some(PublicKeyUse::Signature);
+        Ok(public)
     }
 
     /// The statement as it is sent.
@@ -94,13 +121,24 @@ impl Signer {
             ..Header::new(self.algorithm)
         };
         let signed = jsonwebtoken::encode(&header, statement, &self.key);
-        let signed = signed.map_err(|_| IdpError::Misconfigured("private_key"))?;
-        Ok(Zeroizing::new(signed))
+        Ok(Zeroizing::new(signed.map_err(|_| UNUSABLE)?))
     }
 }
 
-/// Whether hubkey can prove itself with this key.
+/// The public halves of a key and of those beside it, as a set (RFC 7517 section 5); none where it is not published.
+pub(super) fn key_set(key: &AssertionKey) -> Result<Option<Value>, IdpError> {
+    let Some(others) = &key.published_with else {
+        return Ok(None);
+    };
+    let public = |pem| Signer::of(pem, key.algorithm.as_deref())?.public();
+    let keys = iter::once(&key.pem).chain(others).map(public);
+    let keys = keys.collect::<Result<_, _>>()?;
+    let set = serde_json::to_value(JwkSet { keys });
+    set.map(Some).map_err(|_| UNUSABLE)
+}
+
+/// Whether hubkey can prove itself with this key, and can publish it with those beside it where that is wanted.
 #[must_use]
 pub fn is_usable(key: &AssertionKey) -> bool {
-    Signer::new(key).is_ok()
+    Signer::new(key).is_ok() && key_set(key).is_ok()
 }

@@ -7,6 +7,7 @@ use hubkey_protocol::{
     ProviderState,
     secret::{AccessToken, LogoutToken, RefreshToken, Secret},
 };
+use serde_json::Value;
 use url::Url;
 
 use super::{
@@ -100,6 +101,10 @@ fn contexts(config: &ProviderConfig) -> Vec<String> {
 impl IdentityProvider for OidcProvider {
     fn config(&self) -> &ProviderConfig {
         &self.config
+    }
+
+    fn key_set(&self) -> Option<&Value> {
+        self.registration.key_set()
     }
 
     fn state(&self) -> ProviderState {

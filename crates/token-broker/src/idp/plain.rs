@@ -128,6 +128,10 @@ impl IdentityProvider for PlainProvider {
         &self.config
     }
 
+    fn key_set(&self) -> Option<&Value> {
+        self.registration.key_set()
+    }
+
     fn state(&self) -> ProviderState {
         if self.rest().is_some() {
             return ProviderState::Unavailable;

@@ -7,11 +7,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use form_urlencoded::Serializer;
 use hubkey_protocol::secret::{ClientSecret, Secret};
 use reqwest::header::HeaderValue;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
     IdpError,
-    assertion::{Signer, Statement},
+    assertion::{Signer, Statement, key_set},
 };
 use crate::domain::{
     chance::Chance,
@@ -36,7 +37,10 @@ enum Proof {
     None,
     Basic(ClientSecret),
     Post(ClientSecret),
-    Key(Signer),
+    Key {
+        signer: Signer,
+        key_set: Option<Value>,
+    },
 }
 
 /// A form with the proof of who hubkey is.
@@ -56,7 +60,10 @@ impl Registration {
             ClientAuthentication::None => Proof::None,
             ClientAuthentication::Basic(secret) => Proof::Basic(secret.clone()),
             ClientAuthentication::Post(secret) => Proof::Post(secret.clone()),
-            ClientAuthentication::PrivateKey(key) => Proof::Key(Signer::new(key)?),
+            ClientAuthentication::PrivateKey(key) => Proof::Key {
+                signer: Signer::new(key)?,
+                key_set: key_set(key)?,
+            },
         };
         Ok(Self {
             client_id: config.client_id.clone(),
@@ -65,6 +72,14 @@ impl Registration {
             clock,
             chance,
         })
+    }
+
+    /// The public keys of the proof as a JWK Set, where they are published.
+    pub(super) fn key_set(&self) -> Option<&Value> {
+        match &self.proof {
+            Proof::Key { key_set, .. } => key_set.as_ref(),
+            Proof::None | Proof::Basic(_) | Proof::Post(_) => None,
+        }
     }
 
     /// A request of these parameters with the proof. Made anew for each attempt: a proof is sent once.
@@ -82,7 +97,7 @@ impl Registration {
             Proof::Post(secret) => {
                 body.append_pair("client_secret", secret.expose());
             }
-            Proof::Key(signer) => {
+            Proof::Key { signer, .. } => {
                 let jti = self.chance.statement_id();
                 let now = self.clock.now();
                 let statement = Statement::new(&self.client_id, &self.issuer, now, jti);

@@ -1,12 +1,10 @@
 //! How hubkey proves itself to a provider, and how it sends its authorization requests.
 
-use hubkey_protocol::secret::{ClientKey, ClientSecret};
+use hubkey_protocol::secret::ClientSecret;
 use hubkey_service::settings::{Section, kind};
 
-use crate::{
-    domain::provider::{AssertionKey, ClientAuthentication, Pushing},
-    idp::is_usable,
-};
+use super::provider_key;
+use crate::domain::provider::{ClientAuthentication, Pushing};
 
 /// How hubkey proves itself, by its registered word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +28,6 @@ const PUSHING: kind::Word<Pushing> = kind::Word(&[
     ("never", Pushing::Never),
 ]);
 
-const ALGORITHM: kind::Word<&str> = kind::Word(&[
-    ("PS256", "PS256"),
-    ("RS256", "RS256"),
-    ("ES256", "ES256"),
-    ("ES384", "ES384"),
-    ("EdDSA", "EdDSA"),
-]);
-
 pub(super) fn read_pushing(section: &Section<'_>) -> Pushing {
     section.or(
         "pushed_authorization",
@@ -59,52 +49,19 @@ pub(super) fn read_authentication(section: &Section<'_>) -> Option<ClientAuthent
         ClientSecret::new,
         "The secret of hubkey's registration.",
     );
-    let key = read_key(section);
+    let key = provider_key::read(section, method == Method::PrivateKey);
     match (method, secret, key) {
         (Method::None, None, None) => Some(ClientAuthentication::None),
         (Method::Basic, Some(secret), None) => Some(ClientAuthentication::Basic(secret)),
         (Method::Post, Some(secret), None) => Some(ClientAuthentication::Post(secret)),
-        (Method::PrivateKey, None, Some(key)) => checked(section, key),
+        (Method::PrivateKey, None, Some(key)) => {
+            provider_key::checked(section, key).map(ClientAuthentication::PrivateKey)
+        }
         (method, secret, key) => {
             complain(section, method, secret.is_some(), key.is_some());
             None
         }
     }
-}
-
-fn read_key(section: &Section<'_>) -> Option<AssertionKey> {
-    let pem = section.optional_secret(
-        "private_key",
-        ClientKey::new,
-        "The private key of `private_key_jwt` as PEM (PKCS#8).",
-    );
-    let id = section.optional(
-        "private_key_id",
-        &kind::TEXT,
-        "What the provider calls the private key (`kid`).",
-    );
-    let algorithm = section.optional(
-        "private_key_alg",
-        &ALGORITHM,
-        "What the private key signs with; by default PS256, ES256, ES384 or EdDSA, by the kind of key.",
-    );
-    Some(AssertionKey {
-        pem: pem?,
-        id,
-        algorithm: algorithm.map(str::to_owned),
-    })
-}
-
-fn checked(section: &Section<'_>, key: AssertionKey) -> Option<ClientAuthentication> {
-    if is_usable(&key) {
-        return Some(ClientAuthentication::PrivateKey(key));
-    }
-    section.fail(
-        "private_key_file",
-        "name a file with a private key as PEM: PKCS#8, RSA of 2048 bits or more, P-256, P-384 or Ed25519, and one that \
-         `private_key_alg` fits.",
-    );
-    None
 }
 
 fn complain(section: &Section<'_>, method: Method, has_secret: bool, has_key: bool) {

@@ -1,6 +1,6 @@
 //! How sign-ins go, and what the pages show.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use hubkey_protocol::internal::Site;
 use hubkey_service::settings::{Reader, Section, kind};
@@ -147,6 +147,7 @@ fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>)
         support_url: support_url.map(Into::into),
         public_url: public_url.to_owned(),
         shared_origin,
+        key_sets: BTreeMap::new(),
     })
 }
 

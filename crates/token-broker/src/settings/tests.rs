@@ -1,8 +1,12 @@
-//! The examples of the manual are settings that a broker takes.
+//! The examples of the manual are settings that a broker takes, and keys that do not go together are not.
 
 use std::path::Path;
 
-use hubkey_e2e::{certificates::Authority, process::checkout};
+use hubkey_e2e::{
+    certificates::Authority,
+    hostile_provider::{Alg, SigningKey},
+    process::checkout,
+};
 
 use super::Settings;
 
@@ -54,4 +58,48 @@ fn the_manuals_examples_are_taken_together() {
         .map(|one| one.id.as_str())
         .collect();
     assert_eq!(ids, ["github", "google", "lab-api"]);
+}
+
+/// The mistakes of a provider with these settings and a file of so many keys.
+fn mistakes(keys: usize, settings: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = |number| {
+        let key = SigningKey::generate(Alg::Es256, number).unwrap();
+        key.private_pem().unwrap()
+    };
+    let keys: String = (0..keys).map(pem).collect();
+    std::fs::write(folder.path().join("keys.pem"), keys).unwrap();
+    let key_file = folder.path().join("keys.pem");
+    let file = folder.path().join("hubkey.toml");
+    let table = format!("[providers.lab-api]\nprivate_key_file = {key_file:?}\n{settings}\n");
+    std::fs::write(&file, table).unwrap();
+    Settings::load(Some(&file)).unwrap_err().to_string()
+}
+
+#[test]
+fn keys_that_do_not_go_together_are_told() {
+    const BY_KEY: &str = "client_authentication = \"private_key_jwt\"\n";
+    const PUBLISHED: &str = "publish_keys = true\n";
+    let of = |keys, settings: &[&str]| mistakes(keys, &settings.concat());
+    let said = |text: &str| text.contains("private_key") || text.contains("publish_keys");
+    assert!(!said(&of(1, &[BY_KEY])));
+    assert!(!said(&of(1, &[BY_KEY, PUBLISHED])));
+    assert!(!said(&of(2, &[BY_KEY, PUBLISHED])));
+    let several = of(2, &[BY_KEY]);
+    assert!(
+        several.contains("leave one private key in the file"),
+        "{several}"
+    );
+    let named = of(1, &[BY_KEY, PUBLISHED, "private_key_id = \"mine\""]);
+    assert!(
+        named.contains("`providers.lab-api.private_key_id`: remove it"),
+        "{named}"
+    );
+    let unused = of(1, &[PUBLISHED]);
+    assert!(
+        unused.contains("`providers.lab-api.publish_keys`: remove it"),
+        "{unused}"
+    );
+    let none = of(0, &[BY_KEY, PUBLISHED]);
+    assert!(none.contains("names a file that is empty"), "{none}");
 }

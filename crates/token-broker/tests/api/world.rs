@@ -381,6 +381,7 @@ fn rules(hub: &ScriptedHub, options: &WorldOptions) -> Rules {
         support_url: None,
         public_url: PUBLIC_URL.to_owned(),
         shared_origin: options.shared_origin,
+        key_sets: BTreeMap::new(),
     };
     Rules {
         public_url: PUBLIC_URL.to_owned(),

@@ -22,6 +22,7 @@ fn assertion_key(key: &SigningKey, algorithm: Option<&str>) -> AssertionKey {
         pem: ClientKey::new(key.private_pem().unwrap()),
         id: Some(key.kid.clone()),
         algorithm: algorithm.map(str::to_owned),
+        published_with: None,
     }
 }
 
@@ -122,7 +123,42 @@ fn a_key_that_cannot_sign_is_told_at_the_start() {
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
     ] {
         let pem = ClientKey::new(pem);
-        let (id, algorithm) = (None, None);
-        assert!(!is_usable(&AssertionKey { pem, id, algorithm }));
+        let unusable = AssertionKey {
+            pem,
+            ..assertion_key(&key, None)
+        };
+        assert!(!is_usable(&unusable));
     }
+}
+
+#[tokio::test]
+async fn a_published_key_is_named_by_its_thumbprint_and_shows_no_private_part() {
+    for alg in [Alg::Ps256, Alg::Es256, Alg::EdDsa] {
+        let key = SigningKey::generate(alg, 0).unwrap();
+        let next = SigningKey::generate(Alg::Es256, 1).unwrap();
+        let published = AssertionKey {
+            id: None,
+            published_with: Some(vec![ClientKey::new(next.private_pem().unwrap())]),
+            ..assertion_key(&key, None)
+        };
+        let setup = setup(&key, published).await;
+        setup.sign_in().await.unwrap();
+        let (header, _) = statement(&setup.op.requests(Endpoint::Token)[0]);
+        let set = setup.client.key_set().unwrap()["keys"].clone();
+        assert_eq!(header["kid"], set[0]["kid"], "{}", alg.name());
+        assert_eq!(set[0]["kid"].as_str().unwrap().len(), 43, "of SHA-256");
+        assert_ne!(set[0]["kid"], set[1]["kid"]);
+        for (shown, key) in [(&set[0], &key), (&set[1], &next)] {
+            let mut public = key.jwk();
+            public["kid"] = shown["kid"].clone();
+            assert_eq!(shown, &public);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_published_unasked() {
+    let key = SigningKey::generate(Alg::Es256, 0).unwrap();
+    let setup = setup(&key, assertion_key(&key, None)).await;
+    assert_eq!(setup.client.key_set(), None);
 }

@@ -132,6 +132,7 @@ async fn security_p18b_hubkey_proves_itself_as_at_the_token_endpoint() {
         pem: ClientKey::new(key.private_pem().unwrap()),
         id: None,
         algorithm: None,
+        published_with: None,
     };
     let secret = || ClientSecret::new("secret");
     for ours in [

@@ -118,13 +118,12 @@ for _ in range(100):
     await asyncio.sleep(0.2)"#;
 
 #[tokio::test]
-async fn security_p18b_p31_p90_keycloak_takes_a_key_and_a_pushed_request_and_its_logout_ends_the_connection()
+async fn security_p18b_p31_p90_keycloak_reads_the_published_key_and_takes_a_pushed_request_and_its_logout_ends_the_connection()
 -> Outcome {
     let stack = stack().await?;
-    let proof = proof()?;
     stack
         .keycloak
-        .add_client(&keyed(stack.public_url(), &proof.key.jwk()))
+        .add_client(&keyed(stack.public_url()))
         .await?;
     let guest = Guest::on(stack).await?;
     let (mut kernel, browser) = (guest.kernel().await?, guest.browser().await?);
@@ -149,9 +148,8 @@ async fn security_p18b_p31_p90_keycloak_takes_a_key_and_a_pushed_request_and_its
     Ok(())
 }
 
-/// A client that proves itself by key, has to push its requests, and is told of logouts.
-fn keyed(public_url: &str, jwk: &Value) -> Value {
-    let keys = json!({ "keys": [jwk] }).to_string();
+/// A client that proves itself by a key that it publishes, has to push its requests, and is told of logouts.
+fn keyed(public_url: &str) -> Value {
     json!({
         "clientId": "hubkey-keyed",
         "protocol": "openid-connect",
@@ -163,8 +161,8 @@ fn keyed(public_url: &str, jwk: &Value) -> Value {
         "redirectUris": [format!("{public_url}/callback/{KEYED}")],
         "attributes": {
             "pkce.code.challenge.method": "S256",
-            "use.jwks.string": "true",
-            "jwks.string": keys,
+            "use.jwks.url": "true",
+            "jwks.url": format!("{public_url}/jwks/{KEYED}"),
             "token.endpoint.auth.signing.alg": "ES256",
             "require.pushed.authorization.requests": "true",
             "backchannel.logout.url": format!("{public_url}/backchannel-logout/{KEYED}"),

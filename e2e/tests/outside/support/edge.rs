@@ -104,6 +104,11 @@ impl Proof {
         let key = SigningKey::generate(Alg::Es256, 0)?;
         let run = RunFolder::create("proof")?;
         std::fs::write(run.join("key.pem"), key.private_pem()?)?;
+        let next = SigningKey::generate(Alg::Es256, 1)?.private_pem()?;
+        std::fs::write(
+            run.join("published.pem"),
+            key.private_pem()? + next.as_str(),
+        )?;
         Ok(Self {
             key,
             second_port: free_port()?,
@@ -112,17 +117,20 @@ impl Proof {
     }
 
     fn tables(&self) -> String {
-        let (file, kid) = (self.run.join("key.pem"), &self.key.kid);
-        let proof = format!(
-            "client_authentication = \"private_key_jwt\"\nprivate_key_file = \"{}\"\nprivate_key_id = \"{kid}\"\n",
-            file.display()
-        );
+        let proof = |file: &str, how: &str| {
+            format!(
+                "client_authentication = \"private_key_jwt\"\nprivate_key_file = \"{}\"\n{how}\n",
+                self.run.join(file).display()
+            )
+        };
+        let given = proof("key.pem", &format!("private_key_id = \"{}\"", self.key.kid));
+        let published = proof("published.pem", "publish_keys = true");
         format!(
-            "\n[providers.{SECOND}]\nissuer = \"{}\"\nclient_id = \"hubkey\"\n{proof}\
+            "\n[providers.{SECOND}]\nissuer = \"{}\"\nclient_id = \"hubkey\"\n{given}\
              default_scopes = [\"openid\", \"offline_access\", \"read\"]\nresources = [\"{}\"]\n\
              authorize_parameters = [\"prompt=consent\"]\npushed_authorization = \"always\"\n\
              \n[providers.{KEYED}]\nissuer = \"http://localhost:{{keycloak}}/realms/hubkey\"\n\
-             client_id = \"hubkey-keyed\"\n{proof}default_scopes = [\"openid\", \"profile\", \"email\"]\n",
+             client_id = \"hubkey-keyed\"\n{published}default_scopes = [\"openid\", \"profile\", \"email\"]\n",
             OidcProvider::issuer_at(self.second_port),
             OidcProvider::API,
         )

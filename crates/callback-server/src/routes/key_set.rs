@@ -1,0 +1,24 @@
+//! `GET /jwks/{provider}`: the public keys by which hubkey proves itself to a provider, for that provider (RFC 7517
+//! section 5). No browser comes here. The broker is not asked: what it said last is shown, however often it is read.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header::RETRY_AFTER};
+
+use super::{browser::InPath, refuse};
+use crate::app::App;
+
+pub(super) async fn key_set(State(app): State<App>, provider: InPath) -> Response {
+    let Some(key_sets) = app.key_sets() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response();
+    };
+    let named = provider.ok().map(|Path(provider)| provider);
+    let mut sets = key_sets.iter();
+    match sets.find(|(id, _)| named.as_deref() == Some(id.as_str())) {
+        Some((_, set)) => Json(set).into_response(),
+        None => refuse::not_found(State(app)).await,
+    }
+}
