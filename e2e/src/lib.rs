@@ -16,6 +16,7 @@ pub mod crowd;
 pub mod fake_http;
 pub mod hostile_provider;
 pub mod http_browser;
+pub mod hub_proxy;
 pub mod jupyterhub;
 pub mod kernel;
 pub mod kernel_api;

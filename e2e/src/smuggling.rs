@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::hub_proxy::HubProxy;
+
 /// Longer than a server of ours waits for the rest of a head or of a body.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SAME_LENGTH: &str = "the same length twice";
@@ -42,6 +44,36 @@ pub async fn check(server: SocketAddr, path: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Sends every shape through the hub's proxy, one after the other, and fails where the server behind it has read more
+/// requests than the proxy has: one of them was hidden from the proxy. `read` tells how many the server has read.
+pub async fn check_behind(
+    proxy: &HubProxy,
+    path: &str,
+    read: impl AsyncFn() -> anyhow::Result<u64>,
+) -> anyhow::Result<()> {
+    let counts = async || anyhow::Ok((proxy.requests().await?, read().await?));
+    let more = |now: (u64, u64), before: (u64, u64)| (now.0 - before.0, now.1 - before.1);
+    let before = counts().await?;
+    sees_both(proxy.address(), path).await?;
+    let honest = more(counts().await?, before);
+    ensure!(honest == (2, 2), "two requests were counted as {honest:?}");
+    let mut wrong = Vec::new();
+    for shape in shapes(path) {
+        let before = counts().await?;
+        let (heard, _) = converse(proxy.address(), &shape, PATIENCE).await?;
+        let (of_proxy, of_server) = more(counts().await?, before);
+        if of_server > of_proxy {
+            let text = String::from_utf8_lossy(&heard);
+            wrong.push(format!(
+                "{}: {of_server} for {of_proxy}: {text}",
+                shape.name
+            ));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
 /// Shows that the check can see a second answer where there is one.
 async fn sees_both(server: SocketAddr, path: &str) -> anyhow::Result<()> {
     let mut stream = TcpStream::connect(server).await?;
@@ -61,14 +93,29 @@ async fn sees_both(server: SocketAddr, path: &str) -> anyhow::Result<()> {
 
 async fn send(server: SocketAddr, shape: &Shape) -> anyhow::Result<()> {
     let name = &shape.name;
+    // The same length twice is one length (RFC 9112, section 6.3).
+    let may_stay = name == SAME_LENGTH;
+    let patience = if may_stay { QUIET } else { PATIENCE };
+    let (heard, is_closed) = converse(server, shape, patience).await?;
+    let text = String::from_utf8_lossy(&heard);
+    if answers(&heard) > 1 {
+        bail!("{name}: answered twice: {text}");
+    }
+    ensure!(is_closed || may_stay, "{name}: left open: {text}");
+    Ok(())
+}
+
+/// What is answered until the server closes, which is told too, or has said nothing for so long.
+async fn converse(
+    server: SocketAddr,
+    shape: &Shape,
+    patience: Duration,
+) -> anyhow::Result<(Vec<u8>, bool)> {
     let mut stream = TcpStream::connect(server).await?;
     // A server may close before it has read all.
     let _ = stream.write_all(shape.bytes.as_bytes()).await;
     let mut heard = Vec::new();
     let mut buffer = [0; 4096];
-    // The same length twice is one length (RFC 9112, section 6.3).
-    let may_stay = name == SAME_LENGTH;
-    let patience = if may_stay { QUIET } else { PATIENCE };
     let is_closed = loop {
         match timeout(patience, stream.read(&mut buffer)).await {
             Err(_) => break false,
@@ -76,12 +123,7 @@ async fn send(server: SocketAddr, shape: &Shape) -> anyhow::Result<()> {
             Ok(Ok(count)) => heard.extend_from_slice(&buffer[..count]),
         }
     };
-    let text = String::from_utf8_lossy(&heard);
-    if answers(&heard) > 1 {
-        bail!("{name}: answered twice: {text}");
-    }
-    ensure!(is_closed || may_stay, "{name}: left open: {text}");
-    Ok(())
+    Ok((heard, is_closed))
 }
 
 fn answers(heard: &[u8]) -> usize {

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hubkey_e2e::crowd;
+use hubkey_e2e::hub_proxy::HubProxy;
+use hubkey_e2e::process::RunFolder;
 use hubkey_e2e::rapid_reset;
 use hubkey_e2e::smuggling;
 use reqwest::StatusCode;
@@ -38,6 +40,19 @@ async fn security_q13_no_listener_of_the_callback_server_answers_a_hidden_reques
     ] {
         smuggling::check(listener, path).await.unwrap();
     }
+    drop(broker);
+    running.end().await;
+}
+
+#[tokio::test]
+async fn security_q13_nothing_is_hidden_from_the_hubs_proxy() {
+    let (running, broker) = Running::with_broker(&[]).await;
+    let run = RunFolder::create("hub-proxy").unwrap();
+    let proxy = HubProxy::start(&run, running.public()).await.unwrap();
+    let read = async || running.requests().await;
+    smuggling::check_behind(&proxy, "/confirm/abcdef", read)
+        .await
+        .unwrap();
     drop(broker);
     running.end().await;
 }

@@ -125,6 +125,21 @@ impl Running {
         self.ops.parse().unwrap()
     }
 
+    /// How many requests it has read from browsers, but for heads that it could not read.
+    pub(crate) async fn requests(&self) -> anyhow::Result<u64> {
+        const COUNTED: &str = "hubkey_http_server_request_duration_seconds_count";
+        // What is answered is counted a moment later.
+        sleep(Duration::from_millis(100)).await;
+        let url = format!("http://{}/metrics", self.ops);
+        let told = self.client.get(url).send().await?.text().await?;
+        let counted = told.lines().filter(|line| line.starts_with(COUNTED));
+        let public = counted.filter(|line| !line.contains("listener=\"ops\""));
+        let numbers = public.filter_map(|line| line.rsplit_once(' '));
+        Ok(numbers
+            .map(|(_, number)| number.parse::<u64>())
+            .sum::<Result<_, _>>()?)
+    }
+
     /// Tells the program to end, and gives back what it logged.
     pub(crate) async fn end(mut self) -> String {
         let pid = self.child.id().unwrap().to_string();
