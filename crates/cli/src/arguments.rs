@@ -128,7 +128,7 @@ pub(crate) struct MoreOfAWish {
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) account: Option<String>,
     /// The token must be valid for at least so many seconds more
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", value_parser = whole_seconds, allow_negative_numbers = true)]
     pub(crate) min_valid: Option<u64>,
     /// How many seconds to wait for the person
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
@@ -395,6 +395,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds, more than 0".to_owned())
 }
 
+fn whole_seconds(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number of seconds, 0 or more".to_owned())
+}
+
 fn variable(text: &str) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let named = !text.is_empty() && !text.as_bytes()[0].is_ascii_digit() && text.bytes().all(plain);
@@ -447,7 +452,7 @@ mod tests {
         for (line, told) in [
             (
                 "hubkey token --min-valid -1",
-                "invalid value '-1' for '--min-valid",
+                "a whole number of seconds, 0 or more",
             ),
             (
                 "hubkey token --timeout -1",

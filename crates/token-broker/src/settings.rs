@@ -1,5 +1,6 @@
 //! The broker's settings, a file a section.
 
+mod authorities;
 mod exchange;
 mod hub;
 mod keys;

@@ -3,6 +3,7 @@
 use hubkey_protocol::secret::ClientSecret;
 use hubkey_service::settings::{Reader, Section, kind};
 
+use super::authorities::{INSTEAD, read_ca};
 use crate::hub::config::{HubConfig, HubConfigError};
 
 pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfig> {
@@ -61,25 +62,6 @@ fn read_kernel_scope(section: &Section<'_>) -> String {
         String::new()
     } else {
         scope
-    }
-}
-
-/// What a file of authorities does where only one server is meant.
-pub(super) const INSTEAD: &str =
-    "PEM certificates of the authorities to trust instead of the system's.";
-
-/// The certificates of the authorities to trust, if a file of them is named.
-pub(super) fn read_ca(section: &Section<'_>, about: &str) -> Option<Vec<u8>> {
-    let path = section.optional("ca_file", &kind::PATH, about)?;
-    match std::fs::read(&path) {
-        Ok(pem) => Some(pem),
-        Err(error) => {
-            section.fail(
-                "ca_file",
-                &format!("name a file that can be read ({}).", error.kind()),
-            );
-            None
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use hubkey_protocol::{ProviderId, Scope};
 use hubkey_service::settings::{Reader, Section, kind};
 
 use super::{
-    exchange, hub, provider_client, provider_endpoints,
+    authorities, exchange, provider_client, provider_endpoints,
     words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
 };
 use crate::domain::provider::{
@@ -258,7 +258,7 @@ fn read_outbound(section: &Section<'_>) -> OutboundRules {
 
 /// A company's own authority, for this provider only: no other one's certificate is judged by it.
 fn read_authorities(section: &Section<'_>) -> Option<Vec<u8>> {
-    let pem = hub::read_ca(
+    let pem = authorities::read_ca(
         section,
         "PEM certificates of authorities to trust for this provider, in addition to the system's.",
     )?;

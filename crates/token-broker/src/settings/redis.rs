@@ -3,7 +3,7 @@
 use hubkey_service::settings::{Reader, Section, kind};
 use zeroize::Zeroizing;
 
-use super::hub::{INSTEAD, read_ca};
+use super::authorities::{INSTEAD, read_ca};
 use crate::store::redis::{
     Address, Place, RedisOpenError, RedisSettings, Refusal, SentinelSettings,
 };
