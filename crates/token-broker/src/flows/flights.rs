@@ -87,7 +87,7 @@ impl Flights {
     pub async fn land(&self, patience: Duration) {
         self.tasks.close();
         if timeout(patience, self.tasks.wait()).await.is_err() {
-            tracing::warn!("refreshes were still under way when the process ended");
+            tracing::warn!("refreshes or revocations were still under way when the process ended");
         }
     }
 

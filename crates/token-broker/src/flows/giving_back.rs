@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, secret::AccessToken};
 
 use super::Flows;
@@ -78,9 +79,8 @@ impl Flows {
         self.tell_provider(&connection.provider, connection.grant, (extent, beside));
     }
 
-    /// Of the grant and the tokens beside its own, one after the other: where an exchanged token goes first, the provider
-    /// may not know the grant any more, and leave its session (seen at Keycloak). Nothing, where the provider is not
-    /// configured any more.
+    /// Of the grant, then of the tokens beside its own: where an exchanged token goes first, the provider may not know the
+    /// grant any more, and leave its session (seen at Keycloak). Nothing, where the provider is not configured any more.
     fn tell_provider(
         &self,
         provider: &ProviderId,
@@ -95,9 +95,8 @@ impl Flows {
             provider
                 .revoke(&grant.access_token, refresh_token.as_ref())
                 .await;
-            for access_token in beside {
-                provider.revoke(&access_token, None).await;
-            }
+            let told = beside.iter().map(|token| provider.revoke(token, None));
+            join_all(told).await;
         });
     }
 
