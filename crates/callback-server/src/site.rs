@@ -99,7 +99,7 @@ impl SiteKeeper {
         self.state.subscribe()
     }
 
-    /// Asks once. A failure leaves the look as it is.
+    /// Asks once. A failure leaves what is known as it is.
     pub async fn ask(&mut self) -> Result<(), Arc<SiteError>> {
         let problem = self.learn().await.err().map(Arc::new);
         self.state

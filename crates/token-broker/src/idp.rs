@@ -46,7 +46,7 @@ use crate::domain::{
     provider::{Endpoints, ProviderConfig},
 };
 
-pub use assertion::is_usable;
+pub use assertion::{KeyFault, check_key};
 pub use authorize::RESERVED;
 pub use exchange::{Exchange, ExchangeError, Exchanged};
 pub use logout_token::Logout;

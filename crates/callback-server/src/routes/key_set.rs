@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header::RETRY_AFTER};
+use hubkey_protocol::ProviderId;
 
 use super::{browser::InPath, refuse};
 use crate::app::App;
@@ -15,10 +16,11 @@ pub(super) async fn key_set(State(app): State<App>, provider: InPath) -> Respons
     let Some(key_sets) = app.key_sets() else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response();
     };
-    let named = provider.ok().map(|Path(provider)| provider);
-    let mut sets = key_sets.iter();
-    match sets.find(|(id, _)| named.as_deref() == Some(id.as_str())) {
-        Some((_, set)) => Json(set).into_response(),
+    let id = provider
+        .ok()
+        .and_then(|Path(id)| ProviderId::parse(id).ok());
+    match id.and_then(|id| key_sets.get(&id)) {
+        Some(set) => Json(set).into_response(),
         None => refuse::not_found(State(app)).await,
     }
 }

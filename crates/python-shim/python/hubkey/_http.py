@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -97,7 +98,7 @@ def checked_prefix(prefix: str) -> str:
     Raises:
         InvalidArgument: it is no path from the root.
     """
-    if prefix and (not prefix.startswith("/") or prefix.startswith("//") or any(mark in prefix for mark in "?#\\")):
+    if not re.fullmatch(r"(/[^/?#\\\s]+)*/?", prefix):
         raise InvalidArgument("prefix", prefix, 'expected a path from the root, such as "/api/v2", or "".')
     return prefix.rstrip("/")
 

@@ -137,8 +137,20 @@ pub(super) fn key_set(key: &AssertionKey) -> Result<Option<Value>, IdpError> {
     set.map(Some).map_err(|_| UNUSABLE)
 }
 
-/// Whether hubkey can prove itself with this key, and can publish it with those beside it where that is wanted.
-#[must_use]
-pub fn is_usable(key: &AssertionKey) -> bool {
-    Signer::new(key).is_ok() && key_set(key).is_ok()
+/// Why a key cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// Nothing can be signed with it.
+    Unusable,
+    /// Its public half cannot be worked out.
+    Unpublishable,
+}
+
+/// Whether hubkey can prove itself with a key, and publish it where that is wanted.
+pub fn check_key(key: &ClientKey, algorithm: Option<&str>, publish: bool) -> Result<(), KeyFault> {
+    let signer = Signer::of(key, algorithm).map_err(|_| KeyFault::Unusable)?;
+    if publish && signer.public().is_err() {
+        return Err(KeyFault::Unpublishable);
+    }
+    Ok(())
 }

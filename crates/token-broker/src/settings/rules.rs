@@ -147,6 +147,7 @@ fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>)
         support_url: support_url.map(Into::into),
         public_url: public_url.to_owned(),
         shared_origin,
+        // The providers have them: `Flows::site` adds them.
         key_sets: BTreeMap::new(),
     })
 }

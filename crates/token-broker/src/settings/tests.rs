@@ -100,6 +100,9 @@ fn keys_that_do_not_go_together_are_told() {
         unused.contains("`providers.lab-api.publish_keys`: remove it"),
         "{unused}"
     );
+    let both = of(2, &["private_key_alg = \"EdDSA\"\n", BY_KEY]);
+    assert!(both.contains("leave one private key in the file"), "{both}");
+    assert!(both.contains("key 2 of the file cannot be used"), "{both}");
     let none = of(0, &[BY_KEY, PUBLISHED]);
     assert!(none.contains("names a file that is empty"), "{none}");
 }

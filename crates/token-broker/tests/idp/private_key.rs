@@ -1,6 +1,10 @@
 //! `private_key_jwt` (RFC 7523) before a provider that is strict about it.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use hubkey_e2e::{
     fake_http::Captured,
     hostile_provider::{Alg, Client, Endpoint, HostileProvider, SigningKey},
@@ -8,7 +12,7 @@ use hubkey_e2e::{
 use hubkey_protocol::secret::ClientKey;
 use hubkey_token_broker::{
     domain::provider::{AssertionKey, ClientAuthentication},
-    idp::{IdentityProvider, IdpError, OAuthError, is_usable},
+    idp::{IdentityProvider, IdpError, KeyFault, OAuthError, check_key},
 };
 use serde_json::Value;
 
@@ -116,19 +120,27 @@ async fn security_p34_another_key_or_algorithm_than_the_registered_one_is_a_misc
 #[test]
 fn a_key_that_cannot_sign_is_told_at_the_start() {
     let key = SigningKey::generate(Alg::Es256, 0).unwrap();
-    assert!(is_usable(&assertion_key(&key, None)));
-    assert!(!is_usable(&assertion_key(&key, Some("RS256"))));
+    let pem = ClientKey::new(key.private_pem().unwrap());
+    let unusable = Err(KeyFault::Unusable);
+    assert_eq!(check_key(&pem, None, true), Ok(()));
+    assert_eq!(check_key(&pem, Some("RS256"), false), unusable);
     for pem in [
         "",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
     ] {
-        let pem = ClientKey::new(pem);
-        let unusable = AssertionKey {
-            pem,
-            ..assertion_key(&key, None)
-        };
-        assert!(!is_usable(&unusable));
+        assert_eq!(check_key(&ClientKey::new(pem), None, false), unusable);
     }
+}
+
+#[test]
+fn a_key_that_signs_and_cannot_be_published_is_told_apart() {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let newer = pair.to_pkcs8().unwrap();
+    let encoded = STANDARD.encode(newer.as_ref());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n");
+    let pem = ClientKey::new(pem);
+    assert_eq!(check_key(&pem, None, false), Ok(()));
+    assert_eq!(check_key(&pem, None, true), Err(KeyFault::Unpublishable));
 }
 
 #[tokio::test]
