@@ -107,12 +107,17 @@ impl Cluster {
         for deployment in ["hub", "proxy", "lab-api", "data-api", "keycloak"] {
             self.rolled_out(deployment)?;
         }
-        let client = process::client()?;
-        let hub = format!("{}/hub/api/", self.hub.url());
+        self.until_answered("/hub/api/").await?;
+        // The hub tells its proxy of its services after it has begun to answer itself.
+        self.until_answered("/services/hubkey/").await
+    }
+
+    async fn until_answered(&self, path: &str) -> anyhow::Result<()> {
+        let (client, url) = (process::client()?, format!("{}{path}", self.hub.url()));
         let started = std::time::Instant::now();
-        while !process::answers(&client, &hub).await {
+        while !process::answers(&client, &url).await {
             if started.elapsed() > READY {
-                bail!("the hub does not answer at {hub}");
+                bail!("nothing answers at {url}");
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
