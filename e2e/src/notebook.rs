@@ -4,12 +4,29 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use thirtyfour::{By, Key, TypingData, WebElement};
+use tokio::time::timeout;
 
 use crate::browser::{Browser, patiently};
 use crate::jupyterhub::JupyterHub;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
+
+/// How long a cell may take to show that it was run.
+const TAKES: Duration = Duration::from_secs(3);
+/// How long JupyterLab may take to reach the kernel.
+const CONNECTS: Duration = Duration::from_mins(1);
+const SAVES: Duration = Duration::from_secs(2);
+const OPENS: Duration = Duration::from_secs(30);
+
+/// What became of a cell that was run.
+enum Progress {
+    Begun,
+    /// JupyterLab knows nothing of it.
+    Dropped,
+    /// JupyterLab keeps it for the kernel.
+    Waiting,
+}
 
 /// A notebook in front of a person. Everything happens in the browser's current tab.
 #[derive(Debug)]
@@ -75,15 +92,18 @@ impl<'a> Notebook<'a> {
 
     /// Writes code into the last cell and runs it; a new cell appears below.
     ///
-    /// JupyterLab drops a cell that is run before it has connected to the kernel, although it says "Idle". A person
-    /// sees that nothing happened, and runs it again; so does this.
+    /// JupyterLab drops a cell that is run before it has connected to the kernel, although it says "Idle", or keeps it
+    /// waiting for a kernel that it does not reach. A person sees that nothing happens, and runs it again, after a reload of
+    /// the page if it waits; so does this.
     pub async fn write_and_run(&self, code: &str) -> anyhow::Result<()> {
         self.write(code).await?;
         let number = self.cells().await?.saturating_sub(1);
         self.press(Key::Shift + Key::Enter).await?;
         for _ in 0..10 {
-            if self.began(number).await? {
-                return Ok(());
+            match self.look_at(number).await? {
+                Progress::Begun => return Ok(()),
+                Progress::Dropped => {}
+                Progress::Waiting => self.reload().await?,
             }
             let editor = self
                 .cell(number)
@@ -96,21 +116,44 @@ impl<'a> Notebook<'a> {
         bail!("the kernel does not take the cell {number}")
     }
 
-    /// Whether a cell has begun to run within a moment: its prompt shows a star or a number.
-    async fn began(&self, number: usize) -> anyhow::Result<bool> {
-        for _ in 0..20 {
+    /// What became of a cell that was run: it has begun when its prompt shows a number, or a star while the kernel is busy.
+    async fn look_at(&self, number: usize) -> anyhow::Result<Progress> {
+        let started = Instant::now();
+        let mut waits = false;
+        while started.elapsed() < if waits { CONNECTS } else { TAKES } {
             let prompt = self
                 .cell(number)
                 .await?
                 .find(By::Css(".jp-InputPrompt"))
                 .await?;
             let text = prompt.text().await.unwrap_or_default();
-            if text.contains(|character: char| character == '*' || character.is_ascii_digit()) {
-                return Ok(true);
+            waits = text.contains('*');
+            let has_number = text.contains(|character: char| character.is_ascii_digit());
+            if has_number || (waits && self.is_busy().await?) {
+                return Ok(Progress::Begun);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        Ok(false)
+        Ok(if waits {
+            Progress::Waiting
+        } else {
+            Progress::Dropped
+        })
+    }
+
+    async fn is_busy(&self) -> anyhow::Result<bool> {
+        let busy = By::Css(".jp-Notebook-ExecutionIndicator[data-status='busy']");
+        Ok(!self.browser.driver().find_all(busy).await?.is_empty())
+    }
+
+    /// Saves the notebook and opens the page again.
+    async fn reload(&self) -> anyhow::Result<()> {
+        self.press(Key::Control + "s").await?;
+        tokio::time::sleep(SAVES).await;
+        timeout(OPENS, self.browser.driver().refresh())
+            .await
+            .context("the page does not open again")??;
+        self.until_idle().await
     }
 
     /// The number of cells.
