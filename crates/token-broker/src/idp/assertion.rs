@@ -67,15 +67,25 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// Takes a key, if something can be signed with it. A published one is named as in its set.
-    pub(super) fn new(key: &AssertionKey) -> Result<Self, IdpError> {
-        let mut signer = Self::of(&key.pem, key.algorithm.as_deref())?;
-        signer.kid = match (&key.id, &key.published_with) {
-            (Some(id), _) => Some(id.clone()),
-            (None, Some(_)) => signer.public()?.common.key_id,
-            (None, None) => None,
+    /// Takes a key, if something can be signed with it. With it comes, where it is published, the set of its public half and
+    /// of those beside it (RFC 7517 section 5), by which it is then named.
+    pub(super) fn new(key: &AssertionKey) -> Result<(Self, Option<Value>), IdpError> {
+        let algorithm = key.algorithm.as_deref();
+        let mut signer = Self::of(&key.pem, algorithm)?;
+        signer.kid.clone_from(&key.id);
+        let Some(others) = &key.published_with else {
+            return Ok((signer, None));
         };
-        Ok(signer)
+        let own = signer.public()?;
+        if signer.kid.is_none() {
+            signer.kid.clone_from(&own.common.key_id);
+        }
+        let others = others.iter().map(|pem| Self::of(pem, algorithm)?.public());
+        let keys = iter::once(Ok(own))
+            .chain(others)
+            .collect::<Result<_, _>>()?;
+        let set = serde_json::to_value(JwkSet { keys }).map_err(|_| UNUSABLE)?;
+        Ok((signer, Some(set)))
     }
 
     fn of(key: &ClientKey, wanted: Option<&str>) -> Result<Self, IdpError> {
@@ -123,18 +133,6 @@ impl Signer {
         let signed = jsonwebtoken::encode(&header, statement, &self.key);
         Ok(Zeroizing::new(signed.map_err(|_| UNUSABLE)?))
     }
-}
-
-/// The public halves of a key and of those beside it, as a set (RFC 7517 section 5); none where it is not published.
-pub(super) fn key_set(key: &AssertionKey) -> Result<Option<Value>, IdpError> {
-    let Some(others) = &key.published_with else {
-        return Ok(None);
-    };
-    let public = |pem| Signer::of(pem, key.algorithm.as_deref())?.public();
-    let keys = iter::once(&key.pem).chain(others).map(public);
-    let keys = keys.collect::<Result<_, _>>()?;
-    let set = serde_json::to_value(JwkSet { keys });
-    set.map(Some).map_err(|_| UNUSABLE)
 }
 
 /// Why a key cannot be used.

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     IdpError,
-    assertion::{Signer, Statement, key_set},
+    assertion::{Signer, Statement},
 };
 use crate::domain::{
     chance::Chance,
@@ -60,10 +60,10 @@ impl Registration {
             ClientAuthentication::None => Proof::None,
             ClientAuthentication::Basic(secret) => Proof::Basic(secret.clone()),
             ClientAuthentication::Post(secret) => Proof::Post(secret.clone()),
-            ClientAuthentication::PrivateKey(key) => Proof::Key {
-                signer: Signer::new(key)?,
-                key_set: key_set(key)?,
-            },
+            ClientAuthentication::PrivateKey(key) => {
+                let (signer, key_set) = Signer::new(key)?;
+                Proof::Key { signer, key_set }
+            }
         };
         Ok(Self {
             client_id: config.client_id.clone(),
