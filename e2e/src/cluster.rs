@@ -109,6 +109,11 @@ impl Cluster {
         }
         self.until_answered("/hub/api/").await?;
         // The hub tells its proxy of its services after it has begun to answer itself.
+        self.until_served().await
+    }
+
+    /// Waits until the hub's proxy finds callback-server, as a person does who reloads the page.
+    pub async fn until_served(&self) -> anyhow::Result<()> {
         self.until_answered("/services/hubkey/").await
     }
 

@@ -7,9 +7,7 @@ use hubkey_e2e::browser::Browser;
 use hubkey_e2e::cluster::{Cluster, chart, kubectl};
 use hubkey_e2e::console::say;
 use hubkey_e2e::keycloak::{BOB, MALLORY};
-use hubkey_e2e::process::client;
 use hubkey_e2e::sign_in::Page;
-use reqwest::{StatusCode, Url};
 
 use crate::support::{CONNECT, LONG, Outcome, cluster, connected, kernel, kernel_of, open_link};
 
@@ -98,20 +96,6 @@ async fn kill_pods(cluster: &Cluster) -> Outcome {
     }
 }
 
-/// Waits until the hub's proxy finds callback-server again, as a person does who reloads the page.
-async fn until_served(link: &str) -> Outcome {
-    let (home, client) = (Url::parse(link)?.join("./")?, client()?);
-    let started = Instant::now();
-    loop {
-        let status = client.get(home.clone()).send().await?.status();
-        if status != StatusCode::SERVICE_UNAVAILABLE {
-            return Ok(());
-        }
-        ensure!(started.elapsed() < LONG, "{home} answers {status}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_sign_in_outlives_the_pods_in_which_it_began() -> Outcome {
     let (cluster, _turn) = cluster().await?;
@@ -119,7 +103,7 @@ async fn a_sign_in_outlives_the_pods_in_which_it_began() -> Outcome {
     kernel.begin(CONNECT).await?;
     let link = kernel.link().await?;
     kill_pods(cluster).await?;
-    until_served(&link).await?;
+    cluster.until_served().await?;
     open_link(cluster, &link, &BOB).await?;
     kernel.finish(LONG).await?.ok()?;
     Ok(())
