@@ -104,7 +104,7 @@ async fn security_k10_signing_out_ends_the_exchanged_token_at_keycloak() -> Outc
     assert!(keycloak.is_active(DATA_API, &token).await?);
     assert_eq!(last_line(&kernel.run(SIGN_OUT).await?.ok()?), "ended");
     let started = Instant::now();
-    // Keycloak is told behind the answer to the notebook, of one token after the other.
+    // Keycloak is told behind the answer to the notebook, of the exchanged token last.
     loop {
         let active = keycloak.is_active(DATA_API, &token).await?;
         let sessions = keycloak.sessions(&guest.person).await?;
