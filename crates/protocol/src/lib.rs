@@ -47,5 +47,7 @@ pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId, tag
 pub use provider::{Provider, ProviderList, ProviderState};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use server::ServerEnded;
-pub use sign_in::{CreateSignIn, CreateSignInAnswer, SignInFailure, SignInOpened, SignInStatus};
+pub use sign_in::{
+    CreateSignIn, CreateSignInAnswer, SignInCause, SignInFailure, SignInOpened, SignInStatus,
+};
 pub use userinfo::UserInfo;

@@ -92,6 +92,10 @@ secret!(
     RefreshToken: Clone
 );
 secret!(
+    /// A provider's ID token. Kept only until its signature can be checked.
+    IdToken: Clone
+);
+secret!(
     /// What the kernel, and nobody else, holds to collect the result of its sign-in.
     PollSecret: Clone
 );

@@ -73,6 +73,33 @@ pub struct SignInOpened {
     /// What is asked for beyond what a connection of this server has already; absent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more_scopes: Option<Scopes>,
+    /// Why a person is asked although this server has a connection that fits; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<SignInCause>,
+}
+
+/// Why a person is asked although there is a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignInCause {
+    /// The access has ended: the provider took it back, or gave no refresh token.
+    AccessEnded,
+    /// The provider did not renew the access. It may do so later, and a new sign-in takes its place.
+    NotRenewed,
+    /// The provider refuses hubkey's registration; the sign-in may fail for the same reason, which the operator has to mend.
+    RegistrationRefused,
+}
+
+impl SignInCause {
+    /// Its word on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccessEnded => "access_ended",
+            Self::NotRenewed => "not_renewed",
+            Self::RegistrationRefused => "registration_refused",
+        }
+    }
 }
 
 /// The answer to `GET /v1/sign-ins/{nonce}`.

@@ -37,6 +37,8 @@ pub enum What {
     TokenDelivered,
     /// A grant is gone: the provider took it back, or it was told to forget it.
     TokenRevoked,
+    /// A provider refused a refresh without saying that the grant is gone; its person is asked to sign in.
+    GrantSuspended,
     /// A provider refused a refresh token that may have been used before.
     ReuseDetected,
     /// A stored record could not be opened.
@@ -68,6 +70,7 @@ impl What {
             Self::TokenExchanged => "token_exchanged",
             Self::TokenDelivered => "token_delivered",
             Self::TokenRevoked => "token_revoked",
+            Self::GrantSuspended => "grant_suspended",
             Self::ReuseDetected => "reuse_detected",
             Self::AeadFailure => "aead_failure",
             Self::PolicyDenied => "policy_denied",

@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod login;
 pub mod pin;
 pub mod provider;
+pub mod refusal;
 pub mod renewal;
 pub mod sign_in;
 pub mod target;

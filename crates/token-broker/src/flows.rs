@@ -34,9 +34,11 @@ pub mod site;
 mod spans;
 pub mod start;
 mod step_up;
+mod suspended;
 mod target;
 pub mod token;
 mod userinfo;
+mod verify;
 pub mod view;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};

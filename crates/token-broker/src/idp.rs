@@ -42,8 +42,9 @@ use serde_json::{Map, Value};
 use crate::domain::{
     chance::Chance,
     clock::{Clock, Timestamp},
-    connection::{Grant, Proof},
+    connection::{Grant, Proof, Unverified},
     provider::{Endpoints, ProviderConfig},
+    refusal::Refusal,
 };
 
 pub use assertion::{KeyFault, check_key};
@@ -53,7 +54,7 @@ pub use logout_token::Logout;
 pub use oidc::{OidcProvider, provider};
 pub use outbound::are_authorities;
 use plain::PlainProvider;
-pub use refresh::{RefreshError, Refreshable, Refreshed};
+pub use refresh::{Known, RefreshError, Refreshable, Refreshed, VerifyError};
 
 /// Takes a provider as configured, of either kind. Asks nothing of it: one that is down does not keep the broker from
 /// starting.
@@ -107,11 +108,21 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// Whether a refresh could be judged: asks for what is not known yet, and touches no refresh token.
     async fn ready(&self) -> Result<(), IdpError>;
 
-    /// Asks the token endpoint for something harmless, to learn whether it works at all.
-    async fn answers(&self) -> Result<(), IdpError>;
+    /// Asks the token endpoint for something harmless, to learn whether it works at all, and how it refuses.
+    async fn answers(&self) -> Result<Option<Refusal>, IdpError>;
 
     /// Sends a refresh token, once, and not after its time (RFC 6749 section 6). Judges the ID token, if there is one.
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError>;
+
+    /// Judges what an earlier refresh brought, as of then, now that its key may be there: `iat` of its ID token. Sends no
+    /// refresh token.
+    async fn verify(
+        &self,
+        _known: Known<'_>,
+        _unverified: &Unverified,
+    ) -> Result<Option<u64>, VerifyError> {
+        Ok(None)
+    }
 
     /// Exchanges an access token of this provider for one of another API, or of a provider behind it (RFC 8693). Uses
     /// nothing up.
@@ -275,4 +286,35 @@ impl OAuthError {
             _ => Self::Other,
         }
     }
+
+    /// A code that is a standard's or known, as one of our own words; any other says nothing to us.
+    #[must_use]
+    pub fn standard(code: &str) -> Option<&'static str> {
+        STANDARD.into_iter().find(|known| *known == code)
+    }
 }
+
+/// What token endpoints say (RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 8707 section 2, OpenID Connect
+/// Core 1.0 section 3.1.2.6), and GitHub's words.
+const STANDARD: [&str; 20] = [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_target",
+    "invalid_token",
+    "insufficient_scope",
+    "access_denied",
+    "server_error",
+    "temporarily_unavailable",
+    "login_required",
+    "interaction_required",
+    "consent_required",
+    "account_selection_required",
+    "incorrect_client_credentials",
+    "redirect_uri_mismatch",
+    "bad_refresh_token",
+    "bad_verification_code",
+];

@@ -29,7 +29,7 @@ use hubkey_protocol::{
 };
 use zeroize::Zeroizing;
 
-use crate::domain::kernel::HubUser;
+use crate::domain::{kernel::HubUser, refusal::Refusal};
 
 /// Where records live. See the module's documentation for what is promised.
 #[async_trait]
@@ -202,6 +202,8 @@ pub enum Purpose {
     Logins,
     /// That a logout token was used.
     UsedLogout,
+    /// That a suspended grant of a provider works again.
+    Recovery,
 }
 
 impl Purpose {
@@ -223,6 +225,7 @@ impl Purpose {
             Self::Owner => "owner",
             Self::Logins => "logins",
             Self::UsedLogout => "used-logout",
+            Self::Recovery => "recovery",
         }
     }
 }
@@ -332,6 +335,17 @@ impl Key {
     #[must_use]
     pub fn used_logout(issuer: &str, token_id: &str) -> Self {
         Self::new(&["logout", issuer, token_id], Purpose::UsedLogout, &[])
+    }
+
+    /// That a grant of this provider works again that was refused in this way.
+    #[must_use]
+    pub fn recovery(provider: &ProviderId, refusal: &Refusal) -> Self {
+        let way = refusal.to_string();
+        Self::new(
+            &["recovery", provider.as_str(), &way],
+            Purpose::Recovery,
+            &[],
+        )
     }
 
     /// The bytes that decide in which slot the record lies.

@@ -84,6 +84,7 @@ fn opened() -> SignInOpened {
         display_name: "Lab API".to_owned(),
         user: "alice".to_owned(),
         more_scopes: None,
+        cause: None,
     }
 }
 

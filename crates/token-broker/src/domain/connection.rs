@@ -2,7 +2,7 @@
 
 use hubkey_protocol::{
     Account, Connection as ConnectionMessage, ConnectionId, ProviderId, Scopes, TokenAnswer,
-    secret::{self, AccessToken, OidcNonce, RefreshToken},
+    secret::{self, AccessToken, IdToken, OidcNonce, RefreshToken},
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,31 @@ pub struct Connection {
     pub grant: Grant,
     /// Who is using the refresh token.
     pub renewal: Renewal,
+    /// What a refresh brought whose ID token could not be judged yet; nobody gets it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<Unverified>,
+}
+
+/// An access token that is held back until the key of its ID token is there (OpenID Connect Core 1.0 section 12.2). The
+/// refresh token that came with it is the connection's already.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unverified {
+    /// The access token.
+    #[serde(serialize_with = "secret::exposed")]
+    pub access_token: AccessToken,
+    /// The ID token.
+    #[serde(serialize_with = "secret::exposed")]
+    pub id_token: IdToken,
+    /// When it was asked for.
+    pub obtained_at: Timestamp,
+    /// When it came: the ID token is judged as of then.
+    pub came_at: Timestamp,
+    /// When the access token ends, if the provider said so.
+    pub expires_at: Option<Timestamp>,
+    /// What it permits, if the provider said so.
+    pub scopes: Option<Scopes>,
+    /// Whether it is the connection's own token, and not one for a part of what it may.
+    pub own: bool,
 }
 
 /// What a provider granted, and to which account.
@@ -143,6 +168,23 @@ impl Connection {
         self.kernel = left.remove(0);
         self.others = left;
         true
+    }
+
+    /// The grant is gone: nothing may be drawn from it, and no refresh token is left.
+    pub fn end(&mut self) {
+        self.renewal = Renewal::Ended;
+        self.grant.refresh_token = None;
+        self.unverified = None;
+    }
+
+    /// Whether only a person can make it give a token again, as far as is known here.
+    #[must_use]
+    pub fn waits_for_a_person(&self, now: Timestamp) -> bool {
+        match self.renewal {
+            Renewal::Ended => true,
+            Renewal::Suspended { .. } => !self.is_valid_for(now, 1),
+            _ => false,
+        }
     }
 
     /// Whether a token of this connection is what the wish asks for.

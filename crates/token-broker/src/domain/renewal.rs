@@ -3,6 +3,10 @@
 //! A refresh token is sent by one replica at a time and never again once an answer to it is known. Who sends it writes
 //! that down first, together with a lease that ends by the store's own clock. An intent without a lease is one whose
 //! outcome nobody knows: the same token may be tried once more, and never a third time.
+//!
+//! A refusal ends a grant only where it says that the refresh token is dead, or where it was sent a second time after a lost
+//! answer. Any other refusal suspends it: a person may sign in at once, and the refresh token is tried again now and then
+//! (ADR 49).
 
 use std::time::Duration;
 
@@ -11,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     clock::Timestamp,
     connection::{Connection, Grant},
+    refusal::Refusal,
 };
 
 /// A token is refreshed before this much of it is left, or a tenth of its life if that is more.
@@ -24,6 +29,10 @@ const CLOCKS_APART: Duration = Duration::from_mins(1);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// A rest that seems longer was written by a clock that is wrong.
 const CREDIBLE_REST: Duration = Duration::from_mins(5);
+/// How often the refresh token of a suspended grant is tried at most, while nobody's like it worked.
+pub const SUSPENDED_FOR: Duration = Duration::from_hours(1);
+/// How long a person waits for the key that an ID token was signed with before they are asked to sign in.
+const KEY_PATIENCE: Duration = Duration::from_mins(15);
 
 /// Who is using a connection's refresh token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +62,25 @@ pub enum Renewal {
         /// Tells attempts apart.
         attempt: u64,
     },
+    /// Nobody, after the provider refused it without saying that it is dead. A person may sign in; meanwhile it is tried
+    /// again now and then.
+    Suspended {
+        /// How it was refused.
+        refusal: Refusal,
+        /// Not before that, unless a grant that was refused in the same way was refreshed since.
+        until: Timestamp,
+        /// Which recovery of such a grant was known when this one was tried.
+        recovery: Option<u64>,
+    },
+    /// Nobody: the next refresh token has come, and an access token whose ID token could not be judged yet.
+    Unverified {
+        /// Since when.
+        since: Timestamp,
+        /// The keys are not looked up again before that.
+        until: Timestamp,
+        /// How often they were looked up.
+        failures: u32,
+    },
     /// The grant is gone. A person has to sign in.
     Ended,
 }
@@ -80,6 +108,10 @@ pub enum Next {
     Wait,
     /// Give it up: nobody knows how the second time ended.
     GiveUp,
+    /// Send it, if it is time.
+    TryAgain,
+    /// Judge what it brought.
+    Verify,
     /// Nothing, ever.
     Nothing,
 }
@@ -90,6 +122,8 @@ impl Renewal {
     pub fn next(&self, leased: bool) -> Next {
         match self {
             Self::Idle | Self::Resting { .. } => Next::Refresh,
+            Self::Suspended { .. } => Next::TryAgain,
+            Self::Unverified { .. } => Next::Verify,
             Self::Ended => Next::Nothing,
             Self::Refreshing { .. } | Self::Unknown | Self::Recovering { .. } if leased => {
                 Next::Wait
@@ -102,11 +136,59 @@ impl Renewal {
     /// For how long it rests, and why.
     #[must_use]
     pub fn rest(&self, now: Timestamp) -> Option<(Duration, Trouble)> {
-        let Self::Resting { until, trouble, .. } = self else {
-            return None;
+        let (until, trouble) = match self {
+            Self::Resting { until, trouble, .. } => (*until, *trouble),
+            Self::Unverified { until, .. } => (*until, Trouble::Unavailable),
+            _ => return None,
         };
-        let rest = now.until(*until);
-        (!rest.is_zero() && rest <= CREDIBLE_REST).then_some((rest, *trouble))
+        let rest = now.until(until);
+        (!rest.is_zero() && rest <= CREDIBLE_REST).then_some((rest, trouble))
+    }
+
+    /// Whether the refresh token of a suspended grant may be tried: its time has come, or a grant that was refused in the
+    /// same way was refreshed since (`recovery`).
+    #[must_use]
+    pub fn may_try_again(&self, now: Timestamp, recovery: Option<u64>) -> bool {
+        let Self::Suspended {
+            until,
+            recovery: known,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let left = now.until(*until);
+        // One that seems longer was written by a clock that is wrong.
+        let is_over = left.is_zero() || left > SUSPENDED_FOR + CLOCKS_APART;
+        is_over || (recovery.is_some() && recovery != *known)
+    }
+
+    /// Whether a new sign-in takes its place.
+    #[must_use]
+    pub fn gives_way(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Suspended { .. }) || self.waits_too_long(now)
+    }
+
+    /// Waiting for the key of an ID token, after one more look.
+    #[must_use]
+    pub fn unverified_again(&self, now: Timestamp, spread: f64) -> Self {
+        let (since, failures) = match self {
+            Self::Unverified {
+                since, failures, ..
+            } => (*since, failures.saturating_add(1)),
+            _ => (now, 1),
+        };
+        Self::Unverified {
+            since,
+            until: now.after(doubled(failures).mul_f64(spread)),
+            failures,
+        }
+    }
+
+    /// Whether it waits for the key of an ID token for so long that a person should sign in.
+    #[must_use]
+    pub fn waits_too_long(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Unverified { since, .. } if since.after(KEY_PATIENCE) <= now)
     }
 
     /// The rest after one more failure: as long as the provider asked for, else twice as long each time, `spread` apart.
@@ -122,14 +204,18 @@ impl Renewal {
             Self::Resting { failures, .. } => failures.saturating_add(1),
             _ => 1,
         };
-        let doubled = Duration::from_secs(1 << failures.saturating_sub(1).min(5));
-        let rest = asked.map_or(doubled.min(LONGEST_REST), |asked| asked.min(CREDIBLE_REST));
+        let rest = asked.map_or(doubled(failures), |asked| asked.min(CREDIBLE_REST));
         Self::Resting {
             until: now.after(rest.mul_f64(spread).min(CREDIBLE_REST)),
             failures,
             trouble,
         }
     }
+}
+
+/// Twice as long after each failure, up to the longest rest.
+fn doubled(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.saturating_sub(1).min(5)).min(LONGEST_REST)
 }
 
 /// What a kernel's wish for a token needs.
@@ -275,6 +361,13 @@ impl Lifetime {
 /// Stands beside a connection while someone uses its refresh token, and ends by the store's own clock.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Lease {}
+
+/// That a suspended grant was refreshed: others of its provider that were refused in the same way may be tried again.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Tells recoveries apart.
+    pub mark: u64,
+}
 
 /// The times of a refresh.
 #[derive(Debug, Clone, Copy)]

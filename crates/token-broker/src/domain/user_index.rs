@@ -165,6 +165,15 @@ impl UserIndex {
             .filter(|entry| entry.fingerprint.matches(&kernel.fingerprint))
     }
 
+    /// The other connections of a connection's server at its provider.
+    #[must_use]
+    pub fn others_there(&self, connection: &Connection) -> Vec<ConnectionId> {
+        let others = self
+            .connections_of(&connection.kernel)
+            .filter(|entry| entry.provider == connection.provider && entry.id != connection.id);
+        others.map(|entry| entry.id.clone()).collect()
+    }
+
     /// The connections of all servers at a provider, newest first; one may stand there for each of its servers.
     pub fn connections_at<'a>(
         &'a self,

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_protocol::SignInCause;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
 use crate::{
     domain::{
         connection::Connection,
+        refusal::Refusal,
         renewal::{Lease, Renewal, Trouble},
         target::Target,
     },
@@ -73,20 +75,19 @@ impl Flows {
         ready: Readiness,
     ) -> Option<Landing> {
         let Some(provider) = self.provider(&found.value.provider).map(Arc::clone) else {
-            return Some(Err(Missed::SignIn));
+            return Some(Err(Missed::SignIn(SignInCause::AccessEnded)));
         };
         // Before anything is risked: an answer that cannot be judged would be lost, and a provider that is down would
         // not answer the last time either.
-        let works = match ready {
-            Readiness::First => provider.ready().await,
-            Readiness::Recovery => provider.answers().await,
+        let setback = match ready {
+            Readiness::First => provider.ready().await.err().map(trouble_of),
+            Readiness::Recovery => recoverable(provider.answers().await).err(),
         };
-        if let Err(error) = works {
-            let trouble = Setback {
-                trouble: trouble_of(error),
-                asked: provider.rest(),
-            };
-            return self.not_ready(found, ready, trouble).await;
+        if let Some(trouble) = setback {
+            let asked = provider.rest();
+            return self
+                .not_ready(found, ready, Setback { trouble, asked })
+                .await;
         }
         let lease = lease.as_ref().map_or(Expect::Absent, Loaded::expect);
         match self.intend(found, lease, ready).await {
@@ -271,6 +272,16 @@ impl Flows {
                 tracing::warn!(%error, "an intent to refresh could not be withdrawn");
             }
         }
+    }
+}
+
+/// Whether a refresh token may be tried a second time, by what one that never was met: not where hubkey's registration is
+/// refused, since the answer would say nothing of the token.
+fn recoverable(witness: Result<Option<Refusal>, IdpError>) -> Result<(), Trouble> {
+    match witness {
+        Ok(Some(refusal)) if refusal.may_mean_the_registration() => Err(Trouble::Misconfigured),
+        Ok(_) => Ok(()),
+        Err(error) => Err(trouble_of(error)),
     }
 }
 

@@ -225,8 +225,7 @@ impl Flows {
 /// The connection as it stays.
 fn without_tokens(mut found: Loaded<Connection>) -> Loaded<Connection> {
     found.value.grant.access_token = AccessToken::new("");
-    found.value.grant.refresh_token = None;
-    found.value.renewal = Renewal::Ended;
+    found.value.end();
     found
 }
 

@@ -4,7 +4,7 @@ use hubkey_protocol::ConnectionList;
 
 use super::{Asker, Flows, failure::KernelFailure};
 use crate::{
-    domain::{connection::Connection, renewal::Renewal, user_index::UserIndex},
+    domain::{connection::Connection, user_index::UserIndex},
     store::{
         Key,
         typed::{Loaded, TypedStore},
@@ -28,7 +28,7 @@ impl Flows {
                 continue;
             };
             if let (true, Some(provider)) = (
-                connection.is_of(&kernel) && connection.renewal != Renewal::Ended,
+                connection.is_of(&kernel) && !connection.waits_for_a_person(self.clock.now()),
                 self.provider(&connection.provider),
             ) {
                 connections.push(connection.message(provider.config()));

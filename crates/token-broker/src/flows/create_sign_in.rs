@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use hubkey_protocol::{
-    CreateSignIn, CreateSignInAnswer, ErrorCode, Scopes, SignInOpened,
+    CreateSignIn, CreateSignInAnswer, ErrorCode, Scopes, SignInCause, SignInOpened,
     secret::{PollSecret, Secret, Ticket},
 };
 use hubkey_service::telemetry::traces;
@@ -64,13 +64,16 @@ impl Flows {
                 .tell(What::PolicyDenied);
         })?;
         let index = self.store.load(&Key::user_index(&kernel.user)).await?;
-        if let Some(connection) = self.found(&kernel, &asking, index.as_ref()).await? {
-            self.tell_short_connect(&connection.provider, "existing");
-            return Ok(connected(&connection, &kernel, &asking));
-        }
+        let cause = match self.found(&kernel, &asking, index.as_ref()).await? {
+            Ok(connection) => {
+                self.tell_short_connect(&connection.provider, "existing");
+                return Ok(connected(&connection, &kernel, &asking));
+            }
+            Err(cause) => cause,
+        };
         if request.existing_only {
             self.tell_short_connect(&asking.provider.config().id, "sign_in_required");
-            return Err(KernelFailure::SignInRequired);
+            return Err(KernelFailure::SignInRequired(cause));
         }
         let shared_server = self.shared(&kernel).await?;
         let asking = self.stepped_up(&kernel, asking, index.as_ref()).await?;
@@ -78,6 +81,7 @@ impl Flows {
             kernel,
             asking,
             shared_server,
+            cause,
         };
         let repetition = idempotency_key.map(|key| self.repetition(&opening.kernel, request, key));
         Ok(CreateSignInAnswer::Opened(
@@ -96,15 +100,19 @@ impl Flows {
         })
     }
 
-    /// A connection of this server, or one that another server of its user shares with it.
+    /// A connection of this server, or one that another server of its user shares with it; else why those of this server
+    /// give no token, where there are some.
     async fn found(
         self: &Arc<Self>,
         kernel: &Kernel,
         asking: &Asking,
         index: Option<&Loaded<UserIndex>>,
-    ) -> Result<Option<Arc<Connection>>, KernelFailure> {
+    ) -> Result<Existing, KernelFailure> {
         match self.existing(kernel, asking, index).await? {
-            None => self.of_another_server(kernel, asking, index).await,
+            Err(cause) => {
+                let others = self.of_another_server(kernel, asking, index).await?;
+                Ok(others.ok_or(cause))
+            }
             found => Ok(found),
         }
     }
@@ -115,12 +123,13 @@ impl Flows {
         kernel: &Kernel,
         asking: &Asking,
         index: Option<&Loaded<UserIndex>>,
-    ) -> Result<Option<Arc<Connection>>, KernelFailure> {
+    ) -> Result<Existing, KernelFailure> {
         let (Some(index), Sharing::Server | Sharing::User) =
             (index, asking.provider.config().sharing)
         else {
-            return Ok(None);
+            return Ok(Err(None));
         };
+        let mut newest = None;
         for entry in index.value.connections_of(kernel) {
             let Some(found) = self
                 .store
@@ -135,28 +144,24 @@ impl Flows {
             {
                 continue;
             }
-            let drawn = self.draw_worthwhile(found).await?;
-            if drawn.is_some() {
-                return Ok(drawn);
+            match self.draw_worthwhile(found).await? {
+                Ok(connection) => return Ok(Ok(connection)),
+                Err(cause) => newest = newest.or(Some(cause)),
             }
         }
-        Ok(None)
+        Ok(Err(newest))
     }
 
-    /// The connection with a token that is worth handing out, unless there is none any more.
+    /// The connection with a token that is worth handing out, or why a person should sign in. A failure only where it is
+    /// worth waiting a moment.
     pub(super) async fn draw_worthwhile(
         self: &Arc<Self>,
         found: Loaded<Connection>,
-    ) -> Result<Option<Arc<Connection>>, KernelFailure> {
+    ) -> Result<Result<Arc<Connection>, SignInCause>, KernelFailure> {
         let min_valid = worthwhile(&found.value);
         match self.draw(found, min_valid).await {
-            Ok(drawn) => Ok(Some(drawn.connection)),
-            Err(
-                KernelFailure::SignInRequired
-                | KernelFailure::TokenTooShort(_)
-                | KernelFailure::NotFound,
-            ) => Ok(None),
-            Err(failure) => Err(failure),
+            Ok(drawn) => Ok(Ok(drawn.connection)),
+            Err(failure) => failure.asks_for_a_person().map(Err).ok_or(failure),
         }
     }
 
@@ -252,6 +257,7 @@ impl Flows {
             kernel,
             asking,
             shared_server,
+            cause,
         } = opening;
         let now = self.clock.now();
         let chance = &self.chance;
@@ -272,6 +278,7 @@ impl Flows {
             display_name: config.display_name.clone(),
             user: kernel.user.as_str().to_owned(),
             more_scopes: asking.more_scopes,
+            cause,
         };
         let sign_in = SignIn {
             nonce: opened.nonce.clone(),
@@ -393,7 +400,11 @@ struct Opening {
     kernel: Kernel,
     asking: Asking,
     shared_server: bool,
+    cause: Option<SignInCause>,
 }
+
+/// A connection with a token; else why there is none, where there is a connection.
+type Existing = Result<Arc<Connection>, Option<SignInCause>>;
 
 struct Draft {
     sign_in: SignIn,

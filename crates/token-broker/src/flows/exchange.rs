@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hubkey_protocol::{ConnectionId, ExchangeRequest, TokenAnswer};
+use hubkey_protocol::{ConnectionId, ExchangeRequest, SignInCause, TokenAnswer};
 
 use super::{
     Asker, Flows,
@@ -67,7 +67,7 @@ impl Flows {
             return Ok(token);
         }
         let provider = self.provider(&found.value.provider).map(Arc::clone);
-        let provider = provider.ok_or(Missed::SignIn)?;
+        let provider = provider.ok_or(Missed::SignIn(SignInCause::AccessEnded))?;
         let subject = self.drawn(found, 0).await.map_err(missed)?;
         match self
             .exchanged(&provider, &subject.connection, &entry)

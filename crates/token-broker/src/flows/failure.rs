@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_protocol::ErrorCode;
+use hubkey_protocol::{ErrorCode, SignInCause};
 
 use crate::{
     domain::{renewal::Trouble, user_index::TooMany},
@@ -39,9 +39,9 @@ pub enum KernelFailure {
     /// A newer poll took over.
     #[error("a newer poll took over")]
     Superseded,
-    /// A person has to sign in.
+    /// A person has to sign in; with the cause where there is a connection.
     #[error("a person has to sign in")]
-    SignInRequired,
+    SignInRequired(Option<SignInCause>),
     /// A token of that connection is valid for no longer than so many seconds.
     #[error("no token is valid for so long")]
     TokenTooShort(u64),
@@ -66,6 +66,26 @@ pub enum KernelFailure {
 }
 
 impl KernelFailure {
+    /// Whether nothing of the connection may be handed out any more, also where it would still be valid.
+    pub(super) fn says_it_is_over(&self) -> bool {
+        matches!(
+            self,
+            Self::SignInRequired(Some(SignInCause::AccessEnded)) | Self::NotFound
+        )
+    }
+
+    /// Why a person should be asked to sign in where a connection gave this instead of a token; absent where it is worth
+    /// waiting a moment, and for what a sign-in does not mend.
+    pub(super) fn asks_for_a_person(&self) -> Option<SignInCause> {
+        match self {
+            Self::SignInRequired(cause) => Some(cause.unwrap_or(SignInCause::AccessEnded)),
+            Self::TokenTooShort(_) | Self::NotFound => Some(SignInCause::AccessEnded),
+            Self::Provider(Trouble::Misconfigured, _) => Some(SignInCause::RegistrationRefused),
+            Self::Provider(Trouble::Refused, _) => Some(SignInCause::NotRenewed),
+            _ => None,
+        }
+    }
+
     /// When to try again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -84,7 +104,7 @@ impl KernelFailure {
             | Self::NotFound
             | Self::Gone
             | Self::Superseded
-            | Self::SignInRequired
+            | Self::SignInRequired(_)
             | Self::TokenTooShort(_)
             | Self::Provider(Trouble::Misconfigured | Trouble::Refused, _)
             | Self::KeyReused => None,

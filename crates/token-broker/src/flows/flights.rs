@@ -12,7 +12,7 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use hubkey_protocol::ConnectionId;
+use hubkey_protocol::{ConnectionId, SignInCause};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +30,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) enum Missed {
     /// A person has to sign in.
-    SignIn,
+    SignIn(SignInCause),
     /// Somebody else is at it, or nobody knows yet how it ended.
     InProgress,
     /// The provider did not; not to be asked again for so long.
@@ -50,7 +50,7 @@ impl From<StoreError> for Missed {
 impl From<Missed> for KernelFailure {
     fn from(missed: Missed) -> Self {
         match missed {
-            Missed::SignIn => Self::SignInRequired,
+            Missed::SignIn(cause) => Self::SignInRequired(Some(cause)),
             Missed::InProgress => Self::RefreshInProgress,
             Missed::Provider(trouble, rest) => Self::Provider(trouble, rest),
             Missed::Gone => Self::NotFound,

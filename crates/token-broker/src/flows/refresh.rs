@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use hubkey_protocol::ConnectionId;
+use hubkey_protocol::{ConnectionId, SignInCause};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         connection::Connection,
-        renewal::{Lease, Next},
+        renewal::{Lease, Next, Renewal},
     },
     store::{
         Change, Key, Outcome, StoreError,
@@ -50,7 +50,7 @@ impl Flows {
     }
 
     /// Looks until there is a newer token, somebody has to sign in, or it takes too long. Refreshes if nobody else does.
-    async fn fly(self: &Arc<Self>, id: &ConnectionId, serial: u64) -> Landing {
+    async fn fly(self: &Arc<Self>, id: &ConnectionId, mut serial: u64) -> Landing {
         let end = Instant::now() + self.rules.renewal.wait;
         let mut orphan = None;
         loop {
@@ -60,14 +60,25 @@ impl Flows {
             if connection.value.grant.serial != serial {
                 return Ok(Arc::new(connection.value));
             }
-            if let Some((rest, trouble)) = connection.value.renewal.rest(self.clock.now()) {
-                return Err(Missed::Provider(trouble, rest));
+            if let Some(missed) = self.resting(&connection.value.renewal) {
+                return Err(missed);
             }
             // Whoever is at it may only be late: an intent is given up for lost when it is seen so twice.
             let seen = orphan == Some(connection.generation);
             let ready = match connection.value.renewal.next(lease.is_some()) {
-                Next::Nothing => return Err(Missed::SignIn),
+                Next::Nothing => return Err(Missed::SignIn(SignInCause::AccessEnded)),
                 Next::Refresh => Readiness::First,
+                Next::TryAgain if self.may_try_again(&connection.value).await? => Readiness::First,
+                Next::TryAgain => return Err(Missed::SignIn(SignInCause::NotRenewed)),
+                Next::Verify => match self.verify(connection).await? {
+                    Some(verified) if verified.is_valid_for(self.clock.now(), 1) => {
+                        return Ok(verified);
+                    }
+                    verified => {
+                        serial = verified.map_or(serial, |verified| verified.grant.serial);
+                        continue;
+                    }
+                },
                 Next::Recover if seen => Readiness::Recovery,
                 Next::GiveUp if seen => return self.give_up(connection).await,
                 Next::Recover | Next::GiveUp | Next::Wait => {
@@ -80,6 +91,17 @@ impl Flows {
                 return landing;
             }
         }
+    }
+
+    /// Why nothing is asked of the provider for now, if so.
+    pub(super) fn resting(&self, renewal: &Renewal) -> Option<Missed> {
+        let now = self.clock.now();
+        let (rest, trouble) = renewal.rest(now)?;
+        Some(if renewal.waits_too_long(now) {
+            Missed::SignIn(SignInCause::NotRenewed)
+        } else {
+            Missed::Provider(trouble, rest)
+        })
     }
 
     /// Until somebody changes the connection, but not for long.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_protocol::SignInCause;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -36,16 +37,31 @@ impl Flows {
         if extends {
             connection.value.extended_at = now;
         }
-        match self.write_result(&connection, replaced).await {
-            Ok(Outcome::Done) => {}
-            Ok(Outcome::Conflict) => return self.too_late(connection.value).await,
-            Err(error) => self.hold_in_memory(&connection, replaced, &error),
+        if let Some(landing) = self.write_or_hold(&connection, replaced).await {
+            return landing;
         }
+        self.note_recovery(&connection.value, &intent.before).await;
         Event::of(&connection.value).tell(What::TokenRefreshed);
         if extends {
             self.note_extended_later(connection.value.clone());
         }
         Ok(Arc::new(connection.value))
+    }
+
+    /// Writes what came, or holds it here while the store fails. A landing where somebody else was faster.
+    pub(super) async fn write_or_hold(
+        self: &Arc<Self>,
+        connection: &Loaded<Connection>,
+        replaced: Replaced,
+    ) -> Option<Landing> {
+        match self.write_result(connection, replaced).await {
+            Ok(Outcome::Done) => None,
+            Ok(Outcome::Conflict) => Some(self.too_late(connection.value.clone()).await),
+            Err(error) => {
+                self.hold_in_memory(connection, replaced, &error);
+                None
+            }
+        }
     }
 
     /// Somebody took this attempt for lost, and what is stored now stands; or the connection was ended meanwhile, and
@@ -62,7 +78,11 @@ impl Flows {
         let (at, id) = (&connection.provider, &connection.id);
         self.give_back_grant(at, id, connection.grant).await;
         // Signed out by its kernel, or ended meanwhile by a logout at the provider.
-        Err(if ended { Missed::SignIn } else { Missed::Gone })
+        Err(if ended {
+            Missed::SignIn(SignInCause::AccessEnded)
+        } else {
+            Missed::Gone
+        })
     }
 
     /// Keeps the connection in memory and tries for a while to store it.
@@ -141,18 +161,33 @@ impl Flows {
 
     /// There is no new token.
     pub(super) async fn miss(
-        &self,
+        self: &Arc<Self>,
         provider: &dyn IdentityProvider,
         intent: Intent,
         error: RefreshError,
     ) -> Landing {
         match error {
-            RefreshError::NotSent => self.rest(intent, Trouble::Unavailable, None).await,
-            RefreshError::Refused { retry_after } => {
-                self.rest(intent, Trouble::Unavailable, retry_after).await
+            RefreshError::NotSent | RefreshError::Withheld => {
+                self.rest(intent, Trouble::Unavailable, None).await
             }
-            RefreshError::Misconfigured | RefreshError::NotOffered => {
-                self.rest(intent, Trouble::Misconfigured, None).await
+            RefreshError::Misconfigured => self.rest(intent, Trouble::Misconfigured, None).await,
+            RefreshError::Later {
+                refusal,
+                retry_after,
+            } => self.rest_or_suspend(intent, refusal, retry_after).await,
+            RefreshError::Registration(refusal) => self.refuse_registration(intent, &refusal).await,
+            RefreshError::Rejected { refusal, everybody } => {
+                self.reject(intent, refusal, everybody).await
+            }
+            RefreshError::Unusable { refresh_token } => {
+                self.keep_refresh_token(intent, refresh_token).await
+            }
+            RefreshError::Unverified {
+                refresh_token,
+                unverified,
+            } => {
+                self.keep_unverified(intent, (refresh_token, *unverified))
+                    .await
             }
             RefreshError::Lost if intent.ready == Readiness::First => self.lose(intent).await,
             RefreshError::Lost => {
@@ -182,7 +217,12 @@ impl Flows {
     }
 
     /// The refresh token was not used: as before, but not at once.
-    async fn rest(&self, intent: Intent, trouble: Trouble, asked: Option<Duration>) -> Landing {
+    pub(super) async fn rest(
+        &self,
+        intent: Intent,
+        trouble: Trouble,
+        asked: Option<Duration>,
+    ) -> Landing {
         if intent.ready == Readiness::Recovery {
             self.forget_outcome(intent.connection, intent.lease).await?;
             return Err(self.trouble(&Renewal::Unknown, trouble));
@@ -229,19 +269,18 @@ impl Flows {
     }
 
     /// The grant is gone, and the refresh token with it.
-    async fn end(
+    pub(super) async fn end(
         &self,
         mut connection: Loaded<Connection>,
         what: What,
         reason: &'static str,
     ) -> Landing {
-        connection.value.renewal = Renewal::Ended;
-        connection.value.grant.refresh_token = None;
+        connection.value.end();
         let put = self.put_connection(&connection).map(|put| vec![put]);
         match self.written(put).await? {
             Outcome::Done => {
                 Event::of(&connection.value).reason(reason).tell(what);
-                Err(Missed::SignIn)
+                Err(Missed::SignIn(SignInCause::AccessEnded))
             }
             // Somebody took this attempt for lost. What is stored now stands.
             Outcome::Conflict => Err(Missed::InProgress),
@@ -250,7 +289,7 @@ impl Flows {
 }
 
 /// The grant after a refresh. Without a new refresh token the old one stays (RFC 6749 section 6).
-fn renewed(old: Grant, refreshed: Refreshed) -> Grant {
+pub(super) fn renewed(old: Grant, refreshed: Refreshed) -> Grant {
     let mut proof = old.proof;
     proof.issued_at = refreshed.issued_at.unwrap_or(proof.issued_at);
     Grant {

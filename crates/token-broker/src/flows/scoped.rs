@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hubkey_protocol::{ConnectionId, TokenAnswer, TokenRequest};
+use hubkey_protocol::{ConnectionId, SignInCause, TokenAnswer, TokenRequest};
 use tokio::time::Instant;
 
 use super::{
@@ -80,12 +80,13 @@ impl Flows {
             if let Some(token) = newer(&scene.entry, mark) {
                 return Ok(token);
             }
-            let (now, renewal) = (self.clock.now(), &scene.connection.value.renewal);
-            if let Some((rest, trouble)) = renewal.rest(now).or(scene.entry.renewal.rest(now)) {
-                return Err(Missed::Provider(trouble, rest));
+            let renewal = &scene.connection.value.renewal;
+            let resting = [renewal, &scene.entry.renewal];
+            if let Some(missed) = resting.into_iter().find_map(|one| self.resting(one)) {
+                return Err(missed);
             }
             match renewal.next(scene.lease.is_some()) {
-                Next::Nothing => return Err(Missed::SignIn),
+                Next::Nothing => return Err(Missed::SignIn(SignInCause::AccessEnded)),
                 Next::Refresh => {
                     if let Some(landing) = self.attempt_scoped(scene).await {
                         return landing;
@@ -93,7 +94,7 @@ impl Flows {
                 }
                 Next::Wait => self.pause(end, woken).await?,
                 // What became of the refresh token is found out by a refresh of the connection's own token.
-                Next::Recover | Next::GiveUp => {
+                Next::Recover | Next::GiveUp | Next::TryAgain | Next::Verify => {
                     self.refresh(&scene.connection.value).await?;
                 }
             }
@@ -120,7 +121,7 @@ impl Flows {
     async fn attempt_scoped(self: &Arc<Self>, scene: Scene) -> Option<TargetLanding> {
         let found = scene.connection;
         let Some(provider) = self.provider(&found.value.provider).map(Arc::clone) else {
-            return Some(Err(Missed::SignIn));
+            return Some(Err(Missed::SignIn(SignInCause::AccessEnded)));
         };
         if found.value.grant.refresh_token.is_none() {
             let refused = (Trouble::Refused, None);
@@ -208,18 +209,32 @@ impl Flows {
     ) -> TargetLanding {
         let id = intent.connection.value.id.clone();
         let trouble = match error {
-            RefreshError::NotOffered => Trouble::Refused,
-            RefreshError::Misconfigured => Trouble::Misconfigured,
+            RefreshError::Rejected { refusal, .. } if refusal.is_of_what_was_asked() => {
+                Trouble::Refused
+            }
+            RefreshError::Misconfigured | RefreshError::Registration(_) => Trouble::Misconfigured,
             // The grant may be gone, or only that target be out of reach: the connection's own token tells.
-            RefreshError::Revoked => {
+            RefreshError::Revoked | RefreshError::Rejected { .. } => {
                 let connection = intent.connection.value.clone();
                 self.withdraw(intent).await?;
                 self.refresh(&connection).await?;
                 return self.miss_target(&id, entry, (Trouble::Refused, None)).await;
             }
+            // What came is not the connection's own token, and nobody gets it; the refresh token beside it is kept.
+            RefreshError::Unverified {
+                refresh_token,
+                mut unverified,
+            } => {
+                unverified.own = false;
+                let kept = (refresh_token, *unverified);
+                let landing = self.keep_unverified(intent, kept).await;
+                return landing.and(Err(Missed::InProgress));
+            }
             error @ (RefreshError::NotSent
-            | RefreshError::Refused { .. }
+            | RefreshError::Withheld
+            | RefreshError::Later { .. }
             | RefreshError::Lost
+            | RefreshError::Unusable { .. }
             | RefreshError::Foreign { .. }) => {
                 let landing = self.miss(provider.as_ref(), intent, error).await;
                 return landing.and(Err(Missed::InProgress));

@@ -36,6 +36,15 @@ const FIRST_GENERATION: u64 = 1;
 /// How often an index change is tried against concurrent ones of the same hub user.
 const TRIES: usize = 8;
 
+/// What a new connection concerns among what is of the same server token.
+#[derive(Default)]
+struct Concerned {
+    /// Open sign-ins that it satisfies.
+    satisfied: Vec<Nonce>,
+    /// Other connections at the same provider.
+    others: Vec<ConnectionId>,
+}
+
 impl Flows {
     /// Applies the identity policy to what a provider granted.
     pub(super) async fn judge(
@@ -198,6 +207,7 @@ impl Flows {
             extended_at: now,
             grant: candidate.grant,
             renewal: Renewal::Idle,
+            unverified: None,
         }
     }
 
@@ -209,20 +219,19 @@ impl Flows {
         Ok(())
     }
 
-    /// Notes the connection in its user's index, and answers with the other open sign-ins of the same server token
-    /// that it satisfies.
+    /// Notes the connection in its user's index, and answers with what of the same server token it concerns.
     async fn enter_connection(
         &self,
         connection: &Connection,
         finished: &Nonce,
-    ) -> Result<Vec<Nonce>, StoreError> {
+    ) -> Result<Concerned, StoreError> {
         let end = connection.since.after(self.rules.connection_life);
         let shares = self
             .provider(&connection.provider)
             .is_some_and(|provider| provider.config().sharing != Sharing::Nobody);
-        let mut satisfied = Vec::new();
+        let mut concerned = Concerned::default();
         self.change_index(&connection.kernel.user, |index| {
-            satisfied = index
+            let satisfied: Vec<_> = index
                 .open_of(&connection.kernel, &connection.provider)
                 .filter(|open| shares && connection.satisfies(&open.provider, &open.wish))
                 .map(|open| open.nonce.clone())
@@ -230,21 +239,28 @@ impl Flows {
             for nonce in satisfied.iter().chain([finished]) {
                 index.ended(nonce);
             }
+            concerned = Concerned {
+                satisfied,
+                others: index.others_there(connection),
+            };
             index.connected(IndexedConnection::of(connection, &connection.kernel, end));
         })
         .await?;
-        Ok(satisfied)
+        Ok(concerned)
     }
 
     /// Lists the connection, and completes what else waits for such a one. The sign-in is finished, so its person is
     /// not told of a fault here.
     async fn satisfy_others(&self, connection: &Connection, finished: &Nonce) {
-        let nonces = self.enter_connection(connection, finished).await;
-        let nonces = nonces.unwrap_or_else(|error| {
+        let concerned = self.enter_connection(connection, finished).await;
+        let concerned = concerned.unwrap_or_else(|error| {
             tracing::warn!(%error, "a connection is missing in its user's index");
-            Vec::new()
+            Concerned::default()
         });
-        for nonce in nonces {
+        if let Err(error) = self.replace_suspended(connection, &concerned.others).await {
+            tracing::warn!(%error, "a suspended connection stays beside the one that takes its place");
+        }
+        for nonce in concerned.satisfied {
             if let Err(error) = self.satisfy(&connection.id, &nonce).await {
                 tracing::warn!(%error, "a waiting sign-in could not be completed by another one's connection");
             }

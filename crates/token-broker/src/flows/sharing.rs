@@ -49,7 +49,7 @@ impl Flows {
             if self.shared(kernel).await? {
                 return Ok(None);
             }
-            if let Some(connection) = self.draw_worthwhile(found).await?
+            if let Ok(connection) = self.draw_worthwhile(found).await?
                 && self.share(&connection.id, kernel).await?
             {
                 return Ok(Some(connection));
@@ -132,6 +132,12 @@ impl Flows {
     /// Whether nobody is using its refresh token: who does must find the record as they left it.
     fn is_at_rest(&self, connection: &Connection) -> bool {
         self.flights.held(&connection.id).is_none()
-            && matches!(connection.renewal, Renewal::Idle | Renewal::Resting { .. })
+            && matches!(
+                connection.renewal,
+                Renewal::Idle
+                    | Renewal::Resting { .. }
+                    | Renewal::Suspended { .. }
+                    | Renewal::Unverified { .. }
+            )
     }
 }

@@ -4,10 +4,7 @@ use hubkey_protocol::Scope;
 
 use super::{Flows, create_sign_in::Asking};
 use crate::{
-    domain::{
-        connection::Connection, kernel::Kernel, provider::Sharing, renewal::Renewal,
-        user_index::UserIndex,
-    },
+    domain::{connection::Connection, kernel::Kernel, provider::Sharing, user_index::UserIndex},
     store::{
         Key, StoreError,
         typed::{Loaded, TypedStore},
@@ -62,7 +59,7 @@ impl Flows {
                 && connection.wish.audience == asking.wish.audience
                 && connection.wish.resource == asking.wish.resource
                 && connection.is_of_account(asking.wish.account.as_deref());
-            let live = connection.renewal != Renewal::Ended
+            let live = !connection.waits_for_a_person(now)
                 && (connection.grant.refresh_token.is_some() || connection.is_valid_for(now, 1));
             if same && live {
                 return Ok(Some(connection));

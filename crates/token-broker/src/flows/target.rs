@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use hubkey_protocol::{ConnectionId, secret::AccessToken};
+use hubkey_protocol::{ConnectionId, SignInCause, secret::AccessToken};
 use tokio::time::timeout;
 
 use super::{
@@ -94,7 +94,9 @@ impl Flows {
         min_valid: u64,
     ) -> Result<(Arc<TargetToken>, Option<u64>), KernelFailure> {
         if aim.connection.value.renewal == Renewal::Ended {
-            return Err(KernelFailure::SignInRequired);
+            return Err(KernelFailure::SignInRequired(Some(
+                SignInCause::AccessEnded,
+            )));
         }
         let (need, mark) = (
             aim.entry.need(self.clock.now(), min_valid, self.spread()),
@@ -104,7 +106,11 @@ impl Flows {
             Need::Nothing => true,
             Need::Refresh { usable } => usable,
             Need::TooLong(seconds) => return Err(KernelFailure::TokenTooShort(seconds)),
-            Need::SignIn => return Err(KernelFailure::SignInRequired),
+            Need::SignIn => {
+                return Err(KernelFailure::SignInRequired(Some(
+                    SignInCause::AccessEnded,
+                )));
+            }
         };
         let token = aim.entry.token.clone().filter(|_| usable);
         let kept = token.map(|token| (Arc::new(token), Some(mark)));
@@ -114,9 +120,7 @@ impl Flows {
         }
         match self.fetched(aim, min_valid, usable).await {
             Ok(token) => Ok((token, None)),
-            Err(failure @ (KernelFailure::SignInRequired | KernelFailure::NotFound)) => {
-                Err(failure)
-            }
+            Err(failure) if failure.says_it_is_over() => Err(failure),
             Err(failure) => kept.ok_or(failure),
         }
     }
@@ -251,7 +255,9 @@ pub(super) fn newer(entry: &Entry, mark: u64) -> Option<Arc<TargetToken>> {
 /// Why there is no token to exchange.
 pub(super) fn missed(failure: KernelFailure) -> Missed {
     match failure {
-        KernelFailure::SignInRequired => Missed::SignIn,
+        KernelFailure::SignInRequired(cause) => {
+            Missed::SignIn(cause.unwrap_or(SignInCause::AccessEnded))
+        }
         KernelFailure::NotFound => Missed::Gone,
         KernelFailure::Provider(trouble, rest) => Missed::Provider(trouble, rest),
         KernelFailure::Store(error) => error.into(),

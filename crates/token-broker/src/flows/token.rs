@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_protocol::{ConnectionId, ProviderId, TokenAnswer, TokenRequest};
+use hubkey_protocol::{ConnectionId, ProviderId, SignInCause, TokenAnswer, TokenRequest};
 use tokio::time::timeout;
 
 use super::{Asker, Flows, failure::KernelFailure};
@@ -99,7 +99,9 @@ impl Flows {
             }
             Need::Refresh { usable } => Box::pin(self.renewed(connection, min_valid, usable)).await,
             Need::TooLong(seconds) => Err(KernelFailure::TokenTooShort(seconds)),
-            Need::SignIn => Err(KernelFailure::SignInRequired),
+            Need::SignIn => Err(KernelFailure::SignInRequired(Some(
+                SignInCause::AccessEnded,
+            ))),
         }
     }
 
@@ -110,19 +112,18 @@ impl Flows {
         min_valid: u64,
         usable: bool,
     ) -> Result<Drawn, KernelFailure> {
-        let now = self.clock.now();
-        if let Some((rest, trouble)) = connection.value.renewal.rest(now) {
+        if let Some(missed) = self.resting(&connection.value.renewal) {
             if usable {
                 return Ok(cached(connection));
             }
-            return Err(KernelFailure::Provider(trouble, rest));
+            return Err(missed.into());
         }
         let times = self.rules.renewal;
         let patience = if usable { times.patience } else { times.wait };
         match timeout(patience, self.refresh(&connection.value)).await {
             Ok(Ok(refreshed)) => self.enough(refreshed, min_valid),
             Ok(Err(missed)) => match KernelFailure::from(missed) {
-                failure @ (KernelFailure::SignInRequired | KernelFailure::NotFound) => Err(failure),
+                failure if failure.says_it_is_over() => Err(failure),
                 _ if usable => Ok(cached(connection)),
                 failure => Err(failure),
             },
@@ -159,7 +160,7 @@ fn cached(connection: Loaded<Connection>) -> Drawn {
 
 pub(super) fn outcome(failure: &KernelFailure) -> &'static str {
     match failure {
-        KernelFailure::SignInRequired => "sign_in_required",
+        KernelFailure::SignInRequired(_) => "sign_in_required",
         KernelFailure::TokenTooShort(_) => "too_short",
         KernelFailure::RefreshInProgress => "in_progress",
         KernelFailure::Provider(Trouble::Unavailable, _) => "provider_unavailable",

@@ -23,15 +23,47 @@ const SHORTEST: Duration = Duration::from_mins(5);
 const LONGEST: Duration = Duration::from_hours(24);
 /// Where the provider does not say how long its keys keep.
 const USUAL: Duration = Duration::from_hours(1);
-/// A token can name any key: it causes one fetch in this time, however many there are.
+/// A token can name any key: those of one origin cause one fetch in this time, however many there are.
 const FORCED: Duration = Duration::from_secs(30);
+
+/// How a token came here. What anybody can post has no share in the fetches of what the provider itself sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// In an answer of the provider, over TLS.
+    Provider,
+    /// In a request that anybody can make.
+    Anybody,
+}
+
+/// Why a signature is not verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotVerified {
+    /// As it is told.
+    pub(super) error: IdpError,
+    /// Whether that stands: the keys were looked up just now, and the one that the token names did not sign it. Else the
+    /// right key may only be out of reach.
+    pub(super) for_good: bool,
+}
+
+impl From<NotVerified> for IdpError {
+    fn from(reason: NotVerified) -> Self {
+        reason.error
+    }
+}
+
+/// When keys were last fetched ahead of time.
+#[derive(Debug, Default)]
+struct Forced {
+    for_the_provider: Option<Timestamp>,
+    for_anybody: Option<Timestamp>,
+}
 
 /// Verifies signatures with one provider's keys.
 #[derive(Debug)]
 pub(super) struct Keyring {
     provider: ProviderId,
     kept: Kept<KeySet>,
-    forced: Mutex<Option<Timestamp>>,
+    forced: Mutex<Forced>,
     clock: Arc<dyn Clock>,
 }
 
@@ -41,7 +73,7 @@ impl Keyring {
             provider,
             // Known keys outlive a provider's outage and its garbage, but not a leaked private key.
             kept: Kept::new(|failure| failure != IdpError::Misbehaved("jwks_private_key")),
-            forced: Mutex::new(None),
+            forced: Mutex::default(),
             clock,
         }
     }
@@ -62,30 +94,43 @@ impl Keyring {
         &self,
         outbound: &Outbound,
         url: &Url,
-        token: &UnverifiedJwt<'_>,
-    ) -> Result<Claims, IdpError> {
+        (token, origin): (&UnverifiedJwt<'_>, Origin),
+    ) -> Result<Claims, NotVerified> {
+        let not_now = |error| NotVerified {
+            error,
+            for_good: false,
+        };
         let now = self.clock.now();
         let (seen, _) = self.kept.look(now);
-        let keys = self.keys(outbound, url).await?;
+        let keys = self.keys(outbound, url).await.map_err(not_now)?;
         let fault = match verify(&keys, token) {
             Ok(claims) => return Ok(claims),
             Err(fault) => fault,
         };
         let fetch = self.fetch(outbound, url);
-        let newer = self.kept.renew_if(seen, now, || self.may_force(now), fetch);
-        match newer.await {
-            Some(Ok(keys)) => Ok(verify(&keys, token)?),
-            Some(Err(IdpError::Unavailable)) if fault == Fault::Key => Err(IdpError::Unavailable),
-            Some(Err(_)) | None => Err(fault.into()),
+        let permitted = || self.may_force(now, origin);
+        match self.kept.renew_if(seen, now, permitted, fetch).await {
+            Some(Ok(keys)) => verify(&keys, token).map_err(|fault| NotVerified {
+                error: fault.into(),
+                for_good: fault != Fault::Key,
+            }),
+            Some(Err(IdpError::Unavailable)) if fault == Fault::Key => {
+                Err(not_now(IdpError::Unavailable))
+            }
+            Some(Err(_)) | None => Err(not_now(fault.into())),
         }
     }
 
     /// Whether the keys may be fetched ahead of time; if so, not again for a while.
-    fn may_force(&self, now: Timestamp) -> bool {
+    fn may_force(&self, now: Timestamp, origin: Origin) -> bool {
         let mut forced = self.forced.lock().unwrap_or_else(PoisonError::into_inner);
-        let permitted = forced.is_none_or(|last| now < last || now >= last.after(FORCED));
+        let last = match origin {
+            Origin::Provider => &mut forced.for_the_provider,
+            Origin::Anybody => &mut forced.for_anybody,
+        };
+        let permitted = last.is_none_or(|last| now < last || now >= last.after(FORCED));
         if permitted {
-            *forced = Some(now);
+            *last = Some(now);
         }
         permitted
     }

@@ -12,13 +12,13 @@ use url::Url;
 
 use super::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
-    IdentityProvider, IdpError, Logout, Redemption, RefreshError, Refreshable, Refreshed, account,
-    authorize,
+    IdentityProvider, IdpError, Known, Logout, Redemption, RefreshError, Refreshable, Refreshed,
+    VerifyError, account, authorize,
     discovery::{Directory, Metadata, issuer_url},
     exchange,
-    id_token::{self, Expected, Transaction},
+    id_token::{self, Expected, Fault, Transaction},
     jwt::{Claims, UnverifiedJwt},
-    keyring::Keyring,
+    keyring::{Keyring, Origin},
     logout_token,
     outbound::{Endpoint, Gate, Outbound, is_loopback},
     pushed, refresh,
@@ -27,7 +27,13 @@ use super::{
     token::{self, Handed, Reading, TokenEndpoint},
     userinfo,
 };
-use crate::domain::{chance::Chance, clock::Clock, connection::Grant, provider::ProviderConfig};
+use crate::domain::{
+    chance::Chance,
+    clock::{Clock, Timestamp},
+    connection::{Grant, Unverified},
+    provider::ProviderConfig,
+    refusal::Refusal,
+};
 
 /// A provider that speaks OpenID Connect.
 #[derive(Debug)]
@@ -177,7 +183,7 @@ impl IdentityProvider for OidcProvider {
         refresh::recover(self.token_endpoint(&metadata)).await
     }
 
-    async fn answers(&self) -> Result<(), IdpError> {
+    async fn answers(&self) -> Result<Option<Refusal>, IdpError> {
         let metadata = self.directory.metadata(&self.outbound).await?;
         refresh::probe(self.token_endpoint(&metadata)).await
     }
@@ -190,20 +196,35 @@ impl IdentityProvider for OidcProvider {
         }
         let sent = self.clock.now();
         let handed = refresh::send(self.token_endpoint(&metadata), &refreshable).await?;
-        match self
-            .refreshed_claims(&metadata, &handed, &refreshable)
-            .await
-        {
+        let (known, came) = (refreshable.known(), self.clock.now());
+        let Some(id_token) = &handed.unverified_id_token else {
+            return Ok(handed.refreshed(None, sent));
+        };
+        let token = (id_token.as_str(), &handed.access_token);
+        match self.refreshed_claims(&metadata, token, (known, came)).await {
             Ok(issued_at) => Ok(handed.refreshed(issued_at, sent)),
-            Err(IdpError::Misbehaved(word)) if refresh::is_judgement(word) => {
-                Err(RefreshError::Foreign {
-                    word,
-                    access_token: handed.access_token,
-                    refresh_token: handed.refresh_token,
-                })
-            }
-            Err(_) => Err(RefreshError::Lost),
+            Err(VerifyError::Foreign(word)) => Err(RefreshError::Foreign {
+                word,
+                access_token: handed.access_token,
+                refresh_token: handed.refresh_token,
+            }),
+            Err(VerifyError::NotYet) => Err(handed.unverified(sent, came)),
         }
+    }
+
+    async fn verify(
+        &self,
+        known: Known<'_>,
+        unverified: &Unverified,
+    ) -> Result<Option<u64>, VerifyError> {
+        let metadata = self.directory.metadata(&self.outbound).await;
+        let metadata = metadata.map_err(|_| VerifyError::NotYet)?;
+        if known.issuer != metadata.issuer {
+            return Err(VerifyError::NotYet);
+        }
+        let token = (unverified.id_token.expose(), &unverified.access_token);
+        self.refreshed_claims(&metadata, token, (known, unverified.came_at))
+            .await
     }
 
     async fn exchange(&self, exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
@@ -225,10 +246,11 @@ impl IdentityProvider for OidcProvider {
         let kind = logout_token::TYPE;
         let token = UnverifiedJwt::parse_as(kind, token.expose(), &metadata.algorithms)
             .map_err(logout_token::refused)?;
+        let posted = (&token, Origin::Anybody);
         let verified = self
             .keyring
-            .verified(&self.outbound, &metadata.jwks, &token);
-        let claims = verified.await.map_err(|error| match error {
+            .verified(&self.outbound, &metadata.jwks, posted);
+        let claims = verified.await.map_err(|reason| match reason.error {
             IdpError::Misbehaved(_) => IdpError::Misbehaved("logout_token_signature"),
             other => other,
         })?;
@@ -285,7 +307,7 @@ impl OidcProvider {
         let token = UnverifiedJwt::parse(token, &metadata.algorithms)?;
         let mut claims = self
             .keyring
-            .verified(&self.outbound, &metadata.jwks, &token)
+            .verified(&self.outbound, &metadata.jwks, (&token, Origin::Provider))
             .await?;
         let expected = self.expected(metadata);
         let transaction = Transaction {
@@ -306,31 +328,31 @@ impl OidcProvider {
         Ok(claims)
     }
 
-    /// `iat` of the judged ID token of a refresh, where there is one.
+    /// `iat` of the ID token of a refresh, judged as of when it came.
     async fn refreshed_claims(
         &self,
         metadata: &Metadata,
-        handed: &Handed,
-        refreshable: &Refreshable<'_>,
-    ) -> Result<Option<u64>, IdpError> {
-        let Some(token) = &handed.unverified_id_token else {
-            return Ok(None);
-        };
-        let token = UnverifiedJwt::parse(token, &metadata.algorithms)?;
-        let claims = self
+        (id_token, access_token): (&str, &AccessToken),
+        (known, came): (Known<'_>, Timestamp),
+    ) -> Result<Option<u64>, VerifyError> {
+        let foreign = |fault: Fault| VerifyError::Foreign(fault.word());
+        let token = UnverifiedJwt::parse(id_token, &metadata.algorithms).map_err(foreign)?;
+        let signed = (&token, Origin::Provider);
+        let verified = self
             .keyring
-            .verified(&self.outbound, &metadata.jwks, &token)
-            .await?;
-        let known = (refreshable.subject, refreshable.proof);
-        let expected = self.expected(metadata);
-        id_token::judge_refreshed(
-            &claims,
-            token.algorithm(),
-            &expected,
-            known,
-            &handed.access_token,
-        )?;
-        let nonce = refreshable.proof.oidc_nonce.clone();
+            .verified(&self.outbound, &metadata.jwks, signed);
+        let claims = verified.await.map_err(|reason| match reason.error {
+            IdpError::Misbehaved(word) if reason.for_good => VerifyError::Foreign(word),
+            _ => VerifyError::NotYet,
+        })?;
+        let expected = Expected {
+            now: came,
+            ..self.expected(metadata)
+        };
+        let same = (known.subject, known.proof);
+        id_token::judge_refreshed(&claims, token.algorithm(), &expected, same, access_token)
+            .map_err(foreign)?;
+        let nonce = known.proof.oidc_nonce.clone();
         Ok(Some(id_token::proof(&claims, nonce).issued_at))
     }
 

@@ -29,6 +29,7 @@ use crate::domain::{
     clock::Clock,
     connection::Proof,
     provider::{Endpoints, PlainEndpoints, ProviderConfig, Pushing},
+    refusal::Refusal,
 };
 
 /// See the module.
@@ -191,7 +192,7 @@ impl IdentityProvider for PlainProvider {
         refresh::recover(self.token_endpoint()).await
     }
 
-    async fn answers(&self) -> Result<(), IdpError> {
+    async fn answers(&self) -> Result<Option<Refusal>, IdpError> {
         refresh::probe(self.token_endpoint()).await
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hubkey_protocol::{
     Scopes,
-    secret::{AccessToken, RefreshToken, Secret},
+    secret::{AccessToken, IdToken, RefreshToken, Secret},
 };
 use reqwest::StatusCode;
 use serde_json::{Map, Number, Value};
@@ -12,12 +12,16 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Granted, IdpError, OAuthError, Redemption, Refreshed, account, json,
+    Granted, IdpError, OAuthError, Redemption, RefreshError, Refreshed, account, json,
     jwt::Claims,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
     registration::Registration,
 };
-use crate::domain::{clock::Timestamp, connection::Proof};
+use crate::domain::{
+    clock::Timestamp,
+    connection::{Proof, Unverified},
+    refusal::Refusal,
+};
 
 /// A longer lifetime is taken for nonsense, not for a promise.
 const LONGEST_LIFETIME: u64 = 10 * 366 * 24 * 60 * 60;
@@ -89,6 +93,24 @@ impl Handed {
             obtained_at: sent,
             scopes: self.scopes,
             issued_at,
+        }
+    }
+
+    /// What a refresh brought that cannot be judged yet.
+    pub(super) fn unverified(self, sent: Timestamp, came: Timestamp) -> RefreshError {
+        let id_token = self.unverified_id_token.as_ref();
+        let unverified = Unverified {
+            expires_at: self.expires_at(sent),
+            id_token: IdToken::new(id_token.map_or("", |token| token.as_str())),
+            access_token: self.access_token,
+            obtained_at: sent,
+            came_at: came,
+            scopes: self.scopes,
+            own: true,
+        };
+        RefreshError::Unverified {
+            refresh_token: self.refresh_token,
+            unverified: Box::new(unverified),
         }
     }
 }
@@ -180,12 +202,42 @@ fn refusal(status: StatusCode, answer: &Answer) -> IdpError {
 
 /// The standard code of an error document, if it is one.
 pub(super) fn error_code(answer: &Answer) -> Option<OAuthError> {
-    let document = answer.is_json().then(|| json::object(&answer.body).ok());
-    document
-        .flatten()?
-        .get("error")?
-        .as_str()
-        .map(OAuthError::parse)
+    let document = error_document(answer)?;
+    document.get("error")?.as_str().map(OAuthError::parse)
+}
+
+/// Also where it is not said to be JSON: what it is decides itself.
+fn error_document(answer: &Answer) -> Option<Map<String, Value>> {
+    match answer.media_type().as_deref() {
+        Some(FORM) => form(&answer.body).ok(),
+        _ => json::object(&answer.body).ok(),
+    }
+}
+
+/// What may be said and kept of a refusal.
+pub(super) fn refusal_of(answer: &Answer) -> Refusal {
+    let document = error_document(answer);
+    let code = document.as_ref().map(|document| document.get("error"));
+    let code = match code {
+        Some(Some(Value::String(code))) => OAuthError::standard(code).unwrap_or(Refusal::OTHER),
+        Some(_) => Refusal::OTHER,
+        None => Refusal::NO_DOCUMENT,
+    };
+    Refusal {
+        status: answer.status.as_u16(),
+        code: code.to_owned(),
+    }
+}
+
+/// The next refresh token of an answer that is otherwise of no use: the one that was sent may be over.
+pub(super) fn next_refresh_token(answer: &Answer, sent: &RefreshToken) -> Option<RefreshToken> {
+    if !answer.status.is_success() {
+        return None;
+    }
+    let mut members = json::object(&answer.body).ok()?;
+    let next = text(&mut members, "refresh_token").ok()??;
+    let next = RefreshToken::new(next);
+    (!next.expose().is_empty() && !next.matches(sent)).then_some(next)
 }
 
 fn hand(mut members: Map<String, Value>) -> Result<Handed, IdpError> {

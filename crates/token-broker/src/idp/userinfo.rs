@@ -9,7 +9,7 @@ use super::{
     id_token::{self, Expected},
     json,
     jwt::{Claims, UnverifiedJwt},
-    keyring::Keyring,
+    keyring::{Keyring, Origin},
     outbound::{Answer, Endpoint, Outbound},
 };
 use hubkey_protocol::secret::AccessToken;
@@ -63,7 +63,8 @@ async fn signed(
     let text =
         std::str::from_utf8(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_jwt"))?;
     let token = UnverifiedJwt::parse(text.trim_ascii(), &metadata.algorithms).map_err(word)?;
-    let claims = keyring.verified(outbound, &metadata.jwks, &token).await?;
+    let answered = (&token, Origin::Provider);
+    let claims = keyring.verified(outbound, &metadata.jwks, answered).await?;
     id_token::issuer(&claims, expected).map_err(word)?;
     id_token::audience(&claims, expected).map_err(word)?;
     if claims.contains_key("exp") {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_protocol::ErrorCode;
+use hubkey_protocol::{ErrorCode, SignInCause};
 use hubkey_service::http::Failure;
 
 use crate::{
@@ -42,11 +42,7 @@ fn answer(failure: KernelFailure) -> Failure {
             "A newer request waits for the same sign-in.",
             "Let the newer one go on.",
         ),
-        KernelFailure::SignInRequired => Failure::new(
-            ErrorCode::SignInRequired,
-            "A person has to sign in.",
-            "Open a sign-in with POST /v1/sign-ins and show its link.",
-        ),
+        KernelFailure::SignInRequired(cause) => sign_in_required(cause),
         KernelFailure::TokenTooShort(seconds) => Failure::new(
             ErrorCode::TokenTooShort,
             format!("No token of this connection is valid for longer than {seconds} seconds."),
@@ -66,6 +62,24 @@ fn answer(failure: KernelFailure) -> Failure {
             "Make a new key for each new request.",
         ),
     }
+}
+
+fn sign_in_required(cause: Option<SignInCause>) -> Failure {
+    let title = match cause {
+        None => "A person has to sign in.",
+        Some(SignInCause::AccessEnded) => "The access has ended; a person has to sign in again.",
+        Some(SignInCause::NotRenewed) => {
+            "The provider did not renew the access; a person has to sign in again."
+        }
+        Some(SignInCause::RegistrationRefused) => {
+            "The provider refuses hubkey's registration; a person may try to sign in."
+        }
+    };
+    Failure::new(
+        ErrorCode::SignInRequired,
+        title,
+        "Open a sign-in with POST /v1/sign-ins and show its link.",
+    )
 }
 
 fn not_the_hub() -> Failure {

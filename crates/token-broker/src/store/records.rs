@@ -6,7 +6,7 @@ use crate::domain::{
     flow::{Flow, StateRecord, TicketRecord},
     login::{LoginIndex, UsedLogout},
     pin::{Owner, Pin},
-    renewal::Lease,
+    renewal::{Lease, Recovery},
     sign_in::SignIn,
     target::Targets,
     user_index::UserIndex,
@@ -33,4 +33,5 @@ stored! {
     Owner => Owner,
     LoginIndex => Logins,
     UsedLogout => UsedLogout,
+    Recovery => Recovery,
 }

@@ -64,8 +64,14 @@ impl<T> Loaded<T> {
     where
         T: Default,
     {
-        let expect = found.as_ref().map_or(Expect::Absent, Self::expect);
+        let expect = Self::expect_of(found.as_ref());
         (found.map(|loaded| loaded.value).unwrap_or_default(), expect)
+    }
+
+    /// That the record, where there is one, is still as it was read.
+    #[must_use]
+    pub fn expect_of(found: Option<&Self>) -> Expect {
+        found.map_or(Expect::Absent, Self::expect)
     }
 
     /// That the record is still as it was read.

@@ -95,7 +95,11 @@ mod store_faults;
 #[cfg(test)]
 mod stored_token;
 #[cfg(test)]
+mod suspended;
+#[cfg(test)]
 mod token;
+#[cfg(test)]
+mod unverified;
 mod userinfo;
 #[cfg(test)]
 mod view;

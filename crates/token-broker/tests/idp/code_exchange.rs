@@ -243,7 +243,10 @@ fn refusals() -> Vec<(Reply, IdpError)> {
             refused(OAuthError::InvalidGrant),
         ),
         (Reply::html("canary").with_status(bad), no_code),
-        (error(bad, "x").typed("text/html"), no_code),
+        (
+            error(bad, "x").typed("text/html"),
+            refused(OAuthError::Other),
+        ),
         (numeric, no_code),
         (
             Reply::new(StatusCode::SERVICE_UNAVAILABLE),

@@ -63,5 +63,6 @@ pub(crate) fn connection(
             },
         },
         renewal: Renewal::Idle,
+        unverified: None,
     }
 }

@@ -261,7 +261,7 @@ impl<'a> Play<'a> {
                     self.op.assert_good(&token);
                     return false;
                 }
-                Err(KernelFailure::SignInRequired) => return true,
+                Err(KernelFailure::SignInRequired(_)) => return true,
                 // Past any rest.
                 Err(_) => sleep(Duration::from_secs(40)).await,
             }

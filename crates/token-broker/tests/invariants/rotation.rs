@@ -225,7 +225,7 @@ impl<'a> Schedule<'a> {
                     self.op.assert_good(&token);
                     return Ending::Token;
                 }
-                Err(KernelFailure::SignInRequired) => return Ending::SignIn,
+                Err(KernelFailure::SignInRequired(_)) => return Ending::SignIn,
                 Err(_) => {}
             }
             // Past any rest.

@@ -17,6 +17,7 @@ use hubkey_token_broker::{
         clock::{Clock, Timestamp},
         connection::Connection,
         provider::ProviderConfig,
+        refusal::Refusal,
     },
     idp::{
         Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
@@ -349,9 +350,9 @@ impl<W: Way> IdentityProvider for By<W> {
         Ok(())
     }
 
-    async fn answers(&self) -> Result<(), IdpError> {
+    async fn answers(&self) -> Result<Option<Refusal>, IdpError> {
         self.way.look().await;
-        Ok(())
+        Ok(None)
     }
 
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
@@ -411,7 +412,13 @@ pub(crate) fn answer(
 ) -> Result<Refreshed, RefreshError> {
     match deed {
         Deed::NotReached => Err(RefreshError::NotSent),
-        Deed::Refuse => Err(RefreshError::Refused { retry_after: None }),
+        Deed::Refuse => Err(RefreshError::Later {
+            refusal: Refusal {
+                status: 503,
+                code: Refusal::NO_DOCUMENT.to_owned(),
+            },
+            retry_after: None,
+        }),
         Deed::LoseAnswer | Deed::LoseRequest => Err(RefreshError::Lost),
         Deed::Answer => issued.map_or(Err(RefreshError::Revoked), |(access, refresh)| {
             Ok(Refreshed {
