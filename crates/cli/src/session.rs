@@ -9,7 +9,7 @@ use std::{
 use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::{
     Connection, CreateSignIn, CreateSignInAnswer, ErrorCode, ExchangeRequest, Provider, ProviderId,
-    Scope, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
+    Scope, SignInCause, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
     secret::{HubToken, Secret as _},
 };
 use tokio::time::{Instant, timeout};
@@ -296,7 +296,15 @@ fn invitation(opened: &SignInOpened, then: &str) -> String {
         let scopes = scopes.join(", ");
         format!("{name} is connected. To do more, it needs your word for: {scopes}\n")
     });
+    let cause = opened.cause.map_or("", |cause| match cause {
+        SignInCause::AccessEnded => "The access that was there has ended.\n",
+        SignInCause::NotRenewed => "The access that was there was not renewed by its provider.\n",
+        SignInCause::RegistrationRefused => {
+            "The provider refuses hubkey's registration. If signing in fails too, tell the operator of this \
+             JupyterHub.\n"
+        }
+    });
     format!(
-        "{more}Sign in to {name} as the hub user {user}. Open this link in your browser:\n\n  {link}\n\n{then}"
+        "{cause}{more}Sign in to {name} as the hub user {user}. Open this link in your browser:\n\n  {link}\n\n{then}"
     )
 }

@@ -1,8 +1,8 @@
 //! The messages of the kernel API as Python objects. Their secrets have one door each; nothing else shows them.
 
 use hubkey_protocol::{
-    Connection, CreateSignIn, ExchangeRequest, ProviderId, Scope, SignInOpened, SignInStatus,
-    TokenAnswer, secret::Secret,
+    Connection, CreateSignIn, ExchangeRequest, ProviderId, Scope, SignInCause, SignInOpened,
+    SignInStatus, TokenAnswer, secret::Secret,
 };
 use pyo3::prelude::*;
 
@@ -65,6 +65,12 @@ impl SignIn {
         let more = self.0.more_scopes.iter();
         more.flat_map(|scopes| scopes.iter().map(Scope::as_str))
             .collect()
+    }
+
+    /// Why a person is asked although there is a connection, in the word of the wire.
+    #[getter]
+    fn cause(&self) -> Option<&'static str> {
+        self.0.cause.map(SignInCause::name)
     }
 
     #[getter]

@@ -50,6 +50,7 @@ class Broker:
     exchange_origins: list[str] = field(default_factory=list)
     account_email: str = "alice.liddell@lab.example"
     more_scopes: list[str] | None = None
+    cause: str | None = None
     drawn: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -141,6 +142,7 @@ class Broker:
             "display_name": "Lab API",
             "user": "alice",
             "more_scopes": self.more_scopes,
+            "cause": self.cause,
         }
 
     def sign_in(self, seen: Seen, nonce: str, *, acknowledges: bool) -> tuple[int, Any]:

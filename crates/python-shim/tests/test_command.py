@@ -90,6 +90,21 @@ def test_feature_a9_the_link_names_what_is_asked_for_more(broker: Broker) -> Non
     assert "it needs your word for: projects:write" in told
 
 
+@pytest.mark.parametrize(
+    ("cause", "sentence"),
+    [
+        ("access_ended", "The access that was there has ended."),
+        ("not_renewed", "The access that was there was not renewed by its provider."),
+        ("registration_refused", "The provider refuses hubkey's registration."),
+    ],
+)
+def test_found_a2_the_link_says_why_a_person_is_asked_again(broker: Broker, cause: str, sentence: str) -> None:
+    broker.cause = cause
+    code, said, told = run("token", "lab-api")
+    assert (code, said) == (3, "")
+    assert told.startswith(sentence)
+
+
 def test_need_12_without_a_terminal_the_link_is_told_and_nobody_waits(broker: Broker) -> None:
     broker.hold = 20
     code, said, told = run("token", "lab-api")

@@ -50,6 +50,28 @@ async def test_feature_a12_an_account_is_asked_for_by_name(broker: Broker) -> No
     assert caught.value.field == "account"
 
 
+@pytest.mark.parametrize(
+    ("cause", "sentence"),
+    [
+        ("access_ended", "Your access to Lab API has ended."),
+        ("not_renewed", "Lab API did not renew your access."),
+        ("registration_refused", "Lab API refuses this JupyterHub's registration."),
+        (None, "Sign in to Lab API"),
+    ],
+)
+async def test_found_a2_the_card_says_why_a_person_is_asked_again(
+    broker: Broker,
+    capsys: pytest.CaptureFixture[str],
+    cause: str | None,
+    sentence: str,
+) -> None:
+    broker.cause = cause
+    broker.hold = 0.1
+    with pytest.raises(hubkey.SignInTimeout):
+        await hubkey.connect("lab-api", interactive=True, timeout=0.5)
+    assert capsys.readouterr().err.startswith(sentence)
+
+
 async def test_feature_a9_the_card_says_what_is_new(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     broker.more_scopes = ["projects:write"]
     broker.hold = 0.1

@@ -89,6 +89,9 @@ class SignIn:
     @property
     def more_scopes(self) -> list[str]:
         """What is asked for beyond what a connection has; empty where there is none."""
+    @property
+    def cause(self) -> str | None:
+        """Why a person is asked although there is a connection, in the word of the wire; `None` where there is none."""
 
 @final
 class Grant:

@@ -10,7 +10,15 @@ use super::budget::{read, tracked};
 use super::{Bench, Outcome};
 use crate::report::Count;
 
-const TEST_PREFIXES: [&str; 5] = ["security_", "feature_", "need_", "first_", "test_"];
+const TEST_PREFIXES: [&str; 7] = [
+    "security_",
+    "feature_",
+    "need_",
+    "first_",
+    "found_",
+    "invariant_",
+    "test_",
+];
 const SOURCE_KINDS: [&str; 6] = ["rs", "py", "lua", "html", "sh", "md"];
 
 pub(crate) fn run(bench: &Bench) -> Outcome {
