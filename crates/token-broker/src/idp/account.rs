@@ -1,11 +1,11 @@
-//! Whose account it is, out of judged claims.
+//! Whose account it is, out of judged claims. A claim of another type than it should have says nothing (ADR 56).
 
 use std::collections::BTreeMap;
 
 use hubkey_protocol::Account;
 use serde_json::Value;
 
-use super::jwt::Claims;
+use super::{id_token::text, json::given, jwt::Claims};
 
 /// Longer values serve nobody.
 const LONGEST: usize = 255;
@@ -15,6 +15,7 @@ const PROTOCOL: [&str; 7] = ["iss", "aud", "azp", "nonce", "at_hash", "c_hash", 
 
 /// Adds claims of userinfo; what the ID token says stands.
 pub(super) fn complete(claims: &mut Claims, more: Claims) {
+    claims.retain(|_, value| !value.is_null());
     // An address and whether it was verified belong together.
     let has_email = claims.contains_key("email") || claims.contains_key("email_verified");
     for (name, value) in more {
@@ -31,8 +32,8 @@ pub(super) fn subject(claims: &Claims) -> String {
 
 /// The account as people and kernels see it.
 pub(super) fn account(claims: &Claims) -> Account {
-    let disowned = claims.get("email_verified") == Some(&Value::Bool(false));
-    let email = text(claims, "email").filter(|_| !disowned);
+    let is_disowned = given(claims, "email_verified").is_some() && !is_vouched_for(claims);
+    let email = text(claims, "email").filter(|_| !is_disowned);
     Account {
         sub: subject(claims),
         name: ["name", "preferred_username"]
@@ -42,10 +43,20 @@ pub(super) fn account(claims: &Claims) -> Account {
     }
 }
 
+/// Whether the provider says that it verified the address: `true`, or that word as a text, as Amazon Cognito and Apple
+/// write it. Nothing else says so.
+fn is_vouched_for(claims: &Claims) -> bool {
+    match claims.get("email_verified") {
+        Some(Value::Bool(verified)) => *verified,
+        Some(Value::String(verified)) => verified == "true",
+        _ => false,
+    }
+}
+
 /// The claims that are text, for the policy `claim:<name>`. An e-mail address counts only if the provider vouches for
 /// it: elsewhere anybody can claim anybody's.
 pub(super) fn texts(claims: &Claims) -> BTreeMap<String, String> {
-    let verified = claims.get("email_verified") == Some(&Value::Bool(true));
+    let verified = is_vouched_for(claims);
     claims
         .iter()
         .filter(|(name, _)| !PROTOCOL.contains(&name.as_str()))
@@ -71,10 +82,6 @@ fn label(text: &str) -> Option<String> {
     (!label.is_empty()).then(|| label.to_owned())
 }
 
-fn text<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
-    claims.get(name).and_then(Value::as_str)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -87,17 +94,42 @@ mod tests {
 
     #[test]
     fn security_b8_an_unverified_address_is_no_identity() {
-        let vouched = claims(&json!({"email": "a@x", "email_verified": true}));
-        assert_eq!(texts(&vouched)["email"], "a@x");
-        for rest in [
-            json!({}),
-            json!({"email_verified": false}),
-            json!({"email_verified": "true"}),
-        ] {
-            let mut unvouched = claims(&rest);
-            unvouched.insert("email".into(), "a@x".into());
-            assert!(!texts(&unvouched).contains_key("email"));
+        for says in [json!(true), json!("true")] {
+            let vouched = claims(&json!({"email": "a@x", "email_verified": says}));
+            assert_eq!(texts(&vouched)["email"], "a@x");
+            assert_eq!(account(&vouched).email.as_deref(), Some("a@x"));
         }
+        assert!(!texts(&claims(&json!({"email": "a@x"}))).contains_key("email"));
+    }
+
+    #[test]
+    fn found_b1_what_does_not_plainly_say_verified_disowns_the_address() {
+        for odd in [
+            json!(false),
+            json!("false"),
+            json!("True"),
+            json!(" true"),
+            json!("yes"),
+            json!(""),
+            json!(1),
+            json!([true]),
+            json!({"verified": true}),
+        ] {
+            let disowned = claims(&json!({"email": "a@x", "email_verified": odd}));
+            assert!(!texts(&disowned).contains_key("email"), "{odd}");
+            assert_eq!(account(&disowned).email, None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn found_b1_a_claim_that_is_null_is_absent() {
+        let mut from_token =
+            claims(&json!({"sub": "1", "name": null, "email": null, "email_verified": null}));
+        let from_userinfo =
+            claims(&json!({"sub": "1", "name": "N", "email": "a@x", "email_verified": true}));
+        complete(&mut from_token, from_userinfo);
+        assert_eq!(account(&from_token).name.as_deref(), Some("N"));
+        assert_eq!(texts(&from_token)["email"], "a@x");
     }
 
     #[test]

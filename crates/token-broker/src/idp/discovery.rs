@@ -46,7 +46,8 @@ pub(super) struct Metadata {
     pub(super) must_push: bool,
 }
 
-/// The members that hubkey reads, as they are sent.
+/// The members that hubkey reads, as they are sent; each says where secrets go, or which key or answer is believed, so
+/// none may be of another type. One that is `null` is absent.
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
@@ -57,11 +58,9 @@ struct Document {
     revocation_endpoint: Option<Url>,
     id_token_signing_alg_values_supported: Option<Vec<String>>,
     code_challenge_methods_supported: Option<Vec<String>>,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
+    authorization_response_iss_parameter_supported: Option<bool>,
     pushed_authorization_request_endpoint: Option<Url>,
-    #[serde(default)]
-    require_pushed_authorization_requests: bool,
+    require_pushed_authorization_requests: Option<bool>,
 }
 
 /// Knows one provider's metadata.
@@ -228,9 +227,13 @@ impl Rules {
             userinfo: document.userinfo_endpoint,
             revocation: document.revocation_endpoint,
             algorithms: self.algorithms(document.id_token_signing_alg_values_supported)?,
-            names_issuer: document.authorization_response_iss_parameter_supported,
+            names_issuer: document
+                .authorization_response_iss_parameter_supported
+                .unwrap_or_default(),
             pushed: document.pushed_authorization_request_endpoint,
-            must_push: document.require_pushed_authorization_requests,
+            must_push: document
+                .require_pushed_authorization_requests
+                .unwrap_or_default(),
         };
         self.check_endpoints(&metadata)?;
         Ok(metadata)

@@ -1,10 +1,13 @@
 //! The rules for an ID token (OpenID Connect Core 1.0 section 3.1.3.7, SECURITY section 2.6). One function calls one
 //! small function per rule; each refusal has its own word.
+//!
+//! Judged is what says whose token it is, for whom, for which sign-in and for when. No other claim is looked at here, of
+//! whatever type it is (ADR 56); those for people are read by `account`. A claim that is `null` is absent.
 
 use hubkey_protocol::secret::{AccessToken, AuthorizationCode, OidcNonce, Secret};
 use serde_json::Value;
 
-use super::{IdpError, algorithm::Algorithm, jwt::Claims};
+use super::{IdpError, algorithm::Algorithm, json::given, jwt::Claims};
 use crate::domain::{clock::Timestamp, connection::Proof};
 
 mod refreshed;
@@ -42,7 +45,6 @@ pub(super) enum Fault {
     AuthenticationTime,
     AccessTokenHash,
     CodeHash,
-    Profile,
 }
 
 impl Fault {
@@ -70,7 +72,6 @@ impl Fault {
             Self::AuthenticationTime => "id_token_auth_time",
             Self::AccessTokenHash => "id_token_at_hash",
             Self::CodeHash => "id_token_c_hash",
-            Self::Profile => "id_token_claims",
         }
     }
 }
@@ -117,8 +118,7 @@ pub(super) fn judge(
     authentication_time(claims, expected, transaction)?;
     half_hash(claims, "at_hash", algorithm, transaction.access_token)
         .ok_or(Fault::AccessTokenHash)?;
-    half_hash(claims, "c_hash", algorithm, transaction.code).ok_or(Fault::CodeHash)?;
-    profile(claims)
+    half_hash(claims, "c_hash", algorithm, transaction.code).ok_or(Fault::CodeHash)
 }
 
 /// What holds for every ID token, at a sign-in and after a refresh: this provider made it, for us, and it is its time.
@@ -165,14 +165,16 @@ fn audiences(claims: &Claims) -> Option<Vec<&str>> {
     }
 }
 
+/// For whom the token is (Core 1.0 section 3.1.3.7, 4 and 5; SECURITY P25).
 fn authorized_party(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
-    match claims.get("azp") {
+    match given(claims, "azp") {
         Some(Value::String(party)) if party == expected.client_id => Ok(()),
         None if audiences(claims).is_some_and(|audiences| audiences.len() == 1) => Ok(()),
         _ => Err(Fault::AuthorizedParty),
     }
 }
 
+/// Until when (Core 1.0 section 3.1.3.7, 9; SECURITY P35).
 pub(super) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     let ends = instant(claims, "exp").ok_or(Fault::Expiry)?;
     if seconds(expected.now) < ends + expected.skew.as_secs_f64() {
@@ -182,6 +184,7 @@ pub(super) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fau
     }
 }
 
+/// Lately: a token of long ago is not of this sign-in (Core 1.0 section 3.1.3.7, 10; SECURITY P36, P37).
 fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     let issued = instant(claims, "iat").ok_or(Fault::IssuedAt)?;
     let (now, skew) = (seconds(expected.now), expected.skew.as_secs_f64());
@@ -192,9 +195,9 @@ fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     }
 }
 
-/// A value of a wrong type is not an absent one.
+/// Since when (RFC 7519 section 4.1.5; SECURITY P38). Who says so in words that are no time is not taken to say "now".
 fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
-    if !claims.contains_key("nbf") {
+    if given(claims, "nbf").is_none() {
         return Ok(());
     }
     let begins = instant(claims, "nbf").ok_or(Fault::NotBefore)?;
@@ -205,6 +208,7 @@ fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     }
 }
 
+/// For this sign-in and no other (Core 1.0 section 3.1.3.7, 11; SECURITY P39, P40).
 fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
     match claims.get("nonce") {
         Some(Value::String(given)) if OidcNonce::new(given).matches(transaction.oidc_nonce) => {
@@ -214,6 +218,7 @@ fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
     }
 }
 
+/// Whose (Core 1.0 section 2; SECURITY P42).
 fn subject(claims: &Claims) -> Result<(), Fault> {
     match claims.get("sub") {
         Some(Value::String(subject)) if is_subject(subject) => Ok(()),
@@ -226,34 +231,27 @@ pub(super) fn is_subject(subject: &str) -> bool {
     (1..=255).contains(&subject.len()) && subject.is_ascii()
 }
 
-/// One of the contexts that the settings ask for, where they ask.
+/// One of the contexts that the settings ask for, where they ask (SECURITY P41); else nobody reads it.
 fn context(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
-    let given = match claims.get("acr") {
-        None => None,
-        Some(Value::String(context)) => Some(context),
-        Some(_) => return Err(Fault::Context),
-    };
     let asked = transaction.contexts;
-    if asked.is_empty() || given.is_some_and(|given| asked.contains(given)) {
+    let fits = |context: &str| asked.iter().any(|one| one == context);
+    if asked.is_empty() || text(claims, "acr").is_some_and(fits) {
         Ok(())
     } else {
         Err(Fault::Context)
     }
 }
 
+/// Lately, where the settings ask how long ago (SECURITY P41); else nobody reads it.
 fn authentication_time(
     claims: &Claims,
     expected: &Expected<'_>,
     transaction: &Transaction<'_>,
 ) -> Result<(), Fault> {
-    let given = instant(claims, "auth_time");
-    if given.is_none() && claims.contains_key("auth_time") {
-        return Err(Fault::AuthenticationTime);
-    }
     let Some(max_age) = transaction.max_age else {
         return Ok(());
     };
-    let given = given.ok_or(Fault::AuthenticationTime)?;
+    let given = instant(claims, "auth_time").ok_or(Fault::AuthenticationTime)?;
     let age = std::time::Duration::from_secs(max_age) + expected.skew;
     if seconds(expected.now) - given <= age.as_secs_f64() {
         Ok(())
@@ -262,14 +260,15 @@ fn authentication_time(
     }
 }
 
-/// `at_hash` or `c_hash`: absent, or the left half of the secret's hash.
+/// `at_hash` or `c_hash`: absent, or the left half of the secret's hash, which ties the token to it (Core 1.0 section
+/// 3.1.3.8; SECURITY P43).
 fn half_hash(
     claims: &Claims,
     name: &str,
     algorithm: Algorithm,
     secret: &impl Secret,
 ) -> Option<()> {
-    match claims.get(name) {
+    match given(claims, name) {
         None => Some(()),
         Some(Value::String(given)) => {
             (*given == algorithm.half_hash(secret.expose())).then_some(())
@@ -278,47 +277,17 @@ fn half_hash(
     }
 }
 
-/// The claims for people are of the types that Core 1.0 section 5.1 gives them. They reach pages and policies.
-fn profile(claims: &Claims) -> Result<(), Fault> {
-    let fits = claims.iter().all(|(name, value)| {
-        let name = name.split('#').next().unwrap_or_default();
-        value.is_null()
-            || match name {
-                "name" | "given_name" | "family_name" | "middle_name" | "nickname"
-                | "preferred_username" | "profile" | "picture" | "website" | "email" | "gender"
-                | "birthday" | "birthdate" | "zoneinfo" | "locale" | "phone_number" => {
-                    value.is_string()
-                }
-                "email_verified" | "phone_number_verified" => value.is_boolean(),
-                "updated_at" => value.as_f64().is_some_and(is_instant),
-                "address" => is_address(value),
-                "amr" => is_strings(value),
-                _ => true,
-            }
-    });
-    fits.then_some(()).ok_or(Fault::Profile)
-}
-
-fn is_address(value: &Value) -> bool {
-    value.as_object().is_some_and(|address| {
-        address
-            .values()
-            .all(|part| part.is_string() || part.is_null())
-    })
-}
-
-fn is_strings(value: &Value) -> bool {
-    value
-        .as_array()
-        .is_some_and(|items| items.iter().all(Value::is_string))
-}
-
 /// A `NumericDate`, which may carry a fraction (RFC 7519 section 2).
 pub(super) fn instant(claims: &Claims, name: &str) -> Option<f64> {
     claims
         .get(name)?
         .as_f64()
         .filter(|instant| is_instant(*instant))
+}
+
+/// A claim that is a text.
+pub(super) fn text<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
+    claims.get(name).and_then(Value::as_str)
 }
 
 /// As [`instant`], in whole seconds.
@@ -333,10 +302,9 @@ pub(super) fn proof(claims: &Claims, oidc_nonce: OidcNonce) -> Proof {
         issued_at: whole_seconds(claims, "iat").unwrap_or_default(),
         auth_time: whole_seconds(claims, "auth_time"),
         oidc_nonce,
-        session: match claims.get("sid") {
-            Some(Value::String(session)) if is_subject(session) => Some(session.clone()),
-            _ => None,
-        },
+        session: text(claims, "sid")
+            .filter(|session| is_subject(session))
+            .map(str::to_owned),
     }
 }
 

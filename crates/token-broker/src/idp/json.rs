@@ -28,6 +28,11 @@ pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotStrict> {
     }
 }
 
+/// A member. One that is `null` is absent.
+pub(super) fn given<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null())
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     depth: usize,

@@ -8,7 +8,7 @@ use super::{
     IdpError,
     algorithm::{Algorithm, KeyKind},
     id_token::Fault,
-    json,
+    json::{self, given},
 };
 
 const MOST_KEYS: usize = 64;
@@ -56,7 +56,7 @@ impl KeySet {
             .collect();
         if members
             .iter()
-            .any(|key| PRIVATE.iter().any(|name| key.contains_key(*name)))
+            .any(|key| PRIVATE.iter().any(|name| given(key, name).is_some()))
         {
             return Err(IdpError::Misbehaved("jwks_private_key"));
         }
@@ -78,12 +78,12 @@ impl KeySet {
 }
 
 fn key(members: &Map<String, Value>) -> Option<Key> {
-    let kid = match members.get("kid") {
+    let kid = match given(members, "kid") {
         None => None,
         Some(Value::String(kid)) if kid.len() <= LONGEST_KID => Some(kid.clone()),
         Some(_) => return None,
     };
-    let algorithm = match members.get("alg") {
+    let algorithm = match given(members, "alg") {
         None => None,
         Some(name) => Some(Algorithm::parse(name.as_str()?)?),
     };
@@ -101,10 +101,8 @@ fn key(members: &Map<String, Value>) -> Option<Key> {
 
 /// `use` and `key_ops`, where they are given.
 fn may_verify(members: &Map<String, Value>) -> bool {
-    let signs = members
-        .get("use")
-        .is_none_or(|purpose| purpose.as_str() == Some("sig"));
-    let verifies = members.get("key_ops").is_none_or(|operations| {
+    let signs = given(members, "use").is_none_or(|purpose| purpose.as_str() == Some("sig"));
+    let verifies = given(members, "key_ops").is_none_or(|operations| {
         operations
             .as_array()
             .is_some_and(|list| list.iter().any(|one| one.as_str() == Some("verify")))

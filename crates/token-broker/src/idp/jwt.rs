@@ -80,17 +80,18 @@ impl<'a> UnverifiedJwt<'a> {
     }
 }
 
-/// `typ`, `cty`, `crit` and `alg`. Keys that come along (`jwk`, `jku`, `x5u`, `x5c`) are never looked at.
+/// `crit` (RFC 7515 section 4.1.11), `typ` and `cty` (RFC 8725 section 3.11: no other kind of token passes for this one)
+/// and `alg` (RFC 8725 section 3.1). Keys that come along (`jwk`, `jku`, `x5u`, `x5c`) are never looked at.
 fn algorithm(header: &Claims, allowed: &[Algorithm], kind: &str) -> Result<Algorithm, Fault> {
     if header.contains_key("crit") {
         return Err(Fault::Critical);
     }
-    match header.get("typ") {
+    match json::given(header, "typ") {
         None => {}
         Some(Value::String(given)) if given.eq_ignore_ascii_case(kind) => {}
         Some(_) => return Err(Fault::Type),
     }
-    if header.contains_key("cty") {
+    if json::given(header, "cty").is_some() {
         return Err(Fault::Type);
     }
     header
@@ -101,8 +102,9 @@ fn algorithm(header: &Claims, allowed: &[Algorithm], kind: &str) -> Result<Algor
         .ok_or(Fault::Algorithm)
 }
 
+/// Which key (SECURITY P59).
 fn kid(header: &Claims) -> Result<Option<String>, Fault> {
-    match header.get("kid") {
+    match json::given(header, "kid") {
         None => Ok(None),
         Some(Value::String(kid)) if kid.len() <= LONGEST_KID => Ok(Some(kid.clone())),
         Some(_) => Err(Fault::KeyId),

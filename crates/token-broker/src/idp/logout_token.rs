@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     IdpError,
     id_token::{self, Expected, Fault, instant, is_subject, seconds},
+    json::given,
     jwt::Claims,
 };
 
@@ -89,9 +90,9 @@ fn event(claims: &Claims) -> Result<(), IdpError> {
         .ok_or(IdpError::Misbehaved("logout_token_events"))
 }
 
-/// Absent, or a text as a subject may be.
+/// Absent, or a text as a subject may be: whose sessions end, and that the token comes once, hang on these.
 fn text(claims: &Claims, name: &'static str) -> Result<Option<String>, IdpError> {
-    match claims.get(name) {
+    match given(claims, name) {
         None => Ok(None),
         Some(Value::String(text)) if is_subject(text) => Ok(Some(text.clone())),
         Some(_) => Err(IdpError::Misbehaved("logout_token_sub")),

@@ -86,8 +86,10 @@ impl PlainProvider {
             .ok_or(IdpError::Misbehaved("userinfo_subject"))?;
         claims.insert("sub".to_owned(), Value::String(subject));
         // What GitHub and its like call the name that people know.
-        if let Some(login) = claims.get("login").cloned() {
-            claims.entry("preferred_username").or_insert(login);
+        if json::given(&claims, "preferred_username").is_none()
+            && let Some(login) = claims.get("login").cloned()
+        {
+            claims.insert("preferred_username".to_owned(), login);
         }
         Ok(claims)
     }

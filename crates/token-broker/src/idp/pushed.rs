@@ -80,8 +80,9 @@ fn reference(answer: &Answer) -> Result<String, IdpError> {
         return Err(IdpError::Misbehaved("par_content_type"));
     }
     let members = json::object(&answer.body).map_err(|_| IdpError::Misbehaved("par_json"))?;
+    // The browser leaves at once: only a reference that is over already is of no use.
     let lives = members.get("expires_in").and_then(Value::as_f64);
-    if !lives.is_some_and(|seconds| seconds >= 1.0) {
+    if lives.is_some_and(|seconds| seconds < 1.0) {
         return Err(IdpError::Misbehaved("par_expires_in"));
     }
     match members.get("request_uri") {

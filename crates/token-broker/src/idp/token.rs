@@ -241,8 +241,10 @@ pub(super) fn next_refresh_token(answer: &Answer, sent: &RefreshToken) -> Option
 }
 
 fn hand(mut members: Map<String, Value>) -> Result<Handed, IdpError> {
-    // Some providers send errors with status 200.
-    if let Some(code) = members.get("error") {
+    // Some providers send errors with status 200; others send the member whatever happened, and nothing in it.
+    let code =
+        json::given(&members, "error").filter(|code| !code.as_str().is_some_and(str::is_empty));
+    if let Some(code) = code {
         let code = code.as_str().unwrap_or_default();
         return Err(IdpError::Refused(OAuthError::parse(code)));
     }
@@ -257,7 +259,7 @@ fn hand(mut members: Map<String, Value>) -> Result<Handed, IdpError> {
         .filter(|token| is_token(token))
         .ok_or(IdpError::Misbehaved("access_token"))?;
     let refresh_token = text(&mut members, "refresh_token")?.filter(|token| !token.is_empty());
-    let id_token = text(&mut members, "id_token")?;
+    let id_token = text(&mut members, "id_token")?.filter(|token| !token.is_empty());
     Ok(Handed {
         access_token: AccessToken::new(access_token),
         refresh_token: refresh_token.map(RefreshToken::new),

@@ -183,25 +183,60 @@ async fn security_p51_keys_that_come_along_are_never_looked_at() {
 }
 
 #[tokio::test]
-async fn claims_for_people_have_their_types() {
-    let setup = Setup::new().await;
+async fn found_b1_what_is_used_counts_only_as_the_text_that_it_may_be() {
+    let setup = Setup::with(|config| config.id_token.userinfo = false).await;
     setup.sign_in_honestly().await;
     for (name, value) in [
         ("name", json!(1)),
         ("name#de", json!([])),
         ("email", json!({})),
-        ("email_verified", json!("true")),
+        ("email_verified", json!("yes")),
         ("updated_at", json!("yesterday")),
         ("address", json!("here")),
+        ("amr", json!("pwd")),
+        (
+            "_claim_sources",
+            json!({"src": {"endpoint": "http://169.254.169.254/", "access_token": "x"}}),
+        ),
     ] {
         setup
             .op
             .next_id_token(move |token| token.claim(name, value));
-        assert_eq!(word(setup.sign_in().await), "id_token_claims", "{name}");
+        let granted = setup.sign_in().await.unwrap();
+        let account = &granted.account;
+        let shown = if name == "name" {
+            "op-alice"
+        } else {
+            "Person op-alice"
+        };
+        assert_eq!(account.name.as_deref(), Some(shown), "{name}");
+        let vouched = !name.starts_with("email");
+        assert_eq!(account.email.is_some(), vouched, "{name}");
+        assert_eq!(granted.claims.contains_key("email"), vouched, "{name}");
     }
-    let ignored = json!({"src": {"endpoint": "http://169.254.169.254/", "access_token": "x"}});
-    setup
-        .op
-        .next_id_token(move |token| token.claim("_claim_sources", ignored));
-    setup.sign_in().await.unwrap();
+    assert_eq!(setup.hits(Endpoint::UserInfo), 0);
+}
+
+#[tokio::test]
+async fn found_b1_asked_for_contexts_and_ages_of_odd_types_are_refused() {
+    for (parameter, value, claim, word) in [
+        ("acr_values", "mfa", "acr", "id_token_acr"),
+        ("max_age", "600", "auth_time", "id_token_auth_time"),
+    ] {
+        let setup = Setup::with(|config| {
+            config.authorize_parameters = [(parameter.to_owned(), value.to_owned())].into();
+            config.id_token.userinfo = false;
+        })
+        .await;
+        for odd in [
+            json!(null),
+            json!(["mfa"]),
+            json!("now"),
+            json!({}),
+            json!(true),
+        ] {
+            setup.op.next_id_token(move |token| token.claim(claim, odd));
+            assert_eq!(crate::support::word(setup.sign_in().await), word);
+        }
+    }
 }

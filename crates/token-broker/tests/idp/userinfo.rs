@@ -115,3 +115,25 @@ async fn userinfo_that_fails_leaves_no_grant() {
         assert_eq!(setup.sign_in().await.err(), Some(expected));
     }
 }
+
+#[tokio::test]
+async fn found_b1_userinfo_of_odd_types_says_what_it_says_in_text() {
+    let setup = Setup::new().await;
+    setup.op.id_tokens(|token| {
+        for name in ["name", "preferred_username", "email", "email_verified"] {
+            token.claim(name, json!(null));
+        }
+    });
+    setup.op.replies(Endpoint::UserInfo, |reply| {
+        reply.edit_json(|answer| {
+            // As Amazon Cognito answers.
+            answer["email_verified"] = json!("true");
+            answer["name"] = json!({"given": "A"});
+            answer["updated_at"] = json!("yesterday");
+            answer["address"] = json!(["here"]);
+        });
+    });
+    let granted = setup.sign_in().await.unwrap();
+    assert_eq!(granted.account.name.as_deref(), Some("op-alice"));
+    assert_eq!(granted.claims["email"], "op-alice@op.example");
+}

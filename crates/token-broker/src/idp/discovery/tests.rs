@@ -48,6 +48,56 @@ fn an_honest_document_is_believed() {
 }
 
 #[test]
+fn found_b1_a_member_that_is_null_is_absent() {
+    for name in [
+        "userinfo_endpoint",
+        "revocation_endpoint",
+        "pushed_authorization_request_endpoint",
+        "id_token_signing_alg_values_supported",
+        "code_challenge_methods_supported",
+        "authorization_response_iss_parameter_supported",
+        "require_pushed_authorization_requests",
+    ] {
+        let mut document = honest();
+        document[name] = Value::Null;
+        assert!(judged(document).is_some(), "{name}");
+    }
+    let mut document = honest();
+    document["authorization_response_iss_parameter_supported"] = Value::Null;
+    assert!(!judged(document.clone()).unwrap().names_issuer);
+    // Who has to name the issuer of each answer does not do so in other words.
+    document["authorization_response_iss_parameter_supported"] = json!("true");
+    assert!(judged(document).is_none());
+}
+
+#[test]
+fn found_b1_members_that_nobody_reads_are_of_any_type() {
+    for odd in [
+        json!(null),
+        json!(1),
+        json!("x"),
+        json!([{}]),
+        json!({"a": [1]}),
+    ] {
+        let mut document = honest();
+        for name in [
+            "scopes_supported",
+            "response_types_supported",
+            "subject_types_supported",
+            "claims_supported",
+            "end_session_endpoint",
+            "token_endpoint_auth_methods_supported",
+            "backchannel_logout_supported",
+            "mtls_endpoint_aliases",
+            "op_policy_uri",
+        ] {
+            document[name] = odd.clone();
+        }
+        assert!(judged(document).is_some(), "{odd}");
+    }
+}
+
+#[test]
 fn the_well_known_path_replaces_a_slash_at_the_end() {
     for issuer in [
         "https://op.example/realms/x",

@@ -4,8 +4,8 @@ use hubkey_protocol::secret::{AccessToken, OidcNonce};
 use serde_json::Value;
 
 use super::{
-    super::{algorithm::Algorithm, jwt::Claims},
-    Expected, Fault, for_us_and_now, half_hash, instant, whole_seconds,
+    super::{algorithm::Algorithm, json::given, jwt::Claims},
+    Expected, Fault, for_us_and_now, half_hash, whole_seconds,
 };
 use crate::domain::connection::Proof;
 
@@ -41,21 +41,17 @@ fn not_older(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
 }
 
 fn same_nonce(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
-    match claims.get("nonce") {
+    match given(claims, "nonce") {
         None => Ok(()),
         Some(Value::String(given)) if OidcNonce::new(given).matches(&proof.oidc_nonce) => Ok(()),
         Some(_) => Err(Fault::Nonce),
     }
 }
 
+/// What is no time says nothing (ADR 56).
 fn same_authentication(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
-    if !claims.contains_key("auth_time") {
-        return Ok(());
-    }
-    let given = instant(claims, "auth_time").and(whole_seconds(claims, "auth_time"));
-    match (given, proof.auth_time) {
-        (Some(given), Some(first)) if given == first => Ok(()),
-        (Some(_), None) => Ok(()),
-        _ => Err(Fault::AuthenticationTime),
+    match (whole_seconds(claims, "auth_time"), proof.auth_time) {
+        (Some(given), Some(first)) if given != first => Err(Fault::AuthenticationTime),
+        _ => Ok(()),
     }
 }
