@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,15 +24,18 @@ use super::failure::Failure;
 use super::front::Front;
 use super::layers::layers;
 use super::limits::Limits;
+use super::long_head::FarTooLong;
 use super::peer::Peer;
 use crate::telemetry::Metrics;
 use crate::tls::ServingCertificate;
 
-/// hyper ends a connection whose head exceeds this with a bare status. It is a little more than our own limit, so that
-/// what is a little too large still gets a problem document.
+/// hyper ends a connection whose head exceeds its buffer with a bare status. The buffer is a little more than what we read,
+/// so that a listener for people comes before it.
 const SLACK: usize = 4 * 1024;
 /// The least buffer that hyper accepts.
 const MIN_BUFFER: usize = 8 * 1024;
+/// So many connections at once may hold more of a head than what is taken: memory for those who are told what was too long.
+const LONG_HEADS: usize = 64;
 /// How long to wait when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,6 +47,7 @@ pub struct Server {
     metrics: Metrics,
     encryption: Option<Encryption>,
     traces: TraceRule,
+    far_too_long: Option<FarTooLong>,
 }
 
 /// What a listener does about traces.
@@ -69,6 +74,17 @@ impl Server {
             metrics: metrics.clone(),
             encryption: None,
             traces: TraceRule::Begin,
+            far_too_long: None,
+        }
+    }
+
+    /// For a listener whose callers are people: the router answers heads that are too large, which carry a
+    /// [`TooLong`](super::TooLong), and those that are too large to be read get this page.
+    #[must_use]
+    pub fn telling_people(self, page: FarTooLong) -> Self {
+        Self {
+            far_too_long: Some(page),
+            ..self
         }
     }
 
@@ -116,6 +132,8 @@ impl Server {
             router: layers(router),
             encryption: self.encryption,
             traces: self.traces,
+            far_too_long: self.far_too_long,
+            long_heads: Arc::new(Semaphore::new(LONG_HEADS)),
             make_room: Arc::default(),
         }
     }
@@ -224,8 +242,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     shutdown: CancellationToken,
 ) {
     let phase = Phase::default();
-    let make_room = Arc::clone(&front.make_room);
-    let connection = Connection::new(stream, phase.clone(), &front.limits, make_room);
+    let connection = Connection::new(stream, phase.clone(), &front);
     let io = TokioIo::new(connection);
     let builder = builder(&front.limits);
     let service = service_fn(move |request| front.clone().answer(socket, phase.clone(), request));
@@ -249,7 +266,7 @@ fn builder(limits: &Limits) -> http1::Builder {
         // `Connection` keeps both times, that for a head and that between requests.
         .header_read_timeout(None)
         .max_headers(limits.headers * 2)
-        .max_buf_size((limits.head_bytes + SLACK).max(MIN_BUFFER));
+        .max_buf_size((limits.read_bytes + SLACK).max(MIN_BUFFER));
     builder
 }
 

@@ -13,18 +13,20 @@ use http_body_util::BodyExt as _;
 use hubkey_protocol::ErrorCode;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 use super::failure::Failure;
+use super::front::Front;
 use super::limits::Limits;
+use super::long_head::FarTooLong;
 use super::scan::{Lines, Scan};
 
 /// How long, and for how many bytes, a connection is still read after the last answer. Closing at once would make the
-/// kernel discard the answer while the client is still sending.
+/// kernel discard the answer while the client is still sending. Browsers send addresses of up to two million characters.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
+const LINGER_BYTES: usize = 2 * 1024 * 1024;
 
 const HEAD: u8 = 0;
 const BUSY: u8 = 1;
@@ -141,13 +143,23 @@ pub(super) struct Connection<S> {
     is_at_end: bool,
     linger: Option<usize>,
     scan: Scan,
+    /// Where the callers are people: how much of a head is taken, and how much is read.
+    head_bytes: usize,
+    read_bytes: usize,
+    far_too_long: Option<FarTooLong>,
+    long_heads: Arc<Semaphore>,
+    /// Held from where a head is longer than what is taken.
+    long_head: Option<OwnedSemaphorePermit>,
+    /// What is still to be written before this connection ends.
+    last_words: Option<Bytes>,
     /// Told to the connection that is idle longest, when its place is needed.
     make_room: Arc<Notify>,
     asked_to_leave: Option<Pin<Box<OwnedNotified>>>,
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(stream: S, phase: Phase, limits: &Limits, make_room: Arc<Notify>) -> Self {
+    pub(super) fn new(stream: S, phase: Phase, front: &Front) -> Self {
+        let limits = &front.limits;
         Self {
             stream,
             phase,
@@ -161,7 +173,13 @@ impl<S> Connection<S> {
             is_at_end: false,
             linger: None,
             scan: Scan::default(),
-            make_room,
+            head_bytes: limits.head_bytes,
+            read_bytes: limits.read_bytes,
+            far_too_long: front.far_too_long.clone(),
+            long_heads: Arc::clone(&front.long_heads),
+            long_head: None,
+            last_words: None,
+            make_room: Arc::clone(&front.make_room),
             asked_to_leave: None,
         }
     }
@@ -183,6 +201,23 @@ impl<S> Connection<S> {
         }
         if let Some(lines) = self.scan.read(bytes) {
             self.phase.0.lines.store(lines as u8, Ordering::Relaxed);
+        }
+        self.note_length();
+    }
+
+    /// Where the callers are people, ends a head that is too long to be read, or for which there is no place.
+    fn note_length(&mut self) {
+        let Some(page) = &self.far_too_long else {
+            return;
+        };
+        if !self.scan.is_beyond(self.head_bytes) {
+            return;
+        }
+        if self.long_head.is_none() {
+            self.long_head = Arc::clone(&self.long_heads).try_acquire_owned().ok();
+        }
+        if self.long_head.is_none() || self.scan.is_beyond(self.read_bytes) {
+            self.last_words = Some(page.raw_answer().into());
         }
     }
 
@@ -219,6 +254,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let answer = slow("The header took too long.").raw_answer();
             let _ = Pin::new(&mut self.stream).poll_write(cx, &answer);
         }
+    }
+
+    /// Writes the last words, then reads what is still on its way, so that they are not discarded.
+    fn poll_last_words(&mut self, cx: &mut Context<'_>, mut words: Bytes) -> Poll<io::Result<()>> {
+        while !words.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &words);
+            match self.unless_stalled(cx, written) {
+                Poll::Ready(written) => words = words.slice(written?..),
+                Poll::Pending => {
+                    self.last_words = Some(words);
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.last_words = Some(words);
+        ready!(Pin::new(self).poll_shutdown(cx))?;
+        Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
     }
 
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -262,11 +314,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Some(words) = this.last_words.take() {
+            return this.poll_last_words(cx, words);
+        }
         let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
                 this.note_read(&buf.filled()[before..]);
-                Poll::Ready(Ok(()))
+                match this.last_words.take() {
+                    Some(words) => this.poll_last_words(cx, words),
+                    None => Poll::Ready(Ok(())),
+                }
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending if this.is_overdue(cx) => {

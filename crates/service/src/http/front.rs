@@ -8,10 +8,11 @@ use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::{HeaderValue, Method, Request};
 use hubkey_protocol::ErrorCode;
 use hyper::body::Incoming;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
@@ -22,6 +23,7 @@ use super::failure::{Failure, chain};
 use super::head;
 use super::layers::Route;
 use super::limits::Limits;
+use super::long_head::FarTooLong;
 use super::peer::Peer;
 use super::request_id::{self, RequestId};
 use super::scan::Lines;
@@ -37,6 +39,10 @@ pub(super) struct Front {
     pub(super) router: Router,
     pub(super) encryption: Option<Encryption>,
     pub(super) traces: TraceRule,
+    /// Where the callers are people.
+    pub(super) far_too_long: Option<FarTooLong>,
+    /// Places for heads that are longer than what is taken.
+    pub(super) long_heads: Arc<Semaphore>,
     /// Tells the connection that is idle longest to leave.
     pub(super) make_room: Arc<Notify>,
 }
@@ -86,8 +92,7 @@ impl Front {
         let is_last = is_last || handled.is_err();
         let mut response = handled.unwrap_or_else(IntoResponse::into_response);
         if is_last {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
+            response = closing(response);
         }
         head::finish(&mut response);
         if let Some(value) = id.header_value() {
@@ -114,24 +119,38 @@ impl Front {
         request: Request<Incoming>,
     ) -> Result<Response, Failure> {
         let (mut parts, body) = request.into_parts();
-        head::check(&parts, lines, &self.limits)?;
+        head::check_form(&parts, lines)?;
+        let too_long = match head::check_size(&parts, &self.limits) {
+            Err(too_long) if self.far_too_long.is_none() => {
+                return Err(too_long.failure(&self.limits));
+            }
+            checked => checked.err(),
+        };
         let peer = Peer::of_request(socket, &parts.headers, &self.limits.trusted_proxies);
         head::remove_hearsay(&mut parts.headers);
         head::mark_sensitive_request(&mut parts.headers);
         parts.extensions.insert(peer);
         parts.extensions.insert(id.clone());
+        if let Some(too_long) = too_long {
+            parts.extensions.insert(too_long);
+            return Ok(closing(self.route(parts, Body::empty()).await));
+        }
         let body = read_body(body, &self.limits).await?;
-        let request = Request::from_parts(parts, Body::from(body));
+        Ok(self.route(parts, Body::from(body)).await)
+    }
+
+    async fn route(&self, parts: Parts, body: Body) -> Response {
+        let request = Request::from_parts(parts, body);
         let handled = self.router.clone().oneshot(request);
         match tokio::time::timeout(self.limits.handler_timeout, handled).await {
-            Ok(Ok(response)) => Ok(response),
-            Err(_) => Ok(Failure::new(
+            Ok(Ok(response)) => response,
+            Err(_) => Failure::new(
                 ErrorCode::Timeout,
                 "The answer took too long.",
                 "Try again a little later.",
             )
             .retry_after(1)
-            .into_response()),
+            .into_response(),
         }
     }
 
@@ -178,6 +197,13 @@ impl Front {
             );
         }
     }
+}
+
+/// Says that nothing more is read on this connection.
+fn closing(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }
 
 /// The template of the route that answered.

@@ -8,17 +8,14 @@ use hubkey_protocol::ErrorCode;
 
 use super::failure::Failure;
 use super::limits::Limits;
+use super::long_head::TooLong;
 use super::scan::Lines;
 
-/// Refuses heads that are too large or that two readers could read in two ways.
-pub(super) fn check(parts: &Parts, lines: Lines, limits: &Limits) -> Result<(), Failure> {
+/// Refuses heads that are too large.
+pub(super) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), TooLong> {
     let url = target_bytes(&parts.uri);
     if url > limits.url_bytes {
-        return Err(Failure::new(
-            ErrorCode::UriTooLong,
-            "The address is too long.",
-            format!("Send an address of at most {} bytes.", limits.url_bytes),
-        ));
+        return Err(TooLong::Address);
     }
     let line = parts.method.as_str().len() + url + " HTTP/1.1\r\n ".len();
     let fields: usize = parts
@@ -27,19 +24,13 @@ pub(super) fn check(parts: &Parts, lines: Lines, limits: &Limits) -> Result<(), 
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
     if parts.headers.len() > limits.headers || line + fields + 2 > limits.head_bytes {
-        return Err(Failure::new(
-            ErrorCode::HeadersTooLarge,
-            "The header is too large.",
-            format!(
-                "Send at most {} header fields and {} bytes in all.",
-                limits.headers, limits.head_bytes
-            ),
-        ));
+        return Err(TooLong::Header);
     }
-    check_form(parts, lines)
+    Ok(())
 }
 
-fn check_form(parts: &Parts, lines: Lines) -> Result<(), Failure> {
+/// Refuses heads that two readers could read in two ways.
+pub(super) fn check_form(parts: &Parts, lines: Lines) -> Result<(), Failure> {
     let refused = |title, detail| Err(Failure::new(ErrorCode::BadRequest, title, detail));
     if lines == Lines::Ambiguous {
         return refused(

@@ -23,6 +23,9 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// The request line and all header fields together, in bytes.
     pub head_bytes: usize,
+    /// How much of a head is read, in bytes: one that is too large, and no larger than this, is answered by whoever can say
+    /// what was too large.
+    pub read_bytes: usize,
     /// The number of header fields.
     pub headers: usize,
     /// The request target, in bytes.
@@ -51,6 +54,7 @@ impl Limits {
             handler_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             head_bytes: 16 * 1024,
+            read_bytes: 20 * 1024,
             headers: 64,
             url_bytes: 4 * 1024,
             body_bytes: 16 * 1024,
@@ -70,10 +74,14 @@ impl Limits {
         }
     }
 
-    /// For a listener that browsers reach: at most 64 connections of one address.
+    /// For a listener that browsers reach: at most 64 connections of one address, and heads in which a browser brings a
+    /// code of 8 KiB back (ADR 57).
     #[must_use]
     pub fn public() -> Self {
         Self {
+            head_bytes: 24 * 1024,
+            read_bytes: 64 * 1024,
+            url_bytes: 12 * 1024,
             per_peer: Some(64),
             ..Self::internal()
         }

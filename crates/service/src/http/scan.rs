@@ -26,6 +26,8 @@ pub(super) struct Scan {
     is_begun: bool,
     is_line_empty: bool,
     is_ambiguous: bool,
+    /// Bytes of the head, so far.
+    length: usize,
     /// Bytes since the end of the head; `None` before that.
     behind: Option<u64>,
 }
@@ -45,13 +47,20 @@ impl Scan {
             *behind += bytes.len() as u64;
             return None;
         }
-        let end = bytes.iter().position(|byte| self.is_end(*byte))?;
+        let end = bytes.iter().position(|byte| self.is_end(*byte));
+        self.length += end.map_or(bytes.len(), |end| end + 1);
+        let end = end?;
         self.behind = Some((bytes.len() - end - 1) as u64);
         Some(if self.is_ambiguous {
             Lines::Ambiguous
         } else {
             Lines::Proper
         })
+    }
+
+    /// Whether the head, as far as it was read, is longer than this.
+    pub(super) fn is_beyond(&self, longest: usize) -> bool {
+        self.length > longest
     }
 
     /// Takes one byte; tells whether it is the last of the head.

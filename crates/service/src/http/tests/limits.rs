@@ -12,6 +12,15 @@ fn the_default_limits_are_the_documented_ones() {
     assert_eq!(limits.url_bytes, 4 * 1024);
     assert_eq!(limits.body_bytes, 16 * 1024);
     assert_eq!((limits.connections, limits.per_peer), (2048, None));
+    let public = Limits::public();
+    assert_eq!(
+        (public.head_bytes, public.url_bytes),
+        (24 * 1024, 12 * 1024)
+    );
+    assert_eq!(
+        (public.read_bytes, public.body_bytes),
+        (64 * 1024, 16 * 1024)
+    );
     assert_eq!(
         (Limits::public().connections, Limits::public().per_peer),
         (2048, Some(64))
@@ -279,6 +288,150 @@ async fn what_is_just_small_enough_is_served() {
     );
     let path = format!("/{}", "a".repeat(4 * 1024 - 1));
     assert_eq!(status(&running.get(&path).await), 404);
+}
+
+/// A listener for people: the router says what it was told of the head.
+async fn start_for_people() -> Running {
+    let router = Router::new().route(
+        "/length",
+        get(tell_of_head).post(async |told: axum::extract::Request| tell_of_head(told).await),
+    );
+    let page = FarTooLong::new(|| {
+        let mut response = http::Response::new("<p>far too long</p>".to_owned());
+        *response.status_mut() = http::StatusCode::URI_TOO_LONG;
+        response
+    });
+    let limits = Limits {
+        grace: LONG,
+        ..Limits::public()
+    };
+    start_with(limits, router.fallback(tell_of_head), |server| {
+        server.telling_people(page)
+    })
+    .await
+}
+
+async fn tell_of_head(request: axum::extract::Request) -> String {
+    let too_long = request.extensions().get::<TooLong>();
+    let query = request.uri().query().unwrap_or_default();
+    let told = format!("{too_long:?} {}", query.len());
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    format!("{told} {}", body.unwrap().len())
+}
+
+#[tokio::test]
+async fn found_c1_people_are_told_of_a_head_that_is_too_large() {
+    let running = start_for_people().await;
+    let of = async |query: usize, cookies: usize, body: &str| {
+        let path = format!("/length?{}", "a".repeat(query));
+        let fields = format!("cookie: {}\r\n", "b".repeat(cookies));
+        running.ask(request(&path, &fields, body)).await
+    };
+    for (query, cookies, told) in [
+        (12 * 1024 - 8, 0, "None 12280 4"),
+        (8 * 1024, 14 * 1024, "None 8192 4"),
+        (12 * 1024 - 7, 0, "Some(Address) 12281 0"),
+        (60_000, 0, "Some(Address) 60000 0"),
+        (100, 24 * 1024, "Some(Header) 100 0"),
+        (12 * 1024 - 8, 12 * 1024, "Some(Header) 12280 0"),
+        (20_000, 40_000, "Some(Address) 20000 0"),
+    ] {
+        let answer = of(query, cookies, "body").await;
+        assert_eq!(status(&answer), 200);
+        assert!(answer.ends_with(&format!("\r\n\r\n{told}")), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn found_c1_people_are_told_of_a_head_that_is_not_read_to_its_end() {
+    let running = start_for_people().await;
+    for (query, cookies) in [
+        (65 * 1024, 0),
+        (100_000, 0),
+        (10, 70_000),
+        (1_000_000, 0),
+        (30_000, 1_000_000),
+    ] {
+        let path = format!("/length?{}", "a".repeat(query));
+        let fields = format!("cookie: {}\r\n", "b".repeat(cookies));
+        let begun = tokio::time::Instant::now();
+        let mut stream = running.connect().await;
+        // The page may come before all is sent.
+        let _ = stream
+            .write_all(request(&path, &fields, "body").as_bytes())
+            .await;
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer[..read].to_vec()).unwrap();
+        assert_eq!(status(&answer), 414, "{answer}");
+        assert!(answer.ends_with("<p>far too long</p>"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+    assert_eq!(status(&running.get("/length").await), 200);
+}
+
+#[tokio::test]
+async fn found_c1_long_heads_take_a_bounded_part_of_the_memory() {
+    let running = start_for_people().await;
+    let begun = format!("GET /length?{} HTTP/1.1\r\nhost: x\r\n", "a".repeat(30_000));
+    let mut holding = Vec::new();
+    for _ in 0..64 {
+        let mut stream = running.connect().await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        holding.push(stream);
+    }
+    let long = request(&format!("/length?{}", "a".repeat(30_000)), "", "");
+    let no_place = async || {
+        let answer = running.ask(&long).await;
+        answer.ends_with("<p>far too long</p>")
+    };
+    tokio::time::timeout(LONG, async { while !no_place().await {} })
+        .await
+        .unwrap();
+    let taken = request(&format!("/length?{}", "a".repeat(12_000)), "", "");
+    assert!(running.ask(&taken).await.ends_with("None 12000 0"));
+    drop(holding);
+    tokio::time::timeout(LONG, async { while no_place().await {} })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn found_c1_a_long_head_in_pieces_is_served_and_a_second_one_counts_anew() {
+    let running = start_for_people().await;
+    let mut stream = running.connect().await;
+    for _ in 0..8 {
+        let head = format!(
+            "GET /length?{} HTTP/1.1\r\nhost: x\r\ncookie: {}\r\n\r\n",
+            "a".repeat(10_000),
+            "b".repeat(10_000)
+        );
+        for piece in head.as_bytes().chunks(999) {
+            stream.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let answer = read_until(&mut stream, "None 10000 0").await;
+        assert_eq!(status(&answer), 200);
+    }
+}
+
+#[tokio::test]
+async fn security_q13_a_head_that_is_too_large_hides_no_request() {
+    let running = start_for_people().await;
+    let long = "a".repeat(13 * 1024);
+    for ambiguous in [
+        format!("GET /length?{long} HTTP/1.1\nhost: x\r\n\r\n"),
+        format!("GET /length?{long} HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n"),
+    ] {
+        let answer = running.ask(ambiguous).await;
+        assert_eq!(problem_code(&answer), "bad_request");
+    }
+    let hidden = "GET /length HTTP/1.1\r\nhost: x\r\n\r\n";
+    let with_body =
+        request(&format!("/length?{long}"), "", hidden).replace("connection: close\r\n", "");
+    let answer = running.ask(with_body).await;
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
 }
 
 #[tokio::test]
