@@ -194,6 +194,11 @@ impl HostileProvider {
         self.state().account = account;
     }
 
+    /// Makes codes of so many characters from now on; some providers put a whole sealed record into them.
+    pub fn use_codes_of(&self, length: usize) {
+        self.state().code_length = Some(length);
+    }
+
     /// Takes any code verifier, or none: a provider that does not know PKCE. Its metadata stays as it is.
     pub fn ignore_pkce(&self) {
         self.state().pkce = false;

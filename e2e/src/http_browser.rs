@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
 use http::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use url::Url;
 
 use crate::scripted_hub::BROWSER_COOKIE;
@@ -21,6 +21,17 @@ pub struct HttpBrowser {
     hub_user: String,
     /// Of callback-server, by name.
     cookies: BTreeMap<String, String>,
+}
+
+/// A page, as it came.
+#[derive(Debug)]
+pub struct Met {
+    /// Where.
+    pub url: Url,
+    /// With which status.
+    pub status: StatusCode,
+    /// Its HTML.
+    pub text: String,
 }
 
 /// A page that waits for the person's click.
@@ -43,6 +54,13 @@ impl HttpBrowser {
 
     /// Opens a link and goes on until a page asks something.
     pub async fn open(&mut self, link: &str) -> anyhow::Result<Question> {
+        let Met { url, status, text } = self.visit(link).await?;
+        Question::read(&text, &url)
+            .with_context(|| format!("{} answered {status} and asks nothing", url.path()))
+    }
+
+    /// Opens a link and goes on to the first page.
+    pub async fn visit(&mut self, link: &str) -> anyhow::Result<Met> {
         let mut url = Url::parse(link)?;
         for _ in 0..MANY {
             let answer = self.send(self.client.get(url.clone()), &url).await?;
@@ -51,9 +69,8 @@ impl HttpBrowser {
                 continue;
             }
             let status = answer.status();
-            let page = answer.text().await?;
-            return Question::read(&page, &url)
-                .with_context(|| format!("{} answered {status} and asks nothing", url.path()));
+            let text = answer.text().await?;
+            return Ok(Met { url, status, text });
         }
         anyhow::bail!("the sign-in goes round in circles")
     }

@@ -136,7 +136,12 @@ impl State {
     }
 
     fn new_code(&mut self, client_id: String, redirect_uri: &str, request: &Captured) -> String {
-        let code = random_text(24);
+        let mut code = random_text(24);
+        if let Some(length) = self.code_length {
+            // As a provider pads what it seals: with characters that need no escape in an address.
+            let padding = length.saturating_sub(code.len());
+            code.push_str(&"a-b_c.d~".repeat(padding / 8 + 1)[..padding]);
+        }
         let issued = Code {
             client_id,
             redirect_uri: redirect_uri.to_owned(),

@@ -19,6 +19,8 @@ pub(super) struct State {
     /// What is issued as a JWT besides ID tokens.
     pub(super) as_jwt: HashSet<TokenKind>,
     pub(super) codes: HashMap<String, Code>,
+    /// How long codes are made.
+    pub(super) code_length: Option<usize>,
     /// By access token.
     pub(super) issued: HashMap<String, Issued>,
     pub(super) revoked: HashSet<String>,
@@ -47,6 +49,7 @@ impl State {
             pkce: true,
             as_jwt: HashSet::new(),
             codes: HashMap::new(),
+            code_length: None,
             issued: HashMap::new(),
             revoked: HashSet::new(),
             refused_targets: HashSet::new(),
@@ -67,6 +70,7 @@ impl State {
 
     pub(super) fn be_honest(&mut self) {
         self.pkce = true;
+        self.code_length = None;
         self.rotate_before_signing = false;
         self.tokens.clear();
         self.redirects = Alterations::default();
