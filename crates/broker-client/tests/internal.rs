@@ -103,6 +103,7 @@ async fn each_method_asks_its_endpoint_with_the_channel_secret() {
         code: Some(AuthorizationCode::new("c")),
         iss: None,
         error: None,
+        too_long: None,
         source: None,
     };
     client

@@ -4,7 +4,9 @@ use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE},
+    header::{
+        CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
+    },
 };
 use hubkey_protocol::{
     Reference, ShortId,
@@ -12,10 +14,12 @@ use hubkey_protocol::{
     path,
     secret::{Secret, State},
 };
+use hubkey_service::http::TooLong;
 use url::Url;
 
 use crate::{
     app::{App, new_reference},
+    headers,
     pages::{BROKEN, Confirm, Connections, Done, Ended, Leave, Look, Notice, Start},
 };
 
@@ -57,7 +61,7 @@ pub(crate) fn refused(app: &App, refusal: Refusal, reference: &Reference) -> Res
     let (status, retry_after) = match refusal {
         Refusal::DeadLink => (StatusCode::GONE, None),
         Refusal::Forbidden => (StatusCode::FORBIDDEN, None),
-        Refusal::Malformed => (StatusCode::BAD_REQUEST, None),
+        Refusal::Malformed | Refusal::TooLong => (StatusCode::BAD_REQUEST, None),
         Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, Some("60")),
         Refusal::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some("10")),
     };
@@ -68,6 +72,38 @@ pub(crate) fn refused(app: &App, refusal: Refusal, reference: &Reference) -> Res
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from_static(seconds));
     }
+    response
+}
+
+/// The page for a head that is too large. Nothing leads to a sign-in that could be ended.
+pub(crate) fn too_long(app: &App, what: TooLong) -> Response {
+    let reference = new_reference();
+    tracing::info!(reference = reference.as_str(), what = ?what, "a head was too large");
+    let mut response = refused(app, Refusal::TooLong, &reference);
+    *response.status_mut() = match what {
+        TooLong::Address => StatusCode::URI_TOO_LONG,
+        TooLong::Header => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    };
+    response
+}
+
+/// The same page, whole, for a head of which not even the end is read.
+pub(crate) fn far_too_long(app: &App) -> http::Response<String> {
+    let (look, reference) = (app.look(), new_reference());
+    tracing::info!(
+        reference = reference.as_str(),
+        "a head was too large to be read"
+    );
+    let template = Notice::refused(&look, Refusal::TooLong, &reference);
+    let mut response = http::Response::new(template.render().unwrap_or_default());
+    *response.status_mut() = StatusCode::URI_TOO_LONG;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    headers.extend(policies(look.policy()));
+    headers::add(headers);
     response
 }
 
@@ -91,12 +127,15 @@ pub(crate) fn page(look: &Look, status: StatusCode, template: &impl Template) ->
 fn page_with(policy: HeaderValue, status: StatusCode, template: &impl Template) -> Response {
     // Rendering fails only where a value's own formatting does, and no value of ours has one that can.
     let body = template.render().unwrap_or_default();
-    let policies = [
+    (status, policies(policy), Html(body)).into_response()
+}
+
+fn policies(policy: HeaderValue) -> [(HeaderName, HeaderValue); 2] {
+    [
         (CONTENT_SECURITY_POLICY, policy),
         // Not `no-referrer`: with it our own forms would carry `Origin: null`, which the gate refuses.
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-    ];
-    (status, policies, Html(body)).into_response()
+    ]
 }
 
 fn show(app: &App, shown: &Page) -> Response {

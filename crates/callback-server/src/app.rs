@@ -6,6 +6,7 @@ use aws_lc_rs::rand;
 use axum::{Router, middleware};
 use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::{Reference, secret::ChannelSecret};
+use hubkey_service::http::FarTooLong;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -71,9 +72,20 @@ impl App {
             .layer(middleware::from_fn_with_state(self.clone(), routes::gate))
             // No browser comes there, so the gate would only be in the way.
             .merge(routes::from_providers(&self.0.prefix))
+            .layer(middleware::from_fn_with_state(
+                self.clone(),
+                routes::too_long,
+            ))
             .layer(CatchPanicLayer::custom(move |_| answer::broken(&app)))
             .layer(middleware::map_response(headers::complete))
             .with_state(self.clone())
+    }
+
+    /// The page for a head that is too large to be read, with the headers of every answer.
+    #[must_use]
+    pub fn far_too_long(&self) -> FarTooLong {
+        let app = self.clone();
+        FarTooLong::new(move || answer::far_too_long(&app))
     }
 
     pub(crate) fn broker(&self) -> &BrokerClient<ChannelSecret> {

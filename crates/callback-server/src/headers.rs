@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::{
-    HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue,
     header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
         X_FRAME_OPTIONS,
@@ -26,10 +26,15 @@ const ALWAYS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
+/// As [`add`], to a response.
+pub(crate) async fn complete(mut response: Response) -> Response {
+    add(response.headers_mut());
+    response
+}
+
 /// Adds what the handler did not set. A page brings its own policies; anything else, such as a redirect, must not tell
 /// the next site where the browser was.
-pub(crate) async fn complete(mut response: Response) -> Response {
-    let headers = response.headers_mut();
+pub(crate) fn add(headers: &mut HeaderMap) {
     headers.extend(ALWAYS);
     headers
         .entry(CONTENT_SECURITY_POLICY)
@@ -37,5 +42,4 @@ pub(crate) async fn complete(mut response: Response) -> Response {
     headers
         .entry(REFERRER_POLICY)
         .or_insert(HeaderValue::from_static("no-referrer"));
-    response
 }

@@ -1,9 +1,14 @@
 //! What a query or a form carries. Names that nobody asks for are ignored (RFC 6749, 3.1); a name that is asked for may
 //! stand there once.
 
-/// A parameter is missing, stands there twice, or is too long.
+/// Why a parameter cannot be had.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub(crate) enum Unfit {
+    /// It is missing, or stands there twice.
+    Malformed,
+    /// It is longer than it may be.
+    TooLong,
+}
 
 /// A parsed query or form.
 pub(crate) struct Params(Vec<(String, String)>);
@@ -15,18 +20,21 @@ impl Params {
     }
 
     /// The value of a name, of at most `max` bytes. An empty value is as good as none.
-    pub(crate) fn optional(&mut self, name: &str, max: usize) -> Result<Option<String>, Malformed> {
+    pub(crate) fn optional(&mut self, name: &str, max: usize) -> Result<Option<String>, Unfit> {
         let mut found = self.0.iter_mut().filter(|(sent, _)| sent == name);
         let value = found.next().map(|(_, value)| std::mem::take(value));
-        if found.next().is_some() || value.as_ref().is_some_and(|value| value.len() > max) {
-            return Err(Malformed);
+        if found.next().is_some() {
+            return Err(Unfit::Malformed);
+        }
+        if value.as_ref().is_some_and(|value| value.len() > max) {
+            return Err(Unfit::TooLong);
         }
         Ok(value.filter(|value| !value.is_empty()))
     }
 
     /// As [`Self::optional`], for a value that has to be there.
-    pub(crate) fn required(&mut self, name: &str, max: usize) -> Result<String, Malformed> {
-        self.optional(name, max)?.ok_or(Malformed)
+    pub(crate) fn required(&mut self, name: &str, max: usize) -> Result<String, Unfit> {
+        self.optional(name, max)?.ok_or(Unfit::Malformed)
     }
 }
 
@@ -45,7 +53,7 @@ mod tests {
         ] {
             assert_eq!(
                 Params::parse(query.as_bytes()).optional("state", 10),
-                Err(Malformed),
+                Err(Unfit::Malformed),
                 "{query}"
             );
         }
@@ -60,8 +68,12 @@ mod tests {
             Params::parse(b"a=123").required("a", 3),
             Ok("123".to_owned())
         );
-        assert_eq!(Params::parse(b"a=1234").required("a", 3), Err(Malformed));
-        assert_eq!(Params::parse(b"a=").required("a", 3), Err(Malformed));
-        assert_eq!(Params::parse(b"").required("a", 3), Err(Malformed));
+        for (query, unfit) in [
+            ("a=1234", Unfit::TooLong),
+            ("a=", Unfit::Malformed),
+            ("", Unfit::Malformed),
+        ] {
+            assert_eq!(Params::parse(query.as_bytes()).required("a", 3), Err(unfit));
+        }
     }
 }

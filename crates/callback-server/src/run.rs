@@ -49,11 +49,9 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let keeping = tokio::spawn(keeper.run());
     let life = Lifecycle::new(readiness, DRAIN_DELAY);
     let mut running = JoinSet::new();
-    running.spawn(Server::new("public", settings.limits, &metrics).serve(
-        public,
-        app.router(),
-        life.draining(),
-    ));
+    let server =
+        Server::new("public", settings.limits, &metrics).telling_people(app.far_too_long());
+    running.spawn(server.serve(public, app.router(), life.draining()));
     tracing::info!("serving");
     life.run(running).await?;
     keeping.abort();

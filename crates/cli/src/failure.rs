@@ -163,6 +163,11 @@ impl From<SignInFailure> for Failure {
                 "What the provider sent broke a rule of the protocol. Tell the operator of this JupyterHub, who finds \
                  the reason in the audit stream.",
             ),
+            SignInFailure::AnswerTooLong => (
+                Exit::Denied,
+                "What came back from the provider was longer than hubkey takes. Tell the operator of this JupyterHub, who \
+                 finds what it was in the audit stream.",
+            ),
             SignInFailure::ProviderMisconfigured => (
                 Exit::Denied,
                 "The provider refuses hubkey's registration or request. Tell the operator of this JupyterHub.",

@@ -113,8 +113,25 @@ pub struct ProviderCallback {
     pub iss: Option<String>,
     /// The error code in the redirect.
     pub error: Option<String>,
+    /// What of it was longer than hubkey takes, and was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub too_long: Option<TooLong>,
     /// The browser's address, for the audit stream only.
     pub source: Option<String>,
+}
+
+/// What a browser brought back that was longer than hubkey takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TooLong {
+    /// The code.
+    Code,
+    /// The issuer.
+    Issuer,
+    /// The whole address.
+    Address,
+    /// The header of the request: the cookies of this site.
+    Header,
 }
 
 /// A person pressed a button on the start page or on the confirmation page.
@@ -221,6 +238,8 @@ pub enum Refusal {
     Forbidden,
     /// 400: parameters missing or given twice.
     Malformed,
+    /// 400, 414 or 431: a parameter, an address or cookies that are longer than hubkey takes.
+    TooLong,
     /// 429: too many tries.
     TooMany,
     /// 503: the Hub, the store or the provider did not answer.
@@ -362,6 +381,10 @@ pub enum EndReason {
     AccountRefused,
     /// The account is not the one that the notebook asked for.
     AccountDiffers,
+    /// The provider sent more than hubkey takes.
+    AnswerTooLong,
+    /// The browser sent more cookies of this site than hubkey takes.
+    CookiesTooLong,
 }
 
 /// A provider as a page shows it.

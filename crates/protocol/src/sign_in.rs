@@ -145,6 +145,9 @@ pub enum SignInFailure {
     ProviderMisbehaved,
     /// The provider refused what was asked for, or hubkey's registration there is wrong.
     ProviderMisconfigured,
+    /// What came back from the provider, or with the browser, was longer than hubkey takes; the operator finds what it was in
+    /// the audit stream.
+    AnswerTooLong,
     /// The outcome is unknown; a new sign-in is safe.
     RetrySignIn,
 }

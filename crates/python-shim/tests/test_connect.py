@@ -262,6 +262,7 @@ async def test_feature_k7_finishing_late_is_found_by_the_next_call(broker: Broke
         ("failed", "provider_unavailable", hubkey.SignInFailed, "did not answer"),
         ("failed", "provider_misbehaved", hubkey.SignInFailed, "Tell the operator"),
         ("failed", "provider_misconfigured", hubkey.SignInFailed, "Tell the operator"),
+        ("failed", "answer_too_long", hubkey.SignInFailed, "longer than hubkey takes"),
         ("failed", "retry_sign_in", hubkey.SignInFailed, "outcome is not known"),
     ],
 )

@@ -239,6 +239,14 @@ pub enum IdpError {
     Misconfigured(&'static str),
 }
 
+impl IdpError {
+    /// Whether what it sent was longer than hubkey takes, and nothing else is known to be wrong with it.
+    #[must_use]
+    pub fn is_too_long(self) -> bool {
+        matches!(self, Self::Misbehaved(word) if [outbound::TOO_LONG, id_token::TOO_LONG, userinfo::TOO_LONG].contains(&word))
+    }
+}
+
 /// The standard error codes of authorization and token endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OAuthError {

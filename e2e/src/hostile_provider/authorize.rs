@@ -140,7 +140,7 @@ impl State {
         if let Some(length) = self.code_length {
             // As a provider pads what it seals: with characters that need no escape in an address.
             let padding = length.saturating_sub(code.len());
-            code.push_str(&"a-b_c.d~".repeat(padding / 8 + 1)[..padding]);
+            code.push_str(&"a-b_c.d0".repeat(padding / 8 + 1)[..padding]);
         }
         let issued = Code {
             client_id,

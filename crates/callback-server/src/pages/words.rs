@@ -58,6 +58,22 @@ const MALFORMED: Words = Words {
     calm: false,
 };
 
+const TOO_LONG: Words = Words {
+    title: "What your browser sent is too long",
+    happened: "The address, or the cookies of this site, hold more than this hub takes. Nothing was connected.",
+    advice: &[
+        (
+            "If you came back from signing in",
+            "Run the cell again. If this page comes back, give the reference below to your hub’s operators.",
+        ),
+        (
+            "If every page of this site says so",
+            "Delete the cookies of this site in your browser, sign in to the hub again, and run the cell again.",
+        ),
+    ],
+    calm: false,
+};
+
 const TOO_MANY: Words = Words {
     title: "Too many tries in a short time",
     happened: "Signing in is paused for a moment.",
@@ -131,6 +147,7 @@ pub(crate) fn refused(refusal: Refusal) -> Words {
         Refusal::DeadLink => DEAD_LINK,
         Refusal::Forbidden => FORBIDDEN,
         Refusal::Malformed => MALFORMED,
+        Refusal::TooLong => TOO_LONG,
         Refusal::TooMany => TOO_MANY,
         Refusal::Unavailable => UNAVAILABLE,
     }
@@ -161,6 +178,28 @@ pub(crate) fn ended(reason: EndReason, name: Outside) -> EndedWords {
 }
 
 type End = ((&'static str, &'static str), &'static str, &'static str);
+
+const ACCOUNT_REFUSED: End = (
+    ("This account at ", " cannot be used here"),
+    "It does not fit your name on this hub. Nothing was connected.",
+    "Sign out there or choose another account, then run the cell again. If it is the right account, give the \
+     reference below to your hub’s operators.",
+);
+
+const ANSWER_TOO_LONG: End = (
+    ("The answer of ", " is too long"),
+    "It sent back more than this hub takes, such as a list of very many groups. Nothing was connected.",
+    "Running the cell again will not help: give the reference below to your hub’s operators.",
+);
+
+const COOKIES_TOO_LONG: End = (
+    (
+        "Your browser sent too many cookies on its way back from ",
+        "",
+    ),
+    "This site has more of them in your browser than this hub takes. Nothing was connected.",
+    "Delete the cookies of this site, sign in to the hub again, then run the cell again.",
+);
 
 fn end(reason: EndReason) -> End {
     match reason {
@@ -204,11 +243,8 @@ fn end(reason: EndReason) -> End {
             "You signed in there with a different one. Nothing was connected.",
             "Sign out there or choose the account that the cell names, then run the cell again.",
         ),
-        EndReason::AccountRefused => (
-            ("This account at ", " cannot be used here"),
-            "It does not fit your name on this hub. Nothing was connected.",
-            "Sign out there or choose another account, then run the cell again. If it is the right account, give the \
-             reference below to your hub’s operators.",
-        ),
+        EndReason::AccountRefused => ACCOUNT_REFUSED,
+        EndReason::AnswerTooLong => ANSWER_TOO_LONG,
+        EndReason::CookiesTooLong => COOKIES_TOO_LONG,
     }
 }

@@ -14,7 +14,7 @@ use hubkey_protocol::{
     secret::{ChannelSecret, FlowCookie},
 };
 use hubkey_service::{
-    http::{Peer, RequestId},
+    http::{Peer, RequestId, TooLong},
     telemetry::traces,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     answer,
     app::{App, new_reference},
     cookies::Ambiguous,
-    params::{Malformed, Params},
+    params::{Params, Unfit},
 };
 
 /// What a path holds; a browser may send what is no text.
@@ -37,6 +37,8 @@ pub(super) struct Browser {
     context: CallContext,
     /// The browser's address, for the audit stream only.
     pub(super) source: Option<String>,
+    /// What of the request is larger than we take; set at the routes only that end a sign-in for it.
+    pub(super) too_long: Option<TooLong>,
 }
 
 impl FromRequestParts<App> for Browser {
@@ -49,6 +51,7 @@ impl FromRequestParts<App> for Browser {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             context: context(parts),
             source: source(parts),
+            too_long: parts.extensions.get().copied(),
         })
     }
 }
@@ -114,6 +117,8 @@ pub(super) enum Stop {
     DeadLink,
     /// Parameters or cookies do not fit.
     Malformed,
+    /// A part of the address is longer than we take, and nothing leads to a sign-in that could be ended.
+    TooLong,
     /// The broker gave no answer.
     Broker(ClientError),
 }
@@ -123,7 +128,7 @@ impl Stop {
         let reference = new_reference();
         let refusal = self.refusal();
         match self {
-            Self::DeadLink | Self::Malformed => {
+            Self::DeadLink | Self::Malformed | Self::TooLong => {
                 tracing::info!(reference = reference.as_str(), refusal = ?refusal, "a request was refused");
             }
             Self::Broker(problem) => {
@@ -138,6 +143,7 @@ impl Stop {
         match self {
             Self::DeadLink => Refusal::DeadLink,
             Self::Malformed => Refusal::Malformed,
+            Self::TooLong => Refusal::TooLong,
             Self::Broker(problem) => match problem.code() {
                 Some(ErrorCode::RateLimited) => Refusal::TooMany,
                 _ => Refusal::Unavailable,
@@ -152,9 +158,12 @@ impl From<InvalidId> for Stop {
     }
 }
 
-impl From<Malformed> for Stop {
-    fn from(_: Malformed) -> Self {
-        Self::Malformed
+impl From<Unfit> for Stop {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Malformed => Self::Malformed,
+            Unfit::TooLong => Self::TooLong,
+        }
     }
 }
 

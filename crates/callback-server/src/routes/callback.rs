@@ -3,18 +3,24 @@
 use axum::{extract::Path, response::Response};
 use hubkey_protocol::{
     ProviderId,
-    internal::{BrowserReply, ProviderCallback},
+    internal::{BrowserReply, ProviderCallback, TooLong},
     secret::{AuthorizationCode, State},
 };
+use hubkey_service::http;
 
 use super::browser::{Browser, InPath, Stop};
+use crate::params::{Params, Unfit};
 
 /// Longer than any state of ours.
 pub(super) const MAX_STATE: usize = 256;
-/// Longer than the codes of providers that put a whole encrypted record into them.
-pub(super) const MAX_CODE: usize = 3072;
+/// Longer than the codes of providers that put a whole encrypted record into them: those of Entra and its B2C have 5,000
+/// characters (ADR 57).
+pub(super) const MAX_CODE: usize = 8 * 1024;
 const MAX_ISSUER: usize = 512;
+/// Longer than any error that is a standard one.
 const MAX_ERROR: usize = 64;
+/// In place of an error that is longer: none of the standard ones.
+const LONG_ERROR: &str = "error_too_long";
 
 pub(super) async fn callback(browser: Browser, provider: InPath) -> Response {
     let reply = ask(&browser, provider).await;
@@ -26,16 +32,67 @@ async fn ask(browser: &Browser, provider: InPath) -> Result<BrowserReply, Stop> 
     let provider = ProviderId::parse(provider)?;
     let mut query = browser.query();
     let state = query.required("state", MAX_STATE)?;
-    // `error_description` and `error_uri` are the provider's own text: they are not even read.
+    let returned = Returned::read(&mut query)?;
+    let too_long = browser.too_long.map(of_head).or(returned.too_long);
     let message = ProviderCallback {
         flow_cookie: browser.cookie_of_state(&state)?,
-        code: query
-            .optional("code", MAX_CODE)?
+        // What ends the sign-in does not bring a code along.
+        code: returned
+            .code
+            .filter(|_| too_long.is_none())
             .map(AuthorizationCode::new),
-        iss: query.optional("iss", MAX_ISSUER)?,
-        error: query.optional("error", MAX_ERROR)?,
+        iss: returned.iss,
+        error: returned.error,
+        too_long,
         state: State::new(state),
         source: browser.source.clone(),
     };
     Ok(browser.broker().callback(&provider, &message).await?)
+}
+
+fn of_head(what: http::TooLong) -> TooLong {
+    match what {
+        http::TooLong::Address => TooLong::Address,
+        http::TooLong::Header => TooLong::Header,
+    }
+}
+
+/// What a provider sent back, beside the state. What is too long is left out and told to the broker, which ends the
+/// sign-in for it: its kernel waits.
+#[derive(Default)]
+struct Returned {
+    code: Option<String>,
+    iss: Option<String>,
+    error: Option<String>,
+    too_long: Option<TooLong>,
+}
+
+impl Returned {
+    /// `error_description` and `error_uri` are the provider's own text: they are not even read.
+    fn read(query: &mut Params) -> Result<Self, Stop> {
+        let mut read = Self {
+            error: query
+                .optional("error", MAX_ERROR)
+                .or_else(|unfit| match unfit {
+                    Unfit::TooLong => Ok(Some(LONG_ERROR.to_owned())),
+                    Unfit::Malformed => Err(unfit),
+                })?,
+            ..Self::default()
+        };
+        read.iss = read.unless_too_long(query.optional("iss", MAX_ISSUER), TooLong::Issuer)?;
+        read.code = read.unless_too_long(query.optional("code", MAX_CODE), TooLong::Code)?;
+        Ok(read)
+    }
+
+    fn unless_too_long(
+        &mut self,
+        value: Result<Option<String>, Unfit>,
+        what: TooLong,
+    ) -> Result<Option<String>, Stop> {
+        if value == Err(Unfit::TooLong) {
+            self.too_long = Some(what);
+            return Ok(None);
+        }
+        Ok(value?)
+    }
 }

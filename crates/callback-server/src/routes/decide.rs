@@ -7,7 +7,7 @@ use super::{
     browser::{self, Browser, InPath, Stop},
     form::{self, Form},
 };
-use crate::params::Malformed;
+use crate::params::Unfit;
 
 /// Longer than any decision.
 const MAX_DECISION: usize = 16;
@@ -44,10 +44,10 @@ fn read(browser: &Browser, flow: InPath, form: Form) -> Result<Decide, Stop> {
     })
 }
 
-fn decision(text: &str) -> Result<Decision, Malformed> {
+fn decision(text: &str) -> Result<Decision, Unfit> {
     match text {
         "accept" => Ok(Decision::Accept),
         "cancel" => Ok(Decision::Cancel),
-        _ => Err(Malformed),
+        _ => Err(Unfit::Malformed),
     }
 }

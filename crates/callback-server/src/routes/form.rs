@@ -10,7 +10,7 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 use hubkey_protocol::secret::CsrfToken;
 
 use super::browser::Stop;
-use crate::params::{Malformed, Params};
+use crate::params::{Params, Unfit};
 
 /// Longer than any form token of ours.
 const MAX_CSRF: usize = 128;
@@ -39,7 +39,7 @@ impl Form {
 }
 
 /// A missing token goes on as an empty one: the broker refuses it like any wrong one, and writes it down.
-pub(super) fn csrf(form: &mut Params) -> Result<CsrfToken, Malformed> {
+pub(super) fn csrf(form: &mut Params) -> Result<CsrfToken, Unfit> {
     let token = form.optional("csrf", MAX_CSRF)?;
     Ok(CsrfToken::new(token.unwrap_or_default()))
 }

@@ -23,7 +23,7 @@ use axum::{
 use hubkey_protocol::path;
 
 use crate::app::App;
-pub(crate) use refuse::gate;
+pub(crate) use refuse::{gate, too_long};
 
 /// No form of ours is larger.
 const MAX_BODY: usize = 16 * 1024;

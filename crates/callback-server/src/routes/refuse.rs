@@ -1,11 +1,13 @@
 //! What never reaches a handler.
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::Response,
 };
 use http::{HeaderValue, StatusCode, header::ALLOW};
+use hubkey_protocol::path;
+use hubkey_service::http::TooLong;
 
 use crate::{
     answer,
@@ -33,6 +35,20 @@ pub(crate) async fn gate(State(app): State<App>, request: Request, next: Next) -
             )
         }
     }
+}
+
+/// Lets heads that are too large pass to where a provider sends people back to, where a sign-in waits that has to end. All
+/// others get the page.
+pub(crate) async fn too_long(State(app): State<App>, request: Request, next: Next) -> Response {
+    let Some(what) = request.extensions().get::<TooLong>().copied() else {
+        return next.run(request).await;
+    };
+    let back = format!("{}{}", app.prefix(), path::PAGE_CALLBACK);
+    let route = request.extensions().get::<MatchedPath>();
+    if route.is_some_and(|route| route.as_str() == back) {
+        return next.run(request).await;
+    }
+    answer::too_long(&app, what)
 }
 
 /// A path that leads nowhere.

@@ -20,6 +20,7 @@ mod gate;
 mod headers;
 mod key_set;
 mod links;
+mod long;
 mod pages;
 mod process;
 mod redirects;

@@ -223,6 +223,18 @@ async fn ended_says_why_in_our_words() {
     You signed in there with a different one. Nothing was connected.
     Sign out there or choose the account that the cell names, then run the cell again.
     Reference 7QK2-M4TX, for your hub’s operators
+
+    AnswerTooLong
+    The answer of Lab API is too long
+    It sent back more than this hub takes, such as a list of very many groups. Nothing was connected.
+    Running the cell again will not help: give the reference below to your hub’s operators.
+    Reference 7QK2-M4TX, for your hub’s operators
+
+    CookiesTooLong
+    Your browser sent too many cookies on its way back from Lab API
+    This site has more of them in your browser than this hub takes. Nothing was connected.
+    Delete the cookies of this site, sign in to the hub again, then run the cell again.
+    Reference 7QK2-M4TX, for your hub’s operators
     ");
 }
 
@@ -266,6 +278,13 @@ async fn refusals_say_what_to_do() {
     This address is not complete
     A part of it is missing, or stands there twice.
     Go back to your notebook, run the cell again and click on the new link.
+    Reference ####-####, for your hub’s operators
+
+    400
+    What your browser sent is too long
+    The address, or the cookies of this site, hold more than this hub takes. Nothing was connected.
+    If you came back from signing in Run the cell again. If this page comes back, give the reference below to your hub’s operators.
+    If every page of this site says so Delete the cookies of this site in your browser, sign in to the hub again, and run the cell again.
     Reference ####-####, for your hub’s operators
 
     429

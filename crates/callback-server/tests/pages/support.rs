@@ -414,7 +414,7 @@ pub(crate) fn ended_page(reason: EndReason) -> EndedPage {
     }
 }
 
-pub(crate) const REASONS: [EndReason; 9] = [
+pub(crate) const REASONS: [EndReason; 11] = [
     EndReason::Cancelled,
     EndReason::AccessDenied,
     EndReason::InteractionRequired,
@@ -424,12 +424,15 @@ pub(crate) const REASONS: [EndReason; 9] = [
     EndReason::ProviderMisbehaved,
     EndReason::AccountRefused,
     EndReason::AccountDiffers,
+    EndReason::AnswerTooLong,
+    EndReason::CookiesTooLong,
 ];
 
-pub(crate) const REFUSALS: [Refusal; 5] = [
+pub(crate) const REFUSALS: [Refusal; 6] = [
     Refusal::DeadLink,
     Refusal::Forbidden,
     Refusal::Malformed,
+    Refusal::TooLong,
     Refusal::TooMany,
     Refusal::Unavailable,
 ];

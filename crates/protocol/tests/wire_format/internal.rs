@@ -5,7 +5,7 @@ use hubkey_protocol::{
     internal::{
         BackchannelLogout, BrowserAnswer, BrowserReply, ConfirmPage, Decide, Decision, DonePage,
         EndReason, EndedPage, HubCallback, LogoutOutcome, LogoutReply, Page, ProviderCallback,
-        ProviderLabel, Refusal, ScopeLabel, SetFlowCookie, Site, Start, StartPage, View,
+        ProviderLabel, Refusal, ScopeLabel, SetFlowCookie, Site, Start, StartPage, TooLong, View,
     },
     secret::{AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, State, Ticket},
 };
@@ -64,6 +64,7 @@ fn provider_callback() -> ProviderCallback {
         code: Some(AuthorizationCode::new("code-1")),
         iss: Some("https://login.example.org".to_owned()),
         error: None,
+        too_long: None,
         source: Some(source()),
     }
 }
@@ -94,6 +95,15 @@ fn what_callback_server_asks() {
         line("HubCallback", &hub_callback()),
         line("View", &view),
         line("ProviderCallback", &provider_callback()),
+        line(
+            "ProviderCallback",
+            &ProviderCallback {
+                code: None,
+                iss: None,
+                too_long: Some(TooLong::Code),
+                ..provider_callback()
+            },
+        ),
         line("Decide", &decide(Decision::Accept)),
         line("Decide", &decide(Decision::Cancel)),
     ];
@@ -138,6 +148,7 @@ fn how_a_browser_is_answered() {
         Refusal::DeadLink,
         Refusal::Forbidden,
         Refusal::Malformed,
+        Refusal::TooLong,
         Refusal::TooMany,
         Refusal::Unavailable,
     ];
@@ -194,6 +205,9 @@ fn how_a_sign_in_ends_without_a_connection() {
         EndReason::ProviderMisconfigured,
         EndReason::ProviderMisbehaved,
         EndReason::AccountRefused,
+        EndReason::AccountDiffers,
+        EndReason::AnswerTooLong,
+        EndReason::CookiesTooLong,
     ];
     let lines = reasons.map(|reason| {
         let page = Page::Ended(EndedPage {

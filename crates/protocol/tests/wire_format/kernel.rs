@@ -177,6 +177,7 @@ fn how_a_poll_is_answered() {
         SignInFailure::ProviderUnavailable,
         SignInFailure::ProviderMisbehaved,
         SignInFailure::ProviderMisconfigured,
+        SignInFailure::AnswerTooLong,
         SignInFailure::RetrySignIn,
     ];
     lines.extend(reasons.map(|reason| line("failed", &SignInStatus::Failed { reason })));

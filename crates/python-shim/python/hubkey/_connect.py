@@ -38,6 +38,9 @@ _FAULTS = {
     "provider_unavailable": "the provider did not answer.",
     "provider_misbehaved": "the provider's answer broke a rule. Tell the operator of this JupyterHub.",
     "provider_misconfigured": "the provider refused what was asked for. Tell the operator of this JupyterHub.",
+    "answer_too_long": (
+        "what came back from the provider was longer than hubkey takes. Tell the operator of this JupyterHub."
+    ),
     "retry_sign_in": "its outcome is not known.",
 }
 

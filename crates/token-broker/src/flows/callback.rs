@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubkey_protocol::{
     Nonce, ProviderId,
-    internal::{BrowserReply, ProviderCallback},
+    internal::{BrowserReply, ProviderCallback, TooLong},
     secret::{AuthorizationCode, HubToken},
 };
 
@@ -43,6 +43,7 @@ impl Flows {
                     code: request.code,
                     iss: request.iss,
                     error: request.error,
+                    too_long: request.too_long,
                 };
                 self.back_from_provider(browser, *at, response).await
             }
@@ -80,6 +81,12 @@ impl Flows {
         let Some(provider) = self.provider(&loaded.value.provider).map(Arc::clone) else {
             return Ok(self.dead_link(browser.source));
         };
+        // Nothing of it is used, whoever it is from.
+        if let Some(what) = response.too_long {
+            return self
+                .end_with_page(browser, loaded, Ending::too_long(what))
+                .await;
+        }
         if let Err(error) = provider
             .check_response_issuer(&at.issuer, response.iss.as_deref())
             .await
@@ -180,6 +187,7 @@ struct Response {
     code: Option<AuthorizationCode>,
     iss: Option<String>,
     error: Option<String>,
+    too_long: Option<TooLong>,
 }
 
 impl Response {

@@ -2,7 +2,7 @@
 
 use hubkey_protocol::{
     ConnectionId, ProviderId, SignInFailure,
-    internal::{BrowserAnswer, BrowserReply, EndReason, Refusal},
+    internal::{BrowserAnswer, BrowserReply, EndReason, Refusal, TooLong},
 };
 
 use super::{Flows, browser::Browser, identity::ACCOUNT_DIFFERS, reply};
@@ -76,6 +76,9 @@ impl Ending {
                 SignInFailure::RetrySignIn,
                 "outcome_unknown",
             ),
+            IdpError::Misbehaved(rule) if error.is_too_long() => {
+                Self::failed(EndReason::AnswerTooLong, SignInFailure::AnswerTooLong, rule)
+            }
             IdpError::Misbehaved(rule) => {
                 Self::failed(ProviderMisbehaved, SignInFailure::ProviderMisbehaved, rule)
             }
@@ -86,6 +89,17 @@ impl Ending {
             ),
             IdpError::Refused(code) => Self::refused(code),
         }
+    }
+
+    /// What the browser brought back was left out, because it was too long (ADR 57).
+    pub(super) fn too_long(what: TooLong) -> Self {
+        let (reason, word) = match what {
+            TooLong::Code => (EndReason::AnswerTooLong, "code_too_long"),
+            TooLong::Issuer => (EndReason::AnswerTooLong, "issuer_too_long"),
+            TooLong::Address => (EndReason::AnswerTooLong, "address_too_long"),
+            TooLong::Header => (EndReason::CookiesTooLong, "header_too_long"),
+        };
+        Self::failed(reason, SignInFailure::AnswerTooLong, word)
     }
 
     /// The provider refused, with a standard code.
@@ -295,6 +309,7 @@ fn outcome(end: End) -> &'static str {
         End::Failed(SignInFailure::ProviderUnavailable) => "provider_unavailable",
         End::Failed(SignInFailure::ProviderMisbehaved) => "provider_misbehaved",
         End::Failed(SignInFailure::ProviderMisconfigured) => "provider_misconfigured",
+        End::Failed(SignInFailure::AnswerTooLong) => "answer_too_long",
         End::Failed(SignInFailure::RetrySignIn) => "retry_sign_in",
     }
 }

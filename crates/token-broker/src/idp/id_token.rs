@@ -16,6 +16,8 @@ mod tests;
 
 pub(super) use refreshed::judge_refreshed;
 
+/// The word for a token that is longer than hubkey takes.
+pub(super) const TOO_LONG: &str = "id_token_too_long";
 /// How old an ID token of a code exchange may be, beside the skew.
 const OLDEST: f64 = 600.0;
 /// The last second of the year 9999: later instants are nonsense.
@@ -51,7 +53,7 @@ impl Fault {
     /// The word for logs and the audit stream.
     pub(super) fn word(self) -> &'static str {
         match self {
-            Self::TooLong => "id_token_too_long",
+            Self::TooLong => TOO_LONG,
             Self::Form => "id_token_form",
             Self::Encrypted => "id_token_encrypted",
             Self::Critical => "id_token_crit",

@@ -162,6 +162,33 @@ mod tests {
     }
 
     #[test]
+    fn found_b1_what_nobody_reads_of_a_logout_token_is_of_any_type() {
+        for odd in [
+            Value::Null,
+            json!(1),
+            json!("x"),
+            json!([{}]),
+            json!({"a": []}),
+        ] {
+            let judged = judged(|claims| {
+                for name in [
+                    "email",
+                    "email_verified",
+                    "amr",
+                    "auth_time",
+                    "acr",
+                    "azp",
+                    "updated_at",
+                ] {
+                    claims[name] = odd.clone();
+                }
+                claims["sid"] = Value::Null;
+            });
+            assert_eq!(judged.unwrap().session, None, "{odd}");
+        }
+    }
+
+    #[test]
     fn security_p92_p94_p95_p96_p97_each_rule_refuses_by_itself() {
         type Change = fn(&mut Value);
         let cases: [(Change, &str); 17] = [

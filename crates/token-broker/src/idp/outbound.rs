@@ -36,6 +36,8 @@ mod tests;
 const CONNECT: Duration = Duration::from_secs(3);
 const TOTAL: Duration = Duration::from_secs(10);
 const IN_FLIGHT: usize = 32;
+/// The word for an answer that is longer.
+pub(super) const TOO_LONG: &str = "answer_too_long";
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// What is asked, for metrics, logs and caps.
@@ -75,16 +77,17 @@ impl Endpoint {
         }
     }
 
-    /// The longest body that is read.
+    /// The longest body that is read: of tokens, with an ID token, an access token and a refresh token of the longest
+    /// (ADR 57); of key sets, with 64 keys (SECURITY P59).
     fn cap(self) -> usize {
         match self {
-            Self::Discovery => 256 * 1024,
-            Self::Jwks
+            Self::Jwks => 64 * 1024,
+            Self::Discovery
             | Self::Token
             | Self::Userinfo
             | Self::Revocation
             | Self::BrokerToken
-            | Self::PushedAuthorization => 64 * 1024,
+            | Self::PushedAuthorization => 256 * 1024,
         }
     }
 }
@@ -179,7 +182,7 @@ impl From<Unanswered> for IdpError {
         match reason {
             Unanswered::NotPermitted => Self::Misconfigured("address_not_permitted"),
             Unanswered::NotSent | Unanswered::Withheld | Unanswered::Lost => Self::Unavailable,
-            Unanswered::TooLong => Self::Misbehaved("answer_too_long"),
+            Unanswered::TooLong => Self::Misbehaved(TOO_LONG),
         }
     }
 }

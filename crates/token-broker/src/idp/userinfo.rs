@@ -6,13 +6,16 @@ use serde_json::Value;
 use super::{
     IdpError,
     discovery::Metadata,
-    id_token::{self, Expected},
+    id_token::{self, Expected, Fault},
     json,
     jwt::{Claims, UnverifiedJwt},
     keyring::{Keyring, Origin},
     outbound::{Answer, Endpoint, Outbound},
 };
 use hubkey_protocol::secret::AccessToken;
+
+/// The word for a signed answer that is longer than hubkey takes.
+pub(super) const TOO_LONG: &str = "userinfo_too_long";
 
 /// Reads the claims, if they are about the account of the ID token (section 5.3.2).
 pub(super) async fn claims(
@@ -62,7 +65,11 @@ async fn signed(
     let word = |_| IdpError::Misbehaved("userinfo_jwt");
     let text =
         std::str::from_utf8(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_jwt"))?;
-    let token = UnverifiedJwt::parse(text.trim_ascii(), &metadata.algorithms).map_err(word)?;
+    let token = UnverifiedJwt::parse(text.trim_ascii(), &metadata.algorithms);
+    let token = token.map_err(|fault| match fault {
+        Fault::TooLong => IdpError::Misbehaved(TOO_LONG),
+        other => word(other),
+    })?;
     let answered = (&token, Origin::Provider);
     let claims = keyring.verified(outbound, &metadata.jwks, answered).await?;
     id_token::issuer(&claims, expected).map_err(word)?;

@@ -9,6 +9,9 @@ use hubkey_service::{
     tls::{CertificateSetting, ServingCertificate, read_certificate},
 };
 
+/// What callback-server says: a code of 8 KiB, of which each character may take six in JSON (ADR 57).
+const LONGEST_MESSAGE: usize = 64 * 1024;
+
 /// Where kernels reach the broker.
 #[derive(Debug)]
 pub struct KernelSettings {
@@ -90,7 +93,11 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
         &kind::ADDRESS,
         "Where callback-server reaches the broker; nothing else should.",
     );
-    let limits = read_limits(&section, Limits::internal());
+    let limits = Limits {
+        body_bytes: LONGEST_MESSAGE,
+        ..Limits::internal()
+    };
+    let limits = read_limits(&section, limits);
     let plaintext = section.or(
         "plaintext",
         &kind::SWITCH,

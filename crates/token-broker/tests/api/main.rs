@@ -91,6 +91,8 @@ mod sign_in_status;
 #[cfg(test)]
 mod sign_out;
 #[cfg(test)]
+mod sizes;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod store_faults;

@@ -71,7 +71,7 @@ fn values() -> Vec<Value> {
     ]
 }
 
-/// What Auth0, Amazon Cognito and IdentityServer send.
+/// What three providers send: `Auth0`, Amazon Cognito, `IdentityServer`.
 fn from_the_field() -> Vec<(&'static str, Value)> {
     vec![
         ("updated_at", json!("2026-11-30T04:00:00.000Z")),

@@ -281,3 +281,14 @@ async fn rs256_is_meant_where_no_algorithm_is_advertised() {
     });
     assert_eq!(word(setup.sign_in().await), "id_token_algorithms");
 }
+
+#[tokio::test]
+async fn found_b1_a_member_of_a_key_that_is_null_is_absent() {
+    let setup = Setup::new().await;
+    setup.op.jwks(|set| {
+        for name in ["alg", "use", "key_ops", "x5c", "d", "p"] {
+            set["keys"][0][name] = json!(null);
+        }
+    });
+    setup.sign_in_honestly().await;
+}

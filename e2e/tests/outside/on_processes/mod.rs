@@ -20,5 +20,6 @@ mod providers;
 mod refresh;
 mod second_provider;
 mod sharing;
+mod sizes;
 mod static_command;
 mod transport;

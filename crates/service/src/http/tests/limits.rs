@@ -292,10 +292,7 @@ async fn what_is_just_small_enough_is_served() {
 
 /// A listener for people: the router says what it was told of the head.
 async fn start_for_people() -> Running {
-    let router = Router::new().route(
-        "/length",
-        get(tell_of_head).post(async |told: axum::extract::Request| tell_of_head(told).await),
-    );
+    let router = Router::new().fallback(tell_of_head);
     let page = FarTooLong::new(|| {
         let mut response = http::Response::new("<p>far too long</p>".to_owned());
         *response.status_mut() = http::StatusCode::URI_TOO_LONG;
@@ -305,10 +302,7 @@ async fn start_for_people() -> Running {
         grace: LONG,
         ..Limits::public()
     };
-    start_with(limits, router.fallback(tell_of_head), |server| {
-        server.telling_people(page)
-    })
-    .await
+    start_with(limits, router, |server| server.telling_people(page)).await
 }
 
 async fn tell_of_head(request: axum::extract::Request) -> String {
