@@ -74,6 +74,9 @@ def configuration(folder: Path, case: str) -> Config:
     c.Spawner.environment.update({"OPERATORS_OWN": "kept"})
     if case == "user-role":
         c.JupyterHub.load_roles.append({"name": "user", "scopes": ["self", "read:hub"]})
+    if case == "narrow-role":
+        narrow = ["access:servers!user", "users:activity!user"]
+        c.JupyterHub.load_roles.append({"name": "user", "scopes": narrow})
     if case == "function":
         c.Spawner.server_token_scopes = lambda _spawner: ["read:users:name!user"]
     if case == "subclass":
@@ -113,6 +116,7 @@ async def facts(folder: Path, case: str) -> dict[str, Any]:
             "roles": {role.name: sorted(role.scopes) for role in app.db.query(Role)},
             "service_roles": sorted(role.name for role in app._service_map["hubkey"].orm.roles),
             "client": app._service_map["hubkey"].oauth_client_id,
+            "browsers": app._service_map["hubkey"].oauth_client_allowed_scopes,
             "redirect": app._service_map["hubkey"].oauth_redirect_uri,
             "environment": {
                 key: value

@@ -10,6 +10,7 @@ import sys
 import time
 import venv
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
 from itertools import product
@@ -29,6 +30,8 @@ HERE = Path(__file__).parent
 CACHE = HERE.parents[2] / ".cache" / "hubs"
 VERSIONS = ("4.1.6", "5.5.1", "6.1.1")
 OWN_SCOPES = ["access:services!service=hubkey", "custom:hubkey:kernel!user", "self"]
+# As far as the Hub's `self` is needed for a server.
+NARROW_SCOPES = [*OWN_SCOPES[:2], "access:servers!user", "users:activity!user"]
 
 
 @pytest.fixture
@@ -75,7 +78,10 @@ def facts(version: str, case: str, folder: Path) -> dict[str, Any]:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("version", "case"),
-    [*product(VERSIONS, ["plain", "user-role"]), (VERSIONS[-1], "function"), (VERSIONS[-1], "subclass")],
+    [
+        *product(VERSIONS, ["plain", "user-role"]),
+        *product(VERSIONS[-1:], ["function", "subclass", "narrow-role"]),
+    ],
 )
 def test_feature_g10_a_hub_gives_its_servers_what_the_broker_asks_for(version: str, case: str, tmp_path: Path) -> None:
     found = facts(version, case, tmp_path)
@@ -88,9 +94,12 @@ def test_feature_g10_a_hub_gives_its_servers_what_the_broker_asks_for(version: s
     assert "custom:hubkey:kernel!user=alice" in identity["scopes"]
     servers = [scope for scope in identity["scopes"] if scope.startswith("access:servers")]
     assert servers == ["access:servers!server=alice/"]
+    # And whose it is: somebody else may get the name.
+    assert "read:users!user=alice" in identity["scopes"]
+    assert datetime.fromisoformat(identity["created"]).tzinfo is UTC
     # What the operator had set is still there.
-    added = ["read:hub"] if case == "user-role" else []
-    assert found["roles"]["user"] == sorted([*OWN_SCOPES, *added])
+    own = {"user-role": [*OWN_SCOPES, "read:hub"], "narrow-role": [*NARROW_SCOPES, "read:users!user"]}
+    assert found["roles"]["user"] == sorted(own.get(case, OWN_SCOPES))
     assert found["environment"] == {
         "HUBKEY_URL": "http://127.0.0.1:9",
         "JUPYTERHUB_USER": "alice",
@@ -101,6 +110,7 @@ def test_feature_g10_a_hub_gives_its_servers_what_the_broker_asks_for(version: s
     assert found["redirect"] == "https://hubkey.example.org/hub-callback"
     assert found["service_roles"] == ([] if version.startswith("4.") else ["hubkey"])
     assert found["roles"].get("hubkey", ["read:shares"]) == ["read:shares"]
+    assert found["browsers"] == ["read:users!user"]
 
 
 def test_feature_g10_a_second_call_changes_nothing(api_token_file: Path) -> None:
@@ -146,6 +156,29 @@ def test_feature_g10_an_entry_made_elsewhere_is_completed() -> None:
     assert ours["display"] is False
     assert ours["oauth_no_confirm"] is True
     assert other == {"name": "other"}
+
+
+def test_found_e1_a_hub_says_of_servers_and_browsers_whose_they_are(api_token_file: Path) -> None:
+    c = Config()
+    c.JupyterHub.services = [{"name": "hubkey", "oauth_client_allowed_scopes": ["read:users:name!user"]}]
+    c.Spawner.server_token_scopes = ["read:users:groups!user"]
+    configured(c, api_token_file)
+    [service] = c.JupyterHub.services
+    assert service["oauth_client_allowed_scopes"] == ["read:users:name!user", "read:users!user"]
+    assert c.Spawner.server_token_scopes[0] == "read:users:groups!user"
+    assert "read:users!user" in c.Spawner.server_token_scopes
+    # Tokens of users and their servers see their own model; the service itself sees nobody's.
+    for role in c.JupyterHub.load_roles:
+        assert not [scope for scope in role["scopes"] if scope.startswith("read:users")], role
+
+
+@pytest.mark.parametrize("scopes", [["self"], ["access:servers!user"], ["read:users!user"], []])
+def test_found_e1_a_role_without_the_own_model_gets_it(api_token_file: Path, scopes: list[str]) -> None:
+    c = Config()
+    c.JupyterHub.load_roles = [{"name": "user", "scopes": scopes}]
+    configured(c, api_token_file)
+    role = c.JupyterHub.load_roles[0]
+    assert role["scopes"].count("read:users!user") == ("self" not in scopes)
 
 
 @pytest.mark.parametrize(
@@ -238,19 +271,34 @@ def broker() -> Iterator[str]:
     server.server_close()
 
 
-def stopped(server: str, *, will_resume: bool = False) -> SimpleNamespace:
-    return SimpleNamespace(user=SimpleNamespace(name="alice"), name=server, will_resume=will_resume)
+def stopped(server: str, **changes: Any) -> SimpleNamespace:
+    """Give a spawner whose server has stopped, of a user in whose Hub's database seconds are whole."""
+    user = SimpleNamespace(name="alice", created=datetime(2026, 11, 24, 20, 0, 7))  # noqa: DTZ001 - as the Hub has it
+    of_it = {"user": user, "name": server, "will_resume": False, "api_token": "0123456789abcdef"}
+    return SimpleNamespace(**{**of_it, **changes})
 
 
 async def test_security_k10_the_broker_is_told_of_the_end_of_a_server(api_token_file: Path, broker: str) -> None:
     c = configured(Config(), api_token_file, broker_url=broker)
     await c.Spawner.post_stop_hook(stopped("gpu"))
     token = c.JupyterHub.services[0]["api_token"]
-    assert Told.notes == [("/v1/servers/ended", f"Bearer {token}", {"user": "alice", "server": "gpu"})]
+    ended = {"user": "alice", "server": "gpu", "created": "2026-11-24T20:00:07Z", "token": "0123456789abcdef"}
+    assert Told.notes == [("/v1/servers/ended", f"Bearer {token}", ended)]
     assert token not in repr(c.Spawner)
     # Such a server goes on with its token.
     await c.Spawner.post_stop_hook(stopped("gpu", will_resume=True))
     assert len(Told.notes) == 1
+
+
+async def test_found_e1_the_broker_is_told_whose_server_ended(api_token_file: Path, broker: str) -> None:
+    c = configured(Config(), api_token_file, broker_url=broker)
+    hub_time = datetime(2026, 11, 24, 20, 0, 7, 250)  # noqa: DTZ001 - as the Hub has it
+    for created, said in [(hub_time, "2026-11-24T20:00:07.000250Z"), (None, None)]:
+        user = SimpleNamespace(name="alice", created=created)
+        # After a restart the Hub does not know the token any more.
+        await c.Spawner.post_stop_hook(stopped("", user=user, api_token=""))
+        _, _, ended = Told.notes.pop()
+        assert ended == {"user": "alice", "server": "", "created": said, "token": None}
 
 
 async def test_security_k10_a_broker_that_does_not_answer_hinders_no_stop(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
 
+from jupyterhub.utils import isoformat
 from tornado.httpclient import AsyncHTTPClient
 
 
@@ -23,11 +24,20 @@ class HubkeyPostStopHook:
     async def __call__(self, spawner: Any) -> Any:  # noqa: ANN401 - the Hub's Spawner; what the own hook gives
         # One that goes on with the token that it has did not end.
         if not spawner.will_resume:
-            await self._tell(spawner.user.name, spawner.name)
+            await self._tell(
+                {
+                    "user": spawner.user.name,
+                    "server": spawner.name,
+                    # A name may be given again and a person renamed: these two say whose server it was. A Hub that was
+                    # started anew meanwhile does not know the token any more.
+                    "created": isoformat(spawner.user.created),
+                    "token": spawner.api_token or None,
+                },
+            )
         result = self.before(spawner) if self.before else None
         return await result if isawaitable(result) else result
 
-    async def _tell(self, user: str, server: str) -> None:
+    async def _tell(self, ended: "dict[str, str | None]") -> None:
         # A client of its own: a broker that does not answer takes no turn of the Hub's other questions.
         client = AsyncHTTPClient(force_instance=True)
         try:
@@ -35,7 +45,7 @@ class HubkeyPostStopHook:
                 f"{self.broker_url}/v1/servers/ended",
                 method="POST",
                 headers={"Authorization": f"Bearer {self.api_token}", "Content-Type": "application/json"},
-                body=json.dumps({"user": user, "server": server}),
+                body=json.dumps(ended),
                 ca_certs=self.ca_file,
                 connect_timeout=self.seconds,
                 request_timeout=self.seconds,
@@ -43,7 +53,8 @@ class HubkeyPostStopHook:
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not hinder the stop
             log = logging.getLogger("hubkey")
-            log.warning("hubkey could not be told that server %r of %r ended: %s", server, user, error)
+            whose = (ended["server"], ended["user"], error)
+            log.warning("hubkey could not be told that server %r of %r ended: %s", *whose)
         finally:
             client.close()
 

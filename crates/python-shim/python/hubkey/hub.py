@@ -39,7 +39,9 @@ KERNEL_SCOPE = "custom:hubkey:kernel"
 
 _KERNEL_SCOPE_TEXT = {"description": "Obtain third-party tokens from a kernel through hubkey"}
 _USER_SCOPES = (f"{KERNEL_SCOPE}!user", f"access:services!service={SERVICE}")
-_SERVER_SCOPES = ("users:activity!user", "access:servers!server", f"{KERNEL_SCOPE}!user")
+# Shows when the Hub made a user. A hub user is the name and that time: a name may be given to somebody else.
+_OWN_MODEL = "read:users!user"
+_SERVER_SCOPES = ("users:activity!user", "access:servers!server", f"{KERNEL_SCOPE}!user", _OWN_MODEL)
 # With one of these a server token stops being recognisable as the token of one server.
 _TOO_WIDE = ("inherit", "self", "shares", "access:servers")
 _API_TOKEN = re.compile(r"[0-9A-Za-z_-]{32,256}")
@@ -128,7 +130,10 @@ def _hub_changes(hub: Section, entry: dict[str, Any]) -> tuple[list[Callable[[],
     elif user is None:
         roles.append({"name": "user", "scopes": ["self", *_USER_SCOPES]})
     else:
-        user["scopes"] = _union(user.get("scopes", ["self"]), _USER_SCOPES)
+        present = user.get("scopes", ["self"])
+        # A token may do no more than its owner; `self` has it.
+        added = _USER_SCOPES if "self" in present else (*_USER_SCOPES, _OWN_MODEL)
+        user["scopes"] = _union(present, added)
     if hub_version >= _SHARES_SINCE:
         _grant_to_service(roles, "read:shares")
     service = next(service for service in services if service.get("name") == SERVICE)
@@ -156,7 +161,8 @@ def _merged_services(services: list[dict[str, Any]], ours: dict[str, Any]) -> li
             f"c.JupyterHub.services has an entry {SERVICE!r} with a 'url', so the proxy would route to it. Pass it as"
             " callback_url, or remove it if callback-server has an own host.",
         )
-    merged = {**present, **ours}
+    allowed = _union(present.get("oauth_client_allowed_scopes") or (), (_OWN_MODEL,))
+    merged = {**present, **ours, "oauth_client_allowed_scopes": allowed}
     if not merged.get("api_token"):
         _refuse(
             "hubkey.hub.configure needs the API token that the broker presents to this Hub. Pass api_token_file, the"
