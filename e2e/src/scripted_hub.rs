@@ -136,6 +136,25 @@ impl ScriptedHub {
         locked(&self.hub.state).tokens.remove(token);
     }
 
+    /// From now on the Hub says that it made this user then; nothing: it says `null`. A token sees it only with the scope
+    /// `read:users!user`, as the tokens of servers and browsers have it under the configuration that hubkey ships.
+    pub fn made(&self, user: &str, created: Option<&str>) {
+        let created = created.map_or(Value::Null, Value::from);
+        locked(&self.hub.state)
+            .made
+            .insert(user.to_owned(), created);
+    }
+
+    /// Renames a user, who keeps their tokens and the time when they were made.
+    pub fn rename(&self, old: &str, new: &str) {
+        locked(&self.hub.state).rename(old, new);
+    }
+
+    /// Deletes a user with their tokens.
+    pub fn delete_user(&self, user: &str) {
+        locked(&self.hub.state).delete_user(user);
+    }
+
     /// Changes the model of every token that a browser got by OAuth, those to come included: another user (B6), no
     /// `session_id`, no access scope.
     pub fn alter_browser_models(&self, alter: impl Fn(&mut Value) + Send + 'static) {

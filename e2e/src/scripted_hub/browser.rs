@@ -164,7 +164,10 @@ impl State {
             .sessions
             .entry(user.to_owned())
             .or_insert_with(|| random_hex(16));
-        let mut model = models::held_by_service(user, service);
+        let mut model = match service {
+            "hubkey" => models::browser(user),
+            _ => models::held_by_service(user, service),
+        };
         model["session_id"] = json!(session);
         let scopes = model["scopes"].as_array().into_iter().flatten();
         let scope = scopes

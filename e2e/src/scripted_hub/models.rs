@@ -63,10 +63,21 @@ pub fn held_by_service(name: &str, service: &str) -> Value {
     oauth(name, &format!("access:services!service={service}"))
 }
 
-/// ACCEPT as a browser's proof, REJECT as a kernel's: the OAuth token that hubkey holds.
+/// ACCEPT as a browser's proof, REJECT as a kernel's: the OAuth token that hubkey holds under the Hub configuration that
+/// hubkey ships.
 #[must_use]
 pub fn browser(name: &str) -> Value {
-    held_by_service(name, "hubkey")
+    let mut model = held_by_service(name, "hubkey");
+    if let Some(scopes) = model["scopes"].as_array_mut() {
+        scopes.push(json!(own_model(name)));
+    }
+    model
+}
+
+/// The scope by which a token may read the whole model of its own user, with the time when the Hub made them.
+#[must_use]
+pub fn own_model(name: &str) -> String {
+    format!("read:users!user={name}")
 }
 
 /// REJECT: a token with the scope `inherit` that the user made on the Hub's token page.
@@ -156,6 +167,7 @@ fn shipped_scopes(owner: &str, server: &str) -> Vec<String> {
         format!("access:servers!server={owner}/{server}"),
         "access:services!service=hubkey".into(),
         format!("custom:hubkey:kernel!user={owner}"),
+        own_model(owner),
         format!("read:users:activity!user={owner}"),
         format!("read:users:groups!user={owner}"),
         format!("read:users:name!user={owner}"),

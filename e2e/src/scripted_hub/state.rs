@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::browser::{Code, HubClient};
-use super::{Fault, HubEndpoint, hub_token, refusal};
+use super::{Fault, HubEndpoint, hub_token, models, refusal};
 use crate::fake_http::{Captured, Reply};
 
 /// What a token answers.
@@ -37,7 +37,12 @@ pub(super) struct State {
     pub(super) without_services: HashSet<String>,
     /// By user and server: whom it is shared with.
     pub(super) shares: HashMap<(String, String), Vec<String>>,
+    /// When users were made, where that is not [`MADE`].
+    pub(super) made: HashMap<String, Value>,
 }
+
+/// When the Hub made its users, as long as nothing else is said.
+const MADE: &str = "2026-11-24T19:00:00.123456Z";
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,15 +63,57 @@ impl State {
     pub(super) fn user(&self, request: &Captured) -> Reply {
         match hub_token(request).and_then(|token| self.tokens.get(token)) {
             Some(Known::Reply(reply)) => reply.clone(),
-            Some(Known::Model(model)) => Reply::json(model),
+            Some(Known::Model(model)) => Reply::json(&self.shown(model.clone())),
             Some(Known::Browser(model)) => {
                 let mut model = model.clone();
                 if let Some(alter) = &self.alter_browser_models {
                     alter(&mut model);
                 }
-                Reply::json(&model)
+                Reply::json(&self.shown(model))
             }
             None => refusal(StatusCode::FORBIDDEN, "Missing or invalid credentials."),
+        }
+    }
+
+    /// The model with the time when its user was made, where the token's scopes show that.
+    fn shown(&self, mut model: Value) -> Value {
+        let name = model["name"].as_str().unwrap_or_default().to_owned();
+        let scopes = model["scopes"].as_array().into_iter().flatten();
+        let shows = model["kind"] == "user"
+            && model.get("created").is_none()
+            && scopes
+                .filter_map(Value::as_str)
+                .any(|scope| scope == models::own_model(&name));
+        if shows {
+            model["created"] = self.made.get(&name).cloned().unwrap_or_else(|| MADE.into());
+        }
+        model
+    }
+
+    /// The user's tokens are gone, and their browser session.
+    pub(super) fn delete_user(&mut self, name: &str) {
+        self.log_out(name);
+        self.tokens.retain(|_, known| match known {
+            Known::Model(model) | Known::Browser(model) => model["name"] != name,
+            Known::Reply(_) => true,
+        });
+        self.made.remove(name);
+    }
+
+    /// The user's tokens say the new name. Seen at JupyterHub 6.1.1: filters that name the user follow, the one that names
+    /// the server keeps the old name, so that the token opens no server any more.
+    pub(super) fn rename(&mut self, old: &str, new: &str) {
+        let made = self.made.remove(old).unwrap_or_else(|| MADE.into());
+        self.made.insert(new.to_owned(), made);
+        let sessions = self.sessions.remove(old);
+        self.sessions
+            .extend(sessions.map(|session| (new.to_owned(), session)));
+        for known in self.tokens.values_mut() {
+            if let Known::Model(model) | Known::Browser(model) = known
+                && model["name"] == old
+            {
+                rename_in(model, old, new);
+            }
         }
     }
 
@@ -91,6 +138,18 @@ impl State {
             None => refusal(StatusCode::NOT_FOUND, "No such server"),
         }
     }
+}
+
+fn rename_in(model: &mut Value, old: &str, new: &str) {
+    model["name"] = json!(new);
+    let (before, after) = (format!("!user={old}"), format!("!user={new}"));
+    let scopes = model["scopes"].as_array().into_iter().flatten();
+    let scopes: Vec<_> = scopes
+        .filter_map(Value::as_str)
+        .filter(|scope| !scope.starts_with("access:servers!server="))
+        .map(|scope| scope.replace(&before, &after))
+        .collect();
+    model["scopes"] = json!(scopes);
 }
 
 fn decoded(segment: &str) -> String {
