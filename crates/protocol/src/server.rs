@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::{self, HubToken};
+
 /// `POST /v1/servers/ended`: a server ended, and its server token with it.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -10,4 +12,12 @@ pub struct ServerEnded {
     pub user: String,
     /// The server's name; empty for the default one.
     pub server: String,
+    /// When the Hub made the owner, as its API says it. Without it the name alone tells whose server it was.
+    #[serde(default)]
+    pub created: Option<String>,
+    /// The server's own token, which is good for nothing any more: what was made with it ends, whatever its owner is called
+    /// by now. A Hub that was started anew meanwhile does not know it.
+    #[serde(default, serialize_with = "secret::exposed_option")]
+    #[schema(value_type = Option<String>)]
+    pub token: Option<HubToken>,
 }

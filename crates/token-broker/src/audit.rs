@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference};
 use hubkey_service::telemetry::{AUDIT, UserName};
 
-use crate::domain::{connection::Connection, kernel::Kernel, sign_in::SignIn};
+use crate::domain::{clock::Timestamp, connection::Connection, kernel::Kernel, sign_in::SignIn};
 
 /// What happened (SECURITY section 7.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,7 @@ impl What {
 #[must_use = "an event is told by `tell`"]
 pub struct Event<'a> {
     user: Option<&'a str>,
+    user_created: Option<Timestamp>,
     actor: Option<&'a str>,
     server: Option<&'a str>,
     provider: Option<&'a str>,
@@ -132,6 +133,7 @@ impl<'a> Event<'a> {
     pub fn kernel(self, kernel: &'a Kernel) -> Self {
         Self {
             user: Some(kernel.user.as_str()),
+            user_created: kernel.user.created(),
             server: Some(kernel.server.as_str()),
             ..self
         }
@@ -188,6 +190,7 @@ impl<'a> Event<'a> {
             target: AUDIT,
             event = what.name(),
             user = self.user.map(shown),
+            user_created = self.user_created.and_then(Timestamp::to_rfc3339),
             actor = self.actor.map(shown),
             server = self.server.map(shown),
             provider = self.provider,

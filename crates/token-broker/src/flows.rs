@@ -37,6 +37,7 @@ mod step_up;
 mod suspended;
 mod target;
 pub mod token;
+mod user_index;
 mod userinfo;
 mod verify;
 pub mod view;

@@ -8,12 +8,43 @@ pub mod kernel;
 mod server_token;
 pub mod user_model;
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, sync::Once};
 
 use async_trait::async_trait;
 use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, State};
 
 use crate::domain::kernel::{HubUser, Kernel, ServerName};
+
+/// Tells once that the Hub does not say when its users were made, as it does to tokens with `read:users!user`.
+#[derive(Debug)]
+struct Unsaid {
+    told: Once,
+    /// Where the operator gives tokens that scope.
+    setting: &'static str,
+}
+
+impl Unsaid {
+    const fn at(setting: &'static str) -> Self {
+        Self {
+            told: Once::new(),
+            setting,
+        }
+    }
+
+    fn look_at(&self, user: &HubUser) {
+        if user.created().is_some() {
+            return;
+        }
+        self.told.call_once(|| {
+            tracing::warn!(
+                setting = self.setting,
+                "the Hub does not say when it made a user, so nobody can tell that person from who gets the name next: what \
+                 one of their servers has is not handed to another or listed, and their account is asked about each time. \
+                 Give read:users!user there, as hubkey.hub.configure does; servers that run already have to be restarted"
+            );
+        });
+    }
+}
 
 /// Recognises kernels (SECURITY D1).
 #[async_trait]

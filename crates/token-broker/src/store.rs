@@ -198,7 +198,7 @@ pub enum Purpose {
     Pin,
     /// Which hub user an account belongs to.
     Owner,
-    /// Which connections came of a session or an account at a provider.
+    /// Which connections came of a session or an account at a provider, and which a server has.
     Logins,
     /// That a logout token was used.
     UsedLogout,
@@ -329,6 +329,12 @@ impl Key {
     #[must_use]
     pub fn logins_of_account(issuer: &str, subject: &str) -> Self {
         Self::new(&["logins", issuer, subject], Purpose::Logins, &[])
+    }
+
+    /// The connections of the server with the token of this fingerprint.
+    #[must_use]
+    pub fn logins_of_server(fingerprint: &str) -> Self {
+        Self::new(&["server", fingerprint], Purpose::Logins, &[])
     }
 
     /// That a logout token was used.

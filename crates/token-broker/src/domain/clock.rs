@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// An instant of the wall clock, in milliseconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,6 +18,22 @@ impl Timestamp {
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
+    }
+
+    /// From text as RFC 3339 has it, such as `2026-11-24T20:00:07.123456Z`; nothing for any other, and before 1970.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let millis = instant.unix_timestamp_nanos().div_euclid(1_000_000);
+        u64::try_from(millis).ok().map(Self)
+    }
+
+    /// As text of RFC 3339 in whole seconds; nothing for an instant that it cannot say.
+    #[must_use]
+    pub fn to_rfc3339(self) -> Option<String> {
+        let seconds = i64::try_from(self.as_secs()).ok()?;
+        let instant = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+        instant.format(&Rfc3339).ok()
     }
 
     /// Milliseconds since the Unix epoch.

@@ -77,6 +77,7 @@ pub enum FlowStage {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Visiting {
     /// Whose connections these are.
+    #[serde(flatten)]
     pub user: HubUser,
     /// To ask the Hub again.
     #[serde(serialize_with = "secret::exposed")]

@@ -1,5 +1,5 @@
 //! Which connections came of a session at a provider, and of an account there: what ends when the provider says that
-//! the person logged out.
+//! the person logged out. And which a server has: what ends with it, whatever its owner is called by then.
 
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::{
 /// More of one account are not remembered; the oldest are left out.
 const MOST: usize = 1000;
 
-/// The connections of one session or account. It holds no secret; what it names is checked again where it is read.
+/// The connections of one session, account or server. It holds no secret; what it names is checked again where it is read.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct LoginIndex {
     /// Oldest first.

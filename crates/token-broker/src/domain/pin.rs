@@ -5,15 +5,20 @@ use serde::{Deserialize, Serialize};
 use super::kernel::{Fingerprint, HubUser};
 
 /// The account that a hub user has at a provider: the keyed hash of (issuer, subject), from the last confirmation.
+/// It counts for that hub user only, and not for who had the name before or after.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Pin {
     /// Of issuer and subject.
     pub account: Fingerprint,
+    /// Whose; nothing in a record from before this was noted.
+    #[serde(default)]
+    pub of: Option<HubUser>,
 }
 
 /// The hub user that an account belongs to. One account never belongs to two.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Owner {
     /// Who.
+    #[serde(flatten)]
     pub user: HubUser,
 }

@@ -8,13 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     clock::Timestamp,
     connection::Connection,
-    kernel::{Fingerprint, Kernel},
+    kernel::{Fingerprint, HubUser, Kernel},
     sign_in::Wish,
 };
 
 /// The index of one hub user. It holds no secret; what it names is checked again where it is read.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct UserIndex {
+    /// Whose; nothing where the Hub did not say when it made them, or in a record from before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<HubUser>,
     /// Sign-ins that wait for their person.
     pub open: Vec<OpenSignIn>,
     /// Connections, oldest first.
@@ -85,6 +88,22 @@ pub enum TooMany {
 const MINUTE: Duration = Duration::from_mins(1);
 
 impl UserIndex {
+    /// Whether it may be this hub user's. One of who had the name before counts as none.
+    #[must_use]
+    pub fn may_be_of(&self, user: &HubUser) -> bool {
+        self.of.as_ref().is_none_or(|of| of.may_be(user))
+    }
+
+    /// From now on it is this hub user's: empty, if it was another one's.
+    pub fn belong_to(&mut self, user: &HubUser) {
+        if !self.may_be_of(user) {
+            *self = Self::default();
+        }
+        if user.created().is_some() {
+            self.of = Some(user.clone());
+        }
+    }
+
     /// Forgets what has ended.
     pub fn prune(&mut self, now: Timestamp) {
         self.open.retain(|sign_in| sign_in.expires_at > now);

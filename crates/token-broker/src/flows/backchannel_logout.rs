@@ -11,9 +11,10 @@ use hubkey_protocol::{
 
 use super::{Flows, ending::End};
 use crate::{
-    audit::{Event, What},
+    audit::{Event, What, hex},
     domain::{
         connection::{Candidate, Connection},
+        kernel::{Fingerprint, Kernel},
         login::{Login, LoginIndex, UsedLogout},
         renewal::Renewal,
         sign_in::SignIn,
@@ -110,7 +111,7 @@ impl Flows {
         Ok(Some(logins))
     }
 
-    async fn login_index(&self, key: &Key) -> Result<LoginIndex, StoreError> {
+    pub(super) async fn login_index(&self, key: &Key) -> Result<LoginIndex, StoreError> {
         let found: Found<LoginIndex> = self.store.load(key).await?;
         Ok(found.map(|loaded| loaded.value).unwrap_or_default())
     }
@@ -178,20 +179,40 @@ impl Flows {
         Ok(false)
     }
 
-    /// Notes a connection where a logout will look for it, or that it lives longer.
+    /// Notes a connection where a logout will look for it, and the end of a server, or that it lives longer.
     pub(super) async fn enter_login(&self, connection: &Connection) -> Result<(), StoreError> {
-        let ends = connection.extended_at.after(self.rules.connection_life);
-        let login = Login::of(connection, ends);
+        for kernel in connection.servers() {
+            self.enter_server(connection, kernel).await?;
+        }
+        let login = self.login_of(connection);
         self.enter(&connection.grant.issuer, &login).await
     }
 
-    /// Notes a grant that is to wait for confirmation where a logout will look for it.
+    /// Notes a connection where the end of this server will look for it.
+    pub(super) async fn enter_server(
+        &self,
+        connection: &Connection,
+        kernel: &Kernel,
+    ) -> Result<(), StoreError> {
+        let login = self.login_of(connection);
+        self.change_logins(&of_server(&kernel.fingerprint), &login)
+            .await
+    }
+
+    fn login_of(&self, connection: &Connection) -> Login {
+        let ends = connection.extended_at.after(self.rules.connection_life);
+        Login::of(connection, ends)
+    }
+
+    /// Notes a grant that is to wait for confirmation where a logout will look for it, and the end of its server.
     pub(super) async fn enter_candidate(
         &self,
         candidate: &Candidate,
         sign_in: &SignIn,
     ) -> Result<(), StoreError> {
         let login = Login::of_candidate(candidate, sign_in);
+        self.change_logins(&of_server(&sign_in.kernel.fingerprint), &login)
+            .await?;
         self.enter(&candidate.grant.issuer, &login).await
     }
 
@@ -214,12 +235,17 @@ impl Flows {
         };
         if self.store.amend(key, TRIES, put).await? == Outcome::Conflict {
             tracing::warn!(
-                "the list of an account's connections changed too often to be written; a logout at the provider would \
-                 miss this one"
+                "the list of an account's or a server's connections changed too often to be written; a logout at the \
+                 provider, or the end of the server, would miss this one"
             );
         }
         Ok(())
     }
+}
+
+/// Where the connections of the server with this token are listed.
+pub(super) fn of_server(token: &Fingerprint) -> Key {
+    Key::logins_of_server(&hex(token.as_bytes()))
 }
 
 /// The connection as it stays.

@@ -78,7 +78,7 @@ impl Flows {
     /// Asks the Hub again who the browser is.
     pub(super) async fn presence(&self, hub_token: &HubToken, user: &HubUser) -> Presence {
         match self.browsers.ask_again(hub_token).await {
-            Ok(now) if now == *user => Presence::Same,
+            Ok(now) if now.may_be(user) => Presence::Same,
             Ok(_) => Presence::Gone("other_user"),
             Err(BrowserError::Refused) => Presence::Gone("logged_out"),
             Err(BrowserError::HubUnavailable) => Presence::Unknown,

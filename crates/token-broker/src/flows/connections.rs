@@ -4,7 +4,7 @@ use hubkey_protocol::ConnectionList;
 
 use super::{Asker, Flows, failure::KernelFailure};
 use crate::{
-    domain::{connection::Connection, user_index::UserIndex},
+    domain::connection::Connection,
     store::{
         Key,
         typed::{Loaded, TypedStore},
@@ -15,8 +15,7 @@ impl Flows {
     /// The connections made with the very server token that asks, newest first.
     pub async fn connections(&self, asker: &Asker) -> Result<ConnectionList, KernelFailure> {
         let kernel = self.known_kernel(asker).await?;
-        let index: Option<Loaded<UserIndex>> =
-            self.store.load(&Key::user_index(&kernel.user)).await?;
+        let index = self.index_of(&kernel.user).await?;
         let mut connections = Vec::new();
         for entry in index
             .iter()

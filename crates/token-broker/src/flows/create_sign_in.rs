@@ -13,7 +13,6 @@ use super::{Asker, Flows, SharedServers, failure::KernelFailure, policy};
 use crate::{
     audit::{Event, What, hex},
     domain::{
-        clock::Timestamp,
         connection::Connection,
         flow::TicketRecord,
         kernel::{Fingerprint, HubUser, Kernel},
@@ -30,7 +29,7 @@ use crate::{
 };
 
 /// How long a repeated request gets the same answer.
-const REPEATABLE: Duration = Duration::from_mins(1);
+pub(super) const REPEATABLE: Duration = Duration::from_mins(1);
 /// A connection whose last token ends sooner is not worth handing out.
 const WORTHWHILE_SECONDS: u64 = 10;
 /// How often a commit is tried against concurrent ones of the same hub user.
@@ -63,7 +62,7 @@ impl Flows {
                 .reason("wish_refused")
                 .tell(What::PolicyDenied);
         })?;
-        let index = self.store.load(&Key::user_index(&kernel.user)).await?;
+        let index = self.index_of(&kernel.user).await?;
         let cause = match self.found(&kernel, &asking, index.as_ref()).await? {
             Ok(connection) => {
                 self.tell_short_connect(&connection.provider, "existing");
@@ -338,6 +337,8 @@ impl Flows {
     ) -> Result<Vec<Change>, KernelFailure> {
         let sign_in = &draft.sign_in;
         let (mut index, expect) = Loaded::or_new(index);
+        // The Hub said just now whose the name is.
+        index.belong_to(&sign_in.kernel.user);
         index
             .open(open_entry(sign_in), sign_in.asked_at, self.rules.open)
             .map_err(KernelFailure::TooMany)?;
@@ -359,30 +360,6 @@ impl Flows {
 
     pub(super) fn poll_fingerprint(&self, secret: &PollSecret) -> Fingerprint {
         self.fingerprint("poll-secret", secret)
-    }
-
-    /// A change of a user's index; it lives as long as anything in it may.
-    pub(super) fn put_index(
-        &self,
-        user: &HubUser,
-        expect: Expect,
-        index: &UserIndex,
-    ) -> Result<Change, StoreError> {
-        let now = self.clock.now();
-        let ends = |at: Timestamp| now.until(at);
-        let longest = index
-            .connections
-            .iter()
-            .map(|connection| ends(connection.expires_at))
-            .chain(index.open.iter().map(|open| ends(open.expires_at)))
-            .max()
-            .unwrap_or_default();
-        Change::put(
-            Key::user_index(user),
-            expect,
-            index,
-            longest.max(REPEATABLE),
-        )
     }
 }
 

@@ -82,7 +82,7 @@ impl Flows {
         let Some((loaded, use_up)) = self.waiting_for(&browser, ticket).await? else {
             return Ok(self.dead_link(browser.source));
         };
-        if loaded.value.kernel.user != *user {
+        if !loaded.value.kernel.user.may_be(user) {
             return self.burn(browser, loaded, user, use_up).await;
         }
         if loaded.value.is_expired(self.clock.now()) {

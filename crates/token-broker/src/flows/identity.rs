@@ -1,6 +1,6 @@
 //! Which account fits which hub user (SECURITY D4).
 
-use hubkey_protocol::secret::Secret;
+use hubkey_protocol::{ProviderId, secret::Secret};
 
 use super::Flows;
 use crate::{
@@ -44,10 +44,7 @@ impl Flows {
         if policy != Some(&IdentityPolicy::Pin) {
             return Ok(false);
         }
-        let pin: Option<Loaded<Pin>> = self
-            .store
-            .load(&Key::pin(&sign_in.kernel.user, &sign_in.provider))
-            .await?;
+        let pin = self.pin_of(&sign_in.kernel.user, &sign_in.provider).await?;
         Ok(pin.is_none())
     }
 
@@ -89,28 +86,35 @@ impl Flows {
     ) -> Result<Verdict, StoreError> {
         let user = &sign_in.kernel.user;
         let owner: Option<Loaded<Owner>> = self.store.load(&Key::owner(issuer, subject)).await?;
-        if owner
-            .as_ref()
-            .is_some_and(|owner| owner.value.user != *user)
-        {
+        if owner.as_ref().is_some_and(|owner| is_kept(owner, user)) {
             return Ok(Verdict::Refused("account_of_another_user"));
         }
-        let pin: Option<Loaded<Pin>> = self.store.load(&Key::pin(user, &sign_in.provider)).await?;
-        Ok(match pin {
+        let reserved = owner.is_some_and(|owner| owner.value.user.is(user));
+        Ok(match self.pin_of(user, &sign_in.provider).await? {
             // Both must be there: without its owner record an account is not reserved for this user.
-            Some(pin)
-                if owner.is_some() && pin.value.account.matches(&self.account(issuer, subject)) =>
-            {
+            Some(pin) if reserved && pin.account.matches(&self.account(issuer, subject)) => {
                 Verdict::Fits
             }
             // One of several accounts, named by the notebook, that this user confirmed before.
-            Some(_) if owner.is_some() && sign_in.wish.account.is_some() => Verdict::Fits,
+            Some(_) if reserved && sign_in.wish.account.is_some() => Verdict::Fits,
             Some(pin) => Verdict::Ask {
                 replaces: sign_in.wish.account.is_none()
-                    && !pin.value.account.matches(&self.account(issuer, subject)),
+                    && !pin.account.matches(&self.account(issuer, subject)),
             },
             None => Verdict::Ask { replaces: false },
         })
+    }
+
+    /// The hub user's pin. One of who had the name before is none, nor is one of which nobody can say it: the person is
+    /// asked again.
+    async fn pin_of(
+        &self,
+        user: &HubUser,
+        provider: &ProviderId,
+    ) -> Result<Option<Pin>, StoreError> {
+        let found: Option<Loaded<Pin>> = self.store.load(&Key::pin(user, provider)).await?;
+        let found = found.map(|loaded| loaded.value);
+        Ok(found.filter(|pin| is_of(pin, user)))
     }
 
     /// Remembers that the account belongs to the hub user: first the account's owner, which decides between two hub
@@ -126,13 +130,14 @@ impl Flows {
         let key = Key::pin(user, &sign_in.provider);
         let pin = Pin {
             account: self.account(&grant.issuer, &grant.account.sub),
+            of: Some(user.clone()),
         };
         let found: Option<Loaded<Pin>> = self.store.load(&key).await?;
         // One of several accounts that a notebook names does not become the one for those that name none.
         if sign_in.wish.account.is_some()
-            && found
-                .as_ref()
-                .is_some_and(|found| !found.value.account.matches(&pin.account))
+            && found.as_ref().is_some_and(|found| {
+                is_of(&found.value, user) && !found.value.account.matches(&pin.account)
+            })
         {
             return Ok(true);
         }
@@ -159,10 +164,7 @@ impl Flows {
     async fn reserve(&self, user: &HubUser, key: &Key) -> Result<bool, StoreError> {
         loop {
             let found: Option<Loaded<Owner>> = self.store.load(key).await?;
-            if found
-                .as_ref()
-                .is_some_and(|owner| owner.value.user != *user)
-            {
+            if found.as_ref().is_some_and(|owner| is_kept(owner, user)) {
                 return Ok(false);
             }
             let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
@@ -180,6 +182,16 @@ impl Flows {
                 .hash("account", &length_prefixed(&[issuer, subject])),
         )
     }
+}
+
+/// Whether an account stays another hub user's. Where the name was given again, or a Hub's database was made anew, its
+/// new holder may have the account, if they say so on the confirmation page; another name may not.
+fn is_kept(owner: &Loaded<Owner>, user: &HubUser) -> bool {
+    owner.value.user.as_str() != user.as_str()
+}
+
+fn is_of(pin: &Pin, user: &HubUser) -> bool {
+    pin.of.as_ref().is_some_and(|of| of.is(user))
 }
 
 /// Why the operator's list of e-mail domains keeps an account out, if it does. An address that the provider does not

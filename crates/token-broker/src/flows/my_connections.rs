@@ -23,12 +23,8 @@ use crate::{
         flow::{Flow, FlowStage, Visiting},
         kernel::HubUser,
         renewal::Renewal,
-        user_index::UserIndex,
     },
-    store::{
-        Change, Expect, Key, Outcome, StoreError, length_prefixed,
-        typed::{Found, Loaded, TypedStore},
-    },
+    store::{Change, Expect, Key, Outcome, StoreError, length_prefixed, typed::Loaded},
 };
 
 /// So many connections stand on one page; who ends some sees the next.
@@ -192,7 +188,7 @@ impl Flows {
 
     /// What a hub user has, newest first.
     async fn all_of(&self, user: &HubUser) -> Result<Vec<Connection>, StoreError> {
-        let index: Found<UserIndex> = self.store.load(&Key::user_index(user)).await?;
+        let index = self.index_of(user).await?;
         let ids = index.map(|loaded| loaded.value.ids()).unwrap_or_default();
         let mut all = Vec::new();
         for id in ids {
@@ -233,7 +229,7 @@ impl Flows {
 
     /// `false` where it had ended before.
     async fn end_of(&self, user: &HubUser, id: &ConnectionId) -> Result<bool, StoreError> {
-        let theirs = |connection: &Connection| connection.kernel.user == *user;
+        let theirs = |connection: &Connection| connection.kernel.user.is(user);
         match self.end_connection(id, theirs, "my_connections").await {
             Ok(()) => Ok(true),
             Err(KernelFailure::NotFound) => Ok(false),
@@ -257,7 +253,7 @@ impl Flows {
     }
 }
 
-/// Whether it is this hub user's and may still bring a token.
+/// Whether it is known to be this hub user's, and may still bring a token.
 fn is_live(connection: &Connection, user: &HubUser) -> bool {
-    connection.kernel.user == *user && connection.renewal != Renewal::Ended
+    connection.kernel.user.is(user) && connection.renewal != Renewal::Ended
 }

@@ -1,36 +1,44 @@
 //! The Hub tells that a single-user server ended.
 
-use hubkey_protocol::{Nonce, ServerEnded};
+use hubkey_protocol::{ConnectionId, Nonce, ServerEnded};
 
-use super::{Asker, Flows, ending::End, failure::KernelFailure};
+use super::{Asker, Flows, backchannel_logout::of_server, ending::End, failure::KernelFailure};
 use crate::{
     domain::{
         clock::Timestamp,
         connection::Connection,
-        kernel::{HubUser, Kernel, ServerName},
-        user_index::UserIndex,
+        kernel::{Fingerprint, HubUser, Kernel, ServerName},
     },
-    store::{
-        Key, StoreError,
-        typed::{Loaded, TypedStore},
-    },
+    store::StoreError,
 };
 
 /// A server, and when the Hub told of its end. What was made later is of its next start.
 struct Ended {
     user: HubUser,
     server: ServerName,
+    /// Of its token, where the Hub still knew that.
+    token: Option<Fingerprint>,
     told: Timestamp,
 }
 
 impl Ended {
+    /// By the very token, whatever the owner is called by now; or by name.
     fn is(&self, kernel: &Kernel) -> bool {
-        kernel.user == self.user && kernel.server == self.server
+        let by_token = self.token.as_ref();
+        by_token.is_some_and(|token| token.matches(&kernel.fingerprint))
+            || (kernel.user.may_be(&self.user) && kernel.server == self.server)
     }
 
     fn made(&self, kernel: &Kernel, at: Timestamp) -> bool {
         self.is(kernel) && at <= self.told
     }
+}
+
+/// What may be of a server: hints, their records are the truth.
+#[derive(Default)]
+struct Belongings {
+    sign_ins: Vec<Nonce>,
+    connections: Vec<ConnectionId>,
 }
 
 impl Flows {
@@ -52,36 +60,55 @@ impl Flows {
         ) else {
             return Ok(());
         };
-        let told = self.clock.now();
-        self.end_all_of(&Ended { user, server, told }).await
+        let created = ended.created.as_deref().and_then(Timestamp::from_rfc3339);
+        let token = ended.token.as_ref();
+        self.end_all_of(&Ended {
+            user: user.made_at(created),
+            server,
+            token: token.map(|token| self.index_key.fingerprint(token)),
+            told: self.clock.now(),
+        })
+        .await
     }
 
     async fn end_all_of(&self, ended: &Ended) -> Result<(), KernelFailure> {
-        let index: Option<Loaded<UserIndex>> =
-            self.store.load(&Key::user_index(&ended.user)).await?;
-        let Some(index) = index.map(|loaded| loaded.value) else {
-            return Ok(());
-        };
-        for open in &index.open {
-            self.end_open(&open.nonce, ended).await?;
+        let belongings = self.belongings(ended).await?;
+        for nonce in &belongings.sign_ins {
+            self.end_open(nonce, ended).await?;
         }
-        for id in index.ids() {
+        for id in &belongings.connections {
             // One that other servers share goes on without this one.
             let only = |connection: &Connection| {
                 connection
                     .servers()
                     .all(|kernel| ended.made(kernel, connection.since))
             };
-            match self.end_connection(&id, only, "server_ended").await {
+            match self.end_connection(id, only, "server_ended").await {
                 Ok(()) => {}
                 Err(KernelFailure::NotFound) => {
-                    self.leave_connection(&id, |kernel| ended.is(kernel))
-                        .await?;
+                    self.leave_connection(id, |kernel| ended.is(kernel)).await?;
                 }
                 Err(failure) => return Err(failure),
             }
         }
         Ok(())
+    }
+
+    /// By the token first: a user who was renamed has another index, and who got their name too.
+    async fn belongings(&self, ended: &Ended) -> Result<Belongings, StoreError> {
+        let mut found = Belongings::default();
+        if let Some(token) = &ended.token {
+            for login in self.login_index(&of_server(token)).await?.logins {
+                found.sign_ins.extend(login.waiting);
+                found.connections.push(login.connection);
+            }
+        }
+        if let Some(index) = self.index_of(&ended.user).await? {
+            let open = index.value.open.iter().map(|open| open.nonce.clone());
+            found.sign_ins.extend(open);
+            found.connections.extend(index.value.ids());
+        }
+        Ok(found)
     }
 
     async fn end_open(&self, nonce: &Nonce, ended: &Ended) -> Result<(), StoreError> {

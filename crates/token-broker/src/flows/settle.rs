@@ -18,23 +18,17 @@ use crate::{
     domain::{
         connection::{Candidate, Connection},
         flow::FlowStage,
-        kernel::HubUser,
         provider::Sharing,
         renewal::Renewal,
         sign_in::{SignIn, SignInState},
-        user_index::{IndexedConnection, UserIndex},
+        user_index::IndexedConnection,
     },
     idp::Granted,
-    store::{
-        Change, Expect, Key, Outcome, StoreError,
-        typed::{Loaded, TypedStore},
-    },
+    store::{Change, Expect, Key, Outcome, StoreError, typed::Loaded},
 };
 
 /// Of a record that was created and not changed since.
 const FIRST_GENERATION: u64 = 1;
-/// How often an index change is tried against concurrent ones of the same hub user.
-const TRIES: usize = 8;
 
 /// What a new connection concerns among what is of the same server token.
 #[derive(Default)]
@@ -287,25 +281,5 @@ impl Flows {
         if let Err(error) = noted {
             tracing::warn!(%error, "an ended sign-in stays in its user's index until it would have expired");
         }
-    }
-
-    pub(super) async fn change_index(
-        &self,
-        user: &HubUser,
-        mut change: impl FnMut(&mut UserIndex) + Send,
-    ) -> Result<(), StoreError> {
-        let put = |found| {
-            let (mut index, expect) = Loaded::<UserIndex>::or_new(found);
-            index.prune(self.clock.now());
-            change(&mut index);
-            self.put_index(user, expect, &index)
-        };
-        let key = Key::user_index(user);
-        if self.store.amend(&key, TRIES, put).await? == Outcome::Conflict {
-            tracing::warn!(
-                "a user's index changed too often to be written; it mends itself at the next sign-in"
-            );
-        }
-        Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl Flows {
         for entry in index.value.connections_at(&config.id) {
             let found: Found<Connection> = self.store.load(&Key::connection(&entry.id)).await?;
             let of_this_user = |found: &Loaded<Connection>| {
-                found.value.kernel.user == kernel.user
+                found.value.kernel.user.is(&kernel.user)
                     && found.value.satisfies(&config.id, &asking.wish)
             };
             let Some(found) = found.filter(of_this_user) else {
@@ -87,6 +87,7 @@ impl Flows {
             .kernel(kernel)
             .reason("shared")
             .tell(What::TokenIssued);
+        self.enter_server(connection, kernel).await?;
         let end = connection.extended_at.after(self.rules.connection_life);
         self.change_index(&kernel.user, |index| {
             index.connected(IndexedConnection::of(connection, kernel, end));

@@ -9,7 +9,7 @@ use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, Secret,
 use url::Url;
 
 use super::{
-    BrowserAuthenticator, BrowserError,
+    BrowserAuthenticator, BrowserError, Unsaid,
     config::HubConfig,
     http::{HubApi, HubFailure},
     user_model::{Session, UserModel},
@@ -25,6 +25,7 @@ pub struct HubBrowserAuthenticator {
     api: Arc<HubApi>,
     authorize: Url,
     access: String,
+    unsaid: Unsaid,
 }
 
 impl HubBrowserAuthenticator {
@@ -35,6 +36,7 @@ impl HubBrowserAuthenticator {
             api,
             authorize: authorize_base(config),
             access: format!("{ACCESS}!service={}", config.service_name),
+            unsaid: Unsaid::at("oauth_client_allowed_scopes of the service"),
         }
     }
 
@@ -48,7 +50,9 @@ impl HubBrowserAuthenticator {
         let is_browser = model.is_user()
             && model.session == Session::Browser
             && (model.has_scope(&self.access) || model.has_scope(ACCESS));
-        is_browser.then(|| HubUser::parse(&model.name))?
+        let user = is_browser.then(|| model.owner())??;
+        self.unsaid.look_at(&user);
+        Some(user)
     }
 }
 

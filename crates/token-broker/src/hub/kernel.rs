@@ -23,7 +23,7 @@ use hubkey_protocol::secret::{ClientSecret, HubToken, Secret};
 use moka::future::Cache;
 
 use super::{
-    Freshness, KernelAuthenticator, KernelError,
+    Freshness, KernelAuthenticator, KernelError, Unsaid,
     config::HubConfig,
     failures::Failures,
     http::{HubApi, HubFailure},
@@ -62,6 +62,7 @@ pub struct HubKernelAuthenticator {
     /// the same address does not hold them up.
     proven: Cache<Key, ()>,
     failures: Failures,
+    unsaid: Unsaid,
     count: AtomicU64,
 }
 
@@ -122,6 +123,7 @@ impl HubKernelAuthenticator {
                 .max_capacity(MAX_PROVEN)
                 .time_to_idle(PROVEN_FOR)
                 .build(),
+            unsaid: Unsaid::at("Spawner.server_token_scopes"),
             count: AtomicU64::new(1),
         }
     }
@@ -204,10 +206,13 @@ impl HubKernelAuthenticator {
             Err(failure) => Err(failure),
         };
         let verdict = match answer {
-            Ok(model) => server_of(&model, &self.kernel_scope).map(|(user, server)| Kernel {
-                user,
-                server,
-                fingerprint,
+            Ok(model) => server_of(&model, &self.kernel_scope).map(|(user, server)| {
+                self.unsaid.look_at(&user);
+                Kernel {
+                    user,
+                    server,
+                    fingerprint,
+                }
             }),
             Err(HubFailure::Refused) => Err(KernelError::Unknown),
             Err(_) => Err(KernelError::HubUnavailable),

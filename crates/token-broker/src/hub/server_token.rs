@@ -26,7 +26,7 @@ pub(super) fn server_of(
 }
 
 fn recognise(model: &UserModel) -> Option<(HubUser, ServerName)> {
-    let user = HubUser::parse(&model.name)?;
+    let user = model.owner()?;
     let is_server = model.is_user()
         && model.session == Session::NoBrowser
         && model.has_scope(&of_user("users:activity", &model.name));
@@ -62,6 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::clock::Timestamp;
 
     const KERNEL: &str = "custom:hubkey:kernel";
 
@@ -137,6 +138,7 @@ mod tests {
         UserModel {
             kind: "user".to_owned(),
             name: name.to_owned(),
+            created: None,
             session: Session::NoBrowser,
             scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
         }
@@ -168,6 +170,24 @@ mod tests {
     }
 
     #[test]
+    fn found_e1_reading_the_own_model_makes_no_server_and_hinders_none() {
+        let own = |name| of_user("read:users", name);
+        for (owner, access, server) in ACCESSES {
+            let mut model = with_access(owner, access);
+            for name in ["alice", "mallory"] {
+                model.scopes.extend([own(name), own(name) + "/x"]);
+            }
+            model.scopes.push("read:users".to_owned());
+            assert_eq!(accepted(&model).as_deref(), *server, "{owner} {access:?}");
+        }
+        let created = Timestamp::from_rfc3339("2026-11-24T20:00:07Z");
+        let mut model = with_access("alice", &["access:servers!server=alice/"]);
+        model.created = created;
+        let (user, _) = server_of(&model, KERNEL).unwrap();
+        assert_eq!(user.created(), created);
+    }
+
+    #[test]
     fn security_k3_the_kernel_scope_must_be_there_and_of_this_user() {
         let others = [
             "custom:hubkey:kernel",
@@ -182,8 +202,8 @@ mod tests {
             let scopes = ["access:servers!server=alice/", "users:activity!user=alice"];
             let model = model("alice", &[scopes.as_slice(), &[other]].concat());
             assert_eq!(
-                server_of(&model, KERNEL),
-                Err(KernelError::MissingKernelScope),
+                server_of(&model, KERNEL).err(),
+                Some(KernelError::MissingKernelScope),
                 "{other}"
             );
             assert!(server_of(&model, "").is_ok(), "where it is not asked for");
@@ -203,8 +223,8 @@ mod tests {
                 "custom:hubkey:kernel!user=alice",
             ];
             assert_eq!(
-                server_of(&model("alice", &scopes), KERNEL),
-                Err(KernelError::NotAServerToken),
+                server_of(&model("alice", &scopes), KERNEL).err(),
+                Some(KernelError::NotAServerToken),
                 "{activity}"
             );
         }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
+use crate::domain::{clock::Timestamp, kernel::HubUser};
+
 /// A name longer than this is none. Also the bound of [`crate::domain::kernel::HubUser`].
 const MAX_NAME_BYTES: usize = 255;
 
@@ -15,6 +17,9 @@ pub struct UserModel {
     /// The owner's name.
     #[serde(deserialize_with = "name")]
     pub name: String,
+    /// When the Hub made the owner, if it says so: to tokens with `read:users!user`. Text of another form says nothing.
+    #[serde(default, deserialize_with = "created")]
+    pub created: Option<Timestamp>,
     /// Which browser session the token belongs to.
     #[serde(default, rename = "session_id")]
     pub session: Session,
@@ -46,6 +51,11 @@ impl UserModel {
         self.kind == "user"
     }
 
+    /// The owner, if the name can be one's.
+    pub(super) fn owner(&self) -> Option<HubUser> {
+        Some(HubUser::parse(&self.name)?.made_at(self.created))
+    }
+
     /// Whether exactly this scope is there.
     #[must_use]
     pub fn has_scope(&self, scope: &str) -> bool {
@@ -61,6 +71,11 @@ impl<'de> Deserialize<'de> for Session {
             Some(_) => Ok(Self::Browser),
         }
     }
+}
+
+fn created<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| Timestamp::from_rfc3339(&text)))
 }
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -102,6 +117,31 @@ mod tests {
                 None,
                 "{odd}"
             );
+        }
+    }
+
+    #[test]
+    fn found_e1_when_a_user_was_made_is_text_or_not_known() {
+        let created_of = |member: &str| {
+            let text = format!(r#"{{"kind":"user","name":"alice","scopes":[]{member}}}"#);
+            UserModel::parse(text.as_bytes()).map(|model| model.created)
+        };
+        let whole = Timestamp::from_millis(1_795_550_407_000);
+        let micro = Timestamp::from_millis(1_795_550_407_123);
+        for (said, wanted) in [
+            (r#","created":"2026-11-24T20:00:07Z""#, Some(Some(whole))),
+            (
+                r#","created":"2026-11-24T20:00:07.123456Z""#,
+                Some(Some(micro)),
+            ),
+            ("", Some(None)),
+            (r#","created":null"#, Some(None)),
+            (r#","created":"a while ago""#, Some(None)),
+            (r#","created":7"#, None),
+            (r#","created":{}"#, None),
+            (r#","created":null,"created":"2026-11-24T20:00:07Z""#, None),
+        ] {
+            assert_eq!(created_of(said), wanted, "{said}");
         }
     }
 

@@ -149,7 +149,8 @@ fn kernel(error: KernelError) -> Failure {
         KernelError::NotAServerToken => Failure::new(
             ErrorCode::NotAServerToken,
             "This is not the token of a single-user server.",
-            "Ask from a notebook, with that server's own JUPYTERHUB_API_TOKEN.",
+            "Ask from a notebook, with that server's own JUPYTERHUB_API_TOKEN. If the server's hub user was renamed \
+             while it ran, restart the server.",
         ),
         KernelError::MissingKernelScope => Failure::new(
             ErrorCode::NotAServerToken,

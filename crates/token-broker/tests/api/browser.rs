@@ -51,6 +51,11 @@ impl Reply {
         self.0["answer"]["refusal"].as_str().unwrap_or_default()
     }
 
+    /// As if this page had been answered with.
+    pub(crate) fn of_page(page: &Value) -> Self {
+        Self(json!({"answer": {"kind": "page", "page": page}}))
+    }
+
     /// The page's model.
     pub(crate) fn page(&self) -> &Value {
         &self.0["answer"]["page"]

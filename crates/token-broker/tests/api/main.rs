@@ -53,6 +53,8 @@ mod limits;
 #[cfg(test)]
 mod my_connections;
 #[cfg(test)]
+mod name_given_again;
+#[cfg(test)]
 mod odd_claims;
 #[cfg(test)]
 mod one_session;

@@ -61,6 +61,36 @@ async fn security_k1_only_the_token_of_a_server_is_a_kernels() {
     assert_eq!(of(Ok(kernel)), owned("alice", ""));
 }
 
+/// As a real Hub 6.1.1 answers under the configuration that hubkey ships, which shows a token its owner's model.
+#[tokio::test]
+async fn found_e1_with_its_owners_model_a_token_is_taken_for_what_it_was_before() {
+    let stage = Stage::set().await;
+    let whole = |mut model: Value| {
+        let name = model["name"].as_str().unwrap().to_owned();
+        let scopes = model["scopes"].as_array_mut().unwrap();
+        scopes.push(json!(models::own_model(&name)));
+        let more = json!({"created": "2026-11-24T20:00:07.123456Z", "roles": ["user"], "server": "/user/alice/",
+            "pending": null, "user_info": {}});
+        let (Value::Object(model), Value::Object(more)) = (&mut model, more) else {
+            panic!("objects");
+        };
+        model.extend(more);
+        json!(model)
+    };
+    let kernel = judge(&stage, whole(shipped_server_token())).await.unwrap();
+    assert!(kernel.user.created().is_some());
+    assert_eq!(of(Ok(kernel)), owned("alice", "gpu"));
+    for (whose, model) in models::rejects() {
+        let before = refusal(judge(&stage, model.clone()).await);
+        assert!(before.is_some(), "{whose}");
+        assert_eq!(
+            refusal(judge(&stage, whole(model)).await),
+            before,
+            "{whose}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn security_k1_alices_oauth_tokens_in_other_hands_are_refused() {
     let stage = Stage::set().await;
