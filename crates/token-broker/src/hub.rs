@@ -131,3 +131,22 @@ pub enum BrowserError {
     #[error("the Hub did not answer")]
     HubUnavailable,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::clock::Timestamp;
+
+    #[test]
+    fn found_e1_what_the_hub_does_not_say_is_told_once() {
+        let alice = HubUser::parse("alice").unwrap();
+        let unsaid = Unsaid::at("a setting");
+        let made = Timestamp::from_rfc3339("2026-11-24T20:00:07Z");
+        unsaid.look_at(&alice.clone().made_at(made));
+        assert!(!unsaid.told.is_completed());
+        for _ in 0..2 {
+            unsaid.look_at(&alice);
+            assert!(unsaid.told.is_completed());
+        }
+    }
+}

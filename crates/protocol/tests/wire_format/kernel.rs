@@ -3,8 +3,8 @@
 use hubkey_protocol::{
     Account, Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ErrorCode,
     ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList, ProviderState, Scopes,
-    ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
-    secret::{AccessToken, PollSecret, Ticket},
+    ServerEnded, ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
+    secret::{AccessToken, HubToken, PollSecret, Secret as _, Ticket},
 };
 
 use crate::line::line;
@@ -230,4 +230,27 @@ fn what_a_failure_looks_like() {
     insta::assert_snapshot!(lines.join("\n"));
     let newer: ErrorCode = serde_json::from_str(r#""of_a_later_version""#).expect("a code");
     assert_eq!(newer, ErrorCode::Unknown, "an old client reads a new code");
+}
+
+#[test]
+fn found_e1_the_end_of_a_server_says_whose_it_was_and_no_debug_shows_its_token() {
+    let ended = |text: &str| serde_json::from_str::<ServerEnded>(text);
+    let before = ended(r#"{"user":"alice","server":""}"#).expect("a Hub with an older hook");
+    assert!(before.created.is_none() && before.token.is_none());
+    let unknown = r#"{"user":"alice","server":"","created":null,"token":null}"#;
+    assert!(
+        ended(unknown)
+            .expect("a Hub that was restarted")
+            .token
+            .is_none()
+    );
+    let whole = ServerEnded {
+        created: Some("2026-11-24T20:00:07Z".to_owned()),
+        token: Some(HubToken::new("canary-token")),
+        ..before
+    };
+    let text = serde_json::to_string(&whole).expect("JSON");
+    let again = ended(&text).expect("the same");
+    assert_eq!(again.token.expect("a token").expose(), "canary-token");
+    assert!(!format!("{whole:?}").contains("canary"));
 }

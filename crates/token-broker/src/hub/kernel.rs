@@ -108,6 +108,10 @@ impl HubKernelAuthenticator {
                 "no kernel scope is asked for: a token that looks like a server's opens the kernel API"
             );
         }
+        tracing::info!(
+            "a server that was started before the Hub gave its token read:users!user is served, but shares nothing with \
+             others: start it anew"
+        );
         Self {
             api,
             index,

@@ -1,7 +1,7 @@
 //! A hub user's name is given to somebody else: a hub user is the name and the time when the Hub made them (ADR 52).
 
 use http::{Method, StatusCode};
-use hubkey_e2e::hostile_provider::Account;
+use hubkey_e2e::{hostile_provider::Account, scripted_hub::models};
 use hubkey_token_broker::{domain::provider::Sharing, flows::SharedServers};
 use serde_json::{Value, json};
 
@@ -292,6 +292,28 @@ async fn found_e1_a_renamed_persons_server_is_told_clearly_and_serves_nobody() {
         let (_, page) = listed(&mut world.browser(user)).await;
         assert_eq!(page["connections"], json!([]), "{user}");
     }
+}
+
+#[tokio::test]
+async fn found_e1_where_the_hub_takes_the_token_for_the_renamed_persons_the_connection_goes_on() {
+    let world = world(Sharing::User).await;
+    let kernel = world.kernel("alice", "");
+    let connection = world.connect(&kernel, "alice").await;
+    world.hub.made("alice2", Some(FORMER_IN_MEMORY));
+    world.hub.made("alice", Some(NEW));
+    let renamed = models::server("alice2", "");
+    world.hub.set_model(&kernel.token, renamed);
+    world.clock.advance(std::time::Duration::from_secs(31));
+    assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+    let next = world.kernel("alice", "");
+    assert_eq!(next.create(&json!({})).await.status, StatusCode::CREATED);
+    is_gone(&next, &connection).await;
+    // A token that another person holds, as no Hub says it, opens nothing.
+    world
+        .hub
+        .set_model(&kernel.token, models::server("bob", ""));
+    world.clock.advance(std::time::Duration::from_secs(31));
+    is_gone(&kernel, &connection).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod browser;
 #[cfg(test)]
 mod kernel;
 #[cfg(test)]
+mod name_given_again;
+#[cfg(test)]
 mod person;
 #[cfg(test)]
 mod stage;
