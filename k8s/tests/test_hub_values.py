@@ -75,7 +75,7 @@ def seen(c):
         "extra user scopes": getattr(hub_traits, "extra_user_scopes", set()),
         "environment": spawner.environment,
         "server scopes": set(spawner.server_token_scopes),
-        "hooks": (spawner.pre_spawn_hook, vars(spawner.post_stop_hook)),
+        "hooks": (vars(spawner.pre_spawn_hook), vars(spawner.post_stop_hook)),
     }
 
 

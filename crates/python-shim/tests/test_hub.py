@@ -301,6 +301,27 @@ async def test_found_e1_the_broker_is_told_whose_server_ended(api_token_file: Pa
         assert ended == {"user": "alice", "server": "", "created": said, "token": None}
 
 
+async def test_found_e1_a_token_that_the_spawner_forgot_is_told_too(api_token_file: Path, broker: str) -> None:
+    c = Config()
+    calls = []
+
+    def own(spawner: SimpleNamespace) -> str:
+        calls.append(spawner.name)
+        return "the operator's"
+
+    c.KubeSpawner.pre_spawn_hook = own
+    configured(configured(c, api_token_file, broker_url=broker), api_token_file, broker_url=broker)
+    for section, said in [(c.Spawner, None), (c.KubeSpawner, "the operator's")]:
+        spawner = stopped("gpu")
+        assert await section.pre_spawn_hook(spawner) == said
+        # As a spawner of processes does when it has seen the server's end.
+        spawner.api_token = ""
+        await c.Spawner.post_stop_hook(spawner)
+        _, _, ended = Told.notes.pop()
+        assert ended["token"] == "0123456789abcdef"
+    assert calls == ["gpu"]
+
+
 async def test_security_k10_a_broker_that_does_not_answer_hinders_no_stop(
     api_token_file: Path,
     caplog: pytest.LogCaptureFixture,

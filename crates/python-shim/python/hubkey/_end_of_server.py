@@ -11,6 +11,20 @@ from tornado.httpclient import AsyncHTTPClient
 
 
 @dataclass(frozen=True)
+class HubkeyPreSpawnHook:
+    """Remembers a server's token, then does what the operator's own hook does."""
+
+    broker_url: str
+    before: Any = None
+
+    async def __call__(self, spawner: Any) -> Any:  # noqa: ANN401 - the Hub's Spawner; what the own hook gives
+        # Some spawners forget it as soon as the server's process is gone, before the hook below is called.
+        spawner.hubkey_server_token = spawner.api_token
+        result = self.before(spawner) if self.before else None
+        return await result if isawaitable(result) else result
+
+
+@dataclass(frozen=True)
 class HubkeyPostStopHook:
     """Tells the broker that a server ended, then does what the operator's own hook does."""
 
@@ -31,7 +45,7 @@ class HubkeyPostStopHook:
                     # A name may be given again and a person renamed: these two say whose server it was. A Hub that was
                     # started anew meanwhile does not know the token any more.
                     "created": isoformat(spawner.user.created),
-                    "token": spawner.api_token or None,
+                    "token": spawner.api_token or getattr(spawner, "hubkey_server_token", None),
                 },
             )
         result = self.before(spawner) if self.before else None
@@ -60,9 +74,14 @@ class HubkeyPostStopHook:
 
 
 def hubkey_tell_of_ends(c: Any, broker_url: str, api_token: str, ca_file: "str | None" = None) -> None:  # noqa: ANN401
-    """Set the hook for every spawner, around the operator's own; a second time changes nothing."""
-    hiding = [name for name in c if "Spawner" in name and name != "Spawner" and "post_stop_hook" in c[name]]
-    for name in ["Spawner", *hiding]:
-        before = c[name].get("post_stop_hook")
-        if getattr(before, "broker_url", None) != broker_url:
-            c[name]["post_stop_hook"] = HubkeyPostStopHook(broker_url, api_token, ca_file, before)
+    """Set the hooks for every spawner, around the operator's own; a second time changes nothing."""
+    hooks = {
+        "pre_spawn_hook": lambda before: HubkeyPreSpawnHook(broker_url, before),
+        "post_stop_hook": lambda before: HubkeyPostStopHook(broker_url, api_token, ca_file, before),
+    }
+    for trait, around in hooks.items():
+        hiding = [name for name in c if "Spawner" in name and name != "Spawner" and trait in c[name]]
+        for name in ["Spawner", *hiding]:
+            before = c[name].get(trait)
+            if getattr(before, "broker_url", None) != broker_url:
+                c[name][trait] = around(before)
