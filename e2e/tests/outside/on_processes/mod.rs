@@ -10,6 +10,7 @@ mod fixation;
 mod health;
 mod leaks;
 mod libraries;
+mod name_given_again;
 mod notebook;
 mod numbers;
 mod odd_answers;

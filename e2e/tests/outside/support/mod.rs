@@ -30,6 +30,25 @@ lab = await hubkey.connect("lab-api")"#;
 /// Long enough for any cell on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
 
+/// While a file of this name is in the home folder of a user, the broker does not hear that their servers end.
+pub(crate) const MESSAGE_LOST: &str = "message-lost";
+
+/// How a hub of processes loses those messages.
+const LOSING: &str = r#"
+import os
+from pathlib import Path
+from hubkey._end_of_server import HubkeyPostStopHook
+
+telling = HubkeyPostStopHook._tell
+
+async def tell(hook, ended):
+    home = Path(os.environ["HUB_FOLDER"]) / "home" / ended["user"]
+    if not (home / "message-lost").exists():
+        await telling(hook, ended)
+
+HubkeyPostStopHook._tell = tell
+"#;
+
 static OWN_HOST: OnceCell<Stack> = OnceCell::const_new();
 static ENCRYPTED: OnceCell<Stack> = OnceCell::const_new();
 static SHARED_ORIGIN: OnceCell<Stack> = OnceCell::const_new();
@@ -56,6 +75,10 @@ pub(crate) async fn stack() -> anyhow::Result<&'static Stack> {
         let options = StackOptions {
             log: "trace".to_owned(),
             more_broker_settings: edge::providers().await?,
+            hub_config: match Kind::wanted()? {
+                Kind::Processes => LOSING.to_owned(),
+                Kind::Containers => String::new(),
+            },
             ..StackOptions::default()
         };
         start("stack", options).await
