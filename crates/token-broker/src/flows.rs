@@ -256,7 +256,9 @@ impl Flows {
     pub fn store_failed(&self, error: &StoreError) -> BrowserReply {
         let what = match error {
             StoreError::Unsealable => What::AeadFailure,
-            StoreError::Unavailable(_) | StoreError::Malformed => What::PolicyDenied,
+            StoreError::Unavailable(_) | StoreError::Malformed | StoreError::KeyRetired(_) => {
+                What::PolicyDenied
+            }
         };
         self.refuse(
             Refusal::Unavailable,

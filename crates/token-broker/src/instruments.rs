@@ -3,7 +3,7 @@
 
 use hubkey_service::telemetry::Metrics;
 
-const ALL: [(&str, &str); 14] = [
+const ALL: [(&str, &str); 15] = [
     (
         "hubkey_sign_ins_opened_total",
         "Sign-ins that kernels opened, by provider.",
@@ -54,11 +54,15 @@ const ALL: [(&str, &str); 14] = [
     ),
     (
         "hubkey_aead_failures_total",
-        "Stored records that could not be opened, by purpose: someone altered them, or a key is missing.",
+        "Stored records that could not be opened, by purpose: someone altered them.",
+    ),
+    (
+        "hubkey_retired_key_records_total",
+        "Reads of records that were sealed with a key that is held no more, by purpose and key.",
     ),
     (
         "hubkey_sealing_key_used_total",
-        "Records sealed and opened, by key: a key that opens nothing any more can be retired.",
+        "Records sealed and opened, by key.",
     ),
 ];
 

@@ -6,7 +6,9 @@
 //! 3. All keys of one commit belong to one aggregate, and so lie in one slot of a Redis cluster.
 //! 4. After a commit that wakes a key, every [`Watch`] of that key that was taken before ends soon. A watch may also
 //!    end without reason, or never where a message was lost: it is a hint, the record is the truth.
-//! 5. A value that cannot be opened is an error, never an absent record.
+//! 5. A value that cannot be opened is an error, never an absent record. A value that was sealed with a key that is held
+//!    no more is what its [`Purpose`] says: gone for most, and then [`Expect::Absent`] holds of it; else an error of its own
+//!    (`docs/adr/0058-retired-keys.md`).
 //! 6. Errors are typed and carry no value and no key.
 //! 7. After [`StoreError::Unavailable`] nobody knows whether a commit was carried out: read again before going on.
 
@@ -14,6 +16,7 @@ mod guard;
 pub mod memory;
 mod records;
 pub mod redis;
+mod retired;
 pub mod sealed;
 mod telemetry;
 pub mod typed;
@@ -29,7 +32,10 @@ use hubkey_protocol::{
 };
 use zeroize::Zeroizing;
 
-use crate::domain::{kernel::HubUser, refusal::Refusal};
+use crate::{
+    domain::{kernel::HubUser, refusal::Refusal},
+    keys::KeyId,
+};
 
 /// Where records live. See the module's documentation for what is promised.
 #[async_trait]
@@ -45,6 +51,11 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What an operator finds the record by, where the store is one into which they can look. It tells neither who nor what.
+    fn record_name(&self, _key: &Key) -> Option<String> {
+        None
+    }
 }
 
 /// A store that several own.
@@ -64,6 +75,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     async fn ping(&self) -> Result<(), StoreError> {
         (**self).ping().await
+    }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        (**self).record_name(key)
     }
 }
 
@@ -88,7 +103,7 @@ impl fmt::Debug for Record {
 }
 
 /// One part of a commit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Change {
     /// Of which record.
     pub key: Key,
@@ -119,6 +134,7 @@ impl Expect {
 }
 
 /// What to do with a record.
+#[derive(Clone)]
 pub enum Action {
     /// Write it.
     Put {
@@ -163,12 +179,26 @@ pub enum StoreError {
     /// The store did not answer, or refused.
     #[error("the store did not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A value could not be opened: altered, moved, rolled back, of an unknown key, or past its sealed end.
+    /// A value could not be opened: altered, moved, rolled back, or past its sealed end.
     #[error("a stored record could not be opened")]
     Unsealable,
+    /// A value was sealed with a key that is held no more, and must not count as gone.
+    #[error("a stored record was sealed with a key that is held no more")]
+    KeyRetired(RetiredKey),
     /// A value was opened and is not what its purpose says.
     #[error("a stored record is not of the expected form")]
     Malformed,
+}
+
+/// A record that only a key opens which is held no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetiredKey {
+    /// Which key, as the record says. Nothing vouches for it.
+    pub key: KeyId,
+    /// What the record is for.
+    pub purpose: Purpose,
+    /// What a change of it has to expect.
+    pub generation: u64,
 }
 
 /// What a record is for. Part of its name and of its associated data.
@@ -227,6 +257,21 @@ impl Purpose {
             Self::UsedLogout => "used-logout",
             Self::Recovery => "recovery",
         }
+    }
+
+    /// Whether a record counts as gone when the key that sealed it is held no more. Where it does, somebody signs in or
+    /// confirms again. Where it does not, a gone record would permit what this one forbids: a second owner, a second use
+    /// of a refresh token, a second use of a logout token.
+    #[must_use]
+    pub const fn is_gone_with_its_key(self) -> bool {
+        !matches!(self, Self::Owner | Self::Lease | Self::UsedLogout)
+    }
+
+    /// Whether a record is sealed anew when it is read under an older key: those that live long, or are often read and
+    /// seldom written.
+    #[must_use]
+    pub const fn is_resealed_on_read(self) -> bool {
+        matches!(self, Self::Owner | Self::Pin | Self::UserIndex)
     }
 }
 

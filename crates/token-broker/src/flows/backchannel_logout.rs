@@ -72,8 +72,13 @@ impl Flows {
         logout: &Logout,
     ) -> Result<Option<&'static str>, StoreError> {
         let used = Key::used_logout(&logout.issuer, &logout.token_id);
-        if self.store.load::<UsedLogout>(&used).await?.is_some() {
-            return Ok(Some("logout_token_replayed"));
+        match self.store.load::<UsedLogout>(&used).await {
+            Ok(None) => {}
+            // That the record is there says all, whichever key sealed it.
+            Ok(Some(_)) | Err(StoreError::KeyRetired(_)) => {
+                return Ok(Some("logout_token_replayed"));
+            }
+            Err(error) => return Err(error),
         }
         let Some(logins) = self.logins(logout).await? else {
             return Ok(Some("logout_token_sub_of_another_session"));

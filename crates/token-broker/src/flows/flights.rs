@@ -58,6 +58,7 @@ impl From<Missed> for KernelFailure {
                 StoreError::Unavailable(_) => StoreError::Unavailable(Box::new(error)),
                 StoreError::Unsealable => StoreError::Unsealable,
                 StoreError::Malformed => StoreError::Malformed,
+                StoreError::KeyRetired(retired) => StoreError::KeyRetired(retired),
             }),
         }
     }

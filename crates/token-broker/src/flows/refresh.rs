@@ -17,7 +17,7 @@ use crate::{
         renewal::{Lease, Next, Renewal},
     },
     store::{
-        Change, Key, Outcome, StoreError,
+        Change, Key, Outcome, Purpose, StoreError,
         typed::{Found, Loaded, TypedStore},
     },
 };
@@ -123,9 +123,19 @@ impl Flows {
         &self,
         id: &ConnectionId,
     ) -> Result<(Found<Connection>, Found<Lease>), StoreError> {
-        self.store
-            .load_pair(&Key::connection(id), &Key::lease(id))
-            .await
+        let connection = Key::connection(id);
+        let both = self.store.load_pair(&connection, &Key::lease(id)).await;
+        match both {
+            // A lease says all that it says by being there: somebody may be sending the refresh token (SECURITY I5).
+            Err(StoreError::KeyRetired(retired)) if retired.purpose == Purpose::Lease => {
+                let lease = Loaded {
+                    value: Lease {},
+                    generation: retired.generation,
+                };
+                Ok((self.store.load(&connection).await?, Some(lease)))
+            }
+            both => both,
+        }
     }
 
     /// The change that writes a connection after one of its refresh. Whoever waits for it is woken.

@@ -179,7 +179,9 @@ fn store(error: StoreError) -> Failure {
             "Try again in a moment.",
         )
         .because(error),
-        StoreError::Unsealable | StoreError::Malformed => Failure::internal(error),
+        StoreError::Unsealable | StoreError::Malformed | StoreError::KeyRetired(_) => {
+            Failure::internal(error)
+        }
     }
 }
 

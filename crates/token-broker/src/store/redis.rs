@@ -195,6 +195,10 @@ impl Store for RedisStore {
         let work = async { self.link.node().await?.ping().await };
         measured("ping", self.doubting(work)).await
     }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        Some(self.names.record(key))
+    }
 }
 
 /// Waits no longer than is decent.

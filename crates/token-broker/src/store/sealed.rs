@@ -11,7 +11,8 @@ use tracing::{Instrument as _, Span};
 use zeroize::Zeroizing;
 
 use super::{
-    Action, Change, Key, Outcome, Purpose, Record, Store, StoreError, Watch, length_prefixed,
+    Action, Change, Expect, Key, Outcome, Purpose, Record, RetiredKey, Store, StoreError, Watch,
+    length_prefixed, retired::Missed,
 };
 use crate::{
     domain::clock::{Clock, Timestamp},
@@ -32,40 +33,46 @@ pub struct SealedStore<S> {
     inner: S,
     keys: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
+    missed: Missed,
 }
 
 impl<S: Store> SealedStore<S> {
     /// Seals what goes into `inner`.
     pub fn new(inner: S, keys: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Self {
-        Self { inner, keys, clock }
+        Self {
+            inner,
+            keys,
+            clock,
+            missed: Missed::default(),
+        }
     }
 
-    fn seal_change(&self, change: Change) -> Result<Change, StoreError> {
+    /// Seals the changes of one commit, all with one key: what is written together can be read together later.
+    fn seal_changes(&self, changes: Vec<Change>) -> Result<Vec<Change>, StoreError> {
+        let active = self.keys.active();
+        changes
+            .into_iter()
+            .map(|change| self.seal_change(&active, change))
+            .collect()
+    }
+
+    fn seal_change(&self, active: &SealingKey, change: Change) -> Result<Change, StoreError> {
         let Change {
             key,
             expect,
-            action,
+            mut action,
         } = change;
-        let action = match action {
-            Action::Put {
-                generation,
-                value,
-                ttl,
-                wake,
-            } => {
-                let end = self.clock.now().after(ttl).after(LEEWAY);
-                let value = seal(&self.keys, &key, generation, end, &value)
-                    .map_err(|Unopened| StoreError::Unsealable)?;
-                Action::Put {
-                    generation,
-                    value,
-                    ttl,
-                    wake,
-                }
-            }
-            Action::Delete => Action::Delete,
-            Action::Keep => Action::Keep,
-        };
+        if let Action::Put {
+            generation,
+            value,
+            ttl,
+            ..
+        } = &mut action
+        {
+            let end = self.clock.now().after(*ttl).after(LEEWAY);
+            *value = seal(active, &key, *generation, end, value)
+                .map_err(|Unopened| StoreError::Unsealable)?;
+        }
         Ok(Change {
             key,
             expect,
@@ -73,11 +80,79 @@ impl<S: Store> SealedStore<S> {
         })
     }
 
-    fn open_record(&self, key: &Key, sealed: Record) -> Result<Record, StoreError> {
-        let generation = sealed.generation;
-        open(&self.keys, key, sealed, self.clock.now())
-            .map(|value| Record { generation, value })
-            .map_err(|Unopened| failed(key.purpose()))
+    async fn commit_sealed(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
+        let changes = self.seal_changes(changes)?;
+        let span = span("store commit", changes.iter().map(|change| &change.key));
+        self.inner.commit(changes).instrument(span).await
+    }
+
+    /// After a conflict: what stands where no record was expected may be one that counts as gone. It is replaced as it
+    /// was found, so of concurrent commits still one is carried out.
+    async fn commit_over_the_gone(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
+        let expected_none = changes.iter().filter(|change| may_be_over_the_gone(change));
+        let keys: Vec<_> = expected_none.map(|change| change.key.clone()).collect();
+        let mut gone = Vec::new();
+        for (key, record) in keys.iter().zip(self.inner.read(&keys).await?) {
+            let Some(record) = record else { continue };
+            let named = named_key(&record.value);
+            if named.is_none_or(|named| self.keys.find(named).is_some()) {
+                return Ok(Outcome::Conflict);
+            }
+            gone.push((key, record.generation));
+        }
+        if gone.is_empty() {
+            return Ok(Outcome::Conflict);
+        }
+        let over = |change: Change| match gone.iter().find(|(key, _)| **key == change.key) {
+            Some((_, generation)) => change.in_place_of(*generation),
+            None => change,
+        };
+        self.commit_sealed(changes.into_iter().map(over).collect())
+            .await
+    }
+
+    async fn open_record(&self, key: &Key, sealed: Record) -> Result<Option<Record>, StoreError> {
+        let (generation, purpose) = (sealed.generation, key.purpose());
+        let named = named_key(&sealed.value).ok_or_else(|| failed(purpose))?;
+        let Some(sealing) = self.keys.find(named) else {
+            let retired = RetiredKey {
+                key: named,
+                purpose,
+                generation,
+            };
+            return self.missed.judge(retired).map(|()| None);
+        };
+        let opened =
+            open(&sealing, key, sealed, self.clock.now()).map_err(|Unopened| failed(purpose))?;
+        let generation = self.resealed(key, generation, &opened).await;
+        Ok(Some(Record {
+            generation,
+            value: opened.value,
+        }))
+    }
+
+    /// Seals what an older key opened with the one that seals now, so that the older one can be taken out. It lives no
+    /// longer by that. What goes wrong here is made good by the next read.
+    async fn resealed(&self, key: &Key, generation: u64, opened: &Opened) -> u64 {
+        let life = self.clock.now().until(opened.end).saturating_sub(LEEWAY);
+        let due = opened.by != self.keys.active().id() && key.purpose().is_resealed_on_read();
+        if !due || life.is_zero() {
+            return generation;
+        }
+        let change = Change {
+            key: key.clone(),
+            expect: Expect::Generation(generation),
+            action: Action::Put {
+                generation: generation + 1,
+                value: opened.value.clone(),
+                ttl: life,
+                wake: false,
+            },
+        };
+        match self.commit_sealed(vec![change]).await {
+            Ok(Outcome::Done) => generation + 1,
+            Ok(Outcome::Conflict) | Err(_) => generation,
+        }
     }
 }
 
@@ -89,23 +164,23 @@ impl<S: Store> Store for SealedStore<S> {
             .read(keys)
             .instrument(span("store read", keys))
             .await?;
-        keys.iter()
-            .zip(records)
-            .map(|(key, record)| {
-                record
-                    .map(|sealed| self.open_record(key, sealed))
-                    .transpose()
-            })
-            .collect()
+        let mut opened = Vec::with_capacity(records.len());
+        for (key, record) in keys.iter().zip(records) {
+            opened.push(match record {
+                Some(sealed) => self.open_record(key, sealed).await?,
+                None => None,
+            });
+        }
+        Ok(opened)
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
-        let changes = changes
-            .into_iter()
-            .map(|change| self.seal_change(change))
-            .collect::<Result<Vec<_>, _>>()?;
-        let span = span("store commit", changes.iter().map(|change| &change.key));
-        self.inner.commit(changes).instrument(span).await
+        let again = changes.iter().any(may_be_over_the_gone);
+        let again = again.then(|| changes.clone());
+        match (self.commit_sealed(changes).await?, again) {
+            (Outcome::Conflict, Some(changes)) => self.commit_over_the_gone(changes).await,
+            (outcome, _) => Ok(outcome),
+        }
     }
 
     async fn watch(&self, key: &Key) -> Result<Watch, StoreError> {
@@ -115,6 +190,15 @@ impl<S: Store> Store for SealedStore<S> {
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner.ping().await
     }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        self.inner.record_name(key)
+    }
+}
+
+/// Whether a change may replace a record that counts as gone.
+fn may_be_over_the_gone(change: &Change) -> bool {
+    change.expect == Expect::Absent && change.key.purpose().is_gone_with_its_key()
 }
 
 /// A span for a step of the backend; it says what kinds of records the step is about.
@@ -134,13 +218,12 @@ fn purposes<'a>(keys: impl IntoIterator<Item = &'a Key>) -> String {
 }
 
 fn seal(
-    keys: &KeyRing,
+    active: &SealingKey,
     key: &Key,
     generation: u64,
     end: Timestamp,
     value: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Unopened> {
-    let active = keys.active();
     // One buffer of the final size: nothing is copied, so nothing stays behind in clear.
     let mut record = Zeroizing::new(Vec::with_capacity(
         HEADER + END + value.len() + SealingKey::TAG,
@@ -157,29 +240,49 @@ fn seal(
     Ok(record)
 }
 
+/// A record that was opened.
+struct Opened {
+    value: Zeroizing<Vec<u8>>,
+    /// With which key.
+    by: KeyId,
+    /// When it ends, with the leeway.
+    end: Timestamp,
+}
+
+/// The key that a record names. Whether it is true shows when the record is opened.
+fn named_key(sealed: &[u8]) -> Option<KeyId> {
+    let rest = sealed.get(..HEADER)?.strip_prefix(VERSION)?;
+    let (id, _) = rest.split_first_chunk()?;
+    Some(KeyId::new(*id))
+}
+
 fn open(
-    keys: &KeyRing,
+    sealing: &SealingKey,
     key: &Key,
     mut sealed: Record,
     now: Timestamp,
-) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+) -> Result<Opened, Unopened> {
     let (header, body) = sealed
         .value
         .split_first_chunk_mut::<HEADER>()
         .ok_or(Unopened)?;
     let rest = header.strip_prefix(VERSION).ok_or(Unopened)?;
-    let (id, nonce) = rest.split_first_chunk().ok_or(Unopened)?;
+    let (_, nonce) = rest.split_at_checked(KeyId::LEN).ok_or(Unopened)?;
     let nonce = nonce.try_into().map_err(|_| Unopened)?;
-    let id = KeyId::new(*id);
-    let sealing = keys.find(id).ok_or(Unopened)?;
-    let associated = associated_data(key, sealed.generation, id);
+    let by = sealing.id();
+    let associated = associated_data(key, sealed.generation, by);
     let opened = sealing.open(nonce, &associated, body)?;
     let (end, value) = opened.split_first_chunk::<END>().ok_or(Unopened)?;
-    if Timestamp::from_millis(u64::from_be_bytes(*end)) <= now {
+    let end = Timestamp::from_millis(u64::from_be_bytes(*end));
+    if end <= now {
         return Err(Unopened);
     }
-    count("open", id);
-    Ok(Zeroizing::new(value.to_vec()))
+    count("open", by);
+    Ok(Opened {
+        value: Zeroizing::new(value.to_vec()),
+        by,
+        end,
+    })
 }
 
 /// What a value is bound to: anything else in its place does not open.

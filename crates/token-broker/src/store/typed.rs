@@ -189,6 +189,13 @@ impl Change {
         self
     }
 
+    /// As it is where a record of this generation stands in the place of none.
+    #[must_use]
+    pub(super) fn in_place_of(mut self, generation: u64) -> Self {
+        self.expect = Expect::Generation(generation);
+        self.skipping(generation)
+    }
+
     /// Also ends the watches of the key of a put.
     #[must_use]
     pub fn waking(mut self) -> Self {

@@ -11,6 +11,7 @@ mod cluster;
 mod conformance;
 mod failover;
 mod outages;
+mod retired;
 mod secrecy;
 mod start;
 mod subjects;
