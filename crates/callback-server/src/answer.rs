@@ -163,7 +163,9 @@ fn show(app: &App, shown: &Page) -> Response {
 /// The page was asked for and is shown; only an account that may not be used is something forbidden.
 fn status_of(reason: EndReason) -> StatusCode {
     match reason {
-        EndReason::AccountRefused | EndReason::AccountDiffers => StatusCode::FORBIDDEN,
+        EndReason::AccountRefused | EndReason::AccountDiffers | EndReason::OwnerUnreadable => {
+            StatusCode::FORBIDDEN
+        }
         _ => StatusCode::OK,
     }
 }

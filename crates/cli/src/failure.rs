@@ -158,6 +158,11 @@ impl From<SignInFailure> for Failure {
                 Exit::Transient,
                 "Nobody knows how the sign-in ended. Try again; that is safe.",
             ),
+            SignInFailure::OperatorNeeded => (
+                Exit::Denied,
+                "hubkey cannot read any more whose this account is, since a key was taken out. The operator of this \
+                 JupyterHub was told, and has to act before you try again.",
+            ),
             SignInFailure::ProviderMisbehaved => (
                 Exit::Denied,
                 "What the provider sent broke a rule of the protocol. Tell the operator of this JupyterHub, who finds \

@@ -385,6 +385,10 @@ pub enum EndReason {
     AnswerTooLong,
     /// The browser sent more cookies of this site than hubkey takes.
     CookiesTooLong,
+    /// Nobody can read any more whose the account is; the operator was told.
+    OwnerUnreadable,
+    /// The store failed before it had what the provider granted.
+    StoreUnavailable,
 }
 
 /// A provider as a page shows it.

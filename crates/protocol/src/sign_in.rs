@@ -148,6 +148,8 @@ pub enum SignInFailure {
     /// What came back from the provider, or with the browser, was longer than hubkey takes; the operator finds what it was in
     /// the audit stream.
     AnswerTooLong,
-    /// The outcome is unknown; a new sign-in is safe.
+    /// The outcome is unknown, or could not be kept; a new sign-in is safe.
     RetrySignIn,
+    /// The operator of hubkey has to act first, and was told.
+    OperatorNeeded,
 }

@@ -264,6 +264,7 @@ async def test_feature_k7_finishing_late_is_found_by_the_next_call(broker: Broke
         ("failed", "provider_misconfigured", hubkey.SignInFailed, "Tell the operator"),
         ("failed", "answer_too_long", hubkey.SignInFailed, "longer than hubkey takes"),
         ("failed", "retry_sign_in", hubkey.SignInFailed, "outcome is not known"),
+        ("failed", "operator_needed", hubkey.SignInFailed, "operator of this JupyterHub was told"),
     ],
 )
 async def test_need_3_failures_are_told_where_the_person_looks(

@@ -4,7 +4,10 @@ use aws_lc_rs::digest;
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference};
 use hubkey_service::telemetry::{AUDIT, UserName};
 
-use crate::domain::{clock::Timestamp, connection::Connection, kernel::Kernel, sign_in::SignIn};
+use crate::{
+    domain::{clock::Timestamp, connection::Connection, kernel::Kernel, sign_in::SignIn},
+    keys::KeyId,
+};
 
 /// What happened (SECURITY section 7.9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub enum What {
     IdentityPinned,
     /// An account belongs to another hub user, or does not fit this one.
     IdentityConflict,
+    /// Whose an account is was sealed with a key that is held no more, so its hub user cannot sign in with it.
+    OwnerUnreadable,
     /// A provider granted a connection.
     TokenIssued,
     /// A provider gave a new access token for an old one.
@@ -65,6 +70,7 @@ impl What {
             Self::ConsentDenied => "consent_denied",
             Self::IdentityPinned => "identity_pinned",
             Self::IdentityConflict => "identity_conflict",
+            Self::OwnerUnreadable => "owner_unreadable",
             Self::TokenIssued => "token_issued",
             Self::TokenRefreshed => "token_refreshed",
             Self::TokenExchanged => "token_exchanged",
@@ -94,6 +100,7 @@ pub struct Event<'a> {
     source: Option<&'a str>,
     reference: Option<&'a Reference>,
     reason: Option<&'a str>,
+    key_id: Option<KeyId>,
 }
 
 impl<'a> Event<'a> {
@@ -184,6 +191,11 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// Of a sealing key, by its public name.
+    pub fn key(self, key_id: Option<KeyId>) -> Self {
+        Self { key_id, ..self }
+    }
+
     /// Writes the event into the stream.
     pub fn tell(self, what: What) {
         tracing::info!(
@@ -199,6 +211,7 @@ impl<'a> Event<'a> {
             source = self.source.map(shown),
             reference = self.reference.map(Reference::as_str),
             reason = self.reason,
+            key_id = self.key_id.map(tracing::field::display),
         );
     }
 }

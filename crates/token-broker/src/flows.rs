@@ -17,6 +17,7 @@ mod flights;
 mod giving_back;
 pub mod hub_callback;
 mod identity;
+mod judge;
 mod leaving;
 pub mod my_connections;
 mod pages;

@@ -246,5 +246,19 @@ fn end(reason: EndReason) -> End {
         EndReason::AccountRefused => ACCOUNT_REFUSED,
         EndReason::AnswerTooLong => ANSWER_TOO_LONG,
         EndReason::CookiesTooLong => COOKIES_TOO_LONG,
+        EndReason::OwnerUnreadable => (
+            (
+                "Your hub’s operators have to act before you use this account at ",
+                "",
+            ),
+            "hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what \
+             was granted was given back.",
+            "They were told. Give them the reference below, and run the cell again when they say so.",
+        ),
+        EndReason::StoreUnavailable => (
+            ("Your sign-in to ", " could not be kept"),
+            "hubkey could not store it. Nothing was connected, and what was granted was given back.",
+            "Wait a few minutes, then run the cell again.",
+        ),
     }
 }

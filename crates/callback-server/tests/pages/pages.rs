@@ -235,6 +235,18 @@ async fn ended_says_why_in_our_words() {
     This site has more of them in your browser than this hub takes. Nothing was connected.
     Delete the cookies of this site, sign in to the hub again, then run the cell again.
     Reference 7QK2-M4TX, for your hub’s operators
+
+    OwnerUnreadable
+    Your hub’s operators have to act before you use this account at Lab API
+    hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what was granted was given back.
+    They were told. Give them the reference below, and run the cell again when they say so.
+    Reference 7QK2-M4TX, for your hub’s operators
+
+    StoreUnavailable
+    Your sign-in to Lab API could not be kept
+    hubkey could not store it. Nothing was connected, and what was granted was given back.
+    Wait a few minutes, then run the cell again.
+    Reference 7QK2-M4TX, for your hub’s operators
     ");
 }
 

@@ -414,7 +414,7 @@ pub(crate) fn ended_page(reason: EndReason) -> EndedPage {
     }
 }
 
-pub(crate) const REASONS: [EndReason; 11] = [
+pub(crate) const REASONS: [EndReason; 13] = [
     EndReason::Cancelled,
     EndReason::AccessDenied,
     EndReason::InteractionRequired,
@@ -426,6 +426,8 @@ pub(crate) const REASONS: [EndReason; 11] = [
     EndReason::AccountDiffers,
     EndReason::AnswerTooLong,
     EndReason::CookiesTooLong,
+    EndReason::OwnerUnreadable,
+    EndReason::StoreUnavailable,
 ];
 
 pub(crate) const REFUSALS: [Refusal; 6] = [

@@ -208,6 +208,8 @@ fn how_a_sign_in_ends_without_a_connection() {
         EndReason::AccountDiffers,
         EndReason::AnswerTooLong,
         EndReason::CookiesTooLong,
+        EndReason::OwnerUnreadable,
+        EndReason::StoreUnavailable,
     ];
     let lines = reasons.map(|reason| {
         let page = Page::Ended(EndedPage {

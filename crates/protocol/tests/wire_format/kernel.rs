@@ -179,6 +179,7 @@ fn how_a_poll_is_answered() {
         SignInFailure::ProviderMisconfigured,
         SignInFailure::AnswerTooLong,
         SignInFailure::RetrySignIn,
+        SignInFailure::OperatorNeeded,
     ];
     lines.extend(reasons.map(|reason| line("failed", &SignInStatus::Failed { reason })));
     insta::assert_snapshot!(lines.join("\n"));

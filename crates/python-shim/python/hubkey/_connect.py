@@ -42,7 +42,9 @@ _FAULTS = {
         "what came back from the provider was longer than hubkey takes. Tell the operator of this JupyterHub."
     ),
     "retry_sign_in": "its outcome is not known.",
+    "operator_needed": "hubkey cannot read any more whose this account is. The operator of this JupyterHub was told.",
 }
+_AFTER_OPERATOR = "Run the cell again when they have acted."
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,8 @@ def _error_of(ended: Ended, name: str, timeout: float) -> HubkeyError:
     if ended.state in {"expired", "pending"}:
         return _timeout_error(name, timeout)
     reason = ended.reason or "unknown"
-    text = f"{name}: the sign-in failed: {_FAULTS.get(reason, 'hubkey met a fault.')} {_AGAIN}"
+    then = _AFTER_OPERATOR if reason == "operator_needed" else _AGAIN
+    text = f"{name}: the sign-in failed: {_FAULTS.get(reason, 'hubkey met a fault.')} {then}"
     return SignInDenied(text) if reason == "provider_denied" else SignInFailed(text, reason)
 
 

@@ -122,7 +122,7 @@ pub struct Proof {
 
 /// A grant that waits for its person's confirmation. Its connection id is chosen already, so that however often the
 /// confirmation arrives, at most one connection comes of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Candidate {
     /// The id that the connection will have.
     pub connection: ConnectionId,

@@ -11,7 +11,7 @@ use super::{
 use hubkey_protocol::ConnectionId;
 
 /// One attempt of a kernel to get a person to sign in at a provider.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SignIn {
     /// Its public handle.
     pub nonce: Nonce,
@@ -54,7 +54,7 @@ pub struct Wish {
 }
 
 /// Where a sign-in stands.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum SignInState {
     /// Its link waits for a browser.

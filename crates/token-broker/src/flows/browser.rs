@@ -21,6 +21,7 @@ use crate::{
 };
 
 /// A browser with a flow cookie that opens a flow.
+#[derive(Clone)]
 pub(super) struct Browser<'a> {
     pub cookie: &'a FlowCookie,
     /// Of the cookie.

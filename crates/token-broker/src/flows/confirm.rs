@@ -6,6 +6,7 @@ use super::{
     Flows,
     browser::{Browser, Presence},
     ending::Ending,
+    identity::Pinned,
 };
 use crate::{
     audit::{Event, What},
@@ -57,9 +58,11 @@ impl Flows {
         let Some((loaded, candidate)) = take_candidate(loaded, &browser) else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };
-        if !self.pin(&loaded.value, &candidate.grant).await? {
+        let pinned = self.pin(&loaded.value, &candidate.grant).await?;
+        if pinned != Pinned::Done {
+            let ending = self.not_pinned(&loaded.value, &candidate, pinned);
             return self
-                .refuse_account(browser, loaded, candidate, "account_of_another_user")
+                .refuse_candidate(browser, loaded, candidate, ending)
                 .await;
         }
         Event::about(&loaded.value)
@@ -68,7 +71,10 @@ impl Flows {
         Event::about(&loaded.value)
             .source(browser.source)
             .tell(What::IdentityPinned);
-        self.settle(browser, loaded, candidate).await
+        // Where the store failed the grant still waits in the sign-in, and the person may press the button again.
+        self.settle(browser, loaded, candidate)
+            .await
+            .map_err(|undone| undone.error)
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a sign-in ends without a connection: in the store, for its kernel, and on its person's page.
 
 use hubkey_protocol::{
-    ConnectionId, ProviderId, SignInFailure,
+    ConnectionId, ProviderId, Reference, SignInFailure,
     internal::{BrowserAnswer, BrowserReply, EndReason, Refusal, TooLong},
 };
 
@@ -14,6 +14,7 @@ use crate::{
         sign_in::{SignIn, SignInState},
     },
     idp::{IdpError, OAuthError},
+    keys::KeyId,
     store::{Change, Outcome, StoreError, typed::Loaded},
 };
 
@@ -33,6 +34,8 @@ pub(super) struct Ending {
     what: What,
     word: &'static str,
     use_up: Vec<Change>,
+    /// The sealing key that is missing, and what the person was already told of it by.
+    missing: Option<(KeyId, Reference)>,
 }
 
 impl Ending {
@@ -49,6 +52,32 @@ impl Ending {
             EndReason::AccountRefused
         };
         Self::new(reason, End::Denied, What::IdentityConflict, word)
+    }
+
+    /// Nobody can read any more whose the account is; the operator was told, with this reference.
+    pub(super) fn owner_unreadable(key: KeyId, reference: Reference) -> Self {
+        let end = End::Failed(SignInFailure::OperatorNeeded);
+        let ending = Self::new(
+            EndReason::OwnerUnreadable,
+            end,
+            What::OwnerUnreadable,
+            "key_retired",
+        );
+        Self {
+            missing: Some((key, reference)),
+            ..ending
+        }
+    }
+
+    /// What was granted could not be stored.
+    pub(super) fn store_unavailable() -> Self {
+        let end = End::Failed(SignInFailure::RetrySignIn);
+        Self::new(
+            EndReason::StoreUnavailable,
+            end,
+            What::PolicyDenied,
+            "store_failed",
+        )
     }
 
     /// The Hub did not say who the browser is.
@@ -167,6 +196,7 @@ impl Ending {
             what,
             word,
             use_up: Vec::new(),
+            missing: None,
         }
     }
 }
@@ -205,11 +235,25 @@ impl Flows {
         loaded: Loaded<SignIn>,
         ending: Ending,
     ) -> Result<BrowserReply, StoreError> {
-        let reference = self.chance.reference();
+        let source = browser.source;
+        let ended = self.end_unless_moved(browser, loaded, ending).await?;
+        Ok(ended.unwrap_or_else(|| self.forbidden(source, "moved_meanwhile")))
+    }
+
+    /// The same; nothing where the sign-in had moved meanwhile.
+    pub(super) async fn end_unless_moved(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        ending: Ending,
+    ) -> Result<Option<BrowserReply>, StoreError> {
+        let (key, reference) = ending.missing.unzip();
+        let reference = reference.unwrap_or_else(|| self.chance.reference());
         Event::about(&loaded.value)
             .source(browser.source)
             .reference(&reference)
             .reason(ending.word)
+            .key(key)
             .tell(ending.what);
         let provider = loaded.value.provider.clone();
         let stage = FlowStage::Ended {
@@ -219,13 +263,9 @@ impl Flows {
         };
         let mut changes = ending.use_up;
         changes.push(browser.put(stage, self.rules.sign_in_life)?);
-        if self.end_sign_in(loaded, ending.end, changes).await? {
-            Ok(reply(BrowserAnswer::View {
-                flow: browser.short,
-            }))
-        } else {
-            Ok(self.forbidden(browser.source, "moved_meanwhile"))
-        }
+        let ended = self.end_sign_in(loaded, ending.end, changes).await?;
+        let flow = browser.short;
+        Ok(ended.then(|| reply(BrowserAnswer::View { flow })))
     }
 
     /// Denies the sign-in, ends the flow, and tells the browser nothing but that it may not.
@@ -311,5 +351,6 @@ fn outcome(end: End) -> &'static str {
         End::Failed(SignInFailure::ProviderMisconfigured) => "provider_misconfigured",
         End::Failed(SignInFailure::AnswerTooLong) => "answer_too_long",
         End::Failed(SignInFailure::RetrySignIn) => "retry_sign_in",
+        End::Failed(SignInFailure::OperatorNeeded) => "operator_needed",
     }
 }

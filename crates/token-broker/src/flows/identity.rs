@@ -13,8 +13,8 @@ use crate::{
     },
     idp::Granted,
     store::{
-        Change, Expect, Key, Outcome, StoreError, length_prefixed,
-        typed::{Loaded, TypedStore},
+        Change, Expect, Key, Outcome, RetiredKey, StoreError, length_prefixed,
+        typed::{Found, Loaded, TypedStore},
     },
 };
 
@@ -33,7 +33,31 @@ pub(super) enum Verdict {
     },
     /// It does not fit; the word says why, for the audit stream.
     Refused(&'static str),
+    /// Whose it is was sealed with a key that is held no more, so nobody can say.
+    OwnerUnreadable(RetiredKey),
 }
+
+/// How an attempt to pin an account ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Pinned {
+    /// It is this hub user's.
+    Done,
+    /// It is another hub user's.
+    OfAnother,
+    /// As [`Verdict::OwnerUnreadable`].
+    OwnerUnreadable(RetiredKey),
+}
+
+/// Whose an account is, as far as it can be read.
+enum Owned {
+    Nobodys,
+    By(Loaded<Owner>),
+    Unreadable(RetiredKey),
+}
+
+/// The word for an account of another hub user.
+pub(super) const OF_ANOTHER: &str = "account_of_another_user";
 
 impl Flows {
     /// Whether the confirmation page will ask the person after the sign-in at the provider.
@@ -85,21 +109,26 @@ impl Flows {
         subject: &str,
     ) -> Result<Verdict, StoreError> {
         let user = &sign_in.kernel.user;
-        let owner: Option<Loaded<Owner>> = self.store.load(&Key::owner(issuer, subject)).await?;
-        if owner.as_ref().is_some_and(|owner| is_kept(owner, user)) {
-            return Ok(Verdict::Refused("account_of_another_user"));
+        let owned = self.owned(&Key::owner(issuer, subject)).await?;
+        if matches!(&owned, Owned::By(owner) if is_kept(owner, user)) {
+            return Ok(Verdict::Refused(OF_ANOTHER));
         }
-        let reserved = owner.is_some_and(|owner| owner.value.user.is(user));
-        Ok(match self.pin_of(user, &sign_in.provider).await? {
-            // Both must be there: without its owner record an account is not reserved for this user.
-            Some(pin) if reserved && pin.account.matches(&self.account(issuer, subject)) => {
-                Verdict::Fits
-            }
-            // One of several accounts, named by the notebook, that this user confirmed before.
-            Some(_) if reserved && sign_in.wish.account.is_some() => Verdict::Fits,
-            Some(pin) => Verdict::Ask {
-                replaces: sign_in.wish.account.is_none()
-                    && !pin.account.matches(&self.account(issuer, subject)),
+        let pin = self.pin_of(user, &sign_in.provider).await?;
+        let account = self.account(issuer, subject);
+        let same = is_same(pin.as_ref(), &account);
+        // Without its owner record an account is not reserved for this user.
+        let reserved = match owned {
+            Owned::Nobodys => false,
+            Owned::By(owner) => owner.value.user.is(user),
+            Owned::Unreadable(_) if same => true,
+            Owned::Unreadable(retired) => return Ok(Verdict::OwnerUnreadable(retired)),
+        };
+        let named = sign_in.wish.account.is_some();
+        Ok(match pin {
+            // The pinned account, or one of several, named by the notebook, that this user confirmed before.
+            Some(_) if reserved && (same || named) => Verdict::Fits,
+            Some(_) => Verdict::Ask {
+                replaces: !named && !same,
             },
             None => Verdict::Ask { replaces: false },
         })
@@ -118,34 +147,30 @@ impl Flows {
     }
 
     /// Remembers that the account belongs to the hub user: first the account's owner, which decides between two hub
-    /// users, then the user's pin. `false` where the account belongs to another hub user.
-    pub(super) async fn pin(&self, sign_in: &SignIn, grant: &Grant) -> Result<bool, StoreError> {
+    /// users, then the user's pin.
+    pub(super) async fn pin(&self, sign_in: &SignIn, grant: &Grant) -> Result<Pinned, StoreError> {
         let user = &sign_in.kernel.user;
-        if !self
-            .reserve(user, &Key::owner(&grant.issuer, &grant.account.sub))
-            .await?
-        {
-            return Ok(false);
-        }
         let key = Key::pin(user, &sign_in.provider);
         let pin = Pin {
             account: self.account(&grant.issuer, &grant.account.sub),
             of: Some(user.clone()),
         };
-        let found: Option<Loaded<Pin>> = self.store.load(&key).await?;
+        let found: Found<Pin> = self.store.load(&key).await?;
+        let mine = found.as_ref().map(|found| &found.value);
+        let mine = mine.filter(|pin| is_of(pin, user));
+        let same = is_same(mine, &pin.account);
+        let owner = Key::owner(&grant.issuer, &grant.account.sub);
+        let reserved = self.reserve(user, &owner, same).await?;
         // One of several accounts that a notebook names does not become the one for those that name none.
-        if sign_in.wish.account.is_some()
-            && found.as_ref().is_some_and(|found| {
-                is_of(&found.value, user) && !found.value.account.matches(&pin.account)
-            })
-        {
-            return Ok(true);
+        let beside = sign_in.wish.account.is_some() && mine.is_some() && !same;
+        if reserved != Pinned::Done || beside {
+            return Ok(reserved);
         }
         let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
         let put = Change::put(key, expect, &pin, self.rules.pin_life)?;
         // A concurrent confirmation of the same hub user pinned meanwhile: the last one to ask stands as well.
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
-        Ok(true)
+        Ok(Pinned::Done)
     }
 
     /// A sign-in with the pinned account keeps the pin alive.
@@ -153,26 +178,39 @@ impl Flows {
         &self,
         sign_in: &SignIn,
         grant: &Grant,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Pinned, StoreError> {
         let provider = self.provider(&sign_in.provider);
         if provider.is_some_and(|provider| provider.config().identity == IdentityPolicy::Pin) {
-            self.pin(sign_in, grant).await?;
+            return self.pin(sign_in, grant).await;
         }
-        Ok(())
+        Ok(Pinned::Done)
     }
 
-    async fn reserve(&self, user: &HubUser, key: &Key) -> Result<bool, StoreError> {
+    /// Makes the account this hub user's. An owner record that nobody can read any more is replaced where the user's pin
+    /// is the same account's: a pin is written only after its account was reserved, and opens with a key that is held
+    /// (ADR 58).
+    async fn reserve(&self, user: &HubUser, key: &Key, pinned: bool) -> Result<Pinned, StoreError> {
         loop {
-            let found: Option<Loaded<Owner>> = self.store.load(key).await?;
-            if found.as_ref().is_some_and(|owner| is_kept(owner, user)) {
-                return Ok(false);
-            }
-            let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
+            let expect = match self.owned(key).await? {
+                Owned::Nobodys => Expect::Absent,
+                Owned::By(owner) if is_kept(&owner, user) => return Ok(Pinned::OfAnother),
+                Owned::By(owner) => owner.expect(),
+                Owned::Unreadable(retired) if pinned => Expect::Generation(retired.generation),
+                Owned::Unreadable(retired) => return Ok(Pinned::OwnerUnreadable(retired)),
+            };
             let owner = Owner { user: user.clone() };
             let put = Change::put(key.clone(), expect, &owner, self.rules.pin_life)?;
             if self.store.commit(vec![put]).await? == Outcome::Done {
-                return Ok(true);
+                return Ok(Pinned::Done);
             }
+        }
+    }
+
+    async fn owned(&self, key: &Key) -> Result<Owned, StoreError> {
+        match self.store.load(key).await {
+            Ok(found) => Ok(found.map_or(Owned::Nobodys, Owned::By)),
+            Err(StoreError::KeyRetired(retired)) => Ok(Owned::Unreadable(retired)),
+            Err(error) => Err(error),
         }
     }
 
@@ -190,8 +228,14 @@ fn is_kept(owner: &Loaded<Owner>, user: &HubUser) -> bool {
     owner.value.user.as_str() != user.as_str()
 }
 
+/// Whether a pin is this very hub user's, and not of who had the name before.
 fn is_of(pin: &Pin, user: &HubUser) -> bool {
     pin.of.as_ref().is_some_and(|of| of.is(user))
+}
+
+/// Whether a pin is of this account.
+fn is_same(pin: Option<&Pin>, account: &Fingerprint) -> bool {
+    pin.is_some_and(|pin| pin.account.matches(account))
 }
 
 /// Why the operator's list of e-mail domains keeps an account out, if it does. An address that the provider does not

@@ -6,13 +6,7 @@ use hubkey_protocol::{
     secret::HubToken,
 };
 
-use super::{
-    Flows,
-    browser::Browser,
-    ending::{Ending, count},
-    identity::{Verdict, grant},
-    reply,
-};
+use super::{Flows, browser::Browser, ending::count, judge::Undone, reply};
 use crate::{
     audit::{Event, What},
     domain::{
@@ -23,12 +17,11 @@ use crate::{
         sign_in::{SignIn, SignInState},
         user_index::IndexedConnection,
     },
-    idp::Granted,
-    store::{Change, Expect, Key, Outcome, StoreError, typed::Loaded},
+    store::{
+        Change, Expect, Key, Outcome, StoreError,
+        typed::{Loaded, TypedStore},
+    },
 };
-
-/// Of a record that was created and not changed since.
-const FIRST_GENERATION: u64 = 1;
 
 /// What a new connection concerns among what is of the same server token.
 #[derive(Default)]
@@ -40,65 +33,19 @@ struct Concerned {
 }
 
 impl Flows {
-    /// Applies the identity policy to what a provider granted.
-    pub(super) async fn judge(
-        &self,
-        browser: Browser<'_>,
-        exchanging: Loaded<SignIn>,
-        granted: Granted,
-        hub_token: HubToken,
-    ) -> Result<BrowserReply, StoreError> {
-        let verdict = self.verdict(&exchanging.value, &granted).await?;
-        let candidate = Candidate {
-            connection: self.chance.connection_id(),
-            grant: grant(granted),
-            replaces_account: verdict == Verdict::Ask { replaces: true },
-        };
-        match verdict {
-            Verdict::Fits => {
-                self.renew_pin(&exchanging.value, &candidate.grant).await?;
-                self.settle(browser, exchanging, candidate).await
-            }
-            Verdict::Ask { .. } => self.ask(browser, exchanging, candidate, hub_token).await,
-            Verdict::Refused(word) => {
-                self.refuse_account(browser, exchanging, candidate, word)
-                    .await
-            }
-        }
-    }
-
-    /// The account is another hub user's, or does not fit this one: its tokens are given back.
-    pub(super) async fn refuse_account(
-        &self,
-        browser: Browser<'_>,
-        loaded: Loaded<SignIn>,
-        candidate: Candidate,
-        word: &'static str,
-    ) -> Result<BrowserReply, StoreError> {
-        let (kernel, nonce) = (loaded.value.kernel.clone(), loaded.value.nonce.clone());
-        let provider = loaded.value.provider.clone();
-        let reply = self
-            .end_with_page(browser, loaded, Ending::account(word))
-            .await;
-        // After the sign-in, in which it may have waited for its person.
-        let event = Event::new().kernel(&kernel).provider(&provider);
-        event.sign_in(&nonce).tell(What::TokenRevoked);
-        self.give_back_grant(&provider, &candidate.connection, candidate.grant)
-            .await;
-        reply
-    }
-
     /// `exchanging → confirming`: the person is to compare the accounts.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         browser: Browser<'_>,
         exchanging: Loaded<SignIn>,
         candidate: Candidate,
         hub_token: HubToken,
-    ) -> Result<BrowserReply, StoreError> {
+    ) -> Result<BrowserReply, Undone> {
         let (id, granted) = (candidate.connection.clone(), candidate.grant.clone());
         // Before it waits: a logout has to find it.
-        self.enter_candidate(&candidate, &exchanging.value).await?;
+        self.enter_candidate(&candidate, &exchanging.value)
+            .await
+            .map_err(Undone::unwritten)?;
         let Ok(confirming) = exchanging.try_map(|sign_in| sign_in.ask(candidate)) else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };
@@ -106,11 +53,11 @@ impl Flows {
             hub_token,
             csrf: self.chance.csrf(),
         };
-        let changes = vec![
-            browser.put(stage, self.rules.sign_in_life)?,
-            self.put_sign_in(&confirming)?,
+        let changes = [
+            browser.put(stage, self.rules.sign_in_life),
+            self.put_sign_in(&confirming),
         ];
-        match self.store.commit(changes).await? {
+        match self.commit_grant(changes).await? {
             Outcome::Done => {
                 Event::about(&confirming.value)
                     .source(browser.source)
@@ -135,11 +82,12 @@ impl Flows {
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
         candidate: Candidate,
-    ) -> Result<BrowserReply, StoreError> {
+    ) -> Result<BrowserReply, Undone> {
         let connection = self.connection_of(&loaded.value, candidate);
-        self.create(&connection).await?;
+        self.create(&connection).await.map_err(Undone::unwritten)?;
         // Before anybody has it: a logout has to find it.
-        self.enter_login(&connection).await?;
+        let entered = self.enter_login(&connection).await;
+        entered.map_err(Undone::unwritten)?;
         let Ok(ready) = loaded.try_map(|sign_in| sign_in.finish(connection.id.clone())) else {
             return Ok(self.forbidden(browser.source, "sign_in_state"));
         };
@@ -148,12 +96,13 @@ impl Flows {
             provider: connection.provider.clone(),
             account,
         };
-        let changes = vec![
-            browser.put(stage, self.rules.sign_in_life)?,
-            self.put_sign_in(&ready)?.waking(),
+        let changes = [
+            browser.put(stage, self.rules.sign_in_life),
+            self.put_sign_in(&ready).map(Change::waking),
         ];
-        if self.store.commit(changes).await? == Outcome::Conflict {
-            return self.overtaken(browser, &ready.value, connection).await;
+        if self.commit_grant(changes).await? == Outcome::Conflict {
+            let overtaken = self.overtaken(browser, &ready.value, connection).await;
+            return overtaken.map_err(Undone::unknown);
         }
         Event::about(&ready.value)
             .connection(&connection.id)
@@ -164,6 +113,16 @@ impl Flows {
         Ok(reply(BrowserAnswer::View {
             flow: browser.short,
         }))
+    }
+
+    /// Writes the flow, and the sign-in with what was granted.
+    async fn commit_grant(
+        &self,
+        changes: [Result<Change, StoreError>; 2],
+    ) -> Result<Outcome, Undone> {
+        let changes = changes.into_iter().collect::<Result<_, _>>();
+        let changes = changes.map_err(Undone::unwritten)?;
+        self.store.commit(changes).await.map_err(Undone::unknown)
     }
 
     /// The sign-in moved while its connection was made. Where it ended without one, what was granted is given back;
@@ -182,8 +141,7 @@ impl Flows {
             )
         });
         if ended {
-            let delete = Change::delete(Key::connection(&connection.id), FIRST_GENERATION);
-            let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![delete]).await?;
+            self.forget(&connection.id).await;
             self.revoke(sign_in, &connection.id, connection.grant).await;
         }
         Ok(self.forbidden(browser.source, "moved_meanwhile"))

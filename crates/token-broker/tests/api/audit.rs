@@ -7,7 +7,7 @@ use std::{
 };
 
 use tracing::{
-    Event, Subscriber,
+    Event, Level, Subscriber,
     field::{Field, Visit},
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry};
@@ -21,11 +21,14 @@ static LISTEN: Once = Once::new();
 thread_local! {
     /// Where the events of this thread's test go; each test runs in a thread of its own.
     static TRAIL: RefCell<Option<Events>> = const { RefCell::new(None) };
+    /// As [`TRAIL`], for warnings and errors of the log.
+    static WARNINGS: RefCell<Option<Events>> = const { RefCell::new(None) };
 }
 
-/// The events that were told while it lives, in this thread.
+/// The events that were told while it lives, in this thread, and the log lines that an operator has to read.
 pub(crate) struct AuditTrail {
     events: Events,
+    warnings: Events,
 }
 
 impl AuditTrail {
@@ -36,7 +39,14 @@ impl AuditTrail {
         });
         let events = Events::default();
         TRAIL.set(Some(Arc::clone(&events)));
-        Self { events }
+        let warnings = Events::default();
+        WARNINGS.set(Some(Arc::clone(&warnings)));
+        Self { events, warnings }
+    }
+
+    /// The warnings and errors of the log, each as `message key=value …`.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().expect("no test panicked here").clone()
     }
 
     /// The events, each as `name key=value …`.
@@ -62,6 +72,7 @@ impl AuditTrail {
 impl Drop for AuditTrail {
     fn drop(&mut self) {
         TRAIL.set(None);
+        WARNINGS.set(None);
     }
 }
 
@@ -69,17 +80,21 @@ struct Listener;
 
 impl<S: Subscriber> Layer<S> for Listener {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() != "audit" {
-            return;
+        let told = event.metadata();
+        if told.target() == "audit" {
+            TRAIL.with_borrow(|trail| note(trail.as_ref(), event));
+        } else if *told.level() <= Level::WARN {
+            WARNINGS.with_borrow(|warnings| note(warnings.as_ref(), event));
         }
-        TRAIL.with_borrow(|trail| {
-            if let Some(events) = trail {
-                let mut line = Line::default();
-                event.record(&mut line);
-                let line = format!("{}{}", line.name, line.rest);
-                events.lock().expect("no test panicked here").push(line);
-            }
-        });
+    }
+}
+
+fn note(events: Option<&Events>, event: &Event<'_>) {
+    if let Some(events) = events {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let line = format!("{}{}", line.name, line.rest);
+        events.lock().expect("no test panicked here").push(line);
     }
 }
 

@@ -41,6 +41,8 @@ mod failover_stage;
 #[cfg(test)]
 mod features;
 #[cfg(test)]
+mod given_back;
+#[cfg(test)]
 mod happy;
 #[cfg(test)]
 mod hub_callback;
@@ -48,6 +50,8 @@ mod hub_callback;
 mod kernel;
 #[cfg(test)]
 mod kernel_identity;
+#[cfg(test)]
+mod key_stage;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
@@ -82,6 +86,8 @@ mod refresh_stage;
 mod repetition;
 #[cfg(test)]
 mod resurrection;
+#[cfg(test)]
+mod retired_keys;
 #[cfg(test)]
 mod scoped_token;
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(crate) enum CommitFault {
     Overtaken,
     /// It is carried out, but the answer does not arrive.
     AnswerLost,
+    /// It is carried out, and nothing that comes after it.
+    ThenDown,
     /// It is carried out, and the process stands still for a while before it goes on.
     Paused(Duration),
 }
@@ -133,6 +135,7 @@ impl Store for Probe {
         }
         match fault {
             CommitFault::AnswerLost => return Err(failed()),
+            CommitFault::ThenDown => self.set_down(true),
             CommitFault::Paused(pause) => tokio::time::sleep(pause).await,
             _ => {}
         }
@@ -150,5 +153,9 @@ impl Store for Probe {
     async fn ping(&self) -> Result<(), StoreError> {
         self.check()?;
         self.inner.ping().await
+    }
+
+    fn record_name(&self, key: &Key) -> Option<String> {
+        self.inner.record_name(key)
     }
 }
