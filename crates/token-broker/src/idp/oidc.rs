@@ -169,9 +169,8 @@ impl IdentityProvider for OidcProvider {
         let sent = self.clock.now();
         let handed = token::exchange(at, &redemption).await?;
         let claims = match self.claims(&metadata, &handed, &redemption).await {
-            // The code is spent.
-            Err(IdpError::Unavailable) => return Err(IdpError::OutcomeUnknown),
-            result => result?,
+            Ok(claims) => claims,
+            Err(error) => return Err(handed.given_back(self, error).await),
         };
         let proof = id_token::proof(&claims, redemption.oidc_nonce.clone());
         Ok(handed.granted(&claims, redemption, proof, sent))

@@ -176,9 +176,8 @@ impl IdentityProvider for PlainProvider {
         let sent = self.clock.now();
         let handed = token::exchange(self.token_endpoint(), &redemption).await?;
         let claims = match self.account(&handed.access_token).await {
-            // The code is spent.
-            Err(IdpError::Unavailable) => return Err(IdpError::OutcomeUnknown),
-            result => result?,
+            Ok(claims) => claims,
+            Err(error) => return Err(handed.given_back(self, error).await),
         };
         // There is no ID token to compare with, now or later.
         let proof = Proof {

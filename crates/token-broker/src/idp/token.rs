@@ -8,11 +8,13 @@ use hubkey_protocol::{
 };
 use reqwest::StatusCode;
 use serde_json::{Map, Number, Value};
+use tokio::time::timeout;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Granted, IdpError, OAuthError, Redemption, RefreshError, Refreshed, account, json,
+    Granted, IdentityProvider, IdpError, OAuthError, Redemption, RefreshError, Refreshed, account,
+    json,
     jwt::Claims,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
     registration::Registration,
@@ -25,6 +27,9 @@ use crate::domain::{
 
 /// A longer lifetime is taken for nonsense, not for a promise.
 const LONGEST_LIFETIME: u64 = 10 * 366 * 24 * 60 * 60;
+
+/// So long is tried to give back what a code brought to nobody. Its person waits for a page.
+const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// What a token endpoint handed out, its ID token not yet judged. No `Debug`: an ID token must not be shown.
 pub(super) struct Handed {
@@ -81,6 +86,27 @@ impl Handed {
             refresh_token: self.refresh_token,
             scopes: self.scopes.unwrap_or(redemption.scopes),
             proof,
+        }
+    }
+
+    /// Whose account it is cannot be told, so nobody gets what a code brought: the provider is told to forget it, for as long
+    /// as a person may be kept waiting. The code is spent.
+    pub(super) async fn given_back(
+        self,
+        provider: &dyn IdentityProvider,
+        error: IdpError,
+    ) -> IdpError {
+        let refresh_token = self.refresh_token.as_ref();
+        let refresh_token = refresh_token.filter(|token| !token.expose().is_empty());
+        let telling = provider.revoke(&self.access_token, refresh_token);
+        if timeout(GIVING_BACK, telling).await.is_err() {
+            tracing::warn!(
+                "what a code brought could not be given back in time; it is forgotten here"
+            );
+        }
+        match error {
+            IdpError::Unavailable => IdpError::OutcomeUnknown,
+            other => other,
         }
     }
 
