@@ -51,6 +51,8 @@ pub struct Secrets {
     pub client: PathBuf,
     /// What the broker seals with.
     pub sealing_key: PathBuf,
+    /// What it opens with too.
+    pub second_sealing_key: PathBuf,
     /// What the broker hides names with.
     pub index_key: PathBuf,
 }
@@ -74,6 +76,7 @@ impl Secrets {
             hub_token: file("hub-token", &random()?)?,
             client: file("client", Keycloak::CLIENT_SECRET)?,
             sealing_key: file("sealing-key", &random()?)?,
+            second_sealing_key: file("second-sealing-key", &random()?)?,
             index_key: file("index-key", &random()?)?,
         })
     }
@@ -139,9 +142,16 @@ pub fn broker_settings(
         &secrets.channel,
         &secrets.hub_token,
         &secrets.sealing_key,
+        &secrets.second_sealing_key,
         &secrets.index_key,
     ];
-    let [channel, hub_token, sealing_key, index_key] = files.map(|file| file.display());
+    let [
+        channel,
+        hub_token,
+        sealing_key,
+        second_sealing_key,
+        index_key,
+    ] = files.map(|file| file.display());
     let first = &options.broker_settings;
     // Where Keycloak is, is known only now.
     let port = ports.keycloak.to_string();
@@ -177,7 +187,7 @@ public_url = "http://127.0.0.1:{hub}"
 api_token_file = "{hub_token}"
 
 [keys]
-sealing_files = ["{sealing_key}"]
+sealing_files = ["{sealing_key}", "{second_sealing_key}"]
 index_file = "{index_key}"
 {redis}{providers}{last}"#
     ))

@@ -19,6 +19,7 @@ mod other_languages;
 mod pages;
 mod providers;
 mod refresh;
+mod retired_keys;
 mod second_provider;
 mod sharing;
 mod sizes;
