@@ -138,25 +138,14 @@ pub fn broker_settings(
         public_url,
         ..
     } = ports;
-    let files = [
-        &secrets.channel,
-        &secrets.hub_token,
-        &secrets.sealing_key,
-        &secrets.second_sealing_key,
-        &secrets.index_key,
-    ];
-    let [
-        channel,
-        hub_token,
-        sealing_key,
-        second_sealing_key,
-        index_key,
-    ] = files.map(|file| file.display());
+    let files = [&secrets.channel, &secrets.hub_token];
+    let [channel, hub_token] = files.map(|file| file.display());
     let first = &options.broker_settings;
     // Where Keycloak is, is known only now.
     let port = ports.keycloak.to_string();
     let last = options.more_broker_settings.replace("{keycloak}", &port);
     let filter = options.log_filter();
+    let keys = key_settings(secrets);
     let redis = redis_settings(secrets, redis_url)?;
     let providers = providers(ports, secrets);
     Ok(format!(
@@ -186,10 +175,7 @@ api_url = "http://127.0.0.1:{hub_api}/hub/api"
 public_url = "http://127.0.0.1:{hub}"
 api_token_file = "{hub_token}"
 
-[keys]
-sealing_files = ["{sealing_key}", "{second_sealing_key}"]
-index_file = "{index_key}"
-{redis}{providers}{last}"#
+{keys}{redis}{providers}{last}"#
     ))
 }
 
@@ -209,6 +195,16 @@ pub(super) fn encrypted(settings: &str, run: &RunFolder, redis: Option<&Redis>) 
         "[redis]\n",
         &format!("[redis]\n{}", file("ca_file", authority)),
     )
+}
+
+fn key_settings(secrets: &Secrets) -> String {
+    let files = [
+        &secrets.sealing_key,
+        &secrets.second_sealing_key,
+        &secrets.index_key,
+    ];
+    let [first, second, index] = files.map(|file| file.display());
+    format!("[keys]\nsealing_files = [\"{first}\", \"{second}\"]\nindex_file = \"{index}\"\n")
 }
 
 /// The address holds the password, so it is a secret with a file of its own.

@@ -201,6 +201,22 @@ const COOKIES_TOO_LONG: End = (
     "Delete the cookies of this site, sign in to the hub again, then run the cell again.",
 );
 
+const OWNER_UNREADABLE: End = (
+    (
+        "Your hub’s operators have to act before you use this account at ",
+        "",
+    ),
+    "hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what was \
+     granted was given back.",
+    "They were told. Give them the reference below, and run the cell again when they say so.",
+);
+
+const STORE_UNAVAILABLE: End = (
+    ("Your sign-in to ", " could not be kept"),
+    "hubkey could not store it. Nothing was connected, and what was granted was given back.",
+    "Wait a few minutes, then run the cell again.",
+);
+
 fn end(reason: EndReason) -> End {
     match reason {
         EndReason::Cancelled => (
@@ -246,19 +262,7 @@ fn end(reason: EndReason) -> End {
         EndReason::AccountRefused => ACCOUNT_REFUSED,
         EndReason::AnswerTooLong => ANSWER_TOO_LONG,
         EndReason::CookiesTooLong => COOKIES_TOO_LONG,
-        EndReason::OwnerUnreadable => (
-            (
-                "Your hub’s operators have to act before you use this account at ",
-                "",
-            ),
-            "hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what \
-             was granted was given back.",
-            "They were told. Give them the reference below, and run the cell again when they say so.",
-        ),
-        EndReason::StoreUnavailable => (
-            ("Your sign-in to ", " could not be kept"),
-            "hubkey could not store it. Nothing was connected, and what was granted was given back.",
-            "Wait a few minutes, then run the cell again.",
-        ),
+        EndReason::OwnerUnreadable => OWNER_UNREADABLE,
+        EndReason::StoreUnavailable => STORE_UNAVAILABLE,
     }
 }

@@ -1,6 +1,6 @@
 //! The words and the markup of each page.
 
-use hubkey_protocol::internal::{Page, Refusal};
+use hubkey_protocol::internal::{EndReason, Page, Refusal};
 
 use crate::support::{
     Answer, NOW, REASONS, Server, Visit, confirm_page, done_page, ended_page, every_answer, leave,
@@ -158,10 +158,10 @@ async fn leave_offers_the_link_too() {
 }
 
 /// What the page says for each reason.
-async fn every_reason() -> String {
+async fn every_reason(reasons: &[EndReason]) -> String {
     let mut all = Vec::new();
-    for reason in REASONS {
-        let answer = shown(Page::Ended(ended_page(reason))).await;
+    for reason in reasons {
+        let answer = shown(Page::Ended(ended_page(*reason))).await;
         all.push(format!("{reason:?}\n{}", text(&answer)));
     }
     all.join("\n\n").replace("hub.example.org\n", "")
@@ -169,7 +169,7 @@ async fn every_reason() -> String {
 
 #[tokio::test]
 async fn ended_says_why_in_our_words() {
-    insta::assert_snapshot!(every_reason().await, @"
+    insta::assert_snapshot!(every_reason(&REASONS[..9]).await, @"
     Cancelled
     You cancelled the sign-in to Lab API
     Nothing was connected, and your notebook knows.
@@ -223,7 +223,12 @@ async fn ended_says_why_in_our_words() {
     You signed in there with a different one. Nothing was connected.
     Sign out there or choose the account that the cell names, then run the cell again.
     Reference 7QK2-M4TX, for your hub’s operators
+    ");
+}
 
+#[tokio::test]
+async fn ended_says_what_is_wrong_here() {
+    insta::assert_snapshot!(every_reason(&REASONS[9..]).await, @"
     AnswerTooLong
     The answer of Lab API is too long
     It sent back more than this hub takes, such as a list of very many groups. Nothing was connected.

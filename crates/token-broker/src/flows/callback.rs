@@ -141,7 +141,7 @@ impl Flows {
         };
         let (redemption, hub_token) = redemption(at, &exchanging.value.wish, code.code);
         match code.provider.redeem(redemption).await {
-            Ok(granted) => self.judge(browser, exchanging, granted, hub_token).await,
+            Ok(granted) => Box::pin(self.judge(browser, exchanging, granted, hub_token)).await,
             Err(error) => {
                 self.end_with_page(browser, exchanging, Ending::provider(error))
                     .await

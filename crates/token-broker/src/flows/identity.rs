@@ -110,7 +110,7 @@ impl Flows {
     ) -> Result<Verdict, StoreError> {
         let user = &sign_in.kernel.user;
         let owned = self.owned(&Key::owner(issuer, subject)).await?;
-        if matches!(&owned, Owned::By(owner) if is_kept(owner, user)) {
+        if matches!(&owned, Owned::By(other) if is_kept(other, user)) {
             return Ok(Verdict::Refused(OF_ANOTHER));
         }
         let pin = self.pin_of(user, &sign_in.provider).await?;

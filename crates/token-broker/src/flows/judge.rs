@@ -82,7 +82,7 @@ enum Fate {
     /// The sign-in has it.
     Kept,
     /// The sign-in ended without it, and this is what its person sees.
-    Ended(BrowserReply),
+    Ended(Box<BrowserReply>),
     /// It can be nowhere any more.
     Nowhere,
 }
@@ -115,7 +115,8 @@ impl Flows {
         };
         match done {
             Ok(reply) => Ok(reply),
-            Err(undone) => self.undone(loose, undone).await,
+            // On the heap: it is rare, and long.
+            Err(undone) => Box::pin(self.undone(loose, undone)).await,
         }
     }
 
@@ -211,7 +212,7 @@ impl Flows {
         let flow = loose.browser.short.clone();
         let answer = match self.fate(&loose).await {
             Ok(Fate::Kept) => return Ok(reply(BrowserAnswer::View { flow })),
-            Ok(Fate::Ended(page)) => Ok(page),
+            Ok(Fate::Ended(page)) => Ok(*page),
             Ok(Fate::Nowhere) => Ok(self.forbidden(source, "moved_meanwhile")),
             Err(again) if left == Left::Perhaps => {
                 tracing::warn!(error = %again, "nobody knows whether what a provider granted was stored; it is left");
@@ -258,7 +259,7 @@ impl Flows {
         }
         let (browser, ending) = (loose.browser.clone(), Ending::store_unavailable());
         let ended = self.end_unless_moved(browser, now, ending).await?;
-        Ok(ended.map(Fate::Ended))
+        Ok(ended.map(|page| Fate::Ended(Box::new(page))))
     }
 
     /// Removes the record of a connection that nobody was told of. Left behind, it ends by itself, and its tokens are

@@ -107,10 +107,7 @@ impl KeyStage {
     /// The name of the key that sealed a record, as it stands in metrics and logs.
     pub(crate) async fn sealed_with(&self, key: &Key) -> String {
         let record = self.sealed(key).await.expect("it is there");
-        record.value[2..10]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hubkey_token_broker::audit::hex(&record.value[2..10])
     }
 
     /// As `DEL` does it.

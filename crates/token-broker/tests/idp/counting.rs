@@ -75,9 +75,11 @@ async fn security_l5_calls_are_counted_under_closed_labels() {
         setup.sign_in().await.unwrap_err();
     }
     let counts = tally.counts();
-    assert_eq!(counts.len(), expected.len() + 1, "{counts:?}");
+    assert_eq!(counts.len(), expected.len() + 2, "{counts:?}");
     assert_eq!(counts["hubkey_idp_requests_total op token refused"], 20);
     assert_eq!(counts["hubkey_idp_requests_total op token ok"], 21);
+    // What came with each ID token that was refused goes back: access token and refresh token.
+    assert_eq!(counts["hubkey_idp_requests_total op revocation ok"], 40);
     // One fetch for all the invented names.
     assert_eq!(counts["hubkey_jwks_refreshes_total op ok"], 2);
 }

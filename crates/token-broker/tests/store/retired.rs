@@ -183,7 +183,7 @@ async fn found_a11_first_aid_a_record_lives_no_longer_for_being_sealed_anew() {
     let [stage, _] = Stage::both().await;
     let life = change(&pin(), Expect::Absent, b"value", MINUTE);
     done(&stage.with(&[K1]), life).await;
-    stage.clock.advance(MINUTE - Duration::from_millis(1));
+    stage.clock.advance(Duration::from_millis(59_999));
     let during = stage.with(&[K2, K1]);
     assert!(read(&during, &pin()).await.unwrap().is_some());
     stage.clock.advance(Duration::from_millis(1));
