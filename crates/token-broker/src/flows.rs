@@ -167,6 +167,8 @@ pub struct Rules {
     pub poll_hold: Duration,
     /// How often a waiting poll reads again without being woken.
     pub poll_safety: Duration,
+    /// How often who waits for another's refresh reads again without being woken.
+    pub refresh_safety: Duration,
     /// How long a result is repeated to a kernel that does not acknowledge.
     pub redelivery: Duration,
     /// How many sign-ins one hub user may open.

@@ -110,7 +110,7 @@ impl Flows {
         end: Instant,
         woken: impl Future<Output = ()>,
     ) -> Result<(), Missed> {
-        let until = end.min(Instant::now() + self.rules.poll_safety);
+        let until = end.min(Instant::now() + self.rules.refresh_safety);
         // Either way it is time to look.
         let _ = timeout_at(until, woken).await;
         if Instant::now() >= end {

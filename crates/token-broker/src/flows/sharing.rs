@@ -108,7 +108,7 @@ impl Flows {
                 return Ok(());
             };
             if !self.is_at_rest(&loaded.value) {
-                tokio::time::sleep(self.rules.poll_safety).await;
+                tokio::time::sleep(self.rules.refresh_safety).await;
                 continue;
             }
             if !loaded.value.leave(&ended) {

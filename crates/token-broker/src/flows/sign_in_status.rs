@@ -36,7 +36,10 @@ impl Stored for NewestPoll {
 /// What a poll may do next.
 enum Look {
     Answer(Box<SignInStatus>),
-    Wait,
+    /// Until somebody changes the sign-in, and no longer than it lasts.
+    Wait {
+        left: Duration,
+    },
 }
 
 impl Look {
@@ -65,10 +68,11 @@ impl Flows {
             let woken = self.wakeup(nonce).await?;
             // On the heap for as long as it takes: a poll that waits is to hold little.
             let look = Box::pin(self.look(asker, nonce, secret, number));
-            if let Look::Answer(status) = look.await? {
-                return Ok(*status);
-            }
-            let until = deadline.min(Instant::now() + self.rules.poll_safety);
+            let left = match look.await? {
+                Look::Answer(status) => return Ok(*status),
+                Look::Wait { left } => left,
+            };
+            let until = deadline.min(Instant::now() + left.min(self.safety()));
             let waiting = tracing::info_span!(target: TRACE, "wait for wake-up");
             let wait = timeout_at(until, woken).instrument(waiting);
             tokio::select! {
@@ -182,7 +186,7 @@ impl Flows {
             | SignInState::Claimed { .. }
             | SignInState::Authorizing { .. }
             | SignInState::Exchanging { .. }
-            | SignInState::Confirming { .. } => Ok(Look::Wait),
+            | SignInState::Confirming { .. } => Ok(self.wait_for(&loaded.value)),
             SignInState::Ready { .. } => {
                 let span = tracing::info_span!(target: TRACE, "delivery");
                 self.first_delivery(asker, loaded).instrument(span).await
@@ -232,7 +236,9 @@ impl Flows {
                 Ok(Look::answer(status))
             }
             // Another poll of the same kernel was faster; the next look finds it delivered.
-            Outcome::Conflict => Ok(Look::Wait),
+            Outcome::Conflict => Ok(Look::Wait {
+                left: Duration::ZERO,
+            }),
         }
     }
 
@@ -268,6 +274,18 @@ impl Flows {
     /// The hold of one poll, spread by up to a tenth either way, so that polls do not come back in step.
     fn hold(&self) -> Duration {
         self.rules.poll_hold.mul_f64(self.spread())
+    }
+
+    /// How long a poll waits without being woken, spread likewise.
+    fn safety(&self) -> Duration {
+        self.rules.poll_safety.mul_f64(self.spread())
+    }
+
+    /// Nobody wakes a poll whose sign-in runs out.
+    fn wait_for(&self, sign_in: &SignIn) -> Look {
+        Look::Wait {
+            left: self.clock.now().until(sign_in.expires_at),
+        }
     }
 
     /// Who asks, where only a kernel that the Hub still knows may.

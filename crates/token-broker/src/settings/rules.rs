@@ -19,6 +19,12 @@ const SHARED_SERVERS: kind::Word<SharedServers> = kind::Word(&[
     ("deny", SharedServers::Deny),
 ]);
 
+/// A wake-up reaches a poll at once, and after a gap in the subscription everybody looks again (ADR 54): this is only for
+/// what nobody thought of. 10,000 polls that read often would burn a third of a core.
+const POLL_SAFETY: Duration = Duration::from_secs(30);
+/// A broker that died in a refresh wakes nobody.
+const REFRESH_SAFETY: Duration = Duration::from_secs(2);
+
 /// callback-server as browsers see it. Plain http works on loopback only: elsewhere browsers drop the cookies and headers
 /// that every guard rests on.
 pub(super) fn read_public_url(reader: &Reader) -> Option<String> {
@@ -62,7 +68,8 @@ pub(super) fn read(
         renewal: RenewalTimes::default(),
         pin_life: lives.pin,
         poll_hold: lives.poll_hold,
-        poll_safety: Duration::from_secs(2),
+        poll_safety: POLL_SAFETY,
+        refresh_safety: REFRESH_SAFETY,
         redelivery: Duration::from_mins(2),
         open,
         site,

@@ -1,6 +1,6 @@
 //! The examples of the manual are settings that a broker takes, and keys that do not go together are not.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use hubkey_e2e::{
     certificates::Authority,
@@ -36,8 +36,8 @@ fn make_files(folder: &Path, settings: &str) {
     pair.write(folder).unwrap();
 }
 
-#[test]
-fn the_manuals_examples_are_taken_together() {
+/// The settings that the manual's examples make together.
+fn settings_of_the_manual() -> Settings {
     let manual = std::fs::read_to_string(checkout().join("docs/operations.md")).unwrap();
     let written: String = examples(&manual).collect();
     for provider in ["lab-api]", "google]", "github]", "lab-api.exchange]"] {
@@ -51,13 +51,27 @@ fn the_manuals_examples_are_taken_together() {
     let file = folder.path().join("hubkey.toml");
     let written = written.replace(FOLDER, folder.path().to_str().unwrap());
     std::fs::write(&file, written).unwrap();
-    let settings = Settings::load(Some(&file)).unwrap();
+    Settings::load(Some(&file)).unwrap()
+}
+
+#[test]
+fn the_manuals_examples_are_taken_together() {
+    let settings = settings_of_the_manual();
     let ids: Vec<_> = settings
         .providers
         .iter()
         .map(|one| one.id.as_str())
         .collect();
     assert_eq!(ids, ["github", "google", "lab-api"]);
+}
+
+/// What 10,000 polls cost while nothing happens is how often they look; who waits for another broker's refresh still
+/// looks soon, for a broker that died wakes nobody.
+#[test]
+fn speed_p1_polls_look_every_half_minute_and_refreshes_every_two_seconds() {
+    let rules = settings_of_the_manual().rules;
+    assert_eq!(rules.poll_safety, Duration::from_secs(30));
+    assert_eq!(rules.refresh_safety, Duration::from_secs(2));
 }
 
 /// The mistakes of a provider with these settings and a file of so many keys.

@@ -65,6 +65,25 @@ async fn security_q12_a_lost_wakeup_costs_no_more_than_the_safety_read() {
     assert!(finished.elapsed() < safety + Duration::from_secs(2));
 }
 
+/// Nobody wakes a poll because time passed.
+#[tokio::test]
+async fn speed_p1_a_poll_whose_wakeup_was_lost_is_answered_at_its_sign_ins_end() {
+    let minute = Duration::from_mins(1);
+    let world = world(minute, minute).await;
+    world.probe.lose_wakeups(true);
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    let left = Duration::from_millis(700);
+    world.clock.advance(Duration::from_mins(10) - left);
+    let poll = kernel.start_poll(&sign_in);
+    sleep(A_MOMENT).await;
+    world.clock.advance(left);
+    let begun = Instant::now();
+    assert_eq!(poll.await.unwrap().json()["state"], "expired");
+    let took = begun.elapsed();
+    assert!(took < left + Duration::from_secs(2), "{took:?}");
+}
+
 /// Proves that the wake-ups of this file are lost where they are said to be, and that the next poll finds out anyway.
 #[tokio::test]
 async fn security_q12_without_wakeup_and_safety_read_the_next_poll_finds_the_result() {

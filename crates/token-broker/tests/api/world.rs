@@ -53,6 +53,8 @@ pub(crate) const PUBLIC_URL: &str = "https://hubkey.example.org";
 pub(crate) const CHANNEL_SECRET: &str = "channel-secret-of-the-tests-0123456789";
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
 pub(crate) const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+/// The longest that a broker of the tests waits for another one of them without looking.
+const REFRESH_SAFETY: Duration = Duration::from_millis(100);
 
 /// Opens a store for a world with this clock and this key.
 pub(crate) type OpenStore = Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn Store>>;
@@ -392,6 +394,7 @@ fn rules(hub: &ScriptedHub, options: &WorldOptions) -> Rules {
         pin_life: Duration::from_hours(400 * 24),
         poll_hold: options.poll_hold,
         poll_safety: options.poll_safety,
+        refresh_safety: options.poll_safety.min(REFRESH_SAFETY),
         renewal: options.renewal,
         redelivery: Duration::from_mins(2),
         open: options.open,

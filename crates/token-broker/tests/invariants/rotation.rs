@@ -321,7 +321,7 @@ pub(crate) fn broker(
         index_key: first.index_key.clone(),
         rules: hubkey_token_broker::flows::Rules {
             renewal: TIMES,
-            poll_safety: Duration::from_millis(50),
+            refresh_safety: Duration::from_millis(50),
             ..first.rules.clone()
         },
         polls: Arc::clone(&first.polls),

@@ -206,7 +206,7 @@ fn about(most: &Found) -> String {
          sign-in are stored), then the wake-up, the question to the Hub whether the server still runs, and the delivery; the \
          second pair counts from the answer to the click. Memory is the growth of the resident set by a kernel: its connection, \
          its poll and what is remembered of its identity. The last column is the broker's processor time while all wait and \
-         nothing else happens: each poll reads its record every two seconds in case a wake-up was lost.",
+         nothing else happens: each poll reads its record again only when it is woken, or after half a minute.",
         most.finished,
         CLICK.as_millis()
     )
