@@ -1,12 +1,12 @@
 //! The state behind the routes, and how the router is put together.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use aws_lc_rs::rand;
 use axum::{Router, middleware};
 use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::{Reference, secret::ChannelSecret};
-use hubkey_service::http::FarTooLong;
+use hubkey_service::http::{FarTooLong, Limits, Peer};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -30,6 +30,8 @@ pub struct Parts {
     pub public_url: Url,
     /// What time it is, for "2 minutes ago".
     pub now: fn() -> OffsetDateTime,
+    /// Those of the listener: they say which addresses are proxies'.
+    pub limits: Limits,
 }
 
 /// The state behind the routes. Cloning is cheap.
@@ -43,6 +45,7 @@ struct Inner {
     prefix: String,
     cookies: FlowCookies,
     now: fn() -> OffsetDateTime,
+    limits: Limits,
     site: watch::Receiver<SiteState>,
 }
 
@@ -60,6 +63,7 @@ impl App {
             prefix,
             cookies,
             now: parts.now,
+            limits: parts.limits,
             site,
         }));
         (app, keeper)
@@ -104,6 +108,11 @@ impl App {
 
     pub(crate) fn cookies(&self) -> &FlowCookies {
         &self.0.cookies
+    }
+
+    /// What a browser is counted by, where its address says anything.
+    pub(crate) fn counted(&self, peer: Peer) -> Option<IpAddr> {
+        peer.counted(&self.0.limits)
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

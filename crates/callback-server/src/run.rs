@@ -30,12 +30,19 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             "codes, tickets and the channel secret travel in clear: whoever can read that network can take sign-ins over"
         );
     }
+    if settings.limits.trusted_proxies.is_empty() {
+        tracing::info!(
+            setting = "trusted_proxies",
+            "no proxy is trusted: browsers that come from private addresses are not limited by address"
+        );
+    }
     let public = listen("listen", settings.listen)?;
     let ops_listener = listen("ops.listen", settings.ops.listen)?;
     let (app, keeper) = App::new(Parts {
         broker: BrokerClient::new(&settings.broker, settings.channel_secret).context("`broker`")?,
         public_url: settings.public_url,
         now: OffsetDateTime::now_utc,
+        limits: settings.limits.clone(),
     });
     let readiness = Readiness::new();
     watch_site(&readiness, &keeper);

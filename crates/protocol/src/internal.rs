@@ -1,6 +1,6 @@
 //! What callback-server and the broker say to each other. No message here carries a token of a provider or of the Hub.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,6 +54,9 @@ pub struct HubCallback {
     pub state: State,
     /// The browser's address, for the audit stream only.
     pub source: Option<String>,
+    /// What the browser is counted by, where its address says anything.
+    #[serde(default)]
+    pub peer: Option<IpAddr>,
 }
 
 /// A provider says that a person's session there has ended (OpenID Connect Back-Channel Logout 1.0).

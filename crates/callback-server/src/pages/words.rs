@@ -79,7 +79,7 @@ const TOO_MANY: Words = Words {
     happened: "Signing in is paused for a moment.",
     advice: &[(
         "",
-        "Wait a minute, then open the link in your notebook again.",
+        "Wait a minute, then load this page again. If it does not go on, open the link in your notebook once more.",
     )],
     calm: false,
 };

@@ -1,6 +1,6 @@
 //! One request of a browser, and what stops it before the broker is asked or when the broker does not answer.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
     extract::{FromRequestParts, Path, rejection::PathRejection},
@@ -37,6 +37,8 @@ pub(super) struct Browser {
     context: CallContext,
     /// The browser's address, for the audit stream only.
     pub(super) source: Option<String>,
+    /// What the browser is counted by, where its address says anything.
+    pub(super) peer: Option<IpAddr>,
     /// What of the request is larger than we take; set at the routes only that end a sign-in for it.
     pub(super) too_long: Option<TooLong>,
 }
@@ -50,7 +52,8 @@ impl FromRequestParts<App> for Browser {
             headers: parts.headers.clone(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             context: context(parts),
-            source: source(parts),
+            source: peer(parts).map(|peer| peer.address().to_string()),
+            peer: peer(parts).and_then(|peer| app.counted(peer)),
             too_long: parts.extensions.get().copied(),
         })
     }
@@ -63,12 +66,9 @@ fn context(parts: &Parts) -> CallContext {
     CallContext::of_request(id.as_str(), traces::here())
 }
 
-/// The address that the listener found out; only a router without a listener, in a test, has none.
-fn source(parts: &Parts) -> Option<String> {
-    parts
-        .extensions
-        .get::<Peer>()
-        .map(|peer| peer.address().to_string())
+/// Whom the listener found out; only a router without a listener, in a test, has none.
+fn peer(parts: &Parts) -> Option<Peer> {
+    parts.extensions.get::<Peer>().copied()
 }
 
 impl Browser {

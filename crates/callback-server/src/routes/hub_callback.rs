@@ -24,6 +24,7 @@ async fn ask(browser: &Browser) -> Result<BrowserReply, Stop> {
             .map(AuthorizationCode::new),
         state: State::new(state),
         source: browser.source.clone(),
+        peer: browser.peer,
     };
     Ok(browser.broker().hub_callback(&message).await?)
 }

@@ -307,7 +307,7 @@ async fn refusals_say_what_to_do() {
     429
     Too many tries in a short time
     Signing in is paused for a moment.
-    Wait a minute, then open the link in your notebook again.
+    Wait a minute, then load this page again. If it does not go on, open the link in your notebook once more.
     Reference ####-####, for your hub’s operators
 
     503

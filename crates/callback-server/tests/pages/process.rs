@@ -272,6 +272,44 @@ async fn security_q11_only_a_trusted_proxy_says_where_a_browser_is() {
     }
 }
 
+/// A proxy that nobody named speaks for everybody, and so does one that names nobody.
+#[tokio::test]
+async fn found_f1_first_aid_a_browser_is_counted_by_its_own_address_or_not_at_all() {
+    let proxies = |list| [("HUBKEY_TRUSTED_PROXIES", list)];
+    let named = proxies("127.0.0.0/8");
+    let with_another = proxies("127.0.0.0/8,203.0.113.7");
+    for (settings, forwarded, expected) in [
+        (&[][..], Some("203.0.113.7"), None),
+        (&named, None, None),
+        (&named, Some("203.0.113.7"), Some("203.0.113.7")),
+        (&named, Some("10.1.2.3"), Some("10.1.2.3")),
+        (&named, Some("2001:db8::1:2:3"), Some("2001:db8::")),
+        (
+            &with_another,
+            Some("198.51.100.9, 203.0.113.7"),
+            Some("198.51.100.9"),
+        ),
+        (&with_another, Some("203.0.113.7"), None),
+    ] {
+        let (running, broker) = Running::with_broker(settings).await;
+        broker.says(refused(Refusal::Forbidden));
+        let mut request = running.get("/hub-callback?code=c&state=abcdef.s");
+        if let Some(forwarded) = forwarded {
+            request = request.header("x-forwarded-for", forwarded);
+        }
+        assert_eq!(
+            request.send().await.unwrap().status(),
+            StatusCode::FORBIDDEN
+        );
+        assert_eq!(
+            broker.call().body["peer"].as_str(),
+            expected,
+            "{settings:?} {forwarded:?}"
+        );
+        running.end().await;
+    }
+}
+
 #[tokio::test]
 async fn security_l1_the_log_holds_nothing_that_passes_through() {
     let (running, broker) = Running::with_broker(&[]).await;

@@ -23,6 +23,7 @@ use hubkey_protocol::{
     },
     secret::{ChannelSecret, CsrfToken, State as OAuthState},
 };
+use hubkey_service::http::Limits;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, macros::datetime};
 use tokio::net::TcpListener;
@@ -250,6 +251,7 @@ fn parts(broker_url: &str, public_url: &str) -> Parts {
         broker: BrokerClient::new(&destination, ChannelSecret::new(CHANNEL_SECRET)).unwrap(),
         public_url: public_url.parse().unwrap(),
         now: || NOW,
+        limits: Limits::public(),
     }
 }
 

@@ -8,6 +8,8 @@ use http::HeaderMap;
 use http::request::Parts;
 use ipnet::IpNet;
 
+use super::Limits;
+
 /// The address that a request comes from: of the socket, or, when a trusted proxy is at the socket, the one that the
 /// proxy names in `X-Forwarded-For`. Handlers take it as an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +40,17 @@ impl Peer {
         }
     }
 
+    /// What this peer is counted by, where its address says who it is. A proxy speaks for everybody behind it: one that is
+    /// trusted and named nobody, one on this machine, and, where no proxy is trusted, whoever comes from a private network.
+    #[must_use]
+    pub fn counted(self, limits: &Limits) -> Option<IpAddr> {
+        let trusted = &limits.trusted_proxies;
+        let speaks_for_others = self.0.is_loopback()
+            || self.is_within(trusted)
+            || (trusted.is_empty() && is_private(self.0));
+        (!speaks_for_others).then(|| self.network())
+    }
+
     /// The address at the end of the chain of trusted proxies.
     pub(super) fn of_request(socket: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let mut peer = Self::new(socket.ip());
@@ -57,6 +70,18 @@ impl Peer {
 
     pub(super) fn is_within(self, networks: &[IpNet]) -> bool {
         networks.iter().any(|network| network.contains(&self.0))
+    }
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        // RFC 6598: the shared space of carriers and of some clusters.
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            address.is_private() || address.is_link_local() || is_shared
+        }
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     }
 }
 
