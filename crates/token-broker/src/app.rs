@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{chance::Chance, clock::Clock, provider::ProviderConfig},
-    flows::{Flights, Flows, Providers, Rules},
+    flows::{Flights, Flows, Limits, Providers, Rules},
     hub::{
         browser::HubBrowserAuthenticator, config::HubConfig, failures::Failures, http::HubApi,
         kernel::HubKernelAuthenticator,
@@ -141,14 +141,16 @@ fn flows(parts: Parts, plan: Plan) -> anyhow::Result<Flows> {
     let api = Arc::new(HubApi::new(&plan.hub)?);
     let clock = Arc::clone(&parts.clock);
     let logout_failures = Failures::new(Arc::clone(&clock));
+    let limits = Limits::new(&clock);
+    let browsers = HubBrowserAuthenticator::new(Arc::clone(&api), &plan.hub, Arc::clone(&clock));
     Ok(Flows {
         kernels: Arc::new(HubKernelAuthenticator::new(
-            Arc::clone(&api),
+            api,
             &plan.hub,
             parts.index_key.clone(),
             clock,
         )),
-        browsers: Arc::new(HubBrowserAuthenticator::new(api, &plan.hub)),
+        browsers: Arc::new(browsers),
         providers: providers(plan.providers, &parts)?,
         store: parts.store,
         clock: parts.clock,
@@ -159,6 +161,7 @@ fn flows(parts: Parts, plan: Plan) -> anyhow::Result<Flows> {
         stopping: plan.stopping,
         flights: Flights::default(),
         logout_failures,
+        limits,
     })
 }
 

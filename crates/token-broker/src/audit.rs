@@ -5,7 +5,12 @@ use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference};
 use hubkey_service::telemetry::{AUDIT, UserName};
 
 use crate::{
-    domain::{clock::Timestamp, connection::Connection, kernel::Kernel, sign_in::SignIn},
+    domain::{
+        clock::Timestamp,
+        connection::Connection,
+        kernel::{HubUser, Kernel},
+        sign_in::SignIn,
+    },
     keys::KeyId,
 };
 
@@ -101,6 +106,7 @@ pub struct Event<'a> {
     reference: Option<&'a Reference>,
     reason: Option<&'a str>,
     key_id: Option<KeyId>,
+    suppressed: Option<u64>,
 }
 
 impl<'a> Event<'a> {
@@ -142,6 +148,14 @@ impl<'a> Event<'a> {
             user: Some(kernel.user.as_str()),
             user_created: kernel.user.created(),
             server: Some(kernel.server.as_str()),
+            ..self
+        }
+    }
+
+    /// Of a hub user.
+    pub fn hub_user(self, user: &'a HubUser) -> Self {
+        Self {
+            user: Some(user.as_str()),
             ..self
         }
     }
@@ -196,6 +210,26 @@ impl<'a> Event<'a> {
         Self { key_id, ..self }
     }
 
+    /// So many events of this kind were not written since the last one.
+    pub fn suppressed(self, count: u64) -> Self {
+        Self {
+            suppressed: (count > 0).then_some(count),
+            ..self
+        }
+    }
+
+    /// Whether it says of which hub user it is, or by which.
+    #[must_use]
+    pub fn names_a_hub_user(&self) -> bool {
+        self.user.is_some() || self.actor.is_some()
+    }
+
+    /// Because of what; empty where nothing was said.
+    #[must_use]
+    pub fn said_reason(&self) -> &'a str {
+        self.reason.unwrap_or_default()
+    }
+
     /// Writes the event into the stream.
     pub fn tell(self, what: What) {
         tracing::info!(
@@ -212,6 +246,7 @@ impl<'a> Event<'a> {
             reference = self.reference.map(Reference::as_str),
             reason = self.reason,
             key_id = self.key_id.map(tracing::field::display),
+            suppressed = self.suppressed,
         );
     }
 }

@@ -1,6 +1,7 @@
 //! The use cases, one file each, with their collaborators as traits. No axum, no redis, no reqwest.
 
 pub mod acknowledge;
+mod admission;
 mod attempt;
 pub mod backchannel_logout;
 mod browser;
@@ -19,12 +20,14 @@ pub mod hub_callback;
 mod identity;
 mod judge;
 mod leaving;
+mod limits;
 pub mod my_connections;
 mod pages;
 pub mod policy;
 pub mod providers;
 mod refresh;
 mod refreshed;
+mod refusals;
 mod scoped;
 pub mod server_ended;
 mod settle;
@@ -73,6 +76,7 @@ use crate::{
 };
 use failure::KernelFailure;
 pub use flights::Flights;
+pub use limits::Limits;
 
 /// The use cases with everything that they ask.
 #[derive(Debug)]
@@ -101,6 +105,8 @@ pub struct Flows {
     pub flights: Flights,
     /// Logout tokens that were none.
     pub logout_failures: Failures,
+    /// What others may cost the Hub and the providers.
+    pub limits: Limits,
 }
 
 /// The configured providers, in order and by id.
@@ -206,7 +212,7 @@ impl Flows {
             .kernels
             .authenticate(&asker.token, freshness, asker.peer)
             .await;
-        Ok(kernel.inspect_err(|error| tell_refused(*error, asker))?)
+        Ok(kernel.inspect_err(|error| self.tell_refused(*error, asker))?)
     }
 
     fn provider(&self, id: &ProviderId) -> Option<&Arc<dyn IdentityProvider>> {
@@ -250,7 +256,7 @@ impl Flows {
     /// A refusal that the browser sees and the audit stream explains.
     fn refuse(&self, refusal: Refusal, what: What, event: Event<'_>) -> BrowserReply {
         let reference = self.chance.reference();
-        event.reference(&reference).tell(what);
+        self.limits.refusals.tell(event.reference(&reference), what);
         reply(BrowserAnswer::Refused { refusal, reference })
     }
 
@@ -274,24 +280,22 @@ impl Flows {
         let event = Event::new().source(source).reason("hub_unavailable");
         self.refuse(Refusal::Unavailable, What::HubMismatch, event)
     }
-}
 
-/// A token that the Hub knows and that is no kernel's is somebody's attempt, or the operator's mistake. What the Hub
-/// does not know is told by its measurements only: guesses would flood the audit stream.
-fn tell_refused(error: KernelError, asker: &Asker) {
-    let reason = match error {
-        KernelError::NotAServerToken => "not_a_server_token",
-        KernelError::MissingKernelScope => "missing_kernel_scope",
-        KernelError::Malformed
-        | KernelError::Unknown
-        | KernelError::TooMany
-        | KernelError::HubUnavailable => return,
-    };
-    let source = asker.peer.map(|peer| peer.to_string());
-    Event::new()
-        .source(source.as_deref())
-        .reason(reason)
-        .tell(What::PolicyDenied);
+    /// A token that the Hub knows and that is no kernel's is somebody's attempt, or the operator's mistake. What the Hub
+    /// does not know is told by its measurements only: guesses would flood the audit stream.
+    fn tell_refused(&self, error: KernelError, asker: &Asker) {
+        let reason = match error {
+            KernelError::NotAServerToken => "not_a_server_token",
+            KernelError::MissingKernelScope => "missing_kernel_scope",
+            KernelError::Malformed
+            | KernelError::Unknown
+            | KernelError::TooMany
+            | KernelError::HubUnavailable => return,
+        };
+        let source = asker.peer.map(|peer| peer.to_string());
+        let event = Event::new().source(source.as_deref()).reason(reason);
+        self.limits.refusals.tell(event, What::PolicyDenied);
+    }
 }
 
 /// An answer that touches no cookie.

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, State};
 
 use crate::domain::kernel::{HubUser, Kernel, ServerName};
+pub use http::Turn;
 
 /// Tells once that the Hub does not say when its users were made, as it does to tokens with `read:users!user`.
 #[derive(Debug)]
@@ -103,22 +104,37 @@ pub trait BrowserAuthenticator: fmt::Debug + Send + Sync {
     /// The Hub's authorize URL for a browser.
     fn authorize_url(&self, state: &State, verifier: &PkceVerifier) -> State;
 
+    /// Waits until few enough questions are under way for such visitors.
+    async fn turn(&self, visitor: Visitor) -> Result<Turn, BrowserError>;
+
     /// Redeems the Hub's code and asks who the browser is; the token is for asking again.
     async fn redeem(
         &self,
+        turn: Turn,
         code: AuthorizationCode,
         verifier: PkceVerifier,
     ) -> Result<(HubUser, HubToken), BrowserError>;
 
-    /// Asks again who the browser is: its person may have logged out of the Hub meanwhile.
+    /// Asks again who the browser is: its person may have logged out of the Hub meanwhile. Who comes before the question
+    /// is sent shares its answer; whoever asks again and again waits.
     async fn ask_again(&self, token: &HubToken) -> Result<HubUser, BrowserError>;
 
-    /// Whether people other than the owner may enter this server (SECURITY D9). `None` where the Hub does not say.
+    /// Whether people other than the owner may enter this server (SECURITY D9). `None` where the Hub does not say. What
+    /// it said is remembered for five seconds.
     async fn is_shared(
         &self,
         user: &HubUser,
         server: &ServerName,
     ) -> Result<Option<bool>, BrowserError>;
+}
+
+/// For whom the Hub is to be asked who a browser is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visitor {
+    /// A browser with the cookie of a live sign-in's flow: who has that, had a link.
+    SignIn,
+    /// Anybody.
+    Unknown,
 }
 
 /// Why a browser is nobody.

@@ -3,7 +3,7 @@
 
 use hubkey_service::telemetry::Metrics;
 
-const ALL: [(&str, &str); 15] = [
+const ALL: [(&str, &str); 17] = [
     (
         "hubkey_sign_ins_opened_total",
         "Sign-ins that kernels opened, by provider.",
@@ -27,6 +27,14 @@ const ALL: [(&str, &str); 15] = [
     (
         "hubkey_hub_requests_total",
         "Questions to the Hub, by endpoint and outcome.",
+    ),
+    (
+        "hubkey_browser_questions_total",
+        "Browsers that came back from the Hub, by visitor, and whether the Hub was asked about them.",
+    ),
+    (
+        "hubkey_audit_suppressed_total",
+        "Refusals of nobody in particular that the audit stream was spared, by event and reason.",
     ),
     (
         "hubkey_idp_requests_total",

@@ -11,6 +11,7 @@ pub mod hub;
 pub mod idp;
 pub mod instruments;
 pub mod keys;
+pub mod limits;
 pub mod routes;
 pub mod settings;
 pub mod store;

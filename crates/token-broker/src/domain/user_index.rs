@@ -120,21 +120,25 @@ impl UserIndex {
         limits: OpenLimits,
     ) -> Result<(), TooMany> {
         self.prune(now);
-        if self.created.len() >= limits.per_minute {
-            let first = self.created.iter().min().copied().unwrap_or(now);
-            return Err(TooMany::Created(now.until(first.after(MINUTE))));
-        }
-        if self.open.len() >= limits.open {
-            let first = self
-                .open
-                .iter()
-                .map(|open| open.expires_at)
-                .min()
-                .unwrap_or(now);
-            return Err(TooMany::Open(now.until(first)));
-        }
+        self.room(now, limits)?;
         self.created.push(now);
         self.open.push(sign_in);
+        Ok(())
+    }
+
+    /// Whether one more sign-in may be opened.
+    pub fn room(&self, now: Timestamp, limits: OpenLimits) -> Result<(), TooMany> {
+        let lately = self.created.iter().filter(|at| at.after(MINUTE) > now);
+        if lately.clone().count() >= limits.per_minute {
+            let first = lately.min().copied().unwrap_or(now);
+            return Err(TooMany::Created(now.until(first.after(MINUTE))));
+        }
+        let ends = self.open.iter().map(|open| open.expires_at);
+        let ends = ends.filter(|end| *end > now);
+        if ends.clone().count() >= limits.open {
+            let first = ends.min().unwrap_or(now);
+            return Err(TooMany::Open(now.until(first)));
+        }
         Ok(())
     }
 

@@ -61,7 +61,8 @@ impl Flows {
             Err(IdpError::Misbehaved(word) | IdpError::Misconfigured(word)) => word,
             Err(_) => "refused",
         };
-        event.reason(word).tell(What::PolicyDenied);
+        let refused = event.reason(word);
+        self.limits.refusals.tell(refused, What::PolicyDenied);
         Ok(told(provider, LogoutOutcome::Refused))
     }
 

@@ -47,6 +47,17 @@ impl Stored for Repeatable {
     const PURPOSE: Purpose = Purpose::Idempotency;
 }
 
+impl Repeatable {
+    /// The same answer again, to the same request.
+    fn answer_to(self, repetition: &Repetition) -> Result<SignInOpened, KernelFailure> {
+        if self.request == repetition.request {
+            Ok(self.answer)
+        } else {
+            Err(KernelFailure::KeyReused)
+        }
+    }
+}
+
 impl Flows {
     /// Answers with a connection of this very server token, or opens a sign-in.
     pub async fn create_sign_in(
@@ -74,6 +85,11 @@ impl Flows {
             self.tell_short_connect(&asking.provider.config().id, "sign_in_required");
             return Err(KernelFailure::SignInRequired(cause));
         }
+        let repetition = idempotency_key.map(|key| self.repetition(&kernel, request, key));
+        let earlier = self.without_room(index.as_ref(), repetition.as_ref());
+        if let Some(earlier) = earlier.await? {
+            return Ok(CreateSignInAnswer::Opened(earlier));
+        }
         let shared_server = self.shared(&kernel).await?;
         let asking = self.stepped_up(&kernel, asking, index.as_ref()).await?;
         let opening = Opening {
@@ -82,10 +98,29 @@ impl Flows {
             shared_server,
             cause,
         };
-        let repetition = idempotency_key.map(|key| self.repetition(&opening.kernel, request, key));
         Ok(CreateSignInAnswer::Opened(
             self.open(opening, repetition).await?,
         ))
+    }
+
+    /// Where no more sign-ins may be opened, the Hub is asked nothing: there is an earlier answer, or too many are open.
+    async fn without_room(
+        &self,
+        index: Option<&Loaded<UserIndex>>,
+        repetition: Option<&Repetition>,
+    ) -> Result<Option<SignInOpened>, KernelFailure> {
+        let (now, limits) = (self.clock.now(), self.rules.open);
+        let Some(Err(limit)) = index.map(|index| index.value.room(now, limits)) else {
+            return Ok(None);
+        };
+        let Some(repetition) = repetition else {
+            return Err(KernelFailure::TooMany(limit));
+        };
+        let earlier: Found<Repeatable> = self.store.load(&repetition.key).await?;
+        match earlier {
+            Some(earlier) => earlier.value.answer_to(repetition).map(Some),
+            None => Err(KernelFailure::TooMany(limit)),
+        }
     }
 
     fn asking(&self, request: &CreateSignIn) -> Result<Asking, KernelFailure> {
@@ -309,10 +344,10 @@ impl Flows {
         let user = &draft.sign_in.kernel.user;
         let (index, earlier) = self.read_index(user, repetition).await?;
         match (earlier, repetition) {
-            (Some(earlier), Some(repetition)) if earlier.value.request == repetition.request => {
-                Ok(Entry::Earlier(earlier.value.answer))
+            (Some(earlier), Some(repetition)) => {
+                Ok(Entry::Earlier(earlier.value.answer_to(repetition)?))
             }
-            (Some(_), _) => Err(KernelFailure::KeyReused),
+            (Some(_), None) => Err(KernelFailure::KeyReused),
             (None, repetition) => Ok(Entry::New(self.changes(draft, index, repetition)?)),
         }
     }

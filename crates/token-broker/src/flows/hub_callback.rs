@@ -1,12 +1,15 @@
 //! A browser came back from the Hub: the first of the three points that bind person, browser and server (SECURITY D3).
 
 use hubkey_protocol::{
+    ShortId,
     internal::{BrowserAnswer, BrowserReply, HubCallback, Refusal},
-    secret::{AuthorizationCode, HubToken, PkceVerifier, Ticket},
+    secret::{AuthorizationCode, FlowCookie, HubToken, PkceVerifier, Secret, State, Ticket},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Flows,
+    admission::{Admitted, Entrance},
     browser::{Arrival, Browser},
     ending::End,
     leaving::{Leaving, Via},
@@ -17,7 +20,7 @@ use crate::{
     domain::{
         flow::{FlowStage, Leg, TicketRecord},
         kernel::HubUser,
-        sign_in::SignIn,
+        sign_in::{SignIn, SignInState},
     },
     hub::BrowserError,
     store::{
@@ -28,36 +31,89 @@ use crate::{
 
 impl Flows {
     /// Uses the ticket up, if the Hub says that the browser is the sign-in's hub user, and shows the start page or goes
-    /// on to the provider.
-    pub async fn hub_callback(&self, request: HubCallback) -> Result<BrowserReply, StoreError> {
-        let source = request.source.as_deref();
-        if let Some(visit) = self.visit_of(&request.state, request.flow_cookie.as_ref()) {
-            return self.arrive(visit, request.code, source).await;
+    /// on to the provider. Until it is the browser's turn to be asked about nothing is used up; who has `gone` by then is
+    /// not asked about.
+    pub async fn hub_callback(
+        &self,
+        request: HubCallback,
+        gone: &CancellationToken,
+    ) -> Result<BrowserReply, StoreError> {
+        let (source, cookie) = (request.source.as_deref(), request.flow_cookie.as_ref());
+        let entrance = Entrance {
+            sign_in: None,
+            peer: request.peer,
+            gone,
+        };
+        if let Some(visit) = self.visit_of(&request.state, cookie) {
+            return self.visited(visit, request.code, entrance, source).await;
         }
+        let live = self.live_flow(&request.state, cookie).await?;
+        let sign_in = live.as_ref();
+        let question = match request.code.filter(|_| sign_in.is_some()) {
+            Some(code) => match self
+                .admit(Entrance {
+                    sign_in,
+                    ..entrance
+                })
+                .await
+            {
+                Ok(admitted) => Some((code, admitted)),
+                Err(denied) => return Ok(self.denied(denied, source)),
+            },
+            None => None,
+        };
         let arrival = self
-            .arrival(
-                &request.state,
-                request.flow_cookie.as_ref(),
-                &Leg::Hub,
-                source,
-            )
+            .arrival(&request.state, cookie, &Leg::Hub, source)
             .await?;
         let Arrival::Fits(browser, FlowStage::AtHub { ticket, verifier }) = arrival else {
             return Ok(self.forbidden(source, "hub_state_or_cookie"));
         };
-        match self.ask_hub(request.code, verifier).await {
-            Ok((user, hub_token)) => self.claim(browser, &user, hub_token, &ticket).await,
-            Err(error) => Ok(self.hub_refused(error, source)),
+        match question {
+            Some((code, admitted)) => {
+                let grant = (code, verifier);
+                self.back_from_hub(browser, grant, &ticket, admitted).await
+            }
+            None if live.is_some() => Ok(self.hub_refused(BrowserError::Refused, source)),
+            None => Ok(self.dead_link(source)),
         }
     }
 
-    pub(super) async fn ask_hub(
+    /// The sign-in that waits for this browser to come back from the Hub, if its cookie opens a flow of one.
+    async fn live_flow(
         &self,
-        code: Option<AuthorizationCode>,
-        verifier: PkceVerifier,
-    ) -> Result<(HubUser, HubToken), BrowserError> {
-        let code = code.ok_or(BrowserError::Refused)?;
-        self.browsers.redeem(code, verifier).await
+        state: &State,
+        cookie: Option<&FlowCookie>,
+    ) -> Result<Option<ShortId>, StoreError> {
+        let Ok(short) = ShortId::of(state.expose()) else {
+            return Ok(None);
+        };
+        let Some((browser, FlowStage::AtHub { .. })) = self.browser(&short, cookie, None).await?
+        else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let waiting = self.sign_in(&browser.nonce).await?.filter(|loaded| {
+            matches!(loaded.value.state, SignInState::Created) && !loaded.value.is_expired(now)
+        });
+        Ok(waiting.map(|_| short))
+    }
+
+    async fn back_from_hub(
+        &self,
+        browser: Browser<'_>,
+        (code, verifier): (AuthorizationCode, PkceVerifier),
+        ticket: &Ticket,
+        admitted: Admitted,
+    ) -> Result<BrowserReply, StoreError> {
+        let (asked, turn) = admitted.asks();
+        let answer = self.browsers.redeem(turn, code, verifier).await;
+        if !matches!(answer, Err(BrowserError::Refused)) {
+            asked.cost_nothing();
+        }
+        match answer {
+            Ok((user, hub_token)) => self.claim(browser, &user, hub_token, ticket).await,
+            Err(error) => Ok(self.hub_refused(error, browser.source)),
+        }
     }
 
     /// The Hub does not say who the browser is. The link stays good: nothing was used up but this flow's state

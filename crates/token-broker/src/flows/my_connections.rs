@@ -1,5 +1,7 @@
 //! The page "My connections": a hub user sees what their notebooks can reach, and ends it.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hubkey_protocol::{
     ConnectionId, ShortId,
@@ -12,6 +14,7 @@ use hubkey_protocol::{
 
 use super::{
     Flows,
+    admission::{Admitted, Entrance},
     browser::{Browser, Presence},
     failure::KernelFailure,
     reply,
@@ -19,16 +22,22 @@ use super::{
 use crate::{
     audit::{Event, What},
     domain::{
+        clock::Timestamp,
         connection::Connection,
         flow::{Flow, FlowStage, Visiting},
         kernel::HubUser,
         renewal::Renewal,
     },
+    hub::BrowserError,
     store::{Change, Expect, Key, Outcome, StoreError, length_prefixed, typed::Loaded},
 };
 
 /// So many connections stand on one page; who ends some sees the next.
 const MAX_ROWS: usize = 100;
+
+/// Of a time in seconds, in hexadecimal: enough for 2,000 years.
+const TIME_DIGITS: usize = 9;
+const CLOCKS_APART: Duration = Duration::from_mins(1);
 
 /// A browser on its way: the name of its cookie, and the cookie.
 pub(super) type Visit<'a> = (ShortId, &'a FlowCookie);
@@ -40,9 +49,10 @@ impl Flows {
     pub fn my_connections(&self) -> BrowserReply {
         let cookie = self.chance.flow_cookie();
         let visit = (self.chance.short_id(), &cookie);
+        let state = self.state_of(&visit, self.clock.now());
         let location = self
             .browsers
-            .authorize_url(&self.state_of(&visit), &self.verifier_of(&visit));
+            .authorize_url(&state, &self.verifier_of(&visit));
         BrowserReply {
             answer: BrowserAnswer::Redirect { location },
             set_cookie: Some(SetFlowCookie {
@@ -54,42 +64,75 @@ impl Flows {
         }
     }
 
-    fn state_of(&self, visit: &Visit<'_>) -> State {
-        let random = self.made_of(visit, "visit-state");
-        State::new(format!("{}.{random}", visit.0.as_str()))
+    /// It says when it was made, to the second.
+    fn state_of(&self, (short, cookie): &Visit<'_>, made_at: Timestamp) -> State {
+        let time = format!("{:0TIME_DIGITS$x}", made_at.as_secs());
+        let parts = length_prefixed(&[short.as_str(), cookie.expose(), &time]);
+        let random = URL_SAFE_NO_PAD.encode(self.index_key.hash("visit-state", &parts));
+        State::new(format!("{}.{time}{random}", short.as_str()))
     }
 
     fn verifier_of(&self, visit: &Visit<'_>) -> PkceVerifier {
-        PkceVerifier::new(self.made_of(visit, "visit-verifier"))
-    }
-
-    /// A value that only this deployment can make, and for this cookie only.
-    fn made_of(&self, (short, cookie): &Visit<'_>, purpose: &str) -> String {
+        let (short, cookie) = visit;
         let parts = length_prefixed(&[short.as_str(), cookie.expose()]);
-        URL_SAFE_NO_PAD.encode(self.index_key.hash(purpose, &parts))
+        PkceVerifier::new(URL_SAFE_NO_PAD.encode(self.index_key.hash("visit-verifier", &parts)))
     }
 
-    /// The visit that this state belongs to, if the cookie is that of the same browser.
+    /// The visit that this state belongs to, if the cookie is that of the same browser, and when it began.
     pub(super) fn visit_of<'a>(
         &self,
         state: &State,
         cookie: Option<&'a FlowCookie>,
-    ) -> Option<Visit<'a>> {
+    ) -> Option<(Visit<'a>, Timestamp)> {
         let visit = (ShortId::of(state.expose()).ok()?, cookie?);
-        self.state_of(&visit).matches(state).then_some(visit)
+        let (_, made) = state.expose().split_once('.')?;
+        let seconds = u64::from_str_radix(made.get(..TIME_DIGITS)?, 16).ok()?;
+        let made_at = Timestamp::from_millis(seconds.checked_mul(1000)?);
+        let same = self.state_of(&visit, made_at).matches(state);
+        same.then_some((visit, made_at))
     }
 
-    /// Back from the Hub. Its code is good once, and with this browser's verifier only.
-    pub(super) async fn arrive(
+    /// Whether a visit that began then may still go on. Replicas' clocks may be a little apart.
+    fn is_lately(&self, began: Timestamp) -> bool {
+        let now = self.clock.now();
+        began <= now.after(CLOCKS_APART) && now < began.after(self.rules.sign_in_life)
+    }
+
+    /// Back from the Hub, perhaps: this browser has been here.
+    pub(super) async fn visited(
         &self,
-        visit: Visit<'_>,
+        (visit, began): (Visit<'_>, Timestamp),
         code: Option<AuthorizationCode>,
+        entrance: Entrance<'_>,
         source: Option<&str>,
     ) -> Result<BrowserReply, StoreError> {
-        let (user, hub_token) = match self.ask_hub(code, self.verifier_of(&visit)).await {
+        if !self.is_lately(began) {
+            return Ok(self.forbidden(source, "visit_too_old"));
+        }
+        let Some(code) = code else {
+            return Ok(self.hub_refused(BrowserError::Refused, source));
+        };
+        match self.admit(entrance).await {
+            Ok(admitted) => self.arrive(visit, (code, admitted), source).await,
+            Err(denied) => Ok(self.denied(denied, source)),
+        }
+    }
+
+    /// The Hub's code is good once, and with this browser's verifier only.
+    async fn arrive(
+        &self,
+        visit: Visit<'_>,
+        (code, admitted): (AuthorizationCode, Admitted),
+        source: Option<&str>,
+    ) -> Result<BrowserReply, StoreError> {
+        let (asked, turn) = admitted.asks();
+        let verifier = self.verifier_of(&visit);
+        let (user, hub_token) = match self.browsers.redeem(turn, code, verifier).await {
             Ok(known) => known,
+            // The place is not given back, whatever the reason: nobody knows who this is.
             Err(error) => return Ok(self.hub_refused(error, source)),
         };
+        asked.cost_nothing();
         let visiting = Visiting {
             user,
             hub_token,
@@ -178,7 +221,10 @@ impl Flows {
             Presence::Gone(word) => word,
         };
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![browser.delete()]).await?;
-        let event = Event::new().source(browser.source).reason(word);
+        let event = Event::new()
+            .hub_user(&visiting.user)
+            .source(browser.source)
+            .reason(word);
         let refused = self.refuse(Refusal::Forbidden, What::HubMismatch, event);
         Ok(Some(BrowserReply {
             clear_cookie: Some(browser.short.clone()),

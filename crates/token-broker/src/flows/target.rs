@@ -148,6 +148,7 @@ impl Flows {
 
     /// A newer token than that of the aim, by this process' one flight to it.
     async fn fetch(self: &Arc<Self>, aim: Aim) -> TargetLanding {
+        let user = aim.connection.value.kernel.user;
         let to = (aim.connection.value.id, aim.entry.target);
         let mark = aim.entry.mark;
         let begin = || {
@@ -157,6 +158,10 @@ impl Flows {
             };
             async move {
                 let (flows, (id, target)) = (&leaving.flows, &leaving.to);
+                let turn = flows.limits.targets.turn(&user);
+                timeout(flows.rules.renewal.wait, turn)
+                    .await
+                    .map_err(|_| Missed::InProgress)?;
                 match target.way {
                     Way::Refresh => flows.fly_scoped(id, (target, mark)).await,
                     Way::Exchange => flows.fly_exchange(id, (target, mark)).await,

@@ -1,23 +1,36 @@
 //! Browsers proved by the Hub's OAuth: the broker is a service of the Hub (SECURITY D2).
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, Secret, State};
+use tracing::Instrument as _;
 use url::Url;
 
 use super::{
-    BrowserAuthenticator, BrowserError, Unsaid,
+    BrowserAuthenticator, BrowserError, Unsaid, Visitor,
     config::HubConfig,
-    http::{HubApi, HubFailure},
+    http::{HubApi, HubFailure, Lane, Turn},
     user_model::{Session, UserModel},
 };
-use crate::domain::kernel::{HubUser, ServerName};
+use crate::{
+    domain::{
+        clock::Clock,
+        kernel::{HubUser, ServerName},
+    },
+    limits::{Answers, Pace, Topic},
+};
 
 /// Covers every service: what the Hub says of tokens that may do all that their owner may.
 const ACCESS: &str = "access:services";
+/// Questions about one browser: so many at once, and after that one in each interval.
+const OF_ONE_BROWSER: (u32, Duration) = (10, Duration::from_millis(200));
+const MOST_BROWSERS: u64 = 4_096;
+/// Who shares a server while a sign-in is opened is shown on its page, or refused at its next one.
+const REMEMBER_SHARED: Duration = Duration::from_secs(5);
+const MOST_SERVERS: u64 = 32_768;
 
 /// Asks the Hub who a browser is.
 #[derive(Debug)]
@@ -26,22 +39,30 @@ pub struct HubBrowserAuthenticator {
     authorize: Url,
     access: String,
     unsaid: Unsaid,
+    /// Of each browser, by its token: nothing is remembered, and one question at a time is under way.
+    browsers: Answers<Result<HubUser, BrowserError>>,
+    pace: Pace<Topic>,
+    /// Of each server.
+    shared: Arc<Answers<Result<Option<bool>, BrowserError>>>,
 }
 
 impl HubBrowserAuthenticator {
     /// Sends browsers to `config`'s public URL.
     #[must_use]
-    pub fn new(api: Arc<HubApi>, config: &HubConfig) -> Self {
+    pub fn new(api: Arc<HubApi>, config: &HubConfig, clock: Arc<dyn Clock>) -> Self {
         Self {
             api,
             authorize: authorize_base(config),
             access: format!("{ACCESS}!service={}", config.service_name),
             unsaid: Unsaid::at("oauth_client_allowed_scopes of the service"),
+            browsers: Answers::new(Arc::clone(&clock), MOST_BROWSERS),
+            pace: Pace::new(OF_ONE_BROWSER.0, OF_ONE_BROWSER.1),
+            shared: Arc::new(Answers::new(clock, MOST_SERVERS)),
         }
     }
 
-    async fn user(&self, token: &HubToken) -> Result<HubUser, BrowserError> {
-        let model = self.api.turn().await?.user(token).await?;
+    async fn user(&self, turn: &Turn, token: &HubToken) -> Result<HubUser, BrowserError> {
+        let model = turn.user(token).await?;
         self.browser_of(&model).ok_or(BrowserError::Refused)
     }
 
@@ -67,32 +88,85 @@ impl BrowserAuthenticator for HubBrowserAuthenticator {
         State::new(url)
     }
 
+    async fn turn(&self, visitor: Visitor) -> Result<Turn, BrowserError> {
+        let lane = match visitor {
+            Visitor::SignIn => Lane::SignIn,
+            Visitor::Unknown => Lane::Visit,
+        };
+        Ok(self.api.turn(lane).await?)
+    }
+
     async fn redeem(
         &self,
+        turn: Turn,
         code: AuthorizationCode,
         verifier: PkceVerifier,
     ) -> Result<(HubUser, HubToken), BrowserError> {
-        let token = self.api.turn().await?.redeem(code, verifier).await?;
-        let user = self.user(&token).await?;
+        let token = turn.redeem(code, verifier).await?;
+        let user = self.user(&turn, &token).await?;
         Ok((user, token))
     }
 
     async fn ask_again(&self, token: &HubToken) -> Result<HubUser, BrowserError> {
-        self.user(token).await
+        let browser = topic(token.expose());
+        let turn = self.pace.turn(&browser);
+        let question = async {
+            let answer = match self.api.turn(Lane::SignIn).await {
+                Ok(turn) => self.user(&turn, token).await,
+                Err(failure) => Err(failure.into()),
+            };
+            (answer, Duration::ZERO)
+        };
+        self.browsers.get(browser, turn, question).await
     }
 
+    /// The question is carried out and its answer remembered though who asks hangs up: the next one finds it.
     async fn is_shared(
         &self,
         user: &HubUser,
         server: &ServerName,
     ) -> Result<Option<bool>, BrowserError> {
-        let turn = self.api.turn().await?;
-        match turn.is_shared(user.as_str(), server.as_str()).await {
-            Ok(shared) => Ok(Some(shared)),
-            Err(HubFailure::Refused) => Ok(None),
-            Err(failure) => Err(failure.into()),
-        }
+        let (api, shared) = (Arc::clone(&self.api), Arc::clone(&self.shared));
+        let (user, server) = (user.clone(), server.clone());
+        let work = async move {
+            let about = about_server(&user, &server);
+            let question = ask_shared(&api, &user, &server);
+            shared.get(about, ready(()), question).await
+        };
+        let work = tokio::spawn(work.in_current_span());
+        work.await.unwrap_or(Err(BrowserError::HubUnavailable))
     }
+}
+
+/// What does not come of the Hub's answer is never remembered.
+async fn ask_shared(
+    api: &Arc<HubApi>,
+    user: &HubUser,
+    server: &ServerName,
+) -> (Result<Option<bool>, BrowserError>, Duration) {
+    let answer = match api.turn(Lane::Kernel).await {
+        Ok(turn) => turn.is_shared(user.as_str(), server.as_str()).await,
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Ok(shared) => (Ok(Some(shared)), REMEMBER_SHARED),
+        Err(HubFailure::Refused) => (Ok(None), REMEMBER_SHARED),
+        Err(failure) => (Err(failure.into()), Duration::ZERO),
+    }
+}
+
+/// Names of any spelling stay apart: the length of the first says where it ends.
+fn about_server(user: &HubUser, server: &ServerName) -> Topic {
+    let (user, server) = (user.as_str(), server.as_str());
+    topic(&format!("{}:{user}{server}", user.len()))
+}
+
+/// What a question is about.
+fn topic(text: &str) -> Topic {
+    let hash = digest(&SHA256, text.as_bytes());
+    let mut topic = [0; 32];
+    topic.copy_from_slice(hash.as_ref());
+    topic
 }
 
 impl From<HubFailure> for BrowserError {

@@ -1,4 +1,4 @@
-//! How many tokens may turn out to be none: each costs the Hub a question, or a check of a signature.
+//! How many tokens or codes may turn out to be none: each costs the Hub a question, or a check of a signature.
 //!
 //! Only failures are counted, so a class whose servers start together is never held up. Since a question's outcome is
 //! known only afterwards, a question holds a place while it is under way; where all places that are left are held, the
@@ -8,6 +8,8 @@
 //! a charge nor a refund, and both are needed here.
 
 use std::{
+    fmt::{self, Debug},
+    hash::Hash,
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,26 +20,46 @@ use tokio::sync::Notify;
 
 use crate::domain::clock::{Clock, Timestamp};
 
-/// 5 a second, 20 at once.
-const PER_PEER: Rate = Rate {
-    interval: Duration::from_millis(200),
-    burst: 20,
-};
-/// 50 a second.
-const TOGETHER: Rate = Rate {
-    interval: Duration::from_millis(20),
-    burst: 50,
+/// Of tokens: 5 a second and 20 at once from one peer, 50 a second in all.
+const TOKENS: Rates = Rates {
+    each: Rate {
+        interval: Duration::from_millis(200),
+        burst: 20,
+    },
+    together: Rate {
+        interval: Duration::from_millis(20),
+        burst: 50,
+    },
 };
 const MAX_PEERS: u64 = 16_384;
 /// A bucket is full again long before.
 const FORGET_PEER_AFTER: Duration = Duration::from_mins(1);
 
-/// The buckets of all peers, and the one of all together.
-#[derive(Debug)]
-pub struct Failures {
+/// The buckets of all peers, and the one of all together. A peer is an address, or whatever else can be told apart.
+pub struct Failures<K = IpAddr> {
     clock: Arc<dyn Clock>,
-    peers: Cache<IpAddr, Arc<Bucket>>,
+    each: Rate,
+    peers: Cache<K, Arc<Bucket>>,
     together: Arc<Bucket>,
+}
+
+/// Who failed is not shown.
+impl<K> Debug for Failures<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failures")
+            .field("each", &self.each)
+            .field("together", &self.together.rate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many may fail.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    /// Of one peer.
+    pub each: Rate,
+    /// Of all together.
+    pub together: Rate,
 }
 
 /// A place for one question. Whoever drops it without a word has failed: a caller that hangs up must not get its
@@ -55,10 +77,13 @@ struct Bucket {
     changed: Notify,
 }
 
+/// So many at once, and after that one in each interval.
 #[derive(Debug, Clone, Copy)]
-struct Rate {
-    interval: Duration,
-    burst: u32,
+pub struct Rate {
+    /// After which there is one more.
+    pub interval: Duration,
+    /// As many as there are at most.
+    pub burst: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -77,11 +102,31 @@ enum Held {
 }
 
 impl Failures {
-    /// Full buckets.
+    /// Full buckets, for tokens.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with(clock, TOKENS)
+    }
+
+    /// Whether a question from there would be refused now.
+    pub(super) async fn is_exhausted(&self, peer: Option<IpAddr>) -> bool {
+        let now = self.clock.now();
+        let mut buckets = self.buckets(network_of_peer(peer)).await.into_iter();
+        buckets.any(|bucket| bucket.left(now) == 0)
+    }
+
+    /// A place for a question, if not too many failed.
+    pub async fn place(&self, peer: Option<IpAddr>) -> Option<Place> {
+        self.place_of(network_of_peer(peer)).await
+    }
+}
+
+impl<K: Clone + Eq + Hash + Send + Sync + 'static> Failures<K> {
+    /// Full buckets.
+    pub fn with(clock: Arc<dyn Clock>, rates: Rates) -> Self {
         Self {
-            together: Arc::new(Bucket::full(TOGETHER, clock.now())),
+            together: Arc::new(Bucket::full(rates.together, clock.now())),
             clock,
+            each: rates.each,
             peers: Cache::builder()
                 .max_capacity(MAX_PEERS)
                 .time_to_idle(FORGET_PEER_AFTER)
@@ -89,20 +134,13 @@ impl Failures {
         }
     }
 
-    /// Whether a question from there would be refused now.
-    pub(super) async fn is_exhausted(&self, peer: Option<IpAddr>) -> bool {
-        let now = self.clock.now();
-        let mut buckets = self.buckets(peer).await.into_iter();
-        buckets.any(|bucket| bucket.left(now) == 0)
-    }
-
-    /// A place for a question, if not too many failed.
-    pub async fn place(&self, peer: Option<IpAddr>) -> Option<Place> {
+    /// A place for a question of that one, if not too many failed.
+    pub async fn place_of(&self, one: Option<K>) -> Option<Place> {
         let mut place = Place {
             held: Vec::with_capacity(2),
             clock: Arc::clone(&self.clock),
         };
-        for bucket in self.buckets(peer).await {
+        for bucket in self.buckets(one).await {
             if !bucket.hold(&*self.clock).await {
                 place.give_back();
                 return None;
@@ -112,12 +150,12 @@ impl Failures {
         Some(place)
     }
 
-    /// The peer's own first: who waits there holds up nobody else.
-    async fn buckets(&self, peer: Option<IpAddr>) -> Vec<Arc<Bucket>> {
+    /// Its own first: who waits there holds up nobody else.
+    async fn buckets(&self, one: Option<K>) -> Vec<Arc<Bucket>> {
         let mut buckets = Vec::with_capacity(2);
-        if let Some(peer) = peer.filter(|peer| !peer.is_loopback()) {
-            let new = async { Arc::new(Bucket::full(PER_PEER, self.clock.now())) };
-            buckets.push(self.peers.get_with(network_of(peer), new).await);
+        if let Some(one) = one {
+            let new = async { Arc::new(Bucket::full(self.each, self.clock.now())) };
+            buckets.push(self.peers.get_with(one, new).await);
         }
         buckets.push(Arc::clone(&self.together));
         buckets
@@ -213,7 +251,14 @@ impl Rate {
     }
 }
 
-/// What counts as one peer: an IPv6 host commands a whole /64.
+/// What counts as one peer, if the address says anything: everybody on this machine, and who came through a proxy on it,
+/// has the loopback address.
+pub fn network_of_peer(peer: Option<IpAddr>) -> Option<IpAddr> {
+    peer.filter(|peer| !peer.to_canonical().is_loopback())
+        .map(network_of)
+}
+
+/// An IPv6 host commands a whole /64.
 fn network_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {

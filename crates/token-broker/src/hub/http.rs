@@ -1,6 +1,7 @@
-//! The HTTP client for the Hub's API: one client with tight limits, a bounded number of questions at once.
+//! The HTTP client for the Hub's API: one client with tight limits, a bounded number of questions at once for each kind
+//! of those who ask.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hubkey_protocol::secret::{AuthorizationCode, ClientSecret, HubToken, PkceVerifier, Secret};
 use hubkey_service::telemetry::TRACE;
@@ -12,7 +13,7 @@ use reqwest::{
 };
 use serde::Deserialize;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tracing::{Instrument as _, field::Empty};
@@ -28,8 +29,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Until an answer is complete; as long again may pass before it is a question's turn.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// The Hub is one process that answers about 200 questions a second.
-const MAX_IN_FLIGHT: usize = 32;
+/// The Hub is one process that answers about 200 questions a second: what is asked for browsers is to be little beside
+/// what is asked for kernels, also where somebody asks for more.
+const MAX_FOR_KERNELS: usize = 32;
+const MAX_FOR_SIGN_INS: usize = 8;
+const MAX_FOR_VISITS: usize = 4;
 
 /// How often the Hub was asked, by endpoint and outcome.
 const REQUESTS_TOTAL: &str = "hubkey_hub_requests_total";
@@ -39,7 +43,24 @@ pub struct HubApi {
     client: Client,
     api_url: Url,
     service: Registration,
-    turns: Semaphore,
+    lanes: Lanes,
+}
+
+/// For whom a question is. Each kind has turns of its own, so that none ever stands behind another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// A kernel, or its server.
+    Kernel,
+    /// A browser whose flow was found.
+    SignIn,
+    /// A browser of which nobody knows anything.
+    Visit,
+}
+
+struct Lanes {
+    kernels: Arc<Semaphore>,
+    sign_ins: Arc<Semaphore>,
+    visits: Arc<Semaphore>,
 }
 
 /// hubkey as the Hub knows it.
@@ -72,12 +93,12 @@ pub enum HubFailure {
     Malformed,
 }
 
-/// Permission to ask one question. It is waited for apart from asking, because what holds for a question (how old its
-/// answer may be, how many may fail) counts from when it is really asked.
+/// Permission to ask, one question after another. It is waited for apart from asking, because what holds for a question
+/// (how old its answer may be, how many may fail) counts from when it is really asked.
 #[derive(Debug)]
-pub struct Turn<'a> {
-    api: &'a HubApi,
-    _permit: SemaphorePermit<'a>,
+pub struct Turn {
+    api: Arc<HubApi>,
+    _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -126,15 +147,24 @@ impl HubApi {
                 api_token: config.api_token.clone(),
                 redirect_uri: config.redirect_uri.clone(),
             },
-            turns: Semaphore::new(MAX_IN_FLIGHT),
+            lanes: Lanes {
+                kernels: Arc::new(Semaphore::new(MAX_FOR_KERNELS)),
+                sign_ins: Arc::new(Semaphore::new(MAX_FOR_SIGN_INS)),
+                visits: Arc::new(Semaphore::new(MAX_FOR_VISITS)),
+            },
         })
     }
 
-    /// Waits until there are few enough questions in flight.
-    pub async fn turn(&self) -> Result<Turn<'_>, HubFailure> {
-        match timeout(ANSWER_TIMEOUT, self.turns.acquire()).await {
+    /// Waits until few enough questions are under way for those.
+    pub async fn turn(self: &Arc<Self>, lane: Lane) -> Result<Turn, HubFailure> {
+        let lane = match lane {
+            Lane::Kernel => &self.lanes.kernels,
+            Lane::SignIn => &self.lanes.sign_ins,
+            Lane::Visit => &self.lanes.visits,
+        };
+        match timeout(ANSWER_TIMEOUT, Arc::clone(lane).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn {
-                api: self,
+                api: Arc::clone(self),
                 _permit: permit,
             }),
             Ok(Err(_)) | Err(_) => Err(HubFailure::TooSlow),
@@ -173,9 +203,9 @@ impl HubApi {
     }
 }
 
-impl Turn<'_> {
+impl Turn {
     /// Whose this token is.
-    pub async fn user(self, token: &HubToken) -> Result<UserModel, HubFailure> {
+    pub async fn user(&self, token: &HubToken) -> Result<UserModel, HubFailure> {
         let request = self.get(&["user"], token)?;
         self.api
             .ask(Endpoint::User, request, UserModel::parse)
@@ -184,7 +214,7 @@ impl Turn<'_> {
 
     /// Redeems an authorization code (RFC 6749 section 4.1.3).
     pub async fn redeem(
-        self,
+        &self,
         code: AuthorizationCode,
         verifier: PkceVerifier,
     ) -> Result<HubToken, HubFailure> {
@@ -203,7 +233,7 @@ impl Turn<'_> {
     }
 
     /// Whether a server is shared with anybody.
-    pub async fn is_shared(self, user: &str, server: &str) -> Result<bool, HubFailure> {
+    pub async fn is_shared(&self, user: &str, server: &str) -> Result<bool, HubFailure> {
         // A URL cannot name these: whatever stands there, such a segment means "here" or "one up".
         if [user, server]
             .iter()

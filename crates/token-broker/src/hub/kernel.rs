@@ -7,7 +7,8 @@
 //! | nothing (down, slow, nonsense) | never | never |
 //!
 //! One question at a time is under way for one token; who comes meanwhile waits for its answer. An answer is *fresh* for
-//! those who came before its question was sent, which is told by counting, not by the clock.
+//! those who came before its question was sent, which is told by counting, not by the clock. Questions about one hub user
+//! come at a pace: a loop in a notebook waits for its own turn, and all who came meanwhile share that question.
 
 use std::{
     net::IpAddr,
@@ -26,15 +27,16 @@ use super::{
     Freshness, KernelAuthenticator, KernelError, Unsaid,
     config::HubConfig,
     failures::Failures,
-    http::{HubApi, HubFailure},
+    http::{HubApi, HubFailure, Lane},
     server_token::server_of,
 };
 use crate::{
     domain::{
         clock::{Clock, Timestamp},
-        kernel::Kernel,
+        kernel::{HubUser, Kernel},
     },
     keys::IndexKey,
+    limits::Pace,
 };
 
 const REMEMBER_KERNEL: Duration = Duration::from_secs(30);
@@ -45,6 +47,9 @@ const MAX_SLOTS: u64 = 32_768;
 /// For so long a token that was a kernel's is not counted as a guess.
 const PROVEN_FOR: Duration = Duration::from_hours(12);
 const MAX_PROVEN: u64 = 131_072;
+/// Questions about the servers of one hub user: so many at once, and after that one in each interval. Kernels that come
+/// together share one; only who asks again and again waits.
+const OF_ONE_USER: (u32, Duration) = (40, Duration::from_millis(200));
 
 type Verdict = Result<Kernel, KernelError>;
 type Key = [u8; 32];
@@ -63,6 +68,8 @@ pub struct HubKernelAuthenticator {
     proven: Cache<Key, ()>,
     failures: Failures,
     unsaid: Unsaid,
+    /// Of those whom the Hub knew when it was asked last.
+    pace: Pace<HubUser>,
     count: AtomicU64,
 }
 
@@ -128,6 +135,7 @@ impl HubKernelAuthenticator {
                 .time_to_idle(PROVEN_FOR)
                 .build(),
             unsaid: Unsaid::at("Spawner.server_token_scopes"),
+            pace: Pace::new(OF_ONE_USER.0, OF_ONE_USER.1),
             count: AtomicU64::new(1),
         }
     }
@@ -175,6 +183,9 @@ impl HubKernelAuthenticator {
         if slot.came_to_nothing.load(Ordering::SeqCst) > caller.came {
             return Err(KernelError::HubUnavailable);
         }
+        if let Some(user) = slot.user() {
+            self.pace.turn(&user).await;
+        }
         let entry = self.ask(token, caller.peer).await;
         match &entry {
             Ok(entry) => {
@@ -203,7 +214,7 @@ impl HubKernelAuthenticator {
                     .ok_or(KernelError::TooMany)?,
             )
         };
-        let turn = self.api.turn().await;
+        let turn = self.api.turn(Lane::Kernel).await;
         let (asked_at, asked) = (self.clock.now(), self.tick());
         let answer = match turn {
             Ok(turn) => turn.user(token).await,
@@ -241,6 +252,15 @@ impl HubKernelAuthenticator {
             Err(KernelError::HubUnavailable) => {}
             Err(_) => self.proven.invalidate(&key).await,
         }
+    }
+}
+
+impl Slot {
+    /// Whose token it was when the Hub was asked last.
+    fn user(&self) -> Option<HubUser> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let kernel = last.as_ref()?.verdict.as_ref().ok()?;
+        Some(kernel.user.clone())
     }
 }
 

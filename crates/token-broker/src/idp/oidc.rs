@@ -8,6 +8,7 @@ use hubkey_protocol::{
     secret::{AccessToken, LogoutToken, RefreshToken, Secret},
 };
 use serde_json::Value;
+use tokio::{sync::Semaphore, time::timeout};
 use url::Url;
 
 use super::{
@@ -48,6 +49,9 @@ pub struct OidcProvider {
     directory: Directory,
     keyring: Keyring,
     clock: Arc<dyn Clock>,
+    /// For kernels that ask for userinfo: they take no more of the provider's slots than these, and sign-ins and
+    /// refreshes have the others.
+    kernels_userinfo: Semaphore,
 }
 
 /// Takes a provider as configured. Asks nothing of it: one that is down does not keep the broker from starting.
@@ -83,10 +87,14 @@ pub fn provider(
         directory: Directory::new(&config, gate, Arc::clone(&clock), chance)?,
         keyring: Keyring::new(config.id.clone(), Arc::clone(&clock)),
         clock,
+        kernels_userinfo: Semaphore::new(KERNELS_USERINFO),
         config,
     })
 }
 
+const KERNELS_USERINFO: usize = 4;
+/// Until it is one's turn for that.
+const PATIENCE: Duration = Duration::from_secs(3);
 const LARGEST_SKEW: Duration = Duration::from_mins(5);
 
 fn max_age(config: &ProviderConfig) -> Result<Option<u64>, IdpError> {
@@ -257,6 +265,10 @@ impl IdentityProvider for OidcProvider {
     }
 
     async fn userinfo(&self, grant: &Grant) -> Result<Claims, IdpError> {
+        let slot = timeout(PATIENCE, self.kernels_userinfo.acquire()).await;
+        let _slot = slot
+            .map_err(|_| IdpError::Unavailable)?
+            .map_err(|_| IdpError::Unavailable)?;
         let metadata = self.directory.metadata(&self.outbound).await?;
         if grant.issuer != metadata.issuer {
             return Err(IdpError::Misbehaved("issuer_changed"));

@@ -14,6 +14,7 @@ use hubkey_protocol::{
     },
 };
 use hubkey_service::http::{Failure, Json, Path};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{flows::Flows, store::StoreError};
@@ -29,11 +30,13 @@ pub(super) async fn start(State(flows): Broker, Json(request): Json<Start>) -> A
     carry_out(flows, |flows| async move { flows.start(request).await }).await
 }
 
+/// The step begins with the question to the Hub: who hangs up before has not asked it.
 pub(super) async fn hub_callback(State(flows): Broker, Json(request): Json<HubCallback>) -> Answer {
-    carry_out(
-        flows,
-        |flows| async move { flows.hub_callback(request).await },
-    )
+    let gone = CancellationToken::new();
+    let _here = gone.clone().drop_guard();
+    carry_out(flows, |flows| async move {
+        flows.hub_callback(request, &gone).await
+    })
     .await
 }
 

@@ -42,6 +42,9 @@ mod failover_stage;
 mod features;
 #[cfg(test)]
 mod given_back;
+mod first_aid_f1;
+#[cfg(test)]
+mod first_aid_f2;
 #[cfg(test)]
 mod happy;
 #[cfg(test)]

@@ -26,7 +26,7 @@ use hubkey_token_broker::{
         renewal::RenewalTimes,
         user_index::OpenLimits,
     },
-    flows::{Flights, Flows, Providers, Rules, SharedServers},
+    flows::{Flights, Flows, Limits, Providers, Rules, SharedServers},
     hub::{
         browser::HubBrowserAuthenticator, config::HubConfig, failures::Failures, http::HubApi,
         kernel::HubKernelAuthenticator,
@@ -169,6 +169,7 @@ impl World {
             stopping: CancellationToken::new(),
             flights: Flights::default(),
             logout_failures: Failures::new(clock.clone()),
+            limits: Limits::new(&(clock.clone() as Arc<dyn Clock>)),
         });
         Self {
             kernel_api: routes::kernel(Arc::clone(&flows)),
@@ -208,6 +209,7 @@ impl World {
             stopping: CancellationToken::new(),
             flights: Flights::default(),
             logout_failures: Failures::new(Arc::clone(&first.clock)),
+            limits: Limits::new(&first.clock),
         }))
     }
 
@@ -357,7 +359,7 @@ fn authenticators(
     let api = Arc::new(HubApi::new(&config).expect("the Hub client is made"));
     let kernels =
         HubKernelAuthenticator::new(Arc::clone(&api), &config, index_key.clone(), clock.clone());
-    let browsers = HubBrowserAuthenticator::new(api, &config);
+    let browsers = HubBrowserAuthenticator::new(api, &config, clock.clone());
     (Arc::new(kernels), Arc::new(browsers))
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hubkey_e2e::scripted_hub::{HubClient, HubEndpoint, ScriptedHub};
-use hubkey_protocol::secret::{ClientSecret, HubToken};
+use hubkey_protocol::secret::{AuthorizationCode, ClientSecret, HubToken, PkceVerifier};
 use hubkey_token_broker::domain::clock::{Clock, TestClock, Timestamp};
-use hubkey_token_broker::domain::kernel::Kernel;
+use hubkey_token_broker::domain::kernel::{HubUser, Kernel};
 use hubkey_token_broker::hub::{
-    Freshness, KernelAuthenticator, KernelError, browser::HubBrowserAuthenticator,
-    config::HubConfig, http::HubApi, kernel::HubKernelAuthenticator,
+    BrowserAuthenticator, BrowserError, Freshness, KernelAuthenticator, KernelError, Visitor,
+    browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
+    kernel::HubKernelAuthenticator,
 };
 use hubkey_token_broker::keys::IndexKey;
 
@@ -69,6 +70,7 @@ impl Stage {
             browsers: HubBrowserAuthenticator::new(
                 Arc::new(HubApi::new(&config).unwrap()),
                 &config,
+                Arc::<TestClock>::clone(&clock),
             ),
             hub,
             clock,
@@ -93,6 +95,16 @@ impl Stage {
         self.kernels
             .authenticate(&token, freshness, Some(peer))
             .await
+    }
+
+    /// Who a browser with this code is.
+    pub(crate) async fn redeem(
+        &self,
+        code: AuthorizationCode,
+        verifier: PkceVerifier,
+    ) -> Result<(HubUser, HubToken), BrowserError> {
+        let turn = self.browsers.turn(Visitor::SignIn).await?;
+        self.browsers.redeem(turn, code, verifier).await
     }
 
     /// How often the Hub was asked whose a token is.

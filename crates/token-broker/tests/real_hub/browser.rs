@@ -2,7 +2,7 @@
 
 use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, Secret as _, State};
 use hubkey_token_broker::domain::kernel::{HubUser, ServerName};
-use hubkey_token_broker::hub::{BrowserAuthenticator, BrowserError, KernelError};
+use hubkey_token_broker::hub::{BrowserAuthenticator, BrowserError, KernelError, Visitor};
 
 use crate::person::{Landing, Person};
 use crate::stage::{PUBLIC_URL, Stage, on_stage};
@@ -33,7 +33,8 @@ async fn redeem(
     verifier: &str,
 ) -> Result<(HubUser, HubToken), BrowserError> {
     let verifier = PkceVerifier::new(verifier);
-    stage.browsers.redeem(code, verifier).await
+    let turn = stage.browsers.turn(Visitor::SignIn).await?;
+    stage.browsers.redeem(turn, code, verifier).await
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(crate) struct Stage {
     pub(crate) hub: JupyterHub,
     pub(crate) kernels: HubKernelAuthenticator,
     pub(crate) browsers: HubBrowserAuthenticator,
+    clock: Arc<TestClock>,
     /// Servers are started by one test at a time.
     starting: Mutex<Vec<(String, String)>>,
     _run: RunFolder,
@@ -86,11 +87,18 @@ impl Stage {
         let hub = JupyterHub::start(&run, options).await.unwrap();
         let config = config(&hub);
         let api = Arc::new(HubApi::new(&config).unwrap());
-        let clock: Arc<dyn Clock> = Arc::new(TestClock::at(Timestamp::from_millis(0)));
+        let clock = Arc::new(TestClock::at(Timestamp::from_millis(0)));
+        let time: Arc<dyn Clock> = Arc::<TestClock>::clone(&clock);
         let index = IndexKey::new(&[7; 32]);
         Self {
-            kernels: HubKernelAuthenticator::new(Arc::clone(&api), &config, index, clock),
-            browsers: HubBrowserAuthenticator::new(api, &config),
+            kernels: HubKernelAuthenticator::new(
+                Arc::clone(&api),
+                &config,
+                index,
+                Arc::clone(&time),
+            ),
+            browsers: HubBrowserAuthenticator::new(api, &config, time),
+            clock,
             hub,
             starting: Mutex::default(),
             _run: run,
@@ -165,6 +173,8 @@ impl Stage {
             .api(post.clone(), &format!("/users/{with}"), None)
             .await;
         self.hub.api(post, &path, Some(body)).await.unwrap();
+        // What the Hub said of shares before is remembered for less.
+        self.clock.advance(Duration::from_secs(5));
     }
 }
 
