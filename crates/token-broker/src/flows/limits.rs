@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::refusals::Refusals;
 use crate::{
-    domain::{clock::Clock, kernel::HubUser},
+    domain::clock::Clock,
     hub::failures::{Failures, Rate, Rates},
     idp::IdpError,
     limits::{Answers, Pace},
@@ -52,8 +52,8 @@ pub struct Limits {
     pub(super) refusals: Refusals,
     /// What userinfo said of a connection's account.
     pub(super) userinfo: Answers<Result<Arc<Map<String, Value>>, IdpError>>,
-    /// Of those who ask a provider for tokens beside a connection's own.
-    pub(super) targets: Pace<HubUser>,
+    /// Of the hub users, by name, who ask a provider for tokens beside a connection's own.
+    pub(super) targets: Pace<String>,
 }
 
 impl Limits {

@@ -17,10 +17,7 @@ use crate::{
         sign_in::{SignIn, SignInState},
         user_index::IndexedConnection,
     },
-    store::{
-        Change, Expect, Key, Outcome, StoreError,
-        typed::{Loaded, TypedStore},
-    },
+    store::{Change, Expect, Key, Outcome, StoreError, typed::Loaded},
 };
 
 /// What a new connection concerns among what is of the same server token.

@@ -148,7 +148,7 @@ impl Flows {
 
     /// A newer token than that of the aim, by this process' one flight to it.
     async fn fetch(self: &Arc<Self>, aim: Aim) -> TargetLanding {
-        let user = aim.connection.value.kernel.user;
+        let user = aim.connection.value.kernel.user.as_str().to_owned();
         let to = (aim.connection.value.id, aim.entry.target);
         let mark = aim.entry.mark;
         let begin = || {

@@ -69,7 +69,7 @@ pub struct HubKernelAuthenticator {
     failures: Failures,
     unsaid: Unsaid,
     /// Of those whom the Hub knew when it was asked last.
-    pace: Pace<HubUser>,
+    pace: Pace<String>,
     count: AtomicU64,
 }
 
@@ -184,7 +184,7 @@ impl HubKernelAuthenticator {
             return Err(KernelError::HubUnavailable);
         }
         if let Some(user) = slot.user() {
-            self.pace.turn(&user).await;
+            self.pace.turn(&user.as_str().to_owned()).await;
         }
         let entry = self.ask(token, caller.peer).await;
         match &entry {

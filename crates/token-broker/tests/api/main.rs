@@ -40,11 +40,11 @@ mod failover;
 mod failover_stage;
 #[cfg(test)]
 mod features;
-#[cfg(test)]
-mod given_back;
 mod first_aid_f1;
 #[cfg(test)]
 mod first_aid_f2;
+#[cfg(test)]
+mod given_back;
 #[cfg(test)]
 mod happy;
 #[cfg(test)]
