@@ -206,14 +206,14 @@ const OWNER_UNREADABLE: End = (
         "Your hub’s operators have to act before you use this account at ",
         "",
     ),
-    "hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what was \
-     granted was given back.",
+    "hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what came \
+     of the sign-in was given back.",
     "They were told. Give them the reference below, and run the cell again when they say so.",
 );
 
 const STORE_UNAVAILABLE: End = (
     ("Your sign-in to ", " could not be kept"),
-    "hubkey could not store it. Nothing was connected, and what was granted was given back.",
+    "hubkey could not store it. Nothing was connected, and what came of the sign-in was given back.",
     "Wait a few minutes, then run the cell again.",
 );
 

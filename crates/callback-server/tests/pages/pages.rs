@@ -243,13 +243,13 @@ async fn ended_says_what_is_wrong_here() {
 
     OwnerUnreadable
     Your hub’s operators have to act before you use this account at Lab API
-    hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what was granted was given back.
+    hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what came of the sign-in was given back.
     They were told. Give them the reference below, and run the cell again when they say so.
     Reference 7QK2-M4TX, for your hub’s operators
 
     StoreUnavailable
     Your sign-in to Lab API could not be kept
-    hubkey could not store it. Nothing was connected, and what was granted was given back.
+    hubkey could not store it. Nothing was connected, and what came of the sign-in was given back.
     Wait a few minutes, then run the cell again.
     Reference 7QK2-M4TX, for your hub’s operators
     ");

@@ -39,7 +39,9 @@ async fn hub_callback_hands_on_code_state_and_the_cookie_that_the_state_names() 
     assert_eq!(call.path, "/internal/v1/hub-callback");
     assert_eq!(
         call.body,
-        json!({"flow_cookie": "flow-cookie", "code": "hub-code", "state": STATE, "source": null})
+        json!({
+            "flow_cookie": "flow-cookie", "code": "hub-code", "state": STATE, "source": null, "peer": null,
+        })
     );
 }
 

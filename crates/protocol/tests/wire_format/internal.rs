@@ -54,6 +54,7 @@ fn hub_callback() -> HubCallback {
         code: Some(AuthorizationCode::new("code-1")),
         state: State::new("abcdef.state"),
         source: Some(source()),
+        peer: Some([192, 0, 2, 7].into()),
     }
 }
 

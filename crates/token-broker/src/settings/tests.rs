@@ -68,7 +68,7 @@ fn the_manuals_examples_are_taken_together() {
 /// What 10,000 polls cost while nothing happens is how often they look; who waits for another broker's refresh still
 /// looks soon, for a broker that died wakes nobody.
 #[test]
-fn speed_p1_polls_look_every_half_minute_and_refreshes_every_two_seconds() {
+fn polls_look_every_half_minute_and_refreshes_every_two_seconds() {
     let rules = settings_of_the_manual().rules;
     assert_eq!(rules.poll_safety, Duration::from_secs(30));
     assert_eq!(rules.refresh_safety, Duration::from_secs(2));

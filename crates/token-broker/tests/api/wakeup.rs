@@ -67,7 +67,7 @@ async fn security_q12_a_lost_wakeup_costs_no_more_than_the_safety_read() {
 
 /// Nobody wakes a poll because time passed.
 #[tokio::test]
-async fn speed_p1_a_poll_whose_wakeup_was_lost_is_answered_at_its_sign_ins_end() {
+async fn a_poll_whose_wakeup_was_lost_is_answered_at_its_sign_ins_end() {
     let minute = Duration::from_mins(1);
     let world = world(minute, minute).await;
     world.probe.lose_wakeups(true);

@@ -27,7 +27,7 @@ pub(crate) async fn code(stage: &Stage, person: &Person) -> AuthorizationCode {
     AuthorizationCode::new(value("code").unwrap())
 }
 
-async fn redeem(
+pub(crate) async fn redeem(
     stage: &Stage,
     code: AuthorizationCode,
     verifier: &str,

@@ -1,12 +1,12 @@
 //! Whom a real Hub means by a name: after a rename, and after it made somebody else of that name.
 
-use hubkey_protocol::secret::{HubToken, PkceVerifier, Secret as _};
+use hubkey_protocol::secret::{HubToken, Secret as _};
 use hubkey_token_broker::domain::kernel::HubUser;
 use hubkey_token_broker::hub::{BrowserAuthenticator as _, KernelError};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::browser::{VERIFIER, code};
+use crate::browser::{VERIFIER, code, redeem};
 use crate::person::Person;
 use crate::stage::{Stage, on_stage};
 
@@ -20,9 +20,9 @@ async fn owner(stage: &Stage, token: &str) -> HubUser {
 /// A person of this name in a browser, and what the broker asks the Hub with.
 async fn in_a_browser(stage: &Stage, name: &str) -> (HubUser, HubToken) {
     let person = Person::logged_in(stage, name).await;
-    let verifier = PkceVerifier::new(VERIFIER);
-    let code = code(stage, &person).await;
-    stage.browsers.redeem(code, verifier).await.unwrap()
+    redeem(stage, code(stage, &person).await, VERIFIER)
+        .await
+        .unwrap()
 }
 
 async fn answer(stage: &Stage, method: Method, name: &str, body: Option<serde_json::Value>) {
