@@ -119,7 +119,7 @@ impl Flows {
         // Without its owner record an account is not reserved for this user.
         let reserved = match owned {
             Owned::Nobodys => false,
-            Owned::By(owner) => owner.value.user.is(user),
+            Owned::By(other) => other.value.user.is(user),
             Owned::Unreadable(_) if same => true,
             Owned::Unreadable(retired) => return Ok(Verdict::OwnerUnreadable(retired)),
         };

@@ -163,8 +163,8 @@ impl Flows {
                     .await
                     .map_err(|_| Missed::InProgress)?;
                 match target.way {
-                    Way::Refresh => flows.fly_scoped(id, (target, mark)).await,
-                    Way::Exchange => flows.fly_exchange(id, (target, mark)).await,
+                    Way::Refresh => Box::pin(flows.fly_scoped(id, (target, mark))).await,
+                    Way::Exchange => Box::pin(flows.fly_exchange(id, (target, mark))).await,
                 }
             }
             .boxed()

@@ -20,11 +20,18 @@ const FLOOD: usize = 300;
 const OF_ONE: usize = 10;
 const OF_ALL: usize = 20;
 
+/// The `state` of an address.
+fn state_in(address: &str) -> String {
+    let address = address.parse();
+    let state = address.ok().and_then(|url| parameter(&url, "state"));
+    state.unwrap_or_else(|| panic!("an address without a state"))
+}
+
 /// A browser that has visited `/connections` and comes back from nowhere: the state with its cookie and an invented code.
 async fn invented(world: &World, peer: Option<&str>) -> Value {
     let mut browser = world.browser("mallory");
     let leaving = browser.ask("connections", &json!({})).await;
-    let state = parameter(&leaving.location().parse().unwrap(), "state").unwrap();
+    let state = state_in(leaving.location());
     json!({
         "state": state, "code": "invented", "flow_cookie": browser.cookie_of(&state),
         "source": peer, "peer": peer,
@@ -58,7 +65,7 @@ fn everywhere() -> Vec<Option<String>> {
 async fn come_from_the_hub(browser: &mut TestBrowser<'_>, ticket: &str, peer: &str) -> Reply {
     let started = browser.start(ticket).await;
     let back = browser.at_hub(started.location()).await;
-    let state = parameter(&back, "state").unwrap();
+    let state = state_in(back.as_str());
     let body = json!({
         "state": state, "code": parameter(&back, "code"), "flow_cookie": browser.cookie_of(&state),
         "peer": peer,

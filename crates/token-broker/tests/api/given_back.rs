@@ -41,16 +41,18 @@ async fn found_a11_first_aid_a_store_that_is_away_after_the_code_leaves_no_grant
 
 #[tokio::test]
 async fn found_a11_first_aid_a_lost_commit_after_the_code_ends_the_sign_in_and_gives_back() {
-    // Of a new account: two lists where a logout looks, then the page. Of a pinned one: owner and pin, then the connection,
-    // the lists, and the sign-in.
+    // Of a new account: the lists where a logout and the end of a server look, then the page. Of a pinned one: owner and
+    // pin, then the connection, the lists, and the sign-in.
     for (pinned, commits) in [
         (false, 1),
         (false, 2),
+        (false, 3),
         (true, 1),
         (true, 2),
         (true, 3),
         (true, 4),
         (true, 5),
+        (true, 6),
     ] {
         let trail = AuditTrail::begin();
         let world = World::new().await;
@@ -81,7 +83,7 @@ async fn found_a11_first_aid_a_commit_whose_answer_got_lost_is_looked_at_again()
             pin(&world, "alice", "op-alice").await;
         }
         let (kernel, sign_in) = opened(&world).await;
-        let before = if pinned { 7 } else { 4 };
+        let before = if pinned { 8 } else { 5 };
         let mut faults = vec![Fine; before - 1];
         faults.push(AnswerLost);
         let page = comes_back(&world, &sign_in, &faults).await;

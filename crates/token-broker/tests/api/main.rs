@@ -40,6 +40,7 @@ mod failover;
 mod failover_stage;
 #[cfg(test)]
 mod features;
+#[cfg(test)]
 mod first_aid_f1;
 #[cfg(test)]
 mod first_aid_f2;
@@ -115,6 +116,7 @@ mod suspended;
 mod token;
 #[cfg(test)]
 mod unverified;
+#[cfg(test)]
 mod userinfo;
 #[cfg(test)]
 mod view;

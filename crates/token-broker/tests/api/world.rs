@@ -142,11 +142,7 @@ impl World {
         let redirect_uri = format!("{PUBLIC_URL}/hub-callback");
         hub.register(HubClient::hubkey(SERVICE_TOKEN, &redirect_uri));
         let provider = start_provider().await;
-        let other = if options.elsewhere.is_empty() {
-            None
-        } else {
-            Some(start_provider().await)
-        };
+        let other = start_elsewhere(&options).await;
         let clock = Arc::new(TestClock::at(SystemClock.now()));
         let index_key = IndexKey::new(&[7; 32]);
         let rules = rules(&hub, &options);
@@ -408,6 +404,14 @@ async fn start_provider() -> HostileProvider {
     let provider = HostileProvider::start().await.expect("the provider starts");
     provider.register(Client::basic("hubkey", CLIENT_SECRET));
     provider
+}
+
+/// The other issuer, where there is one.
+async fn start_elsewhere(options: &WorldOptions) -> Option<HostileProvider> {
+    if options.elsewhere.is_empty() {
+        return None;
+    }
+    Some(start_provider().await)
 }
 
 fn providers(
