@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
 
-from jupyterhub.utils import isoformat
+from jupyterhub.utils import isoformat  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from tornado.httpclient import AsyncHTTPClient
 
 
@@ -75,11 +75,14 @@ class HubkeyPostStopHook:
 
 def hubkey_tell_of_ends(c: Any, broker_url: str, api_token: str, ca_file: "str | None" = None) -> None:  # noqa: ANN401
     """Set the hooks for every spawner, around the operator's own; a second time changes nothing."""
-    hooks = {
-        "pre_spawn_hook": lambda before: HubkeyPreSpawnHook(broker_url, before),
-        "post_stop_hook": lambda before: HubkeyPostStopHook(broker_url, api_token, ca_file, before),
-    }
-    for trait, around in hooks.items():
+
+    def at_start(before: object) -> HubkeyPreSpawnHook:
+        return HubkeyPreSpawnHook(broker_url, before)
+
+    def at_end(before: object) -> HubkeyPostStopHook:
+        return HubkeyPostStopHook(broker_url, api_token, ca_file, before)
+
+    for trait, around in (("pre_spawn_hook", at_start), ("post_stop_hook", at_end)):
         hiding = [name for name in c if "Spawner" in name and name != "Spawner" and trait in c[name]]
         for name in ["Spawner", *hiding]:
             before = c[name].get(trait)
