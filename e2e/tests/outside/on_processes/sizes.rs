@@ -1,5 +1,6 @@
 //! Long codes in a real browser, on the way that the stack gives it.
 
+use hubkey_e2e::hostile_provider::Account;
 use hubkey_e2e::sign_in::Page;
 
 use crate::support::{Guest, HOSTILE, Outcome, hostile};
@@ -8,6 +9,7 @@ use crate::support::{Guest, HOSTILE, Outcome, hostile};
 async fn found_c1_a_long_code_signs_in_and_a_longer_one_ends_both_in_a_real_browser() -> Outcome {
     let guest = Guest::new().await?;
     let (provider, _turn) = hostile().await?;
+    provider.sign_in_as(Account::new(&format!("op-{}", guest.name())));
     let (api, browser) = (guest.api()?, guest.browser().await?);
     for length in [8193, 11_000] {
         provider.use_codes_of(length);
