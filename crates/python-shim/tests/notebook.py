@@ -78,6 +78,8 @@ class Notebook:
         self.cells: list[Cell] = []
 
     def start(self, code: str) -> Cell:
+        if self.cells and self.cells[-1].done and self.cells[-1].error:
+            self._wait_until_ready()
         self.cells.append(Cell(self, code))
         return self.cells[-1]
 
@@ -86,6 +88,14 @@ class Notebook:
 
     def interrupt(self) -> None:
         self.manager.interrupt_kernel()
+
+    def _wait_until_ready(self, seconds: float = 60) -> None:
+        """Wait until the kernel executes again: for a moment after a failed cell it drops what it gets."""
+        ends = time.monotonic() + seconds
+        reply = {"content": {"status": "aborted"}}
+        while reply["content"]["status"] == "aborted":
+            assert time.monotonic() < ends, "the kernel executes nothing after a failed cell"
+            reply = self.client.execute("", silent=True, reply=True, timeout=seconds)
 
     def saved(self) -> str:
         """Give the text of the file that a front end would save now."""
