@@ -3,6 +3,7 @@
 //! A sign-in moves `created → claimed → authorizing → exchanging → (confirming) → ready → delivered → closed`, with
 //! the sinks `denied` and `failed`; past its end it counts as expired. Every arrow is one step in the store.
 
+pub mod access_request;
 pub mod chance;
 pub mod clock;
 pub mod connection;

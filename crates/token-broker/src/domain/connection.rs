@@ -1,5 +1,7 @@
 //! A connection and its grant.
 
+use std::time::Duration;
+
 use hubkey_protocol::{
     Account, Connection as ConnectionMessage, ConnectionId, ProviderId, Scopes, TokenAnswer,
     secret::{self, AccessToken, IdToken, OidcNonce, RefreshToken},
@@ -7,7 +9,11 @@ use hubkey_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    clock::Timestamp, kernel::Kernel, provider::ProviderConfig, renewal::Renewal, sign_in::Wish,
+    access_request::Wish,
+    clock::Timestamp,
+    kernel::Kernel,
+    provider::ProviderConfig,
+    renewal::{Lifetime, Need, Renewal},
 };
 
 /// What a finished sign-in gives to one server.
@@ -87,6 +93,21 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// When its access token began and ends.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            obtained_at: self.obtained_at,
+            expires_at: self.expires_at,
+        }
+    }
+
+    /// Whole seconds that the token is still valid; 0 also where nobody knows.
+    #[must_use]
+    pub fn seconds_left(&self, now: Timestamp) -> u64 {
+        self.lifetime().seconds_left(now)
+    }
+
     /// Whether the end of the other one's refresh token may be the end of this one, and this one can bring that about: they
     /// came of one session, and go with it or outlive it (`offline_access`) both.
     #[must_use]
@@ -203,6 +224,30 @@ impl Connection {
         name.is_none_or(|name| {
             self.wish.account.as_deref() == Some(name) || self.grant.account.goes_by(name)
         })
+    }
+
+    /// What a token that is valid for `min_valid` seconds more needs. `spread`, about 1, keeps replicas out of step.
+    #[must_use]
+    pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> Need {
+        if self.renewal == Renewal::Ended {
+            return Need::SignIn;
+        }
+        let lifetime = self.grant.lifetime();
+        let need = lifetime.need(now, min_valid, spread);
+        if need == Need::Nothing || self.grant.refresh_token.is_some() {
+            return need;
+        }
+        match lifetime.seconds_left(now) {
+            _ if lifetime.is_valid_for(now, min_valid.max(1)) => Need::Nothing,
+            0 => Need::SignIn,
+            left => Need::TooLong(left),
+        }
+    }
+
+    /// Whether its life should be counted anew because a kernel uses it.
+    #[must_use]
+    pub fn is_to_be_extended(&self, now: Timestamp, life: Duration) -> bool {
+        self.renewal != Renewal::Ended && self.extended_at.after(life / 8) <= now
     }
 
     /// Whether its access token is valid for `seconds` more. One whose end is not known counts as valid.

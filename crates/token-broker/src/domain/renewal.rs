@@ -12,11 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    clock::Timestamp,
-    connection::{Connection, Grant},
-    refusal::Refusal,
-};
+use super::{clock::Timestamp, refusal::Refusal};
 
 /// A token is refreshed before this much of it is left, or a tenth of its life if that is more.
 const EARLY: Duration = Duration::from_mins(1);
@@ -232,49 +228,6 @@ pub enum Need {
     TooLong(u64),
     /// A person.
     SignIn,
-}
-
-impl Connection {
-    /// What a token that is valid for `min_valid` seconds more needs. `spread`, about 1, keeps replicas out of step.
-    #[must_use]
-    pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> Need {
-        if self.renewal == Renewal::Ended {
-            return Need::SignIn;
-        }
-        let lifetime = self.grant.lifetime();
-        let need = lifetime.need(now, min_valid, spread);
-        if need == Need::Nothing || self.grant.refresh_token.is_some() {
-            return need;
-        }
-        match lifetime.seconds_left(now) {
-            _ if lifetime.is_valid_for(now, min_valid.max(1)) => Need::Nothing,
-            0 => Need::SignIn,
-            left => Need::TooLong(left),
-        }
-    }
-
-    /// Whether its life should be counted anew because a kernel uses it.
-    #[must_use]
-    pub fn is_to_be_extended(&self, now: Timestamp, life: Duration) -> bool {
-        self.renewal != Renewal::Ended && self.extended_at.after(life / 8) <= now
-    }
-}
-
-impl Grant {
-    /// When its access token began and ends.
-    #[must_use]
-    pub fn lifetime(&self) -> Lifetime {
-        Lifetime {
-            obtained_at: self.obtained_at,
-            expires_at: self.expires_at,
-        }
-    }
-
-    /// Whole seconds that the token is still valid; 0 also where nobody knows.
-    #[must_use]
-    pub fn seconds_left(&self, now: Timestamp) -> u64 {
-        self.lifetime().seconds_left(now)
-    }
 }
 
 /// When a token began and ends.

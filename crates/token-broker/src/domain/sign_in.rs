@@ -1,14 +1,14 @@
 //! A sign-in and the ways in which it may change.
 
-use hubkey_protocol::{Nonce, ProviderId, Scopes, SignInFailure, trace::SignInSpan};
+use hubkey_protocol::{ConnectionId, Nonce, ProviderId, SignInFailure, trace::SignInSpan};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    access_request::Wish,
     clock::Timestamp,
     connection::Candidate,
     kernel::{Fingerprint, Kernel},
 };
-use hubkey_protocol::ConnectionId;
 
 /// One attempt of a kernel to get a person to sign in at a provider.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,20 +37,6 @@ pub struct SignIn {
     pub span: Option<SignInSpan>,
     /// Where it stands.
     pub state: SignInState,
-}
-
-/// What a kernel asks for: the request, after the provider's policy filled in what was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wish {
-    /// Scopes.
-    pub scopes: Scopes,
-    /// The audience, if any.
-    pub audience: Option<String>,
-    /// The resource (RFC 8707), if any.
-    pub resource: Option<String>,
-    /// Whose account, if not any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
 }
 
 /// Where a sign-in stands.

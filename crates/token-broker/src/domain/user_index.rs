@@ -6,10 +6,10 @@ use hubkey_protocol::{ConnectionId, Nonce, ProviderId};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    access_request::Wish,
     clock::Timestamp,
     connection::Connection,
     kernel::{Fingerprint, HubUser, Kernel},
-    sign_in::Wish,
 };
 
 /// The index of one hub user. It holds no secret; what it names is checked again where it is read.

@@ -16,8 +16,9 @@ use super::{
 use crate::{
     audit::{Event, What},
     domain::{
+        access_request::Wish,
         flow::{AtProvider, FlowStage, Leg},
-        sign_in::{SignIn, Wish},
+        sign_in::SignIn,
     },
     idp::{IdentityProvider, OAuthError, Redemption},
     store::{Outcome, StoreError, typed::Loaded},

@@ -13,11 +13,12 @@ use super::{Asker, Flows, SharedServers, failure::KernelFailure, policy};
 use crate::{
     audit::{Event, What, hex},
     domain::{
+        access_request::Wish,
         connection::Connection,
         flow::TicketRecord,
         kernel::{Fingerprint, HubUser, Kernel},
         provider::Sharing,
-        sign_in::{SignIn, SignInState, Wish},
+        sign_in::{SignIn, SignInState},
         user_index::{OpenSignIn, UserIndex},
     },
     hub::{Freshness, KernelError},

@@ -7,9 +7,9 @@ use hubkey_protocol::{CreateSignIn, ErrorCode, ExchangeRequest, Scopes, TokenReq
 use super::{Flows, failure::KernelFailure};
 use crate::{
     domain::{
+        access_request::Wish,
         connection::Connection,
         provider::{ExchangeOffer, IssuerForm, Offer},
-        sign_in::Wish,
         target::{Target, Way},
     },
     idp::IdentityProvider,

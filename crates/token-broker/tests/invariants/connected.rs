@@ -5,11 +5,11 @@ use hubkey_protocol::{
     secret::{AccessToken, OidcNonce, RefreshToken},
 };
 use hubkey_token_broker::domain::{
+    access_request::Wish,
     clock::Timestamp,
     connection::{Connection, Grant, Proof},
     kernel::Kernel,
     renewal::{Lifetime, Renewal},
-    sign_in::Wish,
 };
 
 /// Where a connection leads.
