@@ -70,7 +70,7 @@ def merged(values, more):
 def hub_values():
     values = yaml.safe_load((CHECKOUT / "k8s/z2jh/values.yaml").read_text(encoding="utf-8"))
     if BESIDE_THE_HUB:
-        # By hand, as docs/install-zero-to-jupyterhub.md says: users' pods find the broker in the hub's pod.
+        # By hand, as docs/how-to/zero-to-jupyterhub.md says: users' pods find the broker in the hub's pod.
         values["singleuser"]["networkPolicy"]["egress"][0]["to"] = [{"podSelector": {"matchLabels": HUB}}]
         values = merged(values, yaml.safe_load(GIVEN["hub_values"]))
     hubkey = values["hub"]["services"]["hubkey"]

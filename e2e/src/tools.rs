@@ -9,6 +9,7 @@ pub mod chart;
 mod debian;
 mod keycloak;
 mod rust;
+pub mod site;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -167,7 +168,7 @@ const COMMAND_TOOLS: &[Tool] = &[
 const LANGUAGES: &[Tool] = &[
     Tool {
         name: "R",
-        purpose: "runs the examples of docs/other-languages.md",
+        purpose: "runs the examples of docs/how-to/other-languages.md",
         present: debian::has_r,
         source: Source::Debian(&["r-base-core", "r-cran-httr2", "r-cran-jsonlite"]),
         elsewhere: "install R with its packages httr2 and jsonlite, so that `Rscript` is on the PATH",
@@ -181,8 +182,17 @@ const LANGUAGES: &[Tool] = &[
     },
 ];
 
+/// What the documentation is built with.
+const SITE: &[Tool] = &[Tool {
+    name: "zensical",
+    purpose: "builds the documentation site (e2e/tools/site-requirements.txt)",
+    present: site::present,
+    source: Source::Cache(site::install),
+    elsewhere: "",
+}];
+
 /// What few tests need.
-const FOR_FEW: [&[Tool]; 2] = [COMMAND_TOOLS, LANGUAGES];
+const FOR_FEW: [&[Tool]; 3] = [COMMAND_TOOLS, LANGUAGES, SITE];
 
 /// What only `cargo xtask bench` needs.
 const BENCH_TOOLS: &[Tool] = &[Tool {

@@ -1,4 +1,4 @@
-//! What can be said on the command line. The help, the completions, the manual and docs/command-line.md come from here.
+//! What can be said on the command line. The help, the completions, the manual and docs/reference/command-line.md come from here.
 
 #![expect(
     clippy::doc_markdown,

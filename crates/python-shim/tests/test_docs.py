@@ -1,4 +1,4 @@
-"""The examples of docs/python.md, run one after the other with the real libraries."""
+"""The examples of docs/how-to/python-libraries.md, run one after the other with the real libraries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from refusing_api import refusing_api
 if TYPE_CHECKING:
     from scripted_broker import Broker
 
-PAGE = Path(__file__).parents[3] / "docs" / "python.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "python-libraries.md"
 
 
 def examples() -> list[str]:
@@ -57,7 +57,7 @@ async def run(example: str, api: str, scope: dict[str, Any]) -> None:
     """Run one, as a cell would, at the API of the test, which speaks http."""
     code = example.replace("https://api.lab.example", api).replace('"https"', '"http"')
     code = code.replace("credential_provider=", 'client_options={"allow_http": True}, credential_provider=')
-    done = eval(compile(code, "docs/python.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), scope)
+    done = eval(compile(code, "docs/how-to/python-libraries.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), scope)
     if inspect.isawaitable(done):
         await done
 

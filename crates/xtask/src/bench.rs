@@ -150,7 +150,7 @@ async fn one(name: &str, built: &Built, extent: &Extent) -> anyhow::Result<Secti
 /// A whole run replaces what is checked in; any other is left in the target folder.
 fn write(report: &Report, whole: bool) -> anyhow::Result<()> {
     let folder = if whole {
-        process::checkout().join("docs")
+        process::checkout().join("docs/explanation")
     } else {
         wheel::target_folder()?
     };

@@ -79,7 +79,7 @@ enum Task {
     },
     /// Play far more schedules of faults than `test` does, and read tokens for hours.
     Soak(soak::Soak),
-    /// Measure speed and memory of release builds beside their peers, and write `docs/performance.md`.
+    /// Measure speed and memory of release builds beside their peers, and write `docs/explanation/performance.md`.
     Bench(bench::Bench),
     /// Write the parts of `docs/` that the programs print themselves.
     Docs,

@@ -12,6 +12,7 @@ pub(crate) mod generated;
 mod lint;
 mod python;
 mod rust_tests;
+mod site;
 mod texts;
 
 use std::path::{Path, PathBuf};
@@ -61,6 +62,12 @@ pub(crate) const STEPS: &[Step] = &[
         quick: true,
         kind: Kind::Processes,
         run: texts::run,
+    },
+    Step {
+        name: "docs site",
+        quick: true,
+        kind: Kind::Processes,
+        run: site::run,
     },
     Step {
         name: "deny",

@@ -38,7 +38,7 @@ fn make_files(folder: &Path, settings: &str) {
 
 /// The settings that the manual's examples make together.
 fn settings_of_the_manual() -> Settings {
-    let manual = std::fs::read_to_string(checkout().join("docs/operations.md")).unwrap();
+    let manual = std::fs::read_to_string(checkout().join("docs/how-to/operations.md")).unwrap();
     let written: String = examples(&manual).collect();
     for provider in ["lab-api]", "google]", "github]", "lab-api.exchange]"] {
         assert!(

@@ -5,13 +5,13 @@ use hubkey_token_broker::routes;
 
 use crate::world::World;
 
-const CHECKED_IN: &str = include_str!("../../../../docs/openapi.json");
+const CHECKED_IN: &str = include_str!("../../../../docs/reference/openapi.json");
 
 #[test]
 fn the_checked_in_openapi_document_is_current() {
     assert!(
         routes::document() == CHECKED_IN,
-        "docs/openapi.json is not what the routes say; run `cargo xtask docs`"
+        "docs/reference/openapi.json is not what the routes say; run `cargo xtask docs`"
     );
 }
 

@@ -274,7 +274,7 @@ async fn found_a11_first_aid_a_pin_that_opens_says_whose_the_account_is() {
     assert_eq!(page["reason"], "owner_unreadable", "{page}");
 }
 
-/// The steps of `docs/install-zero-to-jupyterhub.md`.
+/// The steps of `docs/how-to/zero-to-jupyterhub.md`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn found_a11_first_aid_rotation_as_documented_loses_nobody() {
     for backend in BACKENDS {

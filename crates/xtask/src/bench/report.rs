@@ -105,7 +105,7 @@ impl Report {
 }
 
 const HEAD: &str = "
-<!-- written by `cargo xtask bench`, with `docs/bench.json`; change neither by hand -->
+<!-- written by `cargo xtask bench`, with `docs/explanation/bench.json`; change neither by hand -->
 
 # Speed and memory
 

@@ -24,25 +24,25 @@ const PARTS: [Part; 4] = [
     Part {
         program: "token-broker",
         argument: "reference",
-        file: "docs/operations.md",
+        file: "docs/how-to/operations.md",
         whole: false,
     },
     Part {
         program: "callback-server",
         argument: "reference",
-        file: "docs/operations.md",
+        file: "docs/how-to/operations.md",
         whole: false,
     },
     Part {
         program: "token-broker",
         argument: "openapi",
-        file: "docs/openapi.json",
+        file: "docs/reference/openapi.json",
         whole: true,
     },
     Part {
         program: "hubkey",
         argument: "reference",
-        file: "docs/command-line.md",
+        file: "docs/reference/command-line.md",
         whole: false,
     },
 ];

@@ -171,7 +171,7 @@ fn functions(source: &str) -> impl Iterator<Item = String> {
 
 /// Metrics, audit events and error codes that are in no table.
 fn untold(bench: &Bench, known: &Known) -> anyhow::Result<Vec<String>> {
-    let operations = read(bench, "docs/operations.md")?;
+    let operations = read(bench, "docs/how-to/operations.md")?;
     let mut missing = Vec::new();
     let mut demand = |text: &str, file: &str, names: Vec<String>| {
         let untold = names
@@ -182,15 +182,15 @@ fn untold(bench: &Bench, known: &Known) -> anyhow::Result<Vec<String>> {
     for file in known.files.iter().filter(|file| is_product(file)) {
         demand(
             &operations,
-            "docs/operations.md",
+            "docs/how-to/operations.md",
             metrics(&read(bench, file)?),
         );
     }
     let audit = read(bench, "crates/token-broker/src/audit.rs")?;
-    demand(&operations, "docs/operations.md", events(&audit));
-    let protocol = read(bench, "docs/protocol.md")?;
-    let codes = error_codes(&read(bench, "docs/openapi.json")?)?;
-    demand(&protocol, "docs/protocol.md", codes);
+    demand(&operations, "docs/how-to/operations.md", events(&audit));
+    let protocol = read(bench, "docs/reference/kernel-api.md")?;
+    let codes = error_codes(&read(bench, "docs/reference/openapi.json")?)?;
+    demand(&protocol, "docs/reference/kernel-api.md", codes);
     Ok(missing)
 }
 
@@ -230,7 +230,8 @@ fn events(source: &str) -> Vec<String> {
 fn error_codes(document: &str) -> anyhow::Result<Vec<String>> {
     let document: serde_json::Value = serde_json::from_str(document)?;
     let codes = document["components"]["schemas"]["ErrorCode"]["enum"].as_array();
-    let codes = codes.ok_or_else(|| anyhow::anyhow!("docs/openapi.json has no error codes"))?;
+    let codes =
+        codes.ok_or_else(|| anyhow::anyhow!("docs/reference/openapi.json has no error codes"))?;
     let word = |code: &serde_json::Value| code.as_str().map(str::to_owned);
     // What a client makes of a code that it does not know; no server sends it.
     let sent = codes

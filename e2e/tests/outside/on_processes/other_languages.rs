@@ -1,4 +1,4 @@
-//! The examples of docs/other-languages.md, run as they stand there.
+//! The examples of docs/how-to/other-languages.md, run as they stand there.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,7 +21,7 @@ async fn feature_k11_the_examples_for_other_languages_run_as_they_stand() -> Out
     tools::require(&["R", "curl"])?;
     let guest = Guest::new().await?;
     let (hubkey, browser) = (Hubkey::of(&guest).await?, guest.browser().await?);
-    let text = fs::read_to_string(checkout().join("docs/other-languages.md"))?;
+    let text = fs::read_to_string(checkout().join("docs/how-to/other-languages.md"))?;
     let [curl, exit_codes, file] = blocks(&text, "bash")?;
     let ([only_curl], [r]) = (blocks(&text, "sh")?, blocks(&text, "r")?);
     ensure!(
