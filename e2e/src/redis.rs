@@ -13,7 +13,7 @@ use crate::certificates;
 use crate::process::{Process, RunFolder, Spec, free_port};
 use crate::tools;
 
-/// The user that the broker is, and all that it may do: the list of `docs/how-to/operations.md`, which a test compares.
+/// The user that the broker is, and all that it may do: the list of `docs/how-to/redis.md`, which a test compares.
 pub const USER: &str = "hubkey";
 /// See [`USER`].
 pub const USER_RULES: &str = "resetchannels ~hk:* &hk:* -@all +evalsha +script|load +hget +hmget +hset +pexpire +del \

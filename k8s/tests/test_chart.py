@@ -286,9 +286,9 @@ METRIC = re.compile(r"\bhubkey_[a-z_]+\b")
 
 
 def documented_metrics():
-    """Read the table of docs/how-to/operations.md, which a check keeps equal to the code: {metric: labels}."""
+    """Read the table of docs/reference/metrics.md, which a check keeps equal to the code: {metric: labels}."""
     rows = re.findall(
-        r"^\| `(hubkey_[a-z_]+)` \| (.*?) \|", (CHECKOUT / "docs/how-to/operations.md").read_text(), re.MULTILINE
+        r"^\| `(hubkey_[a-z_]+)` \| (.*?) \|", (CHECKOUT / "docs/reference/metrics.md").read_text(), re.MULTILINE
     )
     # Words in parentheses are values of the label before them.
     return {name: set(re.findall(r"`([a-z_]+)`", re.sub(r"\([^)]*\)", "", labels))) for name, labels in rows}

@@ -1,6 +1,6 @@
 {{/* The settings files of the two servers: TOML without a secret in it. */}}
 
-{{/* The lines of one section: keys in camelCase become those of docs/how-to/operations.md. */}}
+{{/* The lines of one section: keys in camelCase become those of docs/reference/settings-token-broker.md. */}}
 {{- define "hubkey.toml.keys" -}}
 {{- range $key, $value := . }}
 {{- if not (kindIs "invalid" $value) }}

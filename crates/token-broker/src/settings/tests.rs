@@ -10,6 +10,14 @@ use hubkey_e2e::{
 
 use super::Settings;
 
+/// The pages of `docs` with examples for the broker.
+const PAGES: [&str; 5] = [
+    "reference/programs.md",
+    "how-to/providers/index.md",
+    "how-to/providers/google.md",
+    "how-to/providers/microsoft-entra-id.md",
+    "how-to/providers/github.md",
+];
 const FOLDER: &str = "/etc/hubkey";
 
 /// What stands between fences that say TOML, where it is for the broker.
@@ -38,9 +46,18 @@ fn make_files(folder: &Path, settings: &str) {
 
 /// The settings that the manual's examples make together.
 fn settings_of_the_manual() -> Settings {
-    let manual = std::fs::read_to_string(checkout().join("docs/how-to/operations.md")).unwrap();
-    let written: String = examples(&manual).collect();
-    for provider in ["lab-api]", "google]", "github]", "lab-api.exchange]"] {
+    let pages = PAGES.map(|page| {
+        let page = checkout().join("docs").join(page);
+        std::fs::read_to_string(page).unwrap()
+    });
+    let written: String = pages.iter().flat_map(|page| examples(page)).collect();
+    for provider in [
+        "lab-api]",
+        "google]",
+        "entra]",
+        "github]",
+        "lab-api.exchange]",
+    ] {
         assert!(
             written.contains(&format!("[providers.{provider}")),
             "{provider}"
@@ -62,7 +79,7 @@ fn the_manuals_examples_are_taken_together() {
         .iter()
         .map(|one| one.id.as_str())
         .collect();
-    assert_eq!(ids, ["github", "google", "lab-api"]);
+    assert_eq!(ids, ["entra", "github", "google", "lab-api"]);
 }
 
 /// What 10,000 polls cost while nothing happens is how often they look; who waits for another broker's refresh still

@@ -105,12 +105,9 @@ async fn security_s7_tls_and_password_are_checked() {
 /// All other tests of the store are done by this user; here is what it may not.
 #[tokio::test]
 async fn security_s7_the_documented_user_may_do_nothing_else() {
-    let manual = std::fs::read_to_string(checkout().join("docs/how-to/operations.md")).unwrap();
+    let manual = std::fs::read_to_string(checkout().join("docs/how-to/redis.md")).unwrap();
     let line = format!("user {USER} on >PASSWORD {USER_RULES}");
-    assert!(
-        manual.contains(&line),
-        "docs/how-to/operations.md lacks: {line}"
-    );
+    assert!(manual.contains(&line), "docs/how-to/redis.md lacks: {line}");
 
     let run = RunFolder::create("store-s7-user").unwrap();
     let redis = Redis::start(&run).await.unwrap();

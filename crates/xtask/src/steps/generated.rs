@@ -24,13 +24,13 @@ const PARTS: [Part; 4] = [
     Part {
         program: "token-broker",
         argument: "reference",
-        file: "docs/how-to/operations.md",
+        file: "docs/reference/settings-token-broker.md",
         whole: false,
     },
     Part {
         program: "callback-server",
         argument: "reference",
-        file: "docs/how-to/operations.md",
+        file: "docs/reference/settings-callback-server.md",
         whole: false,
     },
     Part {

@@ -19,6 +19,10 @@ const TEST_PREFIXES: [&str; 7] = [
     "invariant_",
     "test_",
 ];
+const METRICS: &str = "docs/reference/metrics.md";
+const EVENTS: &str = "docs/reference/audit-events.md";
+const ERRORS: &str = "docs/reference/errors.md";
+const OPENAPI: &str = "docs/reference/openapi.json";
 const SOURCE_KINDS: [&str; 6] = ["rs", "py", "lua", "html", "sh", "md"];
 
 pub(crate) fn run(bench: &Bench) -> Outcome {
@@ -171,7 +175,6 @@ fn functions(source: &str) -> impl Iterator<Item = String> {
 
 /// Metrics, audit events and error codes that are in no table.
 fn untold(bench: &Bench, known: &Known) -> anyhow::Result<Vec<String>> {
-    let operations = read(bench, "docs/how-to/operations.md")?;
     let mut missing = Vec::new();
     let mut demand = |text: &str, file: &str, names: Vec<String>| {
         let untold = names
@@ -179,18 +182,14 @@ fn untold(bench: &Bench, known: &Known) -> anyhow::Result<Vec<String>> {
             .filter(|name| !text.contains(&format!("`{name}`")));
         missing.extend(untold.map(|name| format!("{file}: `{name}` is missing in its table")));
     };
+    let table = read(bench, METRICS)?;
     for file in known.files.iter().filter(|file| is_product(file)) {
-        demand(
-            &operations,
-            "docs/how-to/operations.md",
-            metrics(&read(bench, file)?),
-        );
+        demand(&table, METRICS, metrics(&read(bench, file)?));
     }
     let audit = read(bench, "crates/token-broker/src/audit.rs")?;
-    demand(&operations, "docs/how-to/operations.md", events(&audit));
-    let protocol = read(bench, "docs/reference/kernel-api.md")?;
-    let codes = error_codes(&read(bench, "docs/reference/openapi.json")?)?;
-    demand(&protocol, "docs/reference/kernel-api.md", codes);
+    demand(&read(bench, EVENTS)?, EVENTS, events(&audit));
+    let codes = error_codes(&read(bench, OPENAPI)?)?;
+    demand(&read(bench, ERRORS)?, ERRORS, codes);
     Ok(missing)
 }
 
@@ -231,7 +230,7 @@ fn error_codes(document: &str) -> anyhow::Result<Vec<String>> {
     let document: serde_json::Value = serde_json::from_str(document)?;
     let codes = document["components"]["schemas"]["ErrorCode"]["enum"].as_array();
     let codes =
-        codes.ok_or_else(|| anyhow::anyhow!("docs/reference/openapi.json has no error codes"))?;
+        codes.ok_or_else(|| anyhow::anyhow!("{OPENAPI} has no error codes"))?;
     let word = |code: &serde_json::Value| code.as_str().map(str::to_owned);
     // What a client makes of a code that it does not know; no server sends it.
     let sent = codes
