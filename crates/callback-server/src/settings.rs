@@ -131,7 +131,7 @@ fn read_broker(reader: &Reader) -> Option<Destination> {
     let url = section.required(
         "url",
         &kind::WEB_URL,
-        "The broker's internal listener, such as http://127.0.0.1:8082.",
+        "The broker's internal listener, such as http://127.0.0.1:8092.",
     );
     let plaintext = section.or(
         "plaintext",
@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 "HUBKEY_BROKER_URL".to_owned(),
-                "http://127.0.0.1:8082".to_owned(),
+                "http://127.0.0.1:8092".to_owned(),
             ),
             (
                 "HUBKEY_CHANNEL_SECRET".to_owned(),
@@ -247,14 +247,14 @@ mod tests {
 
     #[test]
     fn security_x1_a_broker_elsewhere_without_tls_needs_a_word() {
-        let elsewhere = ("HUBKEY_BROKER_URL", "http://broker:8082");
+        let elsewhere = ("HUBKEY_BROKER_URL", "http://broker:8092");
         assert!(
             read(&[elsewhere])
                 .unwrap_err()
                 .contains("`broker.plaintext = true`")
         );
         assert!(read(&[elsewhere, ("HUBKEY_BROKER_PLAINTEXT", "true")]).is_ok());
-        assert!(read(&[("HUBKEY_BROKER_URL", "https://broker:8082")]).is_ok());
+        assert!(read(&[("HUBKEY_BROKER_URL", "https://broker:8092")]).is_ok());
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub enum ErrorCode {
     UriTooLong,
     /// Too many requests of this user or server. 429
     RateLimited,
-    /// Too many sign-ins of this server are open. 429
+    /// Too many sign-ins of this hub user are open. 429
     TooManySignIns,
     /// Header too large. 431
     HeadersTooLarge,

@@ -8,9 +8,11 @@
 //! | kernel | `DELETE /v1/sign-ins/{nonce}` | header [`path::POLL_SECRET_HEADER`] | 204 |
 //! | kernel | `GET /v1/providers` | | [`ProviderList`] |
 //! | kernel | `GET /v1/connections` | | [`ConnectionList`] |
+//! | kernel | `DELETE /v1/connections/{id}` | | 204 |
 //! | kernel | `POST /v1/connections/{id}/token` | [`TokenRequest`] | [`TokenAnswer`] |
 //! | kernel | `POST /v1/connections/{id}/exchange` | [`ExchangeRequest`] | [`TokenAnswer`] |
 //! | kernel | `GET /v1/connections/{id}/userinfo` | | [`UserInfo`] |
+//! | anybody | `GET /v1/openapi.json` | | the OpenAPI document |
 //! | the Hub | `POST /v1/servers/ended` | [`ServerEnded`] | 204 |
 //! | callback-server | `GET /internal/v1/site` | | [`internal::Site`] |
 //! | callback-server | `POST /internal/v1/start` | [`internal::Start`] | [`internal::BrowserReply`] |
@@ -21,6 +23,7 @@
 //! | callback-server | `POST /internal/v1/confirm` | [`internal::Decide`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/connections` | [`internal::Visit`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/end-connections` | [`internal::EndConnections`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/backchannel-logout/{provider}` | [`internal::BackchannelLogout`] | [`internal::LogoutReply`] |
 //!
 //! Every kernel request carries the server token as `Authorization: Bearer …`; the Hub's carries the API token of its
 //! service hubkey, and every internal request the channel secret, the same way. Every failure is a [`Problem`].

@@ -33,9 +33,9 @@ pub const TIME: Time = Time {
     min: Duration::ZERO,
     max: Duration::MAX,
 };
-/// An address to listen on, such as `0.0.0.0:8081`.
+/// An address to listen on, such as `0.0.0.0:8091`.
 pub const ADDRESS: Parsed<SocketAddr> =
-    Parsed::of("an IP address with a port, such as 0.0.0.0:8081 or [::]:8081");
+    Parsed::of("an IP address with a port, such as 0.0.0.0:8091 or [::]:8091");
 /// A range of addresses such as `10.0.0.0/8`; a single address is a range of one.
 pub const NETWORK: Network = Network;
 /// An http or https URL without user name, password, query or fragment.
