@@ -114,6 +114,8 @@ Redis, the peers and what asks them; a machine of its own for each gives other a
 turns within the same run, several rounds each; a table shows the median and in brackets the lowest and highest round. The
 broker is the program of a release build (with symbols, which change no code) with JSON logs, metrics and the audit
 stream on, as in production, at a real Redis that appends every write to a file.
+
+![Token reads a second: hubkey beside bare axum, tornado, the Hub and Redis](../images/token-reads.svg)
 ";
 
 fn table(columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {

@@ -1,61 +1,97 @@
-//! The parts of the texts that the programs print themselves: the settings reference, the OpenAPI document, and with
-//! them the schema of the chart's values.
+//! The parts of the texts that come from the code: settings, OpenAPI document and command line, which the programs print
+//! themselves, what is made of the OpenAPI document and of the Python package, and with them the schema of the chart's
+//! values.
+
+mod decisions;
+mod http;
+mod plot;
+mod tables;
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
-use hubkey_e2e::servers;
+use hubkey_e2e::{servers, tools};
 
 use super::budget::read;
 use super::{Bench, Outcome, chart};
 use crate::report::Count;
 
-/// What one program prints, and where it stands.
+const OPENAPI: &str = "docs/reference/openapi.json";
+const MEASUREMENTS: &str = "docs/explanation/bench.json";
+const PYTHON: &str = "e2e/tools/python_reference.py";
+const PACKAGE: &str = "crates/python-shim/python";
+
+/// What makes a part.
+enum Maker {
+    /// A program of ours with this argument.
+    Program(&'static str, &'static str),
+    /// The OpenAPI document.
+    OpenApi,
+    /// The source of the Python package.
+    Python,
+    /// What `cargo xtask bench` measured.
+    Measurements,
+}
+
+/// A part of a page, and where it stands.
 struct Part {
-    program: &'static str,
-    argument: &'static str,
+    maker: Maker,
     file: &'static str,
-    /// Whether it is the whole file; else it stands between two comments that name the program.
+    /// Whether it is the whole file; else it stands between two comments that name the maker.
     whole: bool,
 }
 
-const PARTS: [Part; 4] = [
+/// In the order in which they are made: the second needs the first one that is whole.
+const PARTS: [Part; 7] = [
     Part {
-        program: "token-broker",
-        argument: "reference",
+        maker: Maker::Program("token-broker", "openapi"),
+        file: OPENAPI,
+        whole: true,
+    },
+    Part {
+        maker: Maker::OpenApi,
+        file: "docs/reference/http-api.md",
+        whole: false,
+    },
+    Part {
+        maker: Maker::Program("token-broker", "reference"),
         file: "docs/reference/settings-token-broker.md",
         whole: false,
     },
     Part {
-        program: "callback-server",
-        argument: "reference",
+        maker: Maker::Program("callback-server", "reference"),
         file: "docs/reference/settings-callback-server.md",
         whole: false,
     },
     Part {
-        program: "token-broker",
-        argument: "openapi",
-        file: "docs/reference/openapi.json",
-        whole: true,
-    },
-    Part {
-        program: "hubkey",
-        argument: "reference",
+        maker: Maker::Program("hubkey", "reference"),
         file: "docs/reference/command-line.md",
         whole: false,
     },
+    Part {
+        maker: Maker::Python,
+        file: "docs/reference/python-api.md",
+        whole: false,
+    },
+    Part {
+        maker: Maker::Measurements,
+        file: "docs/images/token-reads.svg",
+        whole: true,
+    },
 ];
 
-/// Checks that each part is what its program prints now.
+/// Checks that each part is what its maker makes now.
 pub(crate) fn run(bench: &Bench) -> Outcome {
+    tools::require(&["zensical"])?;
     let programs = servers::build()?;
     for part in &PARTS {
         let text = read(bench, part.file)?;
-        if part.put_into(&text, &part.print(&programs)?)? != text {
-            let Part { program, file, .. } = part;
+        if part.put_into(&text, &part.make(bench, &programs)?)? != text {
             let trouble = format!(
-                "{file} is not what {program} prints now: run `cargo xtask docs` and commit what it changes"
+                "{} is not what {} makes now: run `cargo xtask docs` and commit what it changes",
+                part.file,
+                part.maker.name()
             );
             return Err(anyhow::anyhow!(trouble).into());
         }
@@ -70,8 +106,16 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
     Ok(Count::ONE)
 }
 
-/// Writes each part anew.
+/// The tables of names and the index of decisions, which need no program of ours.
+pub(super) fn stale(bench: &Bench) -> anyhow::Result<Vec<String>> {
+    let mut found = tables::stale(bench)?;
+    found.extend(decisions::stale(bench)?);
+    Ok(found)
+}
+
+/// Writes each part anew, the tables of names and the index of decisions.
 pub(crate) fn write(bench: &Bench) -> anyhow::Result<()> {
+    tools::require(&["zensical"])?;
     let programs = servers::build()?;
     for part in &PARTS {
         let text = if part.whole {
@@ -79,37 +123,50 @@ pub(crate) fn write(bench: &Bench) -> anyhow::Result<()> {
         } else {
             read(bench, part.file)?
         };
-        let text = part.put_into(&text, &part.print(&programs)?)?;
+        let text = part.put_into(&text, &part.make(bench, &programs)?)?;
         std::fs::write(bench.root().join(part.file), text)?;
     }
+    tables::write(bench)?;
+    decisions::write(bench)?;
     let schema = chart::schema(bench, &programs)?;
     Ok(std::fs::write(bench.root().join(chart::SCHEMA), schema)?)
 }
 
+impl Maker {
+    /// What the comments around a part call it.
+    fn name(&self) -> String {
+        match self {
+            Self::Program(program, argument) => format!("{program} {argument}"),
+            Self::OpenApi => "openapi.json".to_owned(),
+            Self::Python => "python_reference.py".to_owned(),
+            Self::Measurements => "bench.json".to_owned(),
+        }
+    }
+}
+
 impl Part {
-    fn print(&self, programs: &Path) -> anyhow::Result<String> {
-        let output = Command::new(programs.join(self.program))
-            .arg(self.argument)
-            .output()
-            .with_context(|| format!("starting {}", self.program))?;
-        ensure!(
-            output.status.success() && !output.stdout.is_empty(),
-            "{} {} prints nothing",
-            self.program,
-            self.argument
-        );
-        Ok(String::from_utf8(output.stdout)?)
+    fn make(&self, bench: &Bench, programs: &Path) -> anyhow::Result<String> {
+        match &self.maker {
+            Maker::Program(program, argument) => {
+                printed(Command::new(programs.join(program)).arg(argument))
+            }
+            Maker::Measurements => plot::token_reads(&read(bench, MEASUREMENTS)?),
+            Maker::OpenApi => http::reference(&read(bench, OPENAPI)?),
+            Maker::Python => {
+                let mut command = Command::new(tools::site::command("python"));
+                let script = bench.root().join(PYTHON);
+                printed(command.arg(script).arg(bench.root().join(PACKAGE)))
+            }
+        }
     }
 
     fn put_into(&self, text: &str, part: &str) -> anyhow::Result<String> {
         if self.whole {
             return Ok(part.to_owned());
         }
-        let begin = format!(
-            "<!-- printed by `{} {}`; written by `cargo xtask docs` -->\n",
-            self.program, self.argument
-        );
-        let end = format!("<!-- end of what {} prints -->", self.program);
+        let name = self.maker.name();
+        let begin = format!("<!-- made by `{name}`; written by `cargo xtask docs` -->\n");
+        let end = format!("<!-- end of what `{name}` makes -->");
         let places = text
             .split_once(&begin)
             .and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
@@ -120,15 +177,33 @@ impl Part {
     }
 }
 
+/// What a program prints.
+fn printed(command: &mut Command) -> anyhow::Result<String> {
+    let program = command.get_program().display().to_string();
+    let output = command
+        .output()
+        .with_context(|| format!("starting {program}"))?;
+    ensure!(
+        output.status.success() && !output.stdout.is_empty(),
+        "{program} prints nothing: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::PARTS;
+    use super::{Maker, Part};
 
     #[test]
     fn a_part_is_replaced_and_nothing_else() {
-        let [broker, ..] = &PARTS;
-        let old = "a\n<!-- printed by `token-broker reference`; written by `cargo xtask docs` -->\nold\n\
-            <!-- end of what token-broker prints -->\nb\n";
+        let broker = Part {
+            maker: Maker::Program("token-broker", "reference"),
+            file: "docs/reference/settings-token-broker.md",
+            whole: false,
+        };
+        let old = "a\n<!-- made by `token-broker reference`; written by `cargo xtask docs` -->\nold\n\
+            <!-- end of what `token-broker reference` makes -->\nb\n";
         let new = broker.put_into(old, "new\n\n").unwrap();
         assert!(
             new.starts_with("a\n<!--") && new.ends_with("-->\nb\n"),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::budget::{read, tracked};
-use super::{Bench, Outcome};
+use super::{Bench, Outcome, generated};
 use crate::report::Count;
 
 const TEST_PREFIXES: [&str; 7] = [
@@ -19,10 +19,6 @@ const TEST_PREFIXES: [&str; 7] = [
     "invariant_",
     "test_",
 ];
-const METRICS: &str = "docs/reference/metrics.md";
-const EVENTS: &str = "docs/reference/audit-events.md";
-const ERRORS: &str = "docs/reference/errors.md";
-const OPENAPI: &str = "docs/reference/openapi.json";
 const SOURCE_KINDS: [&str; 6] = ["rs", "py", "lua", "html", "sh", "md"];
 
 pub(crate) fn run(bench: &Bench) -> Outcome {
@@ -38,7 +34,7 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
             }
         }
     }
-    trouble.extend(untold(bench, &known)?);
+    trouble.extend(generated::stale(bench)?);
     if trouble.is_empty() {
         return Ok(Count::ONE);
     }
@@ -173,73 +169,6 @@ fn functions(source: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Metrics, audit events and error codes that are in no table.
-fn untold(bench: &Bench, known: &Known) -> anyhow::Result<Vec<String>> {
-    let mut missing = Vec::new();
-    let mut demand = |text: &str, file: &str, names: Vec<String>| {
-        let untold = names
-            .into_iter()
-            .filter(|name| !text.contains(&format!("`{name}`")));
-        missing.extend(untold.map(|name| format!("{file}: `{name}` is missing in its table")));
-    };
-    let table = read(bench, METRICS)?;
-    for file in known.files.iter().filter(|file| is_product(file)) {
-        demand(&table, METRICS, metrics(&read(bench, file)?));
-    }
-    let audit = read(bench, "crates/token-broker/src/audit.rs")?;
-    demand(&read(bench, EVENTS)?, EVENTS, events(&audit));
-    let codes = error_codes(&read(bench, OPENAPI)?)?;
-    demand(&read(bench, ERRORS)?, ERRORS, codes);
-    Ok(missing)
-}
-
-fn is_product(file: &str) -> bool {
-    file.starts_with("crates/")
-        && file.contains("/src/")
-        && !file.contains("tests")
-        && !file.starts_with("crates/xtask/")
-}
-
-/// The texts of a source file that are names of metrics.
-fn metrics(source: &str) -> Vec<String> {
-    const ENDS: [&str; 5] = ["_total", "_seconds", "_connections", "_up", "_info"];
-    let product = source.split("#[cfg(test)]").next().unwrap_or_default();
-    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
-    product
-        .split('"')
-        .skip(1)
-        .step_by(2)
-        .filter(|text| text.starts_with("hubkey_") && text.chars().all(plain))
-        .filter(|text| ENDS.iter().any(|end| text.ends_with(end)))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// The names in `What::name`.
-fn events(source: &str) -> Vec<String> {
-    source
-        .lines()
-        .filter_map(|line| {
-            let name = line.trim().strip_prefix("Self::")?.split_once("=> \"")?.1;
-            Some(name.split('"').next()?.to_owned())
-        })
-        .collect()
-}
-
-fn error_codes(document: &str) -> anyhow::Result<Vec<String>> {
-    let document: serde_json::Value = serde_json::from_str(document)?;
-    let codes = document["components"]["schemas"]["ErrorCode"]["enum"].as_array();
-    let codes =
-        codes.ok_or_else(|| anyhow::anyhow!("{OPENAPI} has no error codes"))?;
-    let word = |code: &serde_json::Value| code.as_str().map(str::to_owned);
-    // What a client makes of a code that it does not know; no server sends it.
-    let sent = codes
-        .iter()
-        .filter_map(word)
-        .filter(|code| code != "unknown");
-    Ok(sent.collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,15 +210,5 @@ mod tests {
         let text = "`crates/x/src/` `docs/a.md` `lib.rs` `security_k1_…` `need_5_x` `/v1/sign-ins` `a b.rs`\n\
             [w](https://example.org) [s](#part)\n```\n`crates/gone.rs`\n```\n";
         assert_eq!(complaints(text), Vec::<String>::new());
-    }
-
-    #[test]
-    fn metrics_and_events_are_read_from_the_source() {
-        let source = "counter!(\"hubkey_a_total\", \"b\" => 1)\n#[cfg(test)]\n\"hubkey_c_total\"";
-        assert_eq!(metrics(source), ["hubkey_a_total"]);
-        assert_eq!(
-            events("    Self::TokenIssued => \"token_issued\","),
-            ["token_issued"]
-        );
     }
 }

@@ -1,0 +1,259 @@
+//! The tables of metrics, audit events and error codes: which rows there are comes from the code, what else a row says
+//! is written by hand. A new row starts with the sentence of the code.
+
+use anyhow::Context as _;
+use hubkey_protocol::ErrorCode;
+
+use crate::steps::Bench;
+use crate::steps::budget::{read, tracked};
+
+const OPENAPI: &str = "docs/reference/openapi.json";
+const EVENTS: &str = "crates/token-broker/src/audit.rs";
+/// Where the tests of a file begin.
+const TESTS: &str = "#[cfg(test)]\nmod tests {";
+const CODES: &str = "crates/protocol/src/error.rs";
+
+/// A table of a page.
+struct Table {
+    page: &'static str,
+    /// What the code has.
+    names: fn(&Bench) -> anyhow::Result<Vec<Name>>,
+}
+
+const TABLES: [Table; 3] = [
+    Table {
+        page: "docs/reference/metrics.md",
+        names: metrics,
+    },
+    Table {
+        page: "docs/reference/audit-events.md",
+        names: events,
+    },
+    Table {
+        page: "docs/reference/errors.md",
+        names: codes,
+    },
+];
+
+/// A name of the code, and the row that it has at least.
+#[derive(Debug, PartialEq, Eq)]
+struct Name {
+    /// What stands before the name in its row.
+    before: String,
+    word: String,
+    /// The further cells of a new row.
+    cells: String,
+}
+
+impl Name {
+    /// How every row of this name begins.
+    fn head(&self) -> String {
+        format!("{}| `{}` |", self.before, self.word)
+    }
+}
+
+/// The pages whose tables are not what the code has.
+pub(in crate::steps) fn stale(bench: &Bench) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for table in &TABLES {
+        let text = read(bench, table.page)?;
+        let new = put_into(&text, &(table.names)(bench)?)?;
+        let differing = changed(&text, &new);
+        found.extend(differing.map(|row| format!("{}: {row}", table.page)));
+    }
+    Ok(found)
+}
+
+/// The rows that one text has and the other has not.
+fn changed<'a>(old: &'a str, new: &'a str) -> impl Iterator<Item = String> + 'a {
+    let gone = old
+        .lines()
+        .filter(|line| !new.lines().any(|other| other == *line));
+    let added = new
+        .lines()
+        .filter(|line| !old.lines().any(|other| other == *line));
+    gone.map(|row| format!("the code lacks {row}"))
+        .chain(added.map(|row| format!("`cargo xtask docs` adds {row}")))
+}
+
+/// Writes each table anew.
+pub(super) fn write(bench: &Bench) -> anyhow::Result<()> {
+    for table in &TABLES {
+        let text = put_into(&read(bench, table.page)?, &(table.names)(bench)?)?;
+        std::fs::write(bench.root().join(table.page), text)?;
+    }
+    Ok(())
+}
+
+/// The text with the rows of these names and no others, in the order that they have, new ones last.
+fn put_into(text: &str, names: &[Name]) -> anyhow::Result<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let rule = lines.iter().position(|line| line.starts_with("|---"));
+    let first = rule.context("there is no table")? + 1;
+    let count = lines[first..]
+        .iter()
+        .take_while(|line| line.starts_with('|'))
+        .count();
+    let (old, after) = lines[first..].split_at(count);
+    let mut rows: Vec<String> = old
+        .iter()
+        .filter(|row| names.iter().any(|name| row.starts_with(&name.head())))
+        .map(ToString::to_string)
+        .collect();
+    for name in names {
+        if !rows.iter().any(|row| row.starts_with(&name.head())) {
+            rows.push(format!("{} {} |", name.head(), name.cells));
+        }
+    }
+    let before = lines[..first].iter().map(ToString::to_string);
+    let after = after.iter().map(ToString::to_string);
+    let all: Vec<String> = before.chain(rows).chain(after).collect();
+    Ok(all.join("\n") + "\n")
+}
+
+fn metrics(bench: &Bench) -> anyhow::Result<Vec<Name>> {
+    let mut found: Vec<Name> = Vec::new();
+    for file in tracked(bench)?.iter().filter(|file| is_product(file)) {
+        for name in measured(&read(bench, file)?) {
+            match found.iter_mut().find(|known| known.word == name.word) {
+                Some(known) if known.cells.len() < name.cells.len() => *known = name,
+                Some(_) => {}
+                None => found.push(name),
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn is_product(file: &str) -> bool {
+    file.starts_with("crates/")
+        && file.contains("/src/")
+        && !file.contains("tests")
+        && !file.starts_with("crates/xtask/")
+}
+
+/// The metrics that a source file names; with the sentence that describes them, where it follows.
+fn measured(source: &str) -> Vec<Name> {
+    const ENDS: [&str; 6] = [
+        "_total",
+        "_seconds",
+        "_connections",
+        "_up",
+        "_info",
+        "_open",
+    ];
+    let product = source.split(TESTS).next().unwrap_or_default();
+    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+    let parts: Vec<&str> = product.split('"').collect();
+    let texts = (1..parts.len()).step_by(2);
+    let is_metric = |text: &str| {
+        text.starts_with("hubkey_")
+            && text.chars().all(plain)
+            && ENDS.iter().any(|end| text.ends_with(end))
+    };
+    texts
+        .filter(|place| is_metric(parts[*place]))
+        .map(|place| {
+            let is_alone =
+                |part: usize| parts.get(part).is_some_and(|between| between.trim() == ",");
+            let is_label = parts.get(place + 3).is_some_and(|rest| rest.contains("=>"));
+            let meaning = parts
+                .get(place + 2)
+                .filter(|_| is_alone(place + 1) && !is_label);
+            Name {
+                before: String::new(),
+                word: parts[place].to_owned(),
+                cells: meaning.map_or("|".to_owned(), |meaning| format!("| {meaning}")),
+            }
+        })
+        .collect()
+}
+
+fn events(bench: &Bench) -> anyhow::Result<Vec<Name>> {
+    Ok(told(&read(bench, EVENTS)?))
+}
+
+/// The events that `name` gives words to, each with the first line of its variant's documentation.
+fn told(source: &str) -> Vec<Name> {
+    let named = source.lines().filter_map(|line| {
+        let (variant, rest) = line.trim().strip_prefix("Self::")?.split_once("=> \"")?;
+        Some((variant.trim(), rest.split('"').next()?))
+    });
+    let event = |(variant, name): (&str, &str)| Name {
+        before: String::new(),
+        word: name.to_owned(),
+        cells: documentation(source, variant),
+    };
+    named.map(event).collect()
+}
+
+/// The documentation of a variant, without its full stop.
+fn documentation(source: &str, variant: &str) -> String {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let place = lines.iter().position(|line| *line == format!("{variant},"));
+    let line = place.and_then(|place| lines.get(place.checked_sub(1)?));
+    let text = line.and_then(|line| line.strip_prefix("/// "));
+    text.unwrap_or_default().trim_end_matches('.').to_owned()
+}
+
+fn codes(bench: &Bench) -> anyhow::Result<Vec<Name>> {
+    let document: serde_json::Value = serde_json::from_str(&read(bench, OPENAPI)?)?;
+    let source = read(bench, CODES)?;
+    let words = document["components"]["schemas"]["ErrorCode"]["enum"].as_array();
+    let words = words.with_context(|| format!("{OPENAPI} has no error codes"))?;
+    // What a client makes of a code that it does not know; no server sends it.
+    let sent = words.iter().filter(|word| *word != "unknown");
+    sent.map(|word| {
+        let code: ErrorCode = serde_json::from_value(word.clone())?;
+        let meaning = documentation(&source, &format!("{code:?}"));
+        let meaning = meaning.trim_end_matches(|c: char| c.is_ascii_digit() || " .".contains(c));
+        Ok(Name {
+            before: format!("| {} ", code.status()),
+            word: word.as_str().unwrap_or_default().to_owned(),
+            cells: format!("{meaning} |"),
+        })
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(name: &str, cells: &str) -> Name {
+        Name {
+            before: String::new(),
+            word: name.to_owned(),
+            cells: cells.to_owned(),
+        }
+    }
+
+    #[test]
+    fn rows_come_and_go_with_the_names_and_keep_what_was_written() {
+        let old = "# T\n\n| a | b |\n|---|---|\n| `gone` | x |\n| `kept` | by hand |\n\nafter\n";
+        let new = put_into(old, &[name("new", "said"), name("kept", "other")]).unwrap();
+        assert_eq!(
+            new,
+            "# T\n\n| a | b |\n|---|---|\n| `kept` | by hand |\n| `new` | said |\n\nafter\n"
+        );
+        let complaints: Vec<String> = changed(old, &new).collect();
+        assert_eq!(complaints.len(), 2, "{complaints:?}");
+        assert_eq!(changed(&new, &new).count(), 0);
+    }
+
+    #[test]
+    fn metrics_and_events_are_read_from_the_source() {
+        let source = "counter!(\"hubkey_a_total\", \"b\" => 1)\n(\n\"hubkey_d_open\",\n\"What.\",\n)\n\
+            #[cfg(test)]\nmod tests {\n\"hubkey_c_total\"";
+        let found = measured(source);
+        assert_eq!(
+            found,
+            [
+                name("hubkey_a_total", "|"),
+                name("hubkey_d_open", "| What.")
+            ]
+        );
+        let source = "    /// A token was issued.\n    TokenIssued,\n    Self::TokenIssued => \"token_issued\",";
+        assert_eq!(told(source), [name("token_issued", "A token was issued")]);
+    }
+}
