@@ -32,6 +32,8 @@ enum Maker {
     Python,
     /// What `cargo xtask bench` measured.
     Measurements,
+    /// A file of YAML, as it is.
+    Yaml(&'static str),
 }
 
 /// A part of a page, and where it stands.
@@ -43,7 +45,7 @@ struct Part {
 }
 
 /// In the order in which they are made: the second needs the first one that is whole.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part {
         maker: Maker::Program("token-broker", "openapi"),
         file: OPENAPI,
@@ -79,6 +81,11 @@ const PARTS: [Part; 7] = [
         file: "docs/images/token-reads.svg",
         whole: true,
     },
+    Part {
+        maker: Maker::Yaml("k8s/hubkey/values.yaml"),
+        file: "docs/reference/chart-values.md",
+        whole: false,
+    },
 ];
 
 /// Checks that each part is what its maker makes now.
@@ -86,14 +93,8 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
     tools::require(&["zensical"])?;
     let programs = servers::build()?;
     for part in &PARTS {
-        let text = read(bench, part.file)?;
-        if part.put_into(&text, &part.make(bench, &programs)?)? != text {
-            let trouble = format!(
-                "{} is not what {} makes now: run `cargo xtask docs` and commit what it changes",
-                part.file,
-                part.maker.name()
-            );
-            return Err(anyhow::anyhow!(trouble).into());
+        if let Some(complaint) = part.complaint(bench, &programs)? {
+            return Err(anyhow::anyhow!(complaint).into());
         }
     }
     if read(bench, chart::SCHEMA)? != chart::schema(bench, &programs)? {
@@ -106,9 +107,16 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
     Ok(Count::ONE)
 }
 
-/// The tables of names and the index of decisions, which need no program of ours.
+/// What is not current of that which no program of ours prints.
 pub(super) fn stale(bench: &Bench) -> anyhow::Result<Vec<String>> {
+    tools::require(&["zensical"])?;
     let mut found = tables::stale(bench)?;
+    let made_here = PARTS
+        .iter()
+        .filter(|part| !matches!(part.maker, Maker::Program(..)));
+    for part in made_here {
+        found.extend(part.complaint(bench, Path::new(""))?);
+    }
     found.extend(decisions::stale(bench)?);
     Ok(found)
 }
@@ -140,17 +148,32 @@ impl Maker {
             Self::OpenApi => "openapi.json".to_owned(),
             Self::Python => "python_reference.py".to_owned(),
             Self::Measurements => "bench.json".to_owned(),
+            Self::Yaml(file) => (*file).to_owned(),
         }
     }
 }
 
 impl Part {
+    /// Says so where the part is not what its maker makes now.
+    fn complaint(&self, bench: &Bench, programs: &Path) -> anyhow::Result<Option<String>> {
+        let text = read(bench, self.file)?;
+        if self.put_into(&text, &self.make(bench, programs)?)? == text {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "{} is not what {} makes now: run `cargo xtask docs` and commit what it changes",
+            self.file,
+            self.maker.name()
+        )))
+    }
+
     fn make(&self, bench: &Bench, programs: &Path) -> anyhow::Result<String> {
         match &self.maker {
             Maker::Program(program, argument) => {
                 printed(Command::new(programs.join(program)).arg(argument))
             }
             Maker::Measurements => plot::token_reads(&read(bench, MEASUREMENTS)?),
+            Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(bench, file)?.trim_end())),
             Maker::OpenApi => http::reference(&read(bench, OPENAPI)?),
             Maker::Python => {
                 let mut command = Command::new(tools::site::command("python"));

@@ -1,5 +1,7 @@
-//! The tables of metrics, audit events and error codes: which rows there are comes from the code, what else a row says
+//! The tables of metrics, audit events, error codes and variables: which rows there are comes from the code, what else a row says
 //! is written by hand. A new row starts with the sentence of the code.
+
+use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use hubkey_protocol::ErrorCode;
@@ -20,7 +22,7 @@ struct Table {
     names: fn(&Bench) -> anyhow::Result<Vec<Name>>,
 }
 
-const TABLES: [Table; 3] = [
+const TABLES: [Table; 4] = [
     Table {
         page: "docs/reference/metrics.md",
         names: metrics,
@@ -32,6 +34,10 @@ const TABLES: [Table; 3] = [
     Table {
         page: "docs/reference/errors.md",
         names: codes,
+    },
+    Table {
+        page: "docs/reference/environment.md",
+        names: variables,
     },
 ];
 
@@ -216,6 +222,35 @@ fn codes(bench: &Bench) -> anyhow::Result<Vec<Name>> {
     .collect()
 }
 
+fn variables(bench: &Bench) -> anyhow::Result<Vec<Name>> {
+    const READERS: [&str; 4] = [
+        "crates/broker-client/src/",
+        "crates/cli/src/",
+        "crates/python-shim/src/",
+        "crates/python-shim/python/",
+    ];
+    let mut words = BTreeSet::new();
+    for file in tracked(bench)? {
+        if READERS.iter().any(|folder| file.starts_with(folder)) {
+            words.extend(named_variables(&read(bench, &file)?));
+        }
+    }
+    let name = |word| Name {
+        before: String::new(),
+        word,
+        cells: "| |".to_owned(),
+    };
+    Ok(words.into_iter().map(name).collect())
+}
+
+/// The environment variables of ours that a source file names.
+fn named_variables(source: &str) -> impl Iterator<Item = String> {
+    let part_of_name = |c: char| c.is_ascii_uppercase() || c == '_';
+    let words = source.split(move |c: char| !part_of_name(c));
+    let whole = words.filter(|word| word.starts_with("HUBKEY_") && !word.ends_with('_'));
+    whole.map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,5 +290,12 @@ mod tests {
         );
         let source = "    /// A token was issued.\n    TokenIssued,\n    Self::TokenIssued => \"token_issued\",";
         assert_eq!(told(source), [name("token_issued", "A token was issued")]);
+    }
+
+    #[test]
+    fn variables_are_whole_words() {
+        let found: Vec<String> =
+            named_variables("env(\"HUBKEY_URL\"); // HUBKEY_* HUBKEY_A_B=1 XHUBKEY").collect();
+        assert_eq!(found, ["HUBKEY_URL", "HUBKEY_A_B"]);
     }
 }
