@@ -1,4 +1,4 @@
-//! On what the parts of a stack run: as programs of this machine, or as containers.
+//! Whether the parts of a stack run as processes of this machine or as containers.
 
 use anyhow::bail;
 

@@ -1,4 +1,4 @@
-//! Changes that wait for their object.
+//! Mutations of what the provider sends: of every object, or of the next one only.
 
 use std::collections::VecDeque;
 use std::fmt;

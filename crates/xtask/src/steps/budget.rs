@@ -1,4 +1,4 @@
-//! No source file is longer than a person reads in one go.
+//! Checks that no source file is longer than 500 lines.
 
 use std::process::Command;
 

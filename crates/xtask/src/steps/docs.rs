@@ -1,4 +1,4 @@
-//! The API documentation builds without a warning.
+//! Builds the API documentation; a warning fails the step.
 
 use super::{Bench, Outcome};
 

@@ -1,4 +1,4 @@
-//! The code looks as rustfmt leaves it.
+//! Runs rustfmt; a difference fails the step.
 
 use super::{Bench, Outcome};
 

@@ -1,4 +1,4 @@
-//! Clippy has nothing to say.
+//! Runs clippy on the workspace; a warning fails the step.
 
 use super::{Bench, Outcome};
 

@@ -1,5 +1,5 @@
-//! The documentation site builds without a warning, every page is in its navigation, and a page loads nothing from
-//! another host.
+//! Builds the documentation site. A warning fails the step, and so do a page outside the navigation and a page that loads
+//! anything from another host.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
