@@ -14,13 +14,14 @@ use hubkey_protocol::{
     path,
     secret::{Secret, State},
 };
-use hubkey_service::http::TooLong;
+use hubkey_service::http::{FarTooLong, TooLong};
 use url::Url;
 
 use crate::{
-    app::{App, new_reference},
+    app::App,
     headers,
     pages::{BROKEN, Confirm, Connections, Done, Ended, Leave, Look, Notice, Start},
+    reference::new_reference,
 };
 
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
@@ -87,8 +88,13 @@ pub(crate) fn too_long(app: &App, what: TooLong) -> Response {
     response
 }
 
-/// The same page, whole, for a head of which not even the end is read.
-pub(crate) fn far_too_long(app: &App) -> http::Response<String> {
+/// The same page for a head that is too large to be read, with the headers of every answer.
+pub(crate) fn far_too_long(app: &App) -> FarTooLong {
+    let app = app.clone();
+    FarTooLong::new(move || page_far_too_long(&app))
+}
+
+fn page_far_too_long(app: &App) -> http::Response<String> {
     let (look, reference) = (app.look(), new_reference());
     tracing::info!(
         reference = reference.as_str(),

@@ -1,23 +1,17 @@
-//! The state behind the routes, and how the router is put together.
+//! The state behind the routes.
 
 use std::{net::IpAddr, sync::Arc};
 
-use aws_lc_rs::rand;
-use axum::{Router, middleware};
 use hubkey_broker_client::BrokerClient;
-use hubkey_protocol::{Reference, secret::ChannelSecret};
-use hubkey_service::http::{FarTooLong, Limits, Peer};
+use hubkey_protocol::secret::ChannelSecret;
+use hubkey_service::http::{Limits, Peer};
 use time::OffsetDateTime;
 use tokio::sync::watch;
-use tower_http::catch_panic::CatchPanicLayer;
 use url::Url;
 
 use crate::{
-    answer,
     cookies::FlowCookies,
-    headers,
     pages::Look,
-    routes,
     site::{KeySets, SiteKeeper, SiteState},
 };
 
@@ -69,29 +63,6 @@ impl App {
         (app, keeper)
     }
 
-    /// All routes, with the gate before those for browsers and the headers of the module `headers` on every answer.
-    pub fn router(&self) -> Router {
-        let app = self.clone();
-        routes::table(&self.0.prefix)
-            .layer(middleware::from_fn_with_state(self.clone(), routes::gate))
-            // No browser comes there, so the gate would only be in the way.
-            .merge(routes::from_providers(&self.0.prefix))
-            .layer(middleware::from_fn_with_state(
-                self.clone(),
-                routes::too_long,
-            ))
-            .layer(CatchPanicLayer::custom(move |_| answer::broken(&app)))
-            .layer(middleware::map_response(headers::complete))
-            .with_state(self.clone())
-    }
-
-    /// The page for a head that is too large to be read, with the headers of every answer.
-    #[must_use]
-    pub fn far_too_long(&self) -> FarTooLong {
-        let app = self.clone();
-        FarTooLong::new(move || answer::far_too_long(&app))
-    }
-
     pub(crate) fn broker(&self) -> &BrokerClient<ChannelSecret> {
         &self.0.broker
     }
@@ -126,12 +97,4 @@ impl App {
     pub(crate) fn key_sets(&self) -> Option<Arc<KeySets>> {
         self.0.site.borrow().key_sets()
     }
-}
-
-/// A reference of our own, for what never reaches the broker.
-pub(crate) fn new_reference() -> Reference {
-    let mut bytes = [0; 8];
-    // A reference protects nothing: without random bytes the page still has one.
-    let _ = rand::fill(&mut bytes);
-    Reference::from_random(bytes)
 }

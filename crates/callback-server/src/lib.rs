@@ -21,11 +21,13 @@ mod gate;
 mod headers;
 mod pages;
 mod params;
+mod reference;
 mod routes;
 mod run;
 pub mod settings;
 mod site;
 
 pub use app::{App, Parts};
+pub use routes::router;
 pub use run::run;
 pub use site::{SiteError, SiteKeeper, SiteState};

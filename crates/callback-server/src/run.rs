@@ -13,7 +13,13 @@ use hubkey_service::{
 use time::OffsetDateTime;
 use tokio::{task::JoinSet, time::Duration};
 
-use crate::{App, Parts, settings::Settings, site::SiteKeeper};
+use crate::{
+    answer,
+    app::{App, Parts},
+    routes,
+    settings::Settings,
+    site::SiteKeeper,
+};
 
 /// How long load balancers get to notice that readiness failed.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
@@ -57,8 +63,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let life = Lifecycle::new(readiness, DRAIN_DELAY);
     let mut running = JoinSet::new();
     let server =
-        Server::new("public", settings.limits, &metrics).telling_people(app.far_too_long());
-    running.spawn(server.serve(public, app.router(), life.draining()));
+        Server::new("public", settings.limits, &metrics).telling_people(answer::far_too_long(&app));
+    running.spawn(server.serve(public, routes::router(&app), life.draining()));
     tracing::info!("serving");
     life.run(running).await?;
     keeping.abort();

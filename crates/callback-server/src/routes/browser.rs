@@ -20,9 +20,10 @@ use hubkey_service::{
 
 use crate::{
     answer,
-    app::{App, new_reference},
+    app::App,
     cookies::Ambiguous,
     params::{Params, Unfit},
+    reference::new_reference,
 };
 
 /// What a path holds; a browser may send what is no text.

@@ -18,18 +18,37 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     handler::Handler,
+    middleware,
     routing::{MethodRouter, get, post},
 };
 use hubkey_protocol::path;
+use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::app::App;
-pub(crate) use refuse::{gate, too_long};
+use crate::{answer, app::App, headers};
 
 /// No form of ours is larger.
 const MAX_BODY: usize = 16 * 1024;
 
+/// All routes, with the gate before those for browsers and the headers of the module `headers` on every answer.
+pub fn router(app: &App) -> Router {
+    let for_panics = app.clone();
+    table(app.prefix())
+        .layer(middleware::from_fn_with_state(app.clone(), refuse::gate))
+        // No browser comes there, so the gate would only be in the way.
+        .merge(from_providers(app.prefix()))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            refuse::too_long,
+        ))
+        .layer(CatchPanicLayer::custom(move |_| {
+            answer::broken(&for_panics)
+        }))
+        .layer(middleware::map_response(headers::complete))
+        .with_state(app.clone())
+}
+
 /// The table. `prefix` is the path of the public URL.
-pub(crate) fn table(prefix: &str) -> Router<App> {
+fn table(prefix: &str) -> Router<App> {
     let at = |path: &str| format!("{prefix}{path}");
     let table = Router::new()
         // Where people come from their notebook, from the Hub and from a provider.
@@ -58,7 +77,7 @@ pub(crate) fn table(prefix: &str) -> Router<App> {
 }
 
 /// What providers send and read by themselves, without a browser. `prefix` as above.
-pub(crate) fn from_providers(prefix: &str) -> Router<App> {
+fn from_providers(prefix: &str) -> Router<App> {
     let at = |path: &str| format!("{prefix}{path}");
     Router::new()
         .route(

@@ -11,13 +11,14 @@ use hubkey_service::http::TooLong;
 
 use crate::{
     answer,
-    app::{App, new_reference},
+    app::App,
     gate,
     pages::{NOT_A_CLICK, NOT_FOUND, Notice, WRONG_METHOD},
+    reference::new_reference,
 };
 
 /// Lets only a person's own navigation pass.
-pub(crate) async fn gate(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn gate(State(app): State<App>, request: Request, next: Next) -> Response {
     match gate::judge(request.method(), request.headers(), app.origin()) {
         Ok(()) => next.run(request).await,
         Err(denial) => {
@@ -39,7 +40,7 @@ pub(crate) async fn gate(State(app): State<App>, request: Request, next: Next) -
 
 /// Lets heads that are too large pass to where a provider sends people back to, where a sign-in waits that has to end. All
 /// others get the page.
-pub(crate) async fn too_long(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn too_long(State(app): State<App>, request: Request, next: Next) -> Response {
     let Some(what) = request.extensions().get::<TooLong>().copied() else {
         return next.run(request).await;
     };

@@ -14,7 +14,7 @@ use axum::{
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hubkey_broker_client::{BrokerClient, Destination};
-use hubkey_callback_server::{App, Parts};
+use hubkey_callback_server::{App, Parts, router};
 use hubkey_protocol::{
     ProviderId, Reference, ShortId,
     internal::{
@@ -200,7 +200,7 @@ impl Server {
         keeper.ask().await.unwrap();
         Self {
             broker,
-            router: app.router(),
+            router: router(&app),
         }
     }
 
@@ -216,7 +216,7 @@ impl Server {
         assert!(keeper.ask().await.is_err());
         Self {
             broker,
-            router: app.router(),
+            router: router(&app),
         }
     }
 
