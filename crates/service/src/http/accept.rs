@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, Phase};
+use super::connection::Connection;
 use super::encryption::Encryption;
 use super::failure::Failure;
 use super::front::Front;
@@ -26,6 +26,8 @@ use super::layers::layers;
 use super::limits::Limits;
 use super::long_head::FarTooLong;
 use super::peer::Peer;
+use super::phase::Phase;
+use super::span::TraceRule;
 use crate::telemetry::Metrics;
 use crate::tls::ServingCertificate;
 
@@ -48,20 +50,6 @@ pub struct Server {
     encryption: Option<Encryption>,
     traces: TraceRule,
     far_too_long: Option<FarTooLong>,
-}
-
-/// What a listener does about traces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TraceRule {
-    /// Its requests are in none.
-    Leave,
-    /// Its requests are in traces of their own, whatever callers say.
-    Begin,
-    /// Callers are programs of kernels: their requests may name the trace that they are part of.
-    Continue,
-    /// The caller is the other server: what it does not trace, such as its own upkeep, is in no trace. It is told which
-    /// trace its request has joined.
-    Follow,
 }
 
 impl Server {

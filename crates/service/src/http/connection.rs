@@ -3,127 +3,26 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
-use http_body_util::BodyExt as _;
-use hubkey_protocol::ErrorCode;
-use hyper::body::{Frame, SizeHint};
+use axum::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
-use super::failure::Failure;
+use super::body::slow;
 use super::front::Front;
-use super::limits::Limits;
 use super::long_head::FarTooLong;
-use super::scan::{Lines, Scan};
+use super::phase::{BUSY, HEAD, IDLE, Phase};
+use super::scan::Scan;
 
 /// How long, and for how many bytes, a connection is still read after the last answer. Closing at once would make the
 /// kernel discard the answer while the client is still sending. Browsers send addresses of up to two million characters.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 2 * 1024 * 1024;
-
-const HEAD: u8 = 0;
-const BUSY: u8 = 1;
-const IDLE: u8 = 2;
-
-/// What a connection is doing. Shared by the bytes and the service above them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Phase(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    phase: AtomicU8,
-    /// How the lines of the head ended that came last, until its request is taken.
-    lines: AtomicU8,
-    /// The bytes of body that the present request says it has.
-    length: AtomicU64,
-    /// Whom to wake when the request has ended: hyper, which found nothing to read before, does not look again by itself.
-    waiting: Mutex<Option<Waker>>,
-}
-
-impl Phase {
-    /// A request was read: from now on its own limits hold. Tells how its head came; `None` where it came together with
-    /// what was before it.
-    pub(super) fn begin_request(&self, length: u64) -> Option<Lines> {
-        self.set(BUSY);
-        self.0.length.store(length, Ordering::Relaxed);
-        Lines::of(self.0.lines.swap(0, Ordering::Relaxed))
-    }
-
-    fn wait_for_end(&self, waker: &Waker) {
-        *self.waiting() = Some(waker.clone());
-    }
-
-    fn end_request(&self) {
-        self.set(IDLE);
-        if let Some(waker) = self.waiting().take() {
-            waker.wake();
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, phase: u8) {
-        self.0.phase.store(phase, Ordering::Relaxed);
-    }
-
-    /// Returns the body, which ends this request when it is dropped.
-    pub(super) fn end_with(&self, body: Body) -> Body {
-        Body::new(LastPart {
-            body,
-            _end: EndOfRequest(self.clone()),
-        })
-    }
-
-    fn is(&self, phase: u8) -> bool {
-        self.0.phase.load(Ordering::Relaxed) == phase
-    }
-}
-
-/// A body that tells when it is no longer needed.
-struct LastPart {
-    body: Body,
-    _end: EndOfRequest,
-}
-
-impl HttpBody for LastPart {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-struct EndOfRequest(Phase);
-
-impl Drop for EndOfRequest {
-    fn drop(&mut self) {
-        self.0.end_request();
-    }
-}
 
 /// A stream that ends itself when its client is too slow.
 #[derive(Debug)]
@@ -194,13 +93,13 @@ impl<S> Connection<S> {
         self.has_bytes = true;
         self.asked_to_leave = None;
         if self.phase.is(IDLE) {
-            let length = self.phase.0.length.load(Ordering::Relaxed);
+            let length = self.phase.length();
             self.scan.begin_head(length);
             self.phase.set(HEAD);
             self.set_timer(HEAD, self.header_timeout);
         }
         if let Some(lines) = self.scan.read(bytes) {
-            self.phase.0.lines.store(lines as u8, Ordering::Relaxed);
+            self.phase.note_lines(lines);
         }
         self.note_length();
     }
@@ -385,42 +284,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
             return Poll::Ready(Ok(()));
         }
         this.poll_linger(cx)
-    }
-}
-
-/// The answer to whatever took too long to arrive.
-pub(super) fn slow(title: &'static str) -> Failure {
-    Failure::new(
-        ErrorCode::RequestTimeout,
-        title,
-        "Send the request again, without pauses.",
-    )
-}
-
-/// Reads a body whole, within its limits, so that no handler ever waits for a slow client.
-pub(super) async fn read_body<B>(body: B, limits: &Limits) -> Result<Bytes, Failure>
-where
-    B: HttpBody,
-    B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let too_large = || {
-        let detail = format!("Send a body of at most {} bytes.", limits.body_bytes);
-        Failure::new(ErrorCode::PayloadTooLarge, "The body is too large.", detail)
-    };
-    if body.size_hint().lower() > limits.body_bytes as u64 {
-        return Err(too_large());
-    }
-    let limited = http_body_util::Limited::new(body, limits.body_bytes);
-    let collected = tokio::time::timeout(limits.body_timeout, limited.collect()).await;
-    match collected {
-        Err(_) => Err(slow("The body took too long.")),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Failure::new(
-            ErrorCode::BadRequest,
-            "The body could not be read.",
-            "Send the whole body, of the length that the header says.",
-        )),
     }
 }

@@ -16,8 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
-use super::accept::TraceRule;
-use super::connection::{Phase, read_body};
+use super::body::read_body;
 use super::encryption::Encryption;
 use super::failure::{Failure, chain};
 use super::head;
@@ -25,9 +24,10 @@ use super::layers::Route;
 use super::limits::Limits;
 use super::long_head::FarTooLong;
 use super::peer::Peer;
+use super::phase::Phase;
 use super::request_id::{self, RequestId};
 use super::scan::Lines;
-use super::span;
+use super::span::{self, TraceRule};
 use crate::telemetry::{Metrics, class};
 
 /// The front of one listener.
@@ -65,6 +65,14 @@ impl Front {
         }
     }
 
+    fn scheme(&self) -> &'static str {
+        if self.encryption.is_some() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+
     /// Answers one request, whatever it is.
     pub(super) async fn answer(
         self: Arc<Self>,
@@ -82,7 +90,7 @@ impl Front {
         let id = RequestId::of_request(&head.headers);
         let log = tracing::info_span!(target: "hubkey", "request", request_id = %id);
         // Inside the other, for what runs on in a task of its own takes the innermost one along.
-        let span = log.in_scope(|| span::begin(&self, method, &head));
+        let span = log.in_scope(|| span::begin(self.traces, self.scheme(), method, &head));
         let request = Request::from_parts(head, body);
         let handled = self
             .handle(socket, &id, lines, request)

@@ -7,6 +7,7 @@
 //! too large is answered with a page ([`TooLong`], [`FarTooLong`]).
 
 mod accept;
+mod body;
 mod connection;
 mod encryption;
 mod extract;
@@ -18,6 +19,7 @@ mod limits;
 mod listen;
 mod long_head;
 mod peer;
+mod phase;
 mod request_id;
 mod scan;
 mod span;

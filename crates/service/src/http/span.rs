@@ -9,21 +9,38 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::accept::TraceRule;
-use super::front::Front;
 use crate::telemetry::{TRACE, traces};
 
 /// No name of a host is longer (RFC 1035 section 2.3.4).
 const LONGEST_HOST: usize = 255;
 
-/// The span for traces, if there is to be one.
-pub(super) fn begin(front: &Front, method: &'static str, head: &Parts) -> Span {
-    let above = match front.traces {
+/// What a listener does about traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TraceRule {
+    /// Its requests are in none.
+    Leave,
+    /// Its requests are in traces of their own, whatever callers say.
+    Begin,
+    /// Callers are programs of kernels: their requests may name the trace that they are part of.
+    Continue,
+    /// The caller is the other server: what it does not trace, such as its own upkeep, is in no trace. It is told which
+    /// trace its request has joined.
+    Follow,
+}
+
+/// The span for traces, if there is to be one. `scheme` is that of the listener.
+pub(super) fn begin(
+    rule: TraceRule,
+    scheme: &'static str,
+    method: &'static str,
+    head: &Parts,
+) -> Span {
+    let above = match rule {
         TraceRule::Leave => return Span::none(),
         TraceRule::Begin => None,
         TraceRule::Continue | TraceRule::Follow => traces::parent_of(&head.headers),
     };
-    if front.traces == TraceRule::Follow && above.is_none() {
+    if rule == TraceRule::Follow && above.is_none() {
         return Span::none();
     }
     let span = tracing::info_span!(
@@ -35,7 +52,7 @@ pub(super) fn begin(front: &Front, method: &'static str, head: &Parts) -> Span {
         http.request.method = method,
         http.route = Empty,
         http.response.status_code = Empty,
-        url.scheme = if front.encryption.is_some() { "https" } else { "http" },
+        url.scheme = scheme,
         server.address = host(head),
         error.type = Empty,
     );
