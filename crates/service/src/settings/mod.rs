@@ -31,6 +31,7 @@ mod mistake;
 mod reader;
 mod reference;
 mod section;
+mod source;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -5,14 +5,14 @@ use std::path::Path;
 use super::environment::variable;
 use super::kind::Kind;
 use super::mistake::{Mistake, Place};
-use super::reader::Reader;
 use super::reference::{Default, Entry};
+use super::source::Source;
 use super::tree::Value;
 
 /// One section of the settings. Each method reads one key and notes it for the reference; `about` is one sentence.
 #[derive(Debug)]
 pub struct Section<'r> {
-    reader: &'r Reader,
+    source: &'r Source,
     /// The dotted name of the section; empty for the keys above all sections.
     path: String,
 }
@@ -27,14 +27,21 @@ enum Found {
 }
 
 impl<'r> Section<'r> {
-    pub(super) fn new(reader: &'r Reader, path: String) -> Self {
-        Self { reader, path }
+    /// The keys under a path, which is empty above all sections.
+    pub(super) fn new(source: &'r Source, path: String) -> Self {
+        Self { source, path }
+    }
+
+    /// The section of this dotted name; from now on the file may have it.
+    pub(super) fn open(source: &'r Source, path: String) -> Self {
+        source.note_section(&path);
+        Self::new(source, path)
     }
 
     /// The section `[this.name]`.
     #[must_use]
     pub fn section(&self, name: &str) -> Self {
-        self.reader.section(&self.dotted(name))
+        Self::open(self.source, self.dotted(name))
     }
 
     /// A key that has to be set. `None` after a mistake.
@@ -138,7 +145,7 @@ impl<'r> Section<'r> {
             Found::Absent => Place::Nowhere,
         };
         let sentence = format!("`{}`: {sentence}", self.dotted(key));
-        self.reader.note(Mistake::new(place, sentence));
+        self.source.note(Mistake::new(place, sentence));
     }
 
     /// The dotted name of a key, as messages show it.
@@ -156,7 +163,7 @@ impl<'r> Section<'r> {
         let variable = variable(&key);
         let section = self.path.clone();
         let (words, about) = (words.to_owned(), about.to_owned());
-        self.reader.register(Entry {
+        self.source.register(Entry {
             section,
             key,
             variable,
@@ -178,13 +185,13 @@ impl<'r> Section<'r> {
             default,
             &about,
         );
-        self.reader.register_clear(&clear);
+        self.source.register_clear(&clear);
     }
 
     fn find(&self, key: &str, list: bool) -> Found {
         let key = self.dotted(key);
         let name = variable(&key);
-        if let Some(text) = self.reader.variable(&name) {
+        if let Some(text) = self.source.variable(&name) {
             let place = Place::Variable(name);
             return if list {
                 Found::List(
@@ -195,10 +202,10 @@ impl<'r> Section<'r> {
                 Found::Text(place, text.to_owned())
             };
         }
-        let Some(node) = self.reader.node(&key) else {
+        let Some(node) = self.source.node(&key) else {
             return Found::Absent;
         };
-        let place = self.reader.place(node.line);
+        let place = self.source.place(node.line);
         match &node.value {
             Value::Scalar(text) => Found::Text(place, text.clone()),
             Value::Table(_) => Found::Other(place),
@@ -236,20 +243,20 @@ impl<'r> Section<'r> {
     fn secret_text(&self, key: &str) -> Result<Option<String>, ()> {
         let clear = self.dotted(key);
         let file_key = format!("{key}_file");
-        if let Some(node) = self.reader.node(&clear) {
+        if let Some(node) = self.source.node(&clear) {
             let sentence = format!(
                 "`{clear}` is a secret in clear; write it into a file of its own and name that file in `{clear}_file`."
             );
-            self.reader
-                .note(Mistake::new(self.reader.place(node.line), sentence));
+            self.source
+                .note(Mistake::new(self.source.place(node.line), sentence));
             return Err(());
         }
         let name = variable(&clear);
         let from_file = self.find(&file_key, false);
-        match (self.reader.variable(&name), from_file) {
+        match (self.source.variable(&name), from_file) {
             (Some(_), Found::Text(place @ Place::Variable(_), _)) => {
                 let sentence = format!("{name} and {name}_FILE are both set; remove one of them.");
-                self.reader.note(Mistake::new(place, sentence));
+                self.source.note(Mistake::new(place, sentence));
                 Err(())
             }
             (Some(text), _) => Ok(Some(text.to_owned())),
@@ -274,18 +281,18 @@ impl<'r> Section<'r> {
             "`{}` {what}; name a file that holds the secret.",
             self.dotted(key)
         );
-        self.reader.note(Mistake::new(place, sentence));
+        self.source.note(Mistake::new(place, sentence));
         Err(())
     }
 
     fn note_missing(&self, key: &str, words: &str) {
         let key = self.dotted(key);
-        self.reader
+        self.source
             .note(Mistake::missing(&key, &variable(&key), words));
     }
 
     fn note_wrong(&self, place: Place, key: &str, found: &str, words: &str) {
-        self.reader
+        self.source
             .note(Mistake::wrong(place, &self.dotted(key), found, words));
     }
 }
