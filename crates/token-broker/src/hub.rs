@@ -6,6 +6,7 @@ pub mod failures;
 pub mod http;
 pub mod kernel;
 mod server_token;
+mod token_form;
 pub mod user_model;
 
 use std::{fmt, net::IpAddr, sync::Once};

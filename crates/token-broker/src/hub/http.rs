@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::{
     config::{HubConfig, HubConfigError},
+    token_form::is_well_formed,
     user_model::UserModel,
 };
 
@@ -363,8 +364,8 @@ async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, HubFailure> 
 
 fn token_of(body: &[u8]) -> Option<HubToken> {
     let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
-    let usable = answer.token_type.eq_ignore_ascii_case("bearer")
-        && super::kernel::is_well_formed(&answer.access_token);
+    let usable =
+        answer.token_type.eq_ignore_ascii_case("bearer") && is_well_formed(&answer.access_token);
     usable.then_some(answer.access_token)
 }
 

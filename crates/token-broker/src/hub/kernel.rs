@@ -29,6 +29,7 @@ use super::{
     failures::Failures,
     http::{HubApi, HubFailure, Lane},
     server_token::server_of,
+    token_form::is_well_formed,
 };
 use crate::{
     domain::{
@@ -292,13 +293,4 @@ impl KernelAuthenticator for HubKernelAuthenticator {
         self.service_token
             .matches(&ClientSecret::new(token.expose()))
     }
-}
-
-/// Whether the Hub can have made this token: `^[0-9a-zA-Z_-]{16,256}$`.
-pub(super) fn is_well_formed(token: &HubToken) -> bool {
-    let token = token.expose().as_bytes();
-    (16..=256).contains(&token.len())
-        && token
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
