@@ -20,6 +20,7 @@ mod keyring;
 mod logout_token;
 mod oidc;
 mod outbound;
+mod parameters;
 mod plain;
 mod pushed;
 mod refresh;
@@ -48,11 +49,11 @@ use crate::domain::{
 };
 
 pub use assertion::{KeyFault, check_key};
-pub use authorize::RESERVED;
 pub use exchange::{Exchange, ExchangeError, Exchanged};
 pub use logout_token::Logout;
 pub use oidc::{OidcProvider, provider};
 pub use outbound::are_authorities;
+pub use parameters::RESERVED;
 use plain::PlainProvider;
 pub use refresh::{Known, RefreshError, Refreshable, Refreshed, VerifyError};
 

@@ -12,9 +12,10 @@ use url::Url;
 use super::{
     IdpError,
     algorithm::Algorithm,
-    authorize, json,
+    json,
     kept::Kept,
     outbound::{Answer, Endpoint, Gate, Outbound},
+    parameters,
 };
 use crate::domain::{
     chance::Chance,
@@ -264,7 +265,7 @@ impl Rules {
         self.gate
             .check_form(&metadata.authorization)
             .map_err(|_| IdpError::Misconfigured("endpoint_url"))?;
-        authorize::check_endpoint(&metadata.authorization, &self.parameters)
+        parameters::check_endpoint(&metadata.authorization, &self.parameters)
     }
 
     /// The settings' algorithms, else the asymmetric ones that are advertised, else RS256 (Core 1.0 section 2).

@@ -22,7 +22,7 @@ use super::{
     keyring::{Keyring, Origin},
     logout_token,
     outbound::{Endpoint, Gate, Outbound, is_loopback},
-    pushed, refresh,
+    parameters, pushed, refresh,
     registration::Registration,
     revocation,
     token::{self, Handed, Reading, TokenEndpoint},
@@ -63,7 +63,7 @@ pub fn provider(
     if config.id_token.clock_skew > LARGEST_SKEW {
         return Err(IdpError::Misconfigured("clock_skew"));
     }
-    authorize::check_parameters(&config)?;
+    parameters::check_parameters(&config)?;
     let issuer = issuer_url(config.endpoints.issuer())?;
     let gate = Arc::new(Gate::new(&config.outbound, &issuer));
     let is_plain = |(_, url): &(_, Url)| url.scheme() == "http" && !is_loopback(url);

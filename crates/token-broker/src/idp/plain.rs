@@ -18,7 +18,7 @@ use super::{
     json,
     jwt::Claims,
     outbound::{Endpoint, Gate, Outbound},
-    refresh,
+    parameters, refresh,
     registration::Registration,
     revocation,
     token::{self, Reading, TokenEndpoint},
@@ -55,9 +55,9 @@ impl PlainProvider {
         if config.pushing == Pushing::Always {
             return Err(IdpError::Misconfigured("pushed_authorization_requests"));
         }
-        authorize::check_parameters(&config)?;
+        parameters::check_parameters(&config)?;
         let parameters: Vec<_> = config.authorize_parameters.keys().cloned().collect();
-        authorize::check_endpoint(&at.authorization, &parameters)?;
+        parameters::check_endpoint(&at.authorization, &parameters)?;
         let gate = Arc::new(Gate::new(&config.outbound, &issuer_url(&at.issuer)?));
         check_endpoints(&gate, &at)?;
         Ok(Self {
