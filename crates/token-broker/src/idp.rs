@@ -244,7 +244,7 @@ impl IdpError {
     /// Whether what it sent was longer than hubkey takes, and nothing else is known to be wrong with it.
     #[must_use]
     pub fn is_too_long(self) -> bool {
-        matches!(self, Self::Misbehaved(word) if [outbound::TOO_LONG, id_token::TOO_LONG, userinfo::TOO_LONG].contains(&word))
+        matches!(self, Self::Misbehaved(word) if [outbound::TOO_LONG, jwt::TOO_LONG, userinfo::TOO_LONG].contains(&word))
     }
 }
 

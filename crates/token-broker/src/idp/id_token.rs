@@ -7,7 +7,11 @@
 use hubkey_protocol::secret::{AccessToken, AuthorizationCode, OidcNonce, Secret};
 use serde_json::Value;
 
-use super::{IdpError, algorithm::Algorithm, json::given, jwt::Claims};
+use super::{
+    algorithm::Algorithm,
+    json::given,
+    jwt::{Claims, Fault},
+};
 use crate::domain::{clock::Timestamp, connection::Proof};
 
 mod refreshed;
@@ -16,73 +20,10 @@ mod tests;
 
 pub(super) use refreshed::judge_refreshed;
 
-/// The word for a token that is longer than hubkey takes.
-pub(super) const TOO_LONG: &str = "id_token_too_long";
 /// How old an ID token of a code exchange may be, beside the skew.
 const OLDEST: f64 = 600.0;
 /// The last second of the year 9999: later instants are nonsense.
 const LAST: f64 = 253_402_300_799.0;
-
-/// Why a token is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    TooLong,
-    Form,
-    Encrypted,
-    Critical,
-    Type,
-    Algorithm,
-    KeyId,
-    Key,
-    Signature,
-    Issuer,
-    Audience,
-    AuthorizedParty,
-    Expiry,
-    IssuedAt,
-    NotBefore,
-    Nonce,
-    Subject,
-    Context,
-    AuthenticationTime,
-    AccessTokenHash,
-    CodeHash,
-}
-
-impl Fault {
-    /// The word for logs and the audit stream.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::TooLong => TOO_LONG,
-            Self::Form => "id_token_form",
-            Self::Encrypted => "id_token_encrypted",
-            Self::Critical => "id_token_crit",
-            Self::Type => "id_token_typ",
-            Self::Algorithm => "id_token_alg",
-            Self::KeyId => "id_token_kid",
-            Self::Key => "id_token_key",
-            Self::Signature => "id_token_signature",
-            Self::Issuer => "id_token_iss",
-            Self::Audience => "id_token_aud",
-            Self::AuthorizedParty => "id_token_azp",
-            Self::Expiry => "id_token_exp",
-            Self::IssuedAt => "id_token_iat",
-            Self::NotBefore => "id_token_nbf",
-            Self::Nonce => "id_token_nonce",
-            Self::Subject => "id_token_sub",
-            Self::Context => "id_token_acr",
-            Self::AuthenticationTime => "id_token_auth_time",
-            Self::AccessTokenHash => "id_token_at_hash",
-            Self::CodeHash => "id_token_c_hash",
-        }
-    }
-}
-
-impl From<Fault> for IdpError {
-    fn from(fault: Fault) -> Self {
-        Self::Misbehaved(fault.word())
-    }
-}
 
 /// Which registration and which moment a token is judged for.
 #[derive(Debug, Clone, Copy)]

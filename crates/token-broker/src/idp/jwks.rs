@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::{
     IdpError,
     algorithm::{Algorithm, KeyKind},
-    id_token::Fault,
     json::{self, given},
+    jwt::error::Fault,
 };
 
 const MOST_KEYS: usize = 64;

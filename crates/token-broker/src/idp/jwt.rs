@@ -4,7 +4,11 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
-use super::{algorithm::Algorithm, id_token::Fault, json, jwks::Key};
+use super::{algorithm::Algorithm, json, jwks::Key};
+
+pub(super) mod error;
+
+pub(super) use error::{Fault, TOO_LONG};
 
 /// The claims of a token.
 pub(super) type Claims = Map<String, Value>;

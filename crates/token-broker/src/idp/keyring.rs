@@ -11,9 +11,8 @@ use url::Url;
 
 use super::{
     IdpError,
-    id_token::Fault,
     jwks::KeySet,
-    jwt::{Claims, UnverifiedJwt},
+    jwt::{Claims, Fault, UnverifiedJwt},
     kept::Kept,
     outbound::{Answer, Endpoint, Outbound},
 };

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{
     IdpError,
-    id_token::{self, Expected, Fault, instant, is_subject, seconds},
+    id_token::{self, Expected, instant, is_subject, seconds},
     json::given,
-    jwt::Claims,
+    jwt::{Claims, Fault},
 };
 
 /// The `typ` of its header, where there is one.

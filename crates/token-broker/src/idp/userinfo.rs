@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::{
     IdpError,
     discovery::Metadata,
-    id_token::{self, Expected, Fault},
+    id_token::{self, Expected},
     json,
-    jwt::{Claims, UnverifiedJwt},
+    jwt::{Claims, Fault, UnverifiedJwt},
     keyring::{Keyring, Origin},
     outbound::{Answer, Endpoint, Outbound},
 };

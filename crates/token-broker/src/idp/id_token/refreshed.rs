@@ -4,8 +4,12 @@ use hubkey_protocol::secret::{AccessToken, OidcNonce};
 use serde_json::Value;
 
 use super::{
-    super::{algorithm::Algorithm, json::given, jwt::Claims},
-    Expected, Fault, for_us_and_now, half_hash, whole_seconds,
+    super::{
+        algorithm::Algorithm,
+        json::given,
+        jwt::{Claims, Fault},
+    },
+    Expected, for_us_and_now, half_hash, whole_seconds,
 };
 use crate::domain::connection::Proof;
 
