@@ -14,10 +14,12 @@ pub mod browser;
 pub mod client;
 pub mod draft;
 mod exchange;
+mod grants;
 pub mod keys;
 mod logout;
 mod metadata;
 mod pushed;
+mod records;
 mod refresh;
 pub mod scenarios;
 mod small_rsa;
@@ -37,13 +39,12 @@ use crate::fake_http::{Captured, Fake, FakeServer, Recorder, Reply, locked};
 use state::State;
 
 pub use assertion::RegisteredKey;
-pub use authorize::AuthorizationResponse;
 pub use browser::Redirected;
 pub use client::{Client, ClientAuth};
 pub use draft::{Draft, Encoding};
+pub use grants::Rotation;
 pub use keys::{Alg, SigningKey};
-pub use pushed::Pushed;
-pub use refresh::Rotation;
+pub use records::{AuthorizationResponse, Pushed};
 
 /// What the provider can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -374,7 +375,7 @@ impl HostileProvider {
     pub fn mint_id_token(&self, client_id: &str, nonce: &str) -> String {
         let mut state = self.state();
         let account = state.account.clone();
-        let about = token::About {
+        let about = records::About {
             client_id,
             nonce: Some(nonce),
             account: &account,

@@ -2,66 +2,9 @@
 
 use http::StatusCode;
 
-use super::Account;
+use super::records::{AuthorizationResponse, Code};
 use super::state::State;
 use crate::fake_http::{Captured, Reply, random_text};
-
-/// What comes back to the client in the query.
-#[derive(Clone, Debug, Default)]
-pub struct AuthorizationResponse {
-    /// The parameters in order.
-    pub params: Vec<(String, String)>,
-}
-
-impl AuthorizationResponse {
-    /// Sets a parameter in place of those of this name.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.remove(name);
-        self.add(name, value);
-    }
-
-    /// Adds a parameter, also if it is there already.
-    pub fn add(&mut self, name: &str, value: &str) {
-        self.params.push((name.to_owned(), value.to_owned()));
-    }
-
-    /// Leaves a parameter out.
-    pub fn remove(&mut self, name: &str) {
-        self.params.retain(|(found, _)| found != name);
-    }
-
-    /// An error (RFC 6749, 4.1.2.1) in place of the code.
-    pub fn fail(&mut self, error: &str) {
-        self.remove("code");
-        self.set("error", error);
-    }
-
-    /// The first value of a parameter.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.params.iter().find(|(found, _)| found == name)?;
-        Some(&found.1)
-    }
-
-    fn redirect(&self, redirect_uri: &str) -> Reply {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(&self.params);
-        let joint = if redirect_uri.contains('?') { '&' } else { '?' };
-        let location = format!("{redirect_uri}{joint}{}", query.finish());
-        Reply::redirect(StatusCode::FOUND, &location)
-    }
-}
-
-/// A code that waits to be redeemed.
-#[derive(Clone, Debug)]
-pub(super) struct Code {
-    pub(super) client_id: String,
-    pub(super) redirect_uri: String,
-    pub(super) scope: String,
-    pub(super) nonce: Option<String>,
-    pub(super) challenge: Option<String>,
-    pub(super) account: Account,
-}
 
 impl State {
     pub(super) fn authorize(&mut self, request: &Captured) -> Reply {

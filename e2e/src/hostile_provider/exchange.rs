@@ -3,12 +3,10 @@
 use http::StatusCode;
 use serde_json::json;
 
+use super::records::{Issued, LIFETIME};
 use super::state::State;
-use super::token::{Issued, LIFETIME};
 use crate::fake_http::{Captured, Reply, random_text};
 
-/// The grant type.
-pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 impl State {

@@ -1,38 +1,12 @@
 //! Pushed authorization requests (RFC 9126).
 
-use std::collections::HashMap;
-
 use http::StatusCode;
 use serde_json::json;
 
 use super::client::claimed_id;
+use super::records::{Pushed, Waiting};
 use super::state::State;
 use crate::fake_http::{Captured, Reply, random_text};
-
-/// Whether the provider takes them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pushed {
-    /// It knows no such endpoint.
-    #[default]
-    Unknown,
-    /// It offers one.
-    Offered,
-    /// It takes no other authorization requests.
-    Required,
-}
-
-/// Requests that wait for their browser, by reference.
-#[derive(Debug, Default)]
-pub(super) struct PushedRequests {
-    pub(super) mode: Pushed,
-    waiting: HashMap<String, Waiting>,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    client_id: String,
-    query: String,
-}
 
 const LEFT_OUT: [&str; 3] = ["client_secret", "client_assertion", "client_assertion_type"];
 

@@ -3,10 +3,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::alteration::Alterations;
-use super::authorize::{AuthorizationResponse, Code};
-use super::pushed::PushedRequests;
-use super::refresh::Grants;
-use super::token::Issued;
+use super::grants::Grants;
+use super::records::{AuthorizationResponse, Code, Issued, PushedRequests};
 use super::{Account, Alg, Client, Draft, Endpoint, SigningKey, TokenKind};
 use crate::fake_http::Reply;
 

@@ -6,32 +6,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::authorize::Code;
 use super::client::claimed_id;
+use super::records::{About, Code, Issued, LIFETIME};
 use super::state::State;
-use super::{Account, Alg, Draft, SigningKey, TokenKind};
+use super::{Alg, Draft, SigningKey, TokenKind};
 use crate::fake_http::{Captured, Reply, random_text};
 use crate::pkce;
 
-/// Seconds that tokens live.
-pub(super) const LIFETIME: u64 = 300;
-
-/// Whose an access token is.
-#[derive(Clone, Debug)]
-pub(super) struct Issued {
-    pub(super) account: Account,
-    pub(super) client_id: String,
-}
-
-/// What an ID token is about.
-#[derive(Debug)]
-pub(super) struct About<'a> {
-    pub(super) client_id: &'a str,
-    pub(super) nonce: Option<&'a str>,
-    pub(super) account: &'a Account,
-    /// Now where absent.
-    pub(super) auth_time: Option<u64>,
-}
+/// The grant type of token exchange (RFC 8693 section 2.1).
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 impl State {
     pub(super) fn token(&mut self, request: &Captured) -> Reply {
@@ -45,7 +28,7 @@ impl State {
         match request.form_value("grant_type").as_deref() {
             Some("authorization_code") => {}
             Some("refresh_token") => return self.refresh(&client_id, request),
-            Some(super::exchange::GRANT) => return self.exchange(&client_id, request),
+            Some(TOKEN_EXCHANGE) => return self.exchange(&client_id, request),
             _ => return refuse("unsupported_grant_type"),
         }
         // Taken before it is judged: a code that was shown once is spent.
