@@ -6,6 +6,7 @@
 
 mod aws;
 mod keys;
+mod refusal;
 mod token;
 
 use std::net::SocketAddr;
@@ -22,7 +23,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use token::{Judge, Refusal};
+use refusal::Refusal;
+use token::Judge;
 
 /// What the API accepts.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::Settings;
-use super::token::Refusal;
+use super::refusal::Refusal;
 
 /// Callers can invent key ids; the issuer is asked at most this often because of them.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::Settings;
 use super::keys::Keys;
+use super::refusal::Refusal;
 
 /// Asymmetric algorithms only: an API that took HS256 would take its own published key for a secret.
 const ALGORITHMS: [Algorithm; 4] = [
@@ -13,19 +14,6 @@ const ALGORITHMS: [Algorithm; 4] = [
     Algorithm::ES256,
     Algorithm::EdDSA,
 ];
-
-/// Why a call is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// No token came.
-    NoToken,
-    /// The token is not good; the words name the rule.
-    Invalid(&'static str),
-    /// The token is good for other things.
-    InsufficientScope,
-    /// The issuer's keys could not be had.
-    NoKeys,
-}
 
 #[derive(Deserialize)]
 struct Claims {
