@@ -5,6 +5,7 @@
 //! [`ScriptedHub::log_in_every_browser`].
 
 mod browser;
+mod client;
 pub mod models;
 mod state;
 
@@ -18,7 +19,8 @@ use serde_json::{Value, json};
 use crate::fake_http::{Captured, Fake, FakeServer, Recorder, Reply, locked, random_hex};
 use state::{Known, State};
 
-pub use browser::{BROWSER_COOKIE, HubClient};
+pub use browser::BROWSER_COOKIE;
+pub use client::HubClient;
 
 /// What the Hub can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

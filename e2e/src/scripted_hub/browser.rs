@@ -4,6 +4,7 @@ use form_urlencoded::Serializer;
 use http::StatusCode;
 use serde_json::json;
 
+use super::client::Code;
 use super::state::{Known, State};
 use super::{models, refusal};
 use crate::fake_http::{Captured, Reply, random_hex, random_text};
@@ -11,44 +12,6 @@ use crate::pkce;
 
 /// The cookie whose value is the name of the user who is logged in in this browser.
 pub const BROWSER_COOKIE: &str = "scripted-hub-user";
-
-/// An OAuth client of the Hub: one service.
-#[derive(Clone, Debug)]
-pub struct HubClient {
-    /// `service-hubkey`
-    pub id: String,
-    /// The service's API token.
-    pub secret: String,
-    /// Compared for equality.
-    pub redirect_uri: String,
-    /// The name in `access:services!service=…`.
-    pub service: String,
-    /// Whether a request without PKCE is refused, as a Hub 6 can be told to.
-    pub require_pkce: bool,
-}
-
-impl HubClient {
-    /// The service `hubkey`.
-    #[must_use]
-    pub fn hubkey(secret: &str, redirect_uri: &str) -> Self {
-        Self {
-            id: "service-hubkey".into(),
-            secret: secret.to_owned(),
-            redirect_uri: redirect_uri.to_owned(),
-            service: "hubkey".into(),
-            require_pkce: true,
-        }
-    }
-}
-
-/// An authorization code that waits to be redeemed.
-#[derive(Debug)]
-pub(super) struct Code {
-    user: String,
-    client_id: String,
-    redirect_uri: String,
-    challenge: Option<String>,
-}
 
 /// `GET|POST /hub/login`: whoever is named is logged in.
 pub(super) fn login(request: &Captured) -> Reply {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::browser::{Code, HubClient};
+use super::client::{Code, HubClient};
 use super::{Fault, HubEndpoint, hub_token, models, refusal};
 use crate::fake_http::{Captured, Reply};
 
