@@ -30,8 +30,9 @@ from hubkey._errors import (
 
 if TYPE_CHECKING:
     from hubkey import auth
+    from hubkey._account import Account
     from hubkey._connect import connect
-    from hubkey._connection import Account, Connection
+    from hubkey._connection import Connection
     from hubkey._connections import ConnectionInfo, Connections, connections
     from hubkey._exchange import ExchangedToken
     from hubkey._http import Answer, ApiError
@@ -73,7 +74,7 @@ for _error in (HubkeyError, *HubkeyError.__subclasses__(), InvalidArgumentType, 
 
 # Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
 _LATER = {
-    "Account": "hubkey._connection",
+    "Account": "hubkey._account",
     "Answer": "hubkey._http",
     "ApiError": "hubkey._http",
     "Connection": "hubkey._connection",

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hubkey import _display
+from hubkey._account import Account
 from hubkey._errors import InvalidArgument, SignInFailed, SignInRequired
+from hubkey._exchange import ExchangedToken, Source, exchanged
 from hubkey._failure import public_error
 from hubkey._fresh_token import FreshToken, moment
 from hubkey._http import Answer, ask, checked_prefix
@@ -22,29 +24,10 @@ from hubkey._ticking import ticking
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    from hubkey._exchange import ExchangedToken
     from hubkey._hubkey import Broker, Grant
 
 # How long the broker may take to say whether there is a connection again.
 _PATIENCE = 10.0
-
-
-@dataclass(frozen=True)
-class Account:
-    """Who signed in at the provider."""
-
-    sub: str
-    """The provider's own id of the account."""
-
-    name: str | None
-    """A name, for people only."""
-
-    email: str | None
-    """An e-mail address, for people only."""
-
-    def __str__(self) -> str:
-        """Give what a person recognises the account by."""
-        return self.email or self.name or self.sub
 
 
 @dataclass(frozen=True)
@@ -189,8 +172,6 @@ class Connection(FreshToken):
             SignInRequired: the connection has ended; `sign_in_url` is the link.
             BrokerUnavailable: the broker, or the provider, does not answer.
         """
-        from hubkey._exchange import Source, exchanged  # noqa: PLC0415 - it is made of this module
-
         asked = {"audience": audience, "scopes": scopes, "resource": resource, "requested_issuer": requested_issuer}
         await self._awaited(None)
         return await exchanged(

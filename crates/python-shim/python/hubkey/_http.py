@@ -8,7 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hubkey._errors import HubkeyError, InvalidArgument
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from email.message import Message
     from http.client import HTTPResponse
-
-    from hubkey._connection import Connection
 
 _UNAUTHORIZED, _FIRST_FAILURE = 401, 400
 
@@ -72,8 +70,35 @@ class Answer:
         return f"<hubkey.Answer {self.status}, {len(self.content)} bytes>"
 
 
+class ApiAccess(Protocol):
+    """An access token, and where it may be sent."""
+
+    @property
+    def token(self) -> str:
+        """The access token, valid now."""
+        ...
+
+    @property
+    def api_origins(self) -> tuple[str, ...]:
+        """The only origins that may receive the token."""
+        ...
+
+    @property
+    def prefix(self) -> str:
+        """What stands before each path."""
+        ...
+
+    def permits(self, url: str) -> bool:
+        """Say whether the token may be sent to this address."""
+        ...
+
+    def renewed_token(self, refused: str) -> str | None:
+        """Give another token than the refused one, or `None` if there is no other now."""
+        ...
+
+
 def ask(
-    connection: Connection,
+    access: ApiAccess,
     path: str,
     *,
     params: Mapping[str, Any] | None = None,
@@ -81,12 +106,12 @@ def ask(
     timeout: float = 30,
 ) -> Answer:
     """Ask the API, once more with a new token after a 401; `body` is posted as JSON."""
-    url = _address(connection, path, params)
+    url = _address(access, path, params)
     data = None if body is None else json.dumps(body).encode()
-    token = connection.token
+    token = access.token
     answer = _send(url, data, token, timeout)
     if answer.status == _UNAUTHORIZED:
-        other = connection.renewed_token(token)
+        other = access.renewed_token(token)
         if other is not None:
             answer = _send(url, data, other, timeout)
     return answer
@@ -103,14 +128,14 @@ def checked_prefix(prefix: str) -> str:
     return prefix.rstrip("/")
 
 
-def _address(connection: Connection, path: str, params: Mapping[str, Any] | None) -> str:
-    origins = connection.api_origins
+def _address(access: ApiAccess, path: str, params: Mapping[str, Any] | None) -> str:
+    origins = access.api_origins
     if path.startswith("/"):
         if len(origins) != 1:
             listed = ", ".join(origins) or "none"
             raise InvalidArgument("path", path, f"expected a whole URL: the provider's API origins are {listed}.")
-        path = origins[0].rstrip("/") + connection.prefix + path
-    if not connection.permits(path):
+        path = origins[0].rstrip("/") + access.prefix + path
+    if not access.permits(path):
         raise InvalidArgument("path", path, "expected a path, or a URL of one of the provider's API origins.")
     if params:
         path += ("&" if "?" in path else "?") + urllib.parse.urlencode(params, doseq=True)
