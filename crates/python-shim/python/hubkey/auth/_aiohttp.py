@@ -9,7 +9,7 @@ from hubkey.auth._held import Held, bearer
 if TYPE_CHECKING:
     from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 _UNAUTHORIZED = 401
 
@@ -33,7 +33,7 @@ class Middleware(Held):
         return response
 
 
-def aiohttp_middleware(connection: FreshToken) -> Middleware:
+def aiohttp_middleware(connection: TokenSource) -> Middleware:
     """Give a client middleware; the same as `connection.aiohttp_middleware`.
 
     ```python

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenRequestOptions
     from typing_extensions import Self
 
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 # Where the provider does not say when a token ends, Azure's clients ask for it again after this.
 _UNKNOWN = 60
@@ -98,7 +98,7 @@ class AsyncAzureCredential(Held):
         """Do nothing."""
 
 
-def unbound_azure_credential(connection: FreshToken) -> AzureCredential:
+def unbound_azure_credential(connection: TokenSource) -> AzureCredential:
     """Give a credential for Azure's clients (`azure-storage-blob`, `azure-core`'s `BearerTokenCredentialPolicy`, …).
 
     ```python
@@ -111,7 +111,7 @@ def unbound_azure_credential(connection: FreshToken) -> AzureCredential:
     return AzureCredential(connection)
 
 
-def unbound_async_azure_credential(connection: FreshToken) -> AsyncAzureCredential:
+def unbound_async_azure_credential(connection: TokenSource) -> AsyncAzureCredential:
     """Give the same for Azure's `aio` clients, unbound as well."""
     return AsyncAzureCredential(connection)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from hubkey.auth._aiohttp import Middleware
 
 if TYPE_CHECKING:
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 
-def fsspec_options(connection: FreshToken) -> dict[str, Any]:
+def fsspec_options(connection: TokenSource) -> dict[str, Any]:
     """Give the storage options of fsspec's `http` and `https` file systems.
 
     ```python

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from google.auth.credentials import Credentials, TokenState
 
 if TYPE_CHECKING:
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 # Where the provider does not say when a token ends: google-auth asks again when less than 225 seconds are left.
 _UNKNOWN = timedelta(seconds=300)
@@ -17,7 +17,7 @@ _UNKNOWN = timedelta(seconds=300)
 class GoogleCredentials(Credentials):
     """Credentials whose token is the connection's."""
 
-    def __init__(self, connection: FreshToken) -> None:
+    def __init__(self, connection: TokenSource) -> None:
         """Hold this connection."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.token: str | None = None
@@ -41,7 +41,7 @@ class GoogleCredentials(Credentials):
         self._connection.__reduce_ex__(protocol)
 
 
-def unbound_google_credentials(connection: FreshToken) -> GoogleCredentials:
+def unbound_google_credentials(connection: TokenSource) -> GoogleCredentials:
     """Give credentials for Google's clients and `google.auth.transport.requests.AuthorizedSession`.
 
     ```python

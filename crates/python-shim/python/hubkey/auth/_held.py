@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 
 class Held:
     """Holds a connection; shows and stores nothing of it but its provider."""
 
-    def __init__(self, connection: FreshToken) -> None:
+    def __init__(self, connection: TokenSource) -> None:
         """Hold this connection."""
         self._connection = connection
 

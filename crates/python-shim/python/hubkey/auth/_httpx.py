@@ -11,7 +11,7 @@ from hubkey.auth._held import Held, bearer
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 _UNAUTHORIZED = 401
 
@@ -48,7 +48,7 @@ class HttpxAuth(Held, httpx.Auth):
                 yield request
 
 
-def httpx_auth(connection: FreshToken) -> httpx.Auth:
+def httpx_auth(connection: TokenSource) -> httpx.Auth:
     """Give the `auth` of an httpx client.
 
     ```python

@@ -9,7 +9,7 @@ from hubkey.auth._held import Held
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 
 class BearerToken(TypedDict):
@@ -28,7 +28,7 @@ class ObstoreProvider(Held):
         return {"token": token, "expires_at": ends}
 
 
-def unbound_obstore_provider(connection: FreshToken) -> ObstoreProvider:
+def unbound_obstore_provider(connection: TokenSource) -> ObstoreProvider:
     """Give the `credential_provider` of `obstore.store.AzureStore` or `GCSStore`.
 
     ```python

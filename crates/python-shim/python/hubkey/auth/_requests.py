@@ -10,7 +10,7 @@ from hubkey.auth._held import bearer
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 _UNAUTHORIZED = 401
 
@@ -21,7 +21,7 @@ def is_prepared_request(request: object) -> TypeGuard[PreparedRequest]:
     return requests is not None and isinstance(request, requests.PreparedRequest)
 
 
-def repeat_once(connection: FreshToken, request: PreparedRequest) -> None:
+def repeat_once(connection: TokenSource, request: PreparedRequest) -> None:
     """Have the request sent once more, with a new token, when it is answered 401 and its body can be sent again."""
     if not (request.body is None or isinstance(request.body, (bytes, str))):
         return

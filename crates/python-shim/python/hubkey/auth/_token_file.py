@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from hubkey._fresh_token import FreshToken
+    from hubkey.auth._token_source import TokenSource
 
 # The file is looked after when a quarter of the token's life has passed, within these bounds.
 _SHORTEST, _LONGEST = 0.5, 30.0
@@ -32,7 +32,7 @@ _SHORTEST, _LONGEST = 0.5, 30.0
 class TokenFile(Held):
     """A file that holds the newest token for as long as this object is open. Leaving it deletes the file."""
 
-    def __init__(self, connection: FreshToken, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, connection: TokenSource, path: str | os.PathLike[str] | None = None) -> None:
         """Write the file and begin to look after it; without a path, in a folder of its own."""
         super().__init__(connection)
         if path is None:
@@ -94,7 +94,7 @@ class TokenFile(Held):
         self.close()
 
 
-def unbound_token_file(connection: FreshToken, path: str | os.PathLike[str] | None = None) -> TokenFile:
+def unbound_token_file(connection: TokenSource, path: str | os.PathLike[str] | None = None) -> TokenFile:
     """Keep the token in a file, as botocore's web identity wants it (`AWS_WEB_IDENTITY_TOKEN_FILE`).
 
     ```python

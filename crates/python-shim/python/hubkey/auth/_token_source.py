@@ -1,0 +1,54 @@
+"""What an auth object asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class TokenSource(Protocol):
+    """An access token that is always valid, and the rule of where it may be sent."""
+
+    @property
+    def provider(self) -> str:
+        """The id of the provider."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """The access token, valid now."""
+        ...
+
+    async def aget_token(self) -> str:
+        """Give the same without holding up the event loop."""
+        ...
+
+    def token_with_expiry(self) -> tuple[str, datetime | None]:
+        """Give the access token and when it ends; `None` if the provider did not say."""
+        ...
+
+    async def atoken_with_expiry(self) -> tuple[str, datetime | None]:
+        """Give the same without holding up the event loop."""
+        ...
+
+    def renewed_token(self, refused: str) -> str | None:
+        """Give another token than the refused one, or `None` if there is no other now."""
+        ...
+
+    async def arenewed_token(self, refused: str) -> str | None:
+        """Give the same without holding up the event loop."""
+        ...
+
+    def permits(self, url: str) -> bool:
+        """Say whether the token may be sent to this address."""
+        ...
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled.
+
+        Raises:
+            TypeError: always.
+        """
+        ...
