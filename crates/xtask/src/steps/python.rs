@@ -1,4 +1,4 @@
-//! The Python package: lint, format, types, and its tests against the wheel that a user would install.
+//! The Python package: lint, format, imports, types, and its tests against the wheel that a user would install.
 
 use std::process::Command;
 
@@ -23,6 +23,13 @@ pub(crate) fn lint(bench: &Bench) -> Outcome {
             total.add(bench.check(&format!("ruff {}", verb[0]), command)?);
         }
     }
+    let mut imports = bench.python_command("lint-imports");
+    imports
+        .arg("--no-cache")
+        .env("PYTHONPATH", "python")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(bench.root().join(PACKAGE));
+    total.add(bench.check("import-linter", imports)?);
     Ok(total)
 }
 
