@@ -108,7 +108,7 @@ def test_the_values_say_no_more_than_configure_would_set(tmp_path, monkeypatch):
 
 
 def test_the_values_hold_the_hook_of_the_package_word_for_word():
-    source = (CHECKOUT / "crates/python-shim/python/hubkey/_end_of_server.py").read_text()
+    source = (CHECKOUT / "crates/python-shim/python/hubkey/_hub/post_stop_hook.py").read_text()
     _, code = source.split('"""\n\n', 1)
     assert VALUES["hub"]["extraConfig"]["hubkey"].startswith(code)
 

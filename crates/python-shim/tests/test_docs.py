@@ -30,7 +30,7 @@ async def test_need_15_every_example_of_the_page_works(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("azure.core.pipeline.policies._authentication._enforce_https", lambda _: None)
     # pytest's loop is no kernel's: what the page says of cells is tested in a kernel.
-    monkeypatch.setattr("hubkey._sync._refuse_in_loop", lambda: None)
+    monkeypatch.setattr("hubkey._sign_in.sync._refuse_in_loop", lambda: None)
     broker.connect()
     with refusing_api() as api:
         broker.api_origins[:] = [api.url]

@@ -11,7 +11,7 @@ import httpx
 import hubkey
 import pytest
 import requests
-from hubkey import _display
+from hubkey._notebook import frontend
 from scripted_broker import TICKET, Broker, problem
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Clock:
         self.ahead = 0.0
         wall, monotonic = time.time, time.monotonic
         monkeypatch.setattr(time, "time", lambda: wall() + self.ahead)
-        monkeypatch.setattr("hubkey._tokens.time.monotonic", lambda: monotonic() + self.ahead)
+        monkeypatch.setattr("hubkey._tokens.cache.time.monotonic", lambda: monotonic() + self.ahead)
 
     def pass_(self, seconds: float) -> None:
         self.ahead += seconds
@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubkey._tokens._PATIENCE", 0.2)
+    monkeypatch.setattr("hubkey._tokens.cache._PATIENCE", 0.2)
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_security_r9_one_link_however_many_ask(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(_display, "find_place", lambda: _display.Place.TERMINAL)
+    monkeypatch.setattr(frontend, "find_place", lambda: frontend.Place.TERMINAL)
     gone(broker)
     clock.pass_(301)
     urls = set()
@@ -304,7 +304,7 @@ def test_feature_f5_after_the_sign_in_the_same_connection_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(_display, "find_place", lambda: _display.Place.TERMINAL)
+    monkeypatch.setattr(frontend, "find_place", lambda: frontend.Place.TERMINAL)
     gone(broker)
     clock.pass_(301)
     with pytest.raises(hubkey.SignInRequired):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1]
-AT_RUN_TIME = "from hubkey._connect import connect"
+AT_RUN_TIME = "from hubkey._sign_in.connect import connect"
 FOR_TYPES_ONLY = f"from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    {AT_RUN_TIME}"
 
 
@@ -26,11 +26,19 @@ def lint_imports(source: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("planted", [AT_RUN_TIME, FOR_TYPES_ONLY])
-def test_a_circle_among_modules_is_refused(tmp_path: Path, planted: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "planted", "contract"),
+    [
+        ("_broker/environment.py", AT_RUN_TIME, "No circle among modules"),
+        ("_broker/environment.py", FOR_TYPES_ONLY, "No circle among modules"),
+        ("_notebook/card.py", "from hubkey._broker import trace", "One direction"),
+        ("hub.py", "from hubkey._broker import environment", "What runs in the Hub needs nothing of a kernel"),
+    ],
+)
+def test_an_import_in_the_wrong_direction_is_refused(tmp_path: Path, module: str, planted: str, contract: str) -> None:
     source = shutil.copytree(PACKAGE / "python", tmp_path / "python")
-    with (source / "hubkey" / "_settings.py").open("a") as module:
-        module.write(f"\n{planted}\n")
+    with (source / "hubkey" / module).open("a") as file:
+        file.write(f"\n{planted}\n")
     done = lint_imports(source)
     assert done.returncode == 1
-    assert "No circle among modules BROKEN" in done.stdout
+    assert f"{contract} BROKEN" in done.stdout

@@ -117,7 +117,7 @@ def test_feature_k6_stop_works_within_a_second(notebook: Notebook, broker: Broke
 
 
 def test_feature_k6_the_timeout_is_told_on_the_card(notebook: Notebook, broker: Broker) -> None:
-    notebook.run("import hubkey, hubkey._connect, time")
+    notebook.run("import hubkey, hubkey._sign_in.connect, time")
     cell = notebook.run(
         "began = time.monotonic()\n"
         "try:\n    await hubkey.connect('lab-api', timeout=5)\n"

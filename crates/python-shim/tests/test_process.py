@@ -126,7 +126,7 @@ def test_the_hub_needs_no_compiled_module() -> None:
 def test_the_import_loads_no_other_package() -> None:
     """What a library costs at import is paid by those who use it; a time cannot be tested on a busy machine."""
     code = (
-        "import sys; before = set(sys.modules); import hubkey, hubkey._connect\n"
+        "import sys; before = set(sys.modules); import hubkey, hubkey._sign_in.connect\n"
         "foreign = {name.split('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names - {'hubkey'}\n"
         "assert not foreign, foreign"
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hubkey._errors import (
+from hubkey._exceptions import (
     AccessRefused,
     BrokerUnavailable,
     ConfigurationError,
@@ -30,15 +30,15 @@ from hubkey._errors import (
 
 if TYPE_CHECKING:
     from hubkey import auth
-    from hubkey._account import Account
-    from hubkey._connect import connect
-    from hubkey._connection import Connection
-    from hubkey._connections import ConnectionInfo, Connections, connections
-    from hubkey._exchange import ExchangedToken
-    from hubkey._http import Answer, ApiError
-    from hubkey._inspection import Inspection
-    from hubkey._status import Status
-    from hubkey._sync import connect_sync
+    from hubkey._connections.account import Account
+    from hubkey._connections.connection import Connection
+    from hubkey._connections.http import Answer, ApiError
+    from hubkey._connections.list import ConnectionInfo, Connections, connections
+    from hubkey._connections.status import Status
+    from hubkey._sign_in.connect import connect
+    from hubkey._sign_in.sync import connect_sync
+    from hubkey._tokens.exchanged import ExchangedToken
+    from hubkey._tokens.jwt import Inspection
 
 __all__ = [
     "AccessRefused",
@@ -74,18 +74,18 @@ for _error in (HubkeyError, *HubkeyError.__subclasses__(), InvalidArgumentType, 
 
 # Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
 _LATER = {
-    "Account": "hubkey._account",
-    "Answer": "hubkey._http",
-    "ApiError": "hubkey._http",
-    "Connection": "hubkey._connection",
-    "ConnectionInfo": "hubkey._connections",
-    "Connections": "hubkey._connections",
-    "ExchangedToken": "hubkey._exchange",
-    "connect": "hubkey._connect",
-    "connections": "hubkey._connections",
-    "Inspection": "hubkey._inspection",
-    "Status": "hubkey._status",
-    "connect_sync": "hubkey._sync",
+    "Account": "hubkey._connections.account",
+    "Answer": "hubkey._connections.http",
+    "ApiError": "hubkey._connections.http",
+    "Connection": "hubkey._connections.connection",
+    "ConnectionInfo": "hubkey._connections.list",
+    "Connections": "hubkey._connections.list",
+    "ExchangedToken": "hubkey._tokens.exchanged",
+    "connect": "hubkey._sign_in.connect",
+    "connections": "hubkey._connections.list",
+    "Inspection": "hubkey._tokens.jwt",
+    "Status": "hubkey._connections.status",
+    "connect_sync": "hubkey._sign_in.sync",
 }
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
-from hubkey._errors import ConfigurationError
+from hubkey._exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -111,7 +111,7 @@ def configure(  # noqa: PLR0913 - settings, each by its name
 
 def _tell_of_ends(c: Section, broker_url: str, api_token: str, ca_file: str | None) -> None:
     # Imported late: tornado is a part of every Hub, and not of every kernel that imports this package.
-    from hubkey._end_of_server import hubkey_tell_of_ends  # noqa: PLC0415
+    from hubkey._hub.post_stop_hook import hubkey_tell_of_ends  # noqa: PLC0415
 
     hubkey_tell_of_ends(c, broker_url, api_token, ca_file)
 

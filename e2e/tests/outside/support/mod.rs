@@ -37,7 +37,7 @@ pub(crate) const MESSAGE_LOST: &str = "message-lost";
 const LOSING: &str = r#"
 import os
 from pathlib import Path
-from hubkey._end_of_server import HubkeyPostStopHook
+from hubkey._hub.post_stop_hook import HubkeyPostStopHook
 
 telling = HubkeyPostStopHook._tell
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubkey._errors import BrokerUnavailable, HubkeyError
+from hubkey._exceptions import BrokerUnavailable, HubkeyError
 from hubkey.auth._held import Held
 
 if TYPE_CHECKING:

@@ -9,17 +9,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hubkey import _display
-from hubkey._account import Account
-from hubkey._errors import InvalidArgument, SignInFailed, SignInRequired
-from hubkey._exchange import ExchangedToken, Source, exchanged
-from hubkey._failure import public_error
-from hubkey._fresh_token import FreshToken, moment
-from hubkey._http import Answer, ask, checked_prefix
+from hubkey._broker.errors import public_error
+from hubkey._connections.account import Account
+from hubkey._connections.http import Answer, ask, checked_prefix
+from hubkey._connections.status import Status
+from hubkey._exceptions import InvalidArgument, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError, Request, SignIn
-from hubkey._inspection import Inspection, inspect_token
-from hubkey._status import Status
-from hubkey._ticking import ticking
+from hubkey._notebook import frontend
+from hubkey._notebook.card import Card, connected_html, show_card
+from hubkey._notebook.interruptible import ticking
+from hubkey._tokens.exchanged import ExchangedToken, Source, exchanged
+from hubkey._tokens.jwt import Inspection, inspect_token
+from hubkey._tokens.source import FreshToken, moment
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -35,7 +36,7 @@ class _Link:
     """A link that is shown to the person, until it ends."""
 
     url: str = field(repr=False)
-    card: _display.Card
+    card: Card
     ends: float
 
 
@@ -198,11 +199,11 @@ class Connection(FreshToken):
         """Find the connection of a new sign-in; if there is none yet, show its link, once."""
         with self._lock:
             link = self._link if self._link is not None and self._link.ends > time.monotonic() else None
-            place = _display.find_place()
+            place = frontend.find_place()
             answer = self._find_or_open(existing_only=link is not None or not place.has_a_person)
             if isinstance(answer, SignIn):
                 seconds = answer.expires_in
-                card = _display.show_card(place, answer, seconds, waits=False)
+                card = show_card(place, answer, seconds, waits=False)
                 link = self._link = _Link(answer.url, card, time.monotonic() + seconds)
             elif answer is not None and answer.account_sub == self._newest.account_sub:
                 self._tokens.take(answer)
@@ -266,7 +267,7 @@ class Connection(FreshToken):
 
 def connection_html(connection: Connection) -> str:
     """Show a connection as the card does, when it is connected."""
-    return _display.connected_html(connection.display_name, str(connection.account), connection_details(connection))
+    return connected_html(connection.display_name, str(connection.account), connection_details(connection))
 
 
 def connection_details(connection: Connection) -> list[str]:

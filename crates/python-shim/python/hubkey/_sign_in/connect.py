@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import difflib
 import math
-import os
 import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn, cast
 
-from hubkey import _display
-from hubkey._connection import Connection, connection_html
-from hubkey._errors import (
+from hubkey._broker.client import open_broker
+from hubkey._broker.environment import DEFAULT_TIMEOUT, Settings, read_settings
+from hubkey._broker.errors import public_error
+from hubkey._broker.trace import within_a_span
+from hubkey._connections.connection import Connection, connection_html
+from hubkey._exceptions import (
     HubkeyError,
     InvalidArgument,
     InvalidArgumentType,
@@ -23,11 +25,10 @@ from hubkey._errors import (
     SignInRequired,
     SignInTimeout,
 )
-from hubkey._failure import public_error
 from hubkey._hubkey import Broker, ClientError, Ended, Grant, InvalidField, Request, SignIn
-from hubkey._settings import DEFAULT_TIMEOUT, TOKEN_VARIABLE, Settings, read_settings
-from hubkey._ticking import ticking
-from hubkey._trace import within_a_span
+from hubkey._notebook import frontend
+from hubkey._notebook.card import duration, show_card
+from hubkey._notebook.interruptible import ticking
 
 # For calls that have nothing to wait for.
 _PATIENCE = 10.0
@@ -136,9 +137,9 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     )
     settings = read_settings()
     wish = asked.with_defaults(settings)
-    place = _display.find_place()
+    place = frontend.find_place()
     asks = place.has_a_person if wish.interactive is None else wish.interactive
-    broker = _broker(settings)
+    broker = open_broker(settings)
     calls = within_a_span(broker)
     answer = await _ask(calls, wish, place, existing_only=not asks)
     if isinstance(answer, SignIn):
@@ -146,7 +147,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     return Connection(broker, answer, wish.scopes)
 
 
-async def _ask(broker: Broker, wish: _Wish, place: _display.Place, *, existing_only: bool) -> Grant | SignIn:
+async def _ask(broker: Broker, wish: _Wish, place: frontend.Place, *, existing_only: bool) -> Grant | SignIn:
     """Get the connection that exists, or open a sign-in."""
     request = wish.request(existing_only=existing_only)
     loop = asyncio.get_running_loop()
@@ -166,13 +167,13 @@ async def _ask(broker: Broker, wish: _Wish, place: _display.Place, *, existing_o
     raise error
 
 
-async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: _display.Place) -> Grant:
+async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: frontend.Place) -> Grant:
     """Show the link and wait. However this ends, the link is gone from the notebook then."""
     if not sign_in.url.startswith(("https://", "http://")):
         raise SignInFailed("The broker's link is no web address. Tell the operator of this JupyterHub.")
     name, loop = sign_in.display_name, asyncio.get_running_loop()
     wait, whole = min(wish.left, sign_in.expires_in), min(wish.patience, sign_in.expires_in)
-    card = _display.show_card(place, sign_in, wait)
+    card = show_card(place, sign_in, wait)
     try:
         answer = await ticking(broker.finished_sign_in(loop, sign_in, wait), wait)
         if isinstance(answer, Grant):
@@ -215,7 +216,7 @@ def _error_of(ended: Ended, name: str, timeout: float) -> HubkeyError:
 
 def _timeout_error(name: str, timeout: float) -> SignInTimeout:
     return SignInTimeout(
-        f"{name}: the sign-in was not finished within {_display.duration(timeout)}. Run the cell again for a new link;"
+        f"{name}: the sign-in was not finished within {duration(timeout)}. Run the cell again for a new link;"
         " if you finish in the open tab first, it needs none.",
     )
 
@@ -229,14 +230,6 @@ async def _with_known_providers(broker: Broker, error: InvalidArgument) -> Inval
     hint = f" Did you mean {close[0]!r}?" if close else ""
     listed = ", ".join(repr(provider) for provider in known)
     return InvalidArgument("provider", error.value, f"{error.reason}{hint} Known here: {listed}.")
-
-
-def _broker(settings: Settings) -> Broker:
-    try:
-        # The token never has a name in Python: a traceback with locals would show it.
-        return Broker(settings.url, os.environ[TOKEN_VARIABLE], settings.ca_pem)
-    except ClientError as failure:
-        raise public_error(failure) from None
 
 
 def _refuse_unknown(unknown: dict[str, NoReturn]) -> None:

@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
-from hubkey._errors import InvalidArgument, InvalidArgumentType, OriginWarning
-from hubkey._tokens import Gone, Tokens
+from hubkey._exceptions import InvalidArgument, InvalidArgumentType, OriginWarning
+from hubkey._tokens.cache import Gone, Tokens
 from hubkey.auth._aiohttp import Middleware
 from hubkey.auth._requests import is_prepared_request, repeat_once
 

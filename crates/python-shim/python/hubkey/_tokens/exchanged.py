@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hubkey._errors import InvalidArgument, InvalidArgumentType, SignInFailed, SignInRequired
-from hubkey._failure import public_error
-from hubkey._fresh_token import FreshToken
+from hubkey._broker.errors import public_error
+from hubkey._exceptions import InvalidArgument, InvalidArgumentType, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError, Exchange, InvalidField
-from hubkey._ticking import ticking
+from hubkey._notebook.interruptible import ticking
+from hubkey._tokens.source import FreshToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hubkey._errors import ConfigurationError, NotOnJupyterHub
+from hubkey._exceptions import ConfigurationError, NotOnJupyterHub
 
 TOKEN_VARIABLE = "JUPYTERHUB_API_TOKEN"  # noqa: S105 - the name of a variable
 DEFAULT_TIMEOUT = 300.0

@@ -9,14 +9,14 @@ import threading
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Literal, NoReturn
 
-from hubkey import _display
-from hubkey._connect import connect
-from hubkey._errors import HubkeyError
+from hubkey._exceptions import HubkeyError
+from hubkey._notebook import frontend
+from hubkey._sign_in.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hubkey._connection import Connection
+    from hubkey._connections.connection import Connection
 
 # How often the waiting thread looks for Ctrl-C and for the stop button.
 _TICK = 0.1
@@ -100,7 +100,7 @@ def _refuse_in_loop() -> None:
     # A kernel runs its cells in its loop. It lets a cell without `await` be stopped by the default handler of SIGINT;
     # in any other, the stop button would wait for the end of this wait.
     stoppable = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if _display.find_place() in {_display.Place.NOTEBOOK, _display.Place.BATCH} and stoppable:
+    if frontend.find_place() in {frontend.Place.NOTEBOOK, frontend.Place.BATCH} and stoppable:
         return
     raise HubkeyError(
         "connect_sync() would stop the event loop that runs here. Use `await hubkey.connect(...)` instead, or call it"

@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from html import escape
 from typing import TYPE_CHECKING, overload
 
-from hubkey._connect import _broker  # pyright: ignore[reportPrivateUsage]
-from hubkey._failure import public_error
+from hubkey._broker.client import open_broker
+from hubkey._broker.environment import read_settings
+from hubkey._broker.errors import public_error
 from hubkey._hubkey import ClientError
-from hubkey._settings import read_settings
-from hubkey._ticking import ticking
+from hubkey._notebook.interruptible import ticking
 
 if TYPE_CHECKING:
     from hubkey._hubkey import Listed
@@ -90,7 +90,7 @@ async def connections() -> Connections:
         AccessRefused: the broker does not serve this server.
         BrokerUnavailable: the broker did not answer.
     """
-    broker = _broker(read_settings())
+    broker = open_broker(read_settings())
     try:
         listed = await ticking(broker.connections(asyncio.get_running_loop(), _PATIENCE))
     except ClientError as failure:

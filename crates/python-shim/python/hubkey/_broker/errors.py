@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubkey._errors import (
+from hubkey._exceptions import (
     AccessRefused,
     BrokerUnavailable,
     ConfigurationError,

@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hubkey._errors import HubkeyError, InvalidArgument
+from hubkey._exceptions import HubkeyError, InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

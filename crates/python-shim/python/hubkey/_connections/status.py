@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hubkey._account import Account
+    from hubkey._connections.account import Account
 
 
 @dataclass(frozen=True)

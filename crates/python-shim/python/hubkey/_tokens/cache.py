@@ -8,10 +8,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from hubkey._errors import BrokerUnavailable, InvalidArgument, SignInFailed, SignInRequired
-from hubkey._failure import public_error
+from hubkey._broker.errors import public_error
+from hubkey._exceptions import BrokerUnavailable, InvalidArgument, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError
-from hubkey._ticking import ticking
+from hubkey._notebook.interruptible import ticking
 
 if TYPE_CHECKING:
     from hubkey._hubkey import Broker, Drawing, Grant

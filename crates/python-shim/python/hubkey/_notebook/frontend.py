@@ -1,0 +1,43 @@
+"""Where this Python runs, as far as asking a person goes."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import Any
+
+
+class Place(Enum):
+    """Where this Python runs, as far as asking a person goes."""
+
+    NOTEBOOK = "a notebook with a person"
+    BATCH = "a notebook that runs by itself"
+    TERMINAL = "a terminal"
+    NOWHERE = "a process that nobody watches"
+
+    @property
+    def has_a_person(self) -> bool:
+        """Whether a link that is shown here can be clicked by somebody."""
+        return self in {Place.NOTEBOOK, Place.TERMINAL}
+
+
+def find_place() -> Place:
+    """Find out where this Python runs."""
+    kernel = getattr(_shell(), "kernel", None)
+    if kernel is not None:
+        # The front end says with each cell whether somebody is there to answer; executors of notebooks say no.
+        request: dict[str, Any] = kernel.get_parent("shell") or {}
+        asks = request.get("content", {}).get("allow_stdin", True)
+        return Place.NOTEBOOK if asks else Place.BATCH
+    # Never stdin: it is no terminal in many places where people are, and a terminal in some where they are not.
+    watched = any(stream is not None and stream.isatty() for stream in (sys.stderr, sys.stdout))
+    return Place.TERMINAL if watched else Place.NOWHERE
+
+
+def _shell() -> object | None:
+    """Give the running IPython, without loading one where there is none."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython.core.getipython import get_ipython  # noqa: PLC0415 - only where it is loaded already
+
+    return get_ipython()

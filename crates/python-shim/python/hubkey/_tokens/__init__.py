@@ -1,0 +1,1 @@
+"""Access tokens that stay fresh, whatever they are of."""
