@@ -8,46 +8,85 @@ create_exception!(
     hubkey._hubkey,
     ClientError,
     PyException,
-    "A call to the broker failed; `args` is (kind, code, title, detail, retry_after)."
+    "A call to the broker failed."
 );
 create_exception!(
     hubkey._hubkey,
     InvalidField,
     PyException,
-    "A value is not of the form that its field takes; `args` is (field, expected)."
+    "A value is not of the form that its field takes."
 );
+
+/// The attributes of a `ClientError`; the stub lists them.
+struct Attributes {
+    kind: &'static str,
+    code: Option<String>,
+    title: String,
+    detail: String,
+    retry_after: Option<u64>,
+}
 
 /// Says a failure without its cause, which can hold an address.
 pub(crate) fn to_python(failure: Failure) -> PyErr {
-    let said = failure.to_string();
-    match failure {
-        Failure::Unreachable(_) | Failure::NoAnswer(_) => client_error("unreachable", said),
-        Failure::Unexpected { .. } => client_error("malformed", said),
-        Failure::Setup(_) => client_error("setup", said),
-        Failure::Untrusted(distrust) => {
-            let word = distrust_name(distrust).to_owned();
-            ClientError::new_err(("untrusted", Some(word), said, "", None::<u64>))
-        }
-        Failure::Problem(problem) => {
-            let code = code_name(problem.code);
-            ClientError::new_err((
-                "refused",
-                code,
-                problem.title,
-                problem.detail,
-                problem.retry_after,
-            ))
-        }
-    }
+    let attributes = Attributes::of(failure);
+    Python::attach(|py| attributes.raise(py).unwrap_or_else(|error| error))
 }
 
 /// Says that a value is not of the form that `field` takes.
 pub(crate) fn invalid(field: &'static str, expected: &impl ToString) -> PyErr {
-    InvalidField::new_err((field, expected.to_string()))
+    let expected = expected.to_string();
+    Python::attach(|py| invalid_field(py, field, expected).unwrap_or_else(|error| error))
 }
 
-fn client_error(kind: &'static str, title: String) -> PyErr {
-    ClientError::new_err((kind, None::<String>, title, "", None::<u64>))
+fn invalid_field(py: Python<'_>, field: &'static str, expected: String) -> PyResult<PyErr> {
+    let error = InvalidField::new_err(format!("{field}: {expected}"));
+    let value = error.value(py);
+    value.setattr("field", field)?;
+    value.setattr("expected", expected)?;
+    Ok(error)
+}
+
+impl Attributes {
+    fn of(failure: Failure) -> Self {
+        let said = failure.to_string();
+        match failure {
+            Failure::Unreachable(_) | Failure::NoAnswer(_) => Self::plain("unreachable", said),
+            Failure::Unexpected { .. } => Self::plain("malformed", said),
+            Failure::Setup(_) => Self::plain("setup", said),
+            Failure::Untrusted(distrust) => Self {
+                code: Some(distrust_name(distrust).to_owned()),
+                ..Self::plain("untrusted", said)
+            },
+            Failure::Problem(problem) => Self {
+                kind: "refused",
+                code: code_name(problem.code),
+                title: problem.title,
+                detail: problem.detail,
+                retry_after: problem.retry_after,
+            },
+        }
+    }
+
+    fn plain(kind: &'static str, title: String) -> Self {
+        Self {
+            kind,
+            code: None,
+            title,
+            detail: String::new(),
+            retry_after: None,
+        }
+    }
+
+    fn raise(self, py: Python<'_>) -> PyResult<PyErr> {
+        let error = ClientError::new_err(self.title.clone());
+        let value = error.value(py);
+        value.setattr("kind", self.kind)?;
+        value.setattr("code", self.code)?;
+        value.setattr("title", self.title)?;
+        value.setattr("detail", self.detail)?;
+        value.setattr("retry_after", self.retry_after)?;
+        Ok(error)
+    }
 }
 
 /// The package has advice for each of these words.

@@ -272,11 +272,12 @@ async def test_need_3_failures_are_told_where_the_person_looks(
     capsys: pytest.CaptureFixture[str],
     state: str,
     reason: str | None,
-    error: type[Exception],
+    error: type[hubkey.HubkeyError],
     said: str,
 ) -> None:
     with pytest.raises(error, match=said) as caught:
         await finishing(broker, hubkey.connect("lab-api", interactive=True), state, reason=reason)
+    assert caught.value.code == reason
     assert "Run the cell again" in str(caught.value)
     assert said in capsys.readouterr().err
 

@@ -338,6 +338,20 @@ async def test_security_k10_a_broker_that_does_not_answer_hinders_no_stop(
     assert all(text.startswith("hubkey could not be told that server '' of 'alice' ended: ") for text in said)
 
 
+async def test_a_failure_without_a_text_is_named_in_the_hubs_log(
+    api_token_file: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fetch(*_: Any, **__: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("tornado.simple_httpclient.SimpleAsyncHTTPClient.fetch", fetch)
+    await configured(Config(), api_token_file).Spawner.post_stop_hook(stopped("gpu"))
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said == "hubkey could not be told that server 'gpu' of 'alice' ended: TimeoutError"
+
+
 @pytest.mark.parametrize("section", ["Spawner", "KubeSpawner"])
 async def test_security_k10_the_operators_own_hook_is_kept(api_token_file: Path, broker: str, section: str) -> None:
     calls = []

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 
 class HubkeyError(Exception):
-    """The base of everything that hubkey raises."""
+    """The base of everything that hubkey raises. Each attribute is `None` where there is nothing to say."""
+
+    code: str | None = None
+    """The stable word for what happened, such as `scope_not_allowed`: an error code of the broker, the reason why a
+    sign-in failed, or why the broker's certificate is not trusted."""
+
+    reference: str | None = None
+    """The reference by which the operator finds the event, such as `7QK2-M4TX`."""
+
+    retry_after: int | None = None
+    """How many seconds to wait before the same call may succeed."""
+
+    sign_in_url: str | None = None
+    """The link by which a person signs in. Only the exceptions of one person hold it, and no text of them."""
 
 
 class ConfigurationError(HubkeyError, ValueError):
@@ -25,9 +38,9 @@ class InvalidArgument(HubkeyError, ValueError):
         self.value = value
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[InvalidArgument], tuple[str, object, str]]:
-        """Travel between processes with all three parts."""
-        return type(self), (self.field, self.value, self.reason)
+    def __reduce__(self) -> tuple[type[InvalidArgument], tuple[str, object, str], dict[str, object]]:
+        """Travel between processes with all parts."""
+        return type(self), (self.field, self.value, self.reason), vars(self)
 
 
 class InvalidArgumentType(InvalidArgument, TypeError):
@@ -45,6 +58,8 @@ class AccessRefused(HubkeyError):
 class SignInRequired(HubkeyError):
     """There is no usable connection. Where a person can be asked, `sign_in_url` is the link for them."""
 
+    code: str | None = "sign_in_required"
+
     def __init__(self, message: str, sign_in_url: str | None = None) -> None:
         """Keep the link beside the sentence, and out of it."""
         super().__init__(message)
@@ -60,16 +75,7 @@ class SignInDenied(HubkeyError):
 
 
 class SignInFailed(HubkeyError):
-    """The sign-in ended by a fault; `reason` is the broker's word for it."""
-
-    def __init__(self, message: str, reason: str = "unknown") -> None:
-        """Keep the broker's word beside the sentence."""
-        super().__init__(message)
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[SignInFailed], tuple[str, str]]:
-        """Travel between processes with both parts."""
-        return type(self), (str(self), self.reason)
+    """The sign-in ended by a fault; `code` is the broker's word for it."""
 
 
 class OriginWarning(UserWarning):

@@ -20,14 +20,24 @@ __all__ = [
 class ClientError(Exception):
     """A call to the broker failed."""
 
-    args: tuple[Literal["unreachable", "refused", "malformed", "setup"], str | None, str, str, int | None]  # pyright: ignore[reportIncompatibleVariableOverride]
-    """Kind, the broker's code, what happened, what to do, seconds to wait."""
+    kind: Literal["unreachable", "refused", "malformed", "setup", "untrusted"]
+    """Nobody answered, the broker refused, no broker answered, the client is not set up, no proof of the broker."""
+    code: str | None
+    """The broker's error code if it refused; why it is not trusted if it gave no proof."""
+    title: str
+    """What happened."""
+    detail: str
+    """What to do; empty where the broker did not say it."""
+    retry_after: int | None
+    """Seconds after which to try again, where the broker said it."""
 
 class InvalidField(Exception):
     """A value is not of the form that its field takes."""
 
-    args: tuple[str, str]  # pyright: ignore[reportIncompatibleVariableOverride]
-    """The field, and what it takes."""
+    field: str
+    """The name of the field."""
+    expected: str
+    """What it takes."""
 
 @final
 class Request:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hubkey._exceptions import (
     AccessRefused,
@@ -10,14 +10,16 @@ from hubkey._exceptions import (
     ConfigurationError,
     HubkeyError,
     InvalidArgument,
+    SignInDenied,
     SignInFailed,
     SignInRequired,
+    SignInTimeout,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubkey._hubkey import ClientError
+    from hubkey._hubkey import ClientError, Ended, InvalidField
 
 _FIELDS = {
     "unknown_provider": "provider",
@@ -62,33 +64,109 @@ _UNTRUSTED = {
 }
 
 
+_AGAIN = "Run the cell again for a new link."
+_FAULTS = {
+    "provider_denied": "the provider did not let this account in, or you declined there.",
+    "provider_unavailable": "the provider did not answer.",
+    "provider_misbehaved": "the provider's answer broke a rule. Tell the operator of this JupyterHub.",
+    "provider_misconfigured": "the provider refused what was asked for. Tell the operator of this JupyterHub.",
+    "answer_too_long": (
+        "what came back from the provider was longer than hubkey takes. Tell the operator of this JupyterHub."
+    ),
+    "retry_sign_in": "its outcome is not known.",
+    "operator_needed": "hubkey cannot read any more whose this account is. The operator of this JupyterHub was told.",
+}
+_AFTER_OPERATOR = "Run the cell again when they have acted."
+CANCELLED = f"the sign-in was cancelled. {_AGAIN}"
+
+_Error = TypeVar("_Error", bound=HubkeyError)
+
+
 def public_error(failure: ClientError, asked: Mapping[str, object] | None = None) -> HubkeyError:
     """Name the failure. `asked` are the arguments that the person gave, for the one that the broker refused."""
-    kind, code, title, detail, _ = failure.args
-    if kind == "unreachable":
-        return BrokerUnavailable(
-            "The token broker of this JupyterHub did not answer. Try again in a minute; if it stays so, tell the"
-            " operator that HUBKEY_URL cannot be reached from your server.",
-        )
-    if kind == "malformed":
-        return BrokerUnavailable(
-            f"HUBKEY_URL leads to something that is not hubkey's broker, or to another version of it ({title}). Tell"
-            " the operator of this JupyterHub.",
-        )
-    if kind in {"setup", "untrusted"}:
-        return _configuration_error(kind, code, title)
-    said = " ".join(part for part in (title, detail) if part)
+    return like(failure, _named(failure, asked or {}))
+
+
+def refused_argument(failure: ClientError, field: str, value: object) -> InvalidArgument:
+    """Say that the broker refused this argument."""
+    return like(failure, InvalidArgument(field, value, _said(failure)))
+
+
+def invalid_argument(failure: InvalidField, value: object) -> InvalidArgument:
+    """Say that an argument is not of the form that the wire takes."""
+    expected = failure.expected.strip().removesuffix(".") or "expected another form"
+    return InvalidArgument(failure.field, value, f"{expected}.")
+
+
+def ended_sign_in(ended: Ended, name: str, within: str) -> HubkeyError:
+    """Say how the sign-in at the provider of this name ended; `within` is how long the person had."""
+    if ended.state in {"expired", "pending"}:
+        return sign_in_timeout(name, within)
+    if ended.state == "denied":
+        return SignInDenied(f"{name}: the sign-in was refused or cancelled in the browser. {_AGAIN}")
+    then = _AFTER_OPERATOR if ended.reason == "operator_needed" else _AGAIN
+    text = f"{name}: the sign-in failed: {_FAULTS.get(ended.reason or '', 'hubkey met a fault.')} {then}"
+    error = SignInDenied(text) if ended.reason == "provider_denied" else SignInFailed(text)
+    error.code = ended.reason
+    return error
+
+
+def sign_in_timeout(name: str, within: str) -> SignInTimeout:
+    """Say that nobody finished the sign-in at the provider of this name in time."""
+    return SignInTimeout(
+        f"{name}: the sign-in was not finished within {within}. Run the cell again for a new link; if you finish in the"
+        " open tab first, it needs none.",
+    )
+
+
+def like(failure: ClientError | HubkeyError, error: _Error) -> _Error:
+    """Give `error` the code of the failure behind it, and how long to wait."""
+    error.code, error.retry_after = failure.code, failure.retry_after
+    return error
+
+
+def _named(failure: ClientError, asked: Mapping[str, object]) -> HubkeyError:
+    code = failure.code or ""
+    match failure.kind:
+        case "unreachable":
+            return BrokerUnavailable(
+                "The token broker of this JupyterHub did not answer. Try again in a minute; if it stays so, tell the"
+                " operator that HUBKEY_URL cannot be reached from your server.",
+            )
+        case "malformed":
+            cause = f" ({failure.title})" if failure.title else ""
+            return BrokerUnavailable(
+                "HUBKEY_URL leads to something that is not hubkey's broker, or to another version of it"
+                f"{cause}. Tell the operator of this JupyterHub.",
+            )
+        case "setup":
+            return ConfigurationError(f"{_said(failure)} Check HUBKEY_URL and HUBKEY_CA_FILE.")
+        case "untrusted":
+            advice = _UNTRUSTED.get(code, "Tell the operator of this JupyterHub.")
+            return ConfigurationError(f"{_said(failure)} Nothing was sent to it. {advice}")
+        case "refused":
+            return _refusal(failure, code, asked)
+
+
+def _refusal(failure: ClientError, code: str, asked: Mapping[str, object]) -> HubkeyError:
     if code in _FIELDS:
-        field = _FIELDS[code]
-        return InvalidArgument(field, (asked or {}).get(field), said)
+        return refused_argument(failure, _FIELDS[code], asked.get(_FIELDS[code]))
     if code in _OF_THE_SIGN_IN:
-        return SignInFailed(_OF_THE_SIGN_IN[code], reason=code)
-    return _CLASSES.get(code or "", HubkeyError)(said)
+        return SignInFailed(_OF_THE_SIGN_IN[code])
+    return _CLASSES.get(code, HubkeyError)(_said(failure))
 
 
-def _configuration_error(kind: str, code: str | None, title: str) -> ConfigurationError:
-    if kind == "setup":
-        advice = "Check HUBKEY_URL and HUBKEY_CA_FILE."
-    else:
-        advice = "Nothing was sent to it. " + _UNTRUSTED.get(code or "", "Tell the operator of this JupyterHub.")
-    return ConfigurationError(f"{title[:1].upper()}{title[1:]}. {advice}")
+def _said(failure: ClientError) -> str:
+    """Say what happened, and what to do where that is known; never nothing."""
+    parts = [sentence for text in (failure.title, failure.detail) if (sentence := _sentence(text))]
+    if parts:
+        return " ".join(parts)
+    code = f" ({failure.code})" if failure.code else ""
+    return f"The token broker gave no reason{code}. Tell the operator of this JupyterHub."
+
+
+def _sentence(text: str) -> str:
+    """Give the text with a capital in front and a stop behind; nothing, if it says nothing."""
+    text = text.strip()
+    end = "" if text.endswith((".", "!", "?")) else "."
+    return text and f"{text[0].upper()}{text[1:]}{end}"

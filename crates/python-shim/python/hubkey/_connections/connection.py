@@ -191,7 +191,7 @@ class Connection(FreshToken):
         try:
             await ticking(self._broker.sign_out(asyncio.get_running_loop(), self._newest, _PATIENCE))
         except ClientError as failure:
-            if failure.args[1] != "not_found":
+            if failure.code != "not_found":
                 self._signed_out = False
                 raise public_error(failure) from None
 

@@ -67,7 +67,7 @@ class HubkeyPostStopHook:
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not hinder the stop
             log = logging.getLogger("hubkey")
-            whose = (ended["server"], ended["user"], error)
+            whose = (ended["server"], ended["user"], str(error) or type(error).__name__)
             log.warning("hubkey could not be told that server %r of %r ended: %s", *whose)
         finally:
             client.close()

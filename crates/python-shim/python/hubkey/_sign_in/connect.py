@@ -13,19 +13,16 @@ from typing import Literal, NoReturn, cast
 
 from hubkey._broker.client import open_broker
 from hubkey._broker.environment import DEFAULT_TIMEOUT, Settings, read_settings
-from hubkey._broker.errors import public_error
+from hubkey._broker.errors import CANCELLED, ended_sign_in, invalid_argument, like, public_error, sign_in_timeout
 from hubkey._broker.trace import within_a_span
 from hubkey._connections.connection import Connection, connection_html
 from hubkey._exceptions import (
-    HubkeyError,
     InvalidArgument,
     InvalidArgumentType,
-    SignInDenied,
     SignInFailed,
     SignInRequired,
-    SignInTimeout,
 )
-from hubkey._hubkey import Broker, ClientError, Ended, Grant, InvalidField, Request, SignIn
+from hubkey._hubkey import Broker, ClientError, Grant, InvalidField, Request, SignIn
 from hubkey._notebook import frontend
 from hubkey._notebook.card import duration, show_card
 from hubkey._notebook.interruptible import ticking
@@ -33,19 +30,6 @@ from hubkey._notebook.interruptible import ticking
 # For calls that have nothing to wait for.
 _PATIENCE = 10.0
 _OPTIONS = ("provider", "scopes", "audience", "resource", "account", "timeout", "interactive")
-_AGAIN = "Run the cell again for a new link."
-_FAULTS = {
-    "provider_denied": "the provider did not let this account in, or you declined there.",
-    "provider_unavailable": "the provider did not answer.",
-    "provider_misbehaved": "the provider's answer broke a rule. Tell the operator of this JupyterHub.",
-    "provider_misconfigured": "the provider refused what was asked for. Tell the operator of this JupyterHub.",
-    "answer_too_long": (
-        "what came back from the provider was longer than hubkey takes. Tell the operator of this JupyterHub."
-    ),
-    "retry_sign_in": "its outcome is not known.",
-    "operator_needed": "hubkey cannot read any more whose this account is. The operator of this JupyterHub was told.",
-}
-_AFTER_OPERATOR = "Run the cell again when they have acted."
 
 
 @dataclass(frozen=True)
@@ -74,8 +58,7 @@ class _Wish:
         try:
             request = Request(self.provider, scopes, self.audience, self.resource, existing_only)
         except InvalidField as invalid:
-            name, expected = invalid.args
-            raise InvalidArgument(name, getattr(self, name), f"{expected}.") from None
+            raise invalid_argument(invalid, getattr(self, invalid.field)) from None
         return request if self.account is None else request.of_account(self.account)
 
     @property
@@ -158,10 +141,11 @@ async def _ask(broker: Broker, wish: _Wish, place: frontend.Place, *, existing_o
         error = public_error(failure, {name: getattr(wish, name) for name in _OPTIONS})
     if existing_only and isinstance(error, SignInRequired):
         call = f"hubkey.connect({wish.provider!r})" if wish.provider else "hubkey.connect()"
-        raise SignInRequired(
+        text = (
             f"{wish.provider or 'The provider'} needs a sign-in, and this is {place.value}. Run `await {call}` once in"
-            " a notebook of this server; then it works here too, as long as the server runs.",
+            " a notebook of this server; then it works here too, as long as the server runs."
         )
+        raise like(error, SignInRequired(text))
     if isinstance(error, InvalidArgument) and error.field == "provider":
         error = await _with_known_providers(broker, error)
     raise error
@@ -172,7 +156,8 @@ async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: frontend
     if not sign_in.url.startswith(("https://", "http://")):
         raise SignInFailed("The broker's link is no web address. Tell the operator of this JupyterHub.")
     name, loop = sign_in.display_name, asyncio.get_running_loop()
-    wait, whole = min(wish.left, sign_in.expires_in), min(wish.patience, sign_in.expires_in)
+    wait = min(wish.left, sign_in.expires_in)
+    within = duration(min(wish.patience, sign_in.expires_in))
     card = show_card(place, sign_in, wait)
     try:
         answer = await ticking(broker.finished_sign_in(loop, sign_in, wait), wait)
@@ -181,14 +166,14 @@ async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: frontend
             card.connected(str(connection), connection_html(connection))
             await _acknowledge(broker, sign_in)
             return answer
-        error = _error_of(answer, name, whole)
+        error = ended_sign_in(answer, name, within)
     except ClientError as failure:
         error = public_error(failure)
     except TimeoutError:
-        error = _timeout_error(name, whole)
+        error = sign_in_timeout(name, within)
     except BaseException:
         # Stop, Ctrl-C, or the end of the loop: nobody waits any more.
-        card.ended(name, f"the sign-in was cancelled. {_AGAIN}")
+        card.ended(name, CANCELLED)
         broker.cancel(sign_in, _PATIENCE)
         raise
     card.ended(name, str(error).removeprefix(f"{name}: "))
@@ -203,24 +188,6 @@ async def _acknowledge(broker: Broker, sign_in: SignIn) -> None:
         return
 
 
-def _error_of(ended: Ended, name: str, timeout: float) -> HubkeyError:
-    if ended.state == "denied":
-        return SignInDenied(f"{name}: the sign-in was refused or cancelled in the browser. {_AGAIN}")
-    if ended.state in {"expired", "pending"}:
-        return _timeout_error(name, timeout)
-    reason = ended.reason or "unknown"
-    then = _AFTER_OPERATOR if reason == "operator_needed" else _AGAIN
-    text = f"{name}: the sign-in failed: {_FAULTS.get(reason, 'hubkey met a fault.')} {then}"
-    return SignInDenied(text) if reason == "provider_denied" else SignInFailed(text, reason)
-
-
-def _timeout_error(name: str, timeout: float) -> SignInTimeout:
-    return SignInTimeout(
-        f"{name}: the sign-in was not finished within {duration(timeout)}. Run the cell again for a new link;"
-        " if you finish in the open tab first, it needs none.",
-    )
-
-
 async def _with_known_providers(broker: Broker, error: InvalidArgument) -> InvalidArgument:
     try:
         known = await ticking(broker.providers(asyncio.get_running_loop(), 2.0), 2.0)
@@ -229,7 +196,7 @@ async def _with_known_providers(broker: Broker, error: InvalidArgument) -> Inval
     close = difflib.get_close_matches(str(error.value or ""), known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     listed = ", ".join(repr(provider) for provider in known)
-    return InvalidArgument("provider", error.value, f"{error.reason}{hint} Known here: {listed}.")
+    return like(error, InvalidArgument("provider", error.value, f"{error.reason}{hint} Known here: {listed}."))
 
 
 def _refuse_unknown(unknown: dict[str, NoReturn]) -> None:

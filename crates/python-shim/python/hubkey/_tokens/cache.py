@@ -8,8 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from hubkey._broker.errors import public_error
-from hubkey._exceptions import BrokerUnavailable, InvalidArgument, SignInFailed, SignInRequired
+from hubkey._broker.errors import public_error, refused_argument
+from hubkey._exceptions import BrokerUnavailable, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError
 from hubkey._notebook.interruptible import ticking
 
@@ -106,8 +106,8 @@ class Tokens:
         try:
             self.take(await ticking(self._broker.draw_token_later(loop, self._grant, wanted, _PATIENCE)))
         except ClientError as failure:
-            if failure.args[1] == "token_too_short" and min_valid is not None:
-                raise InvalidArgument("min_valid", min_valid, " ".join(failure.args[2:4])) from None
+            if failure.code == "token_too_short" and min_valid is not None:
+                raise refused_argument(failure, "min_valid", min_valid) from None
             return self._left(failure)
         return self._worth_giving()
 
@@ -191,8 +191,8 @@ class Tokens:
 
     def _left(self, failure: ClientError) -> Grant:
         """What is left of the old token, if that is why the broker's refusal does not matter."""
-        error, code = public_error(failure), failure.args[1]
-        passing = code == "token_too_short" or isinstance(error, BrokerUnavailable)
+        error = public_error(failure)
+        passing = failure.code == "token_too_short" or isinstance(error, BrokerUnavailable)
         if passing and _seconds_left(self._grant) > 0:
             return self._grant
         if isinstance(error, (SignInRequired, SignInFailed)):
@@ -202,7 +202,7 @@ class Tokens:
 
 def _gone_only(failure: ClientError) -> None:
     """Say that the access has ended; any other failure leaves the API's refusal as it is."""
-    if isinstance(public_error(failure), SignInFailed) or failure.args[1] == "sign_in_required":
+    if isinstance(public_error(failure), SignInFailed) or failure.code == "sign_in_required":
         raise Gone from None
 
 

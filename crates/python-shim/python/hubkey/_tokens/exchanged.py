@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hubkey._broker.errors import public_error
+from hubkey._broker.errors import invalid_argument, public_error
 from hubkey._exceptions import InvalidArgument, InvalidArgumentType, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError, Exchange, InvalidField
 from hubkey._notebook.interruptible import ticking
@@ -61,8 +61,7 @@ def _request(asked: Mapping[str, Any]) -> Exchange:
     try:
         return Exchange(asked["audience"], texts, asked["resource"], asked["requested_issuer"])
     except InvalidField as failure:
-        field, reason = failure.args
-        raise InvalidArgument(field, asked[field], reason) from None
+        raise invalid_argument(failure, asked[failure.field]) from None
 
 
 class ExchangedToken(FreshToken):
