@@ -62,7 +62,7 @@ configure(
     public_url=os.environ["HUBKEY_PUBLIC_URL"],
     broker_url="http://token-broker:8091",
     api_token_file=os.environ["HUBKEY_API_TOKEN_FILE"],
-    plaintext=True,
+    allow_plaintext=True,
 )
 
 if extra := os.environ.get("HUB_EXTRA_CONFIG"):

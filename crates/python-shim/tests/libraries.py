@@ -71,7 +71,7 @@ def with_azure(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy
     from azure.core.rest import HttpRequest
 
-    policy = BearerTokenCredentialPolicy(auth.unbound_azure_credential(lab), "https://api.lab.example/.default")
+    policy = BearerTokenCredentialPolicy(auth.unrestricted_azure_credential(lab), "https://api.lab.example/.default")
     client = PipelineClient(api, policies=[policy])
     request = f"{api}/projects"
     # The API of the tests speaks http, on loopback.
@@ -83,7 +83,7 @@ def with_async_azure(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
     from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
     from azure.core.rest import HttpRequest
 
-    policy = AsyncBearerTokenCredentialPolicy(auth.unbound_async_azure_credential(lab), "any")
+    policy = AsyncBearerTokenCredentialPolicy(auth.unrestricted_async_azure_credential(lab), "any")
 
     async def call() -> None:
         async with AsyncPipelineClient(api, policies=[policy]) as client:
@@ -96,14 +96,14 @@ def with_async_azure(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
 def with_google(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
     from google.auth.transport.requests import AuthorizedSession
 
-    session = AuthorizedSession(auth.unbound_google_credentials(lab))
+    session = AuthorizedSession(auth.unrestricted_google_credentials(lab))
     return lambda: session.get(f"{api}/projects").raise_for_status()
 
 
 def with_obstore(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
     from obstore.store import AzureStore
 
-    provider = auth.unbound_obstore_provider(lab)
+    provider = auth.unrestricted_obstore_provider(lab)
     options = {"allow_http": True}
     store = AzureStore(
         "projects", account_name="lab", endpoint=api, credential_provider=provider, client_options=options
@@ -114,7 +114,7 @@ def with_obstore(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
 def with_botocore(lab: hubkey.Connection, api: str) -> Callable[[], Any]:
     from botocore.session import Session
 
-    file = auth.unbound_token_file(lab)
+    file = auth.unrestricted_token_file(lab)
     os.environ.update(
         AWS_WEB_IDENTITY_TOKEN_FILE=str(file.path),
         AWS_ROLE_ARN="arn:aws:iam::123456789012:role/lab",

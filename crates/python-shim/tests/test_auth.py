@@ -220,9 +220,9 @@ def test_feature_k8_google_gets_another_token_after_a_401(
 
 
 def held(lab: hubkey.Connection, folder: Path) -> dict[str, Any]:
-    google = auth.unbound_google_credentials(lab)
+    google = auth.unrestricted_google_credentials(lab)
     google.refresh(None)
-    azure = auth.unbound_azure_credential(lab)
+    azure = auth.unrestricted_azure_credential(lab)
     return {
         "httpx": auth.httpx_auth(lab),
         "aiohttp": auth.aiohttp_middleware(lab),
@@ -230,11 +230,11 @@ def held(lab: hubkey.Connection, folder: Path) -> dict[str, Any]:
         "azure": azure,
         "azure token": azure.get_token("any"),
         "azure token info": azure.get_token_info("any"),
-        "async azure": auth.unbound_async_azure_credential(lab),
+        "async azure": auth.unrestricted_async_azure_credential(lab),
         "google": google,
-        "obstore": auth.unbound_obstore_provider(lab),
-        "obstore token": auth.unbound_obstore_provider(lab)(),
-        "file": auth.unbound_token_file(lab, folder / "token"),
+        "obstore": auth.unrestricted_obstore_provider(lab),
+        "obstore token": auth.unrestricted_obstore_provider(lab)(),
+        "file": auth.unrestricted_token_file(lab, folder / "token"),
     }
 
 
@@ -271,7 +271,7 @@ async def test_security_l1_security_l2_no_log_and_no_traceback_shows_the_token(
 
 def test_need_15_the_file_is_whole_private_fresh_and_goes(broker: Broker, lab: hubkey.Connection) -> None:
     broker.token_seconds = 3
-    with auth.unbound_token_file(lab) as file:
+    with auth.unrestricted_token_file(lab) as file:
         assert file.path.read_text() == tokens(broker, 0)[0]
         assert (file.path.stat().st_mode & 0o777, file.path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
         assert os.fspath(file) == str(file.path)
@@ -287,7 +287,7 @@ async def test_feature_g14_the_file_follows_the_token_while_it_is_open(broker: B
     broker.connect()
     lab = await hubkey.connect("lab-api")
     place = tmp_path / "token"
-    with auth.unbound_token_file(lab, place):
+    with auth.unrestricted_token_file(lab, place):
         await until(lambda: broker.drawn >= 2 and place.read_text() != tokens(broker, 0)[0])
         place.read_text().index(CANARY)
         broker.connections.clear()

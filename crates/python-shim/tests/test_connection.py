@@ -65,7 +65,7 @@ async def test_feature_e3_a_connection_that_does_not_renew_does_not_say_so(broke
     broker.renews = False
     broker.connect()
     lab = await hubkey.connect("lab-api")
-    assert not lab.renews
+    assert not lab.refreshable
     assert "renews" not in str(lab)
 
 

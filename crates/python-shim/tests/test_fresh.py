@@ -158,6 +158,15 @@ async def test_feature_f6_aget_token_asks_only_if_less_is_left(
     assert broker.calls("POST", "/v1/connections/.*")[-1].body == {"min_valid": 250}
 
 
+def test_feature_f6_get_token_asks_only_if_less_is_left(broker: Broker, lab: hubkey.Connection, clock: Clock) -> None:
+    assert lab.get_token(min_valid=250) == token(broker, 0)
+    clock.pass_(100)
+    assert lab.get_token() == lab.get_token(min_valid=150) == token(broker, 0)
+    assert broker.drawn == 0
+    assert lab.get_token(min_valid=250) == token(broker, 1)
+    assert broker.calls("POST", "/v1/connections/.*")[-1].body == {"min_valid": 250}
+
+
 async def test_need_5_aget_token_leaves_the_event_loop_free(
     broker: Broker,
     lab: hubkey.Connection,
@@ -185,11 +194,15 @@ async def test_need_5_aget_token_leaves_the_event_loop_free(
 async def test_feature_a5_a_min_valid_that_cannot_work_is_named(lab: hubkey.Connection, value: Any) -> None:
     with pytest.raises(hubkey.InvalidArgument, match="min_valid="):
         await lab.aget_token(min_valid=value)
+    with pytest.raises(hubkey.InvalidArgument, match="min_valid="):
+        lab.get_token(min_valid=value)
 
 
 async def test_feature_f6_a_min_valid_beyond_what_is_possible_is_said(broker: Broker, lab: hubkey.Connection) -> None:
     with pytest.raises(hubkey.InvalidArgument, match=r"min_valid=9000: The token ends earlier\. Ask for less\."):
         await lab.aget_token(min_valid=9000)
+    with pytest.raises(hubkey.InvalidArgument, match=r"min_valid=9000: The token ends earlier\. Ask for less\."):
+        lab.get_token(min_valid=9000)
     assert lab.token == token(broker, 0)
 
 

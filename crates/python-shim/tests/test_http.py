@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import hubkey
@@ -29,31 +30,32 @@ async def lab(broker: Broker, api: RefusingApi) -> hubkey.Connection:
 
 def test_feature_k8_get_and_post_speak_to_the_api(lab: hubkey.Connection, api: RefusingApi) -> None:
     answer = lab.get("/projects", params={"page": 2})
-    assert (answer.status, answer.json(), answer.text) == (200, ["aurora"], '["aurora"]')
+    assert (answer.status_code, answer.json(), answer.text) == (200, ["aurora"], '["aurora"]')
     assert answer.raise_for_status() is answer
     assert answer.headers["Content-Type"] == "application/json"
-    assert lab.post(f"{api.url}/projects", {"name": "basalt"}).status == 200
+    assert lab.post(f"{api.url}/projects", {"name": "basalt"}).status_code == 200
     assert api.bodies == [b"", b'{"name": "basalt"}']
     assert api.tokens == [str(lab.token)] * 2
     assert "canary" not in repr(answer)
 
 
-def test_feature_k8_a_prefix_goes_before_a_path_and_never_to_another_origin(
+async def test_feature_k8_a_base_path_goes_before_a_path_and_never_to_another_origin(
     lab: hubkey.Connection,
     api: RefusingApi,
 ) -> None:
-    assert lab.prefix == ""
-    lab.prefix = "/api/v2/"
-    assert lab.prefix == "/api/v2"
-    lab.get("/projects", params={"page": 2})
-    lab.post("/projects", [])
-    lab.get(f"{api.url}/projects")
+    assert lab.base_path == ""
+    based = await hubkey.connect("lab-api", base_path="/api/v2/")
+    assert based.base_path == "/api/v2"
+    based.get("/projects", params={"page": 2})
+    based.post("/projects", [])
+    based.get(f"{api.url}/projects")
     assert api.paths == ["/api/v2/projects?page=2", "/api/v2/projects", "/projects"]
     for wrong in ("api", "//elsewhere.example", "https://elsewhere.example", "/\\elsewhere", "/a?b=", "/a#b"):
-        with pytest.raises(hubkey.InvalidArgument, match="prefix="):
-            lab.prefix = wrong
-    assert lab.prefix == "/api/v2"
-    lab.prefix = ""
+        with pytest.raises(hubkey.InvalidArgument, match="base_path="):
+            await hubkey.connect("lab-api", base_path=wrong)
+    with pytest.raises(TypeError, match="base_path=1: expected text"):
+        await hubkey.connect("lab-api", base_path=1)  # type: ignore[arg-type]
+    assert (await asyncio.to_thread(hubkey.connect_sync, "lab-api", base_path="/api")).base_path == "/api"
     lab.get("/projects")
     assert api.paths[-1] == "/projects"
 
@@ -62,12 +64,12 @@ def test_feature_k8_get_repeats_once_after_a_401(broker: Broker, lab: hubkey.Con
     [connection] = broker.connections.values()
     first, second = (broker.access_token(connection, number) for number in (0, 1))
     api.refused.add(first)
-    assert lab.post("/projects", [1]).status == 200
+    assert lab.post("/projects", [1]).status_code == 200
     assert (api.tokens, api.bodies) == ([first, second], [b"[1]"] * 2)
     api.refuses_all = True
-    with pytest.raises(hubkey.ApiError, match="the API answered 401") as caught:
+    with pytest.raises(hubkey.HTTPStatusError, match="the API answered 401") as caught:
         lab.get("/projects").raise_for_status()
-    assert caught.value.answer.status == 401
+    assert caught.value.response.status_code == 401
 
 
 @pytest.mark.filterwarnings("ignore::hubkey.OriginWarning")
@@ -76,7 +78,7 @@ def test_feature_k8_get_goes_nowhere_else_and_follows_nothing(lab: hubkey.Connec
         for address in (elsewhere.url, "file:///etc/passwd", "projects", f"{api.url}@{elsewhere.url[7:]}/"):
             with pytest.raises(hubkey.InvalidArgument, match="path="):
                 lab.get(address)
-        assert lab.get(f"/moved?to={elsewhere.url}/").status == 302
+        assert lab.get(f"/moved?to={elsewhere.url}/").status_code == 302
         assert elsewhere.tokens == []
 
 

@@ -138,7 +138,7 @@ def test_feature_g10_the_kernels_are_told_of_the_authority_and_of_plain_text(api
         api_token_file,
         broker_url="http://broker.internal",
         ca_file="/etc/hubkey/ca.pem",
-        plaintext=True,
+        allow_plaintext=True,
     )
     assert c.Spawner.environment == {
         "HUBKEY_URL": "http://broker.internal",

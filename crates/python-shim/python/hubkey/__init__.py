@@ -32,36 +32,36 @@ if TYPE_CHECKING:
     from hubkey import auth
     from hubkey._connections.account import Account
     from hubkey._connections.connection import Connection
-    from hubkey._connections.http import Answer, ApiError
+    from hubkey._connections.http import HTTPStatusError, Response
     from hubkey._connections.list import ConnectionInfo, Connections, connections
     from hubkey._connections.status import Status
     from hubkey._sign_in.connect import connect
     from hubkey._sign_in.sync import connect_sync
     from hubkey._tokens.exchanged import ExchangedToken
-    from hubkey._tokens.jwt import Inspection
+    from hubkey._tokens.jwt import UnverifiedToken
 
 __all__ = [
     "AccessRefused",
     "Account",
-    "Answer",
-    "ApiError",
     "BrokerUnavailable",
     "ConfigurationError",
     "Connection",
     "ConnectionInfo",
     "Connections",
     "ExchangedToken",
+    "HTTPStatusError",
     "HubkeyError",
-    "Inspection",
     "InvalidArgument",
     "InvalidArgumentType",
     "NotOnJupyterHub",
     "OriginWarning",
+    "Response",
     "SignInDenied",
     "SignInFailed",
     "SignInRequired",
     "SignInTimeout",
     "Status",
+    "UnverifiedToken",
     "auth",
     "connect",
     "connect_sync",
@@ -75,15 +75,15 @@ for _error in (HubkeyError, *HubkeyError.__subclasses__(), InvalidArgumentType, 
 # Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
 _LATER = {
     "Account": "hubkey._connections.account",
-    "Answer": "hubkey._connections.http",
-    "ApiError": "hubkey._connections.http",
+    "Response": "hubkey._connections.http",
+    "HTTPStatusError": "hubkey._connections.http",
     "Connection": "hubkey._connections.connection",
     "ConnectionInfo": "hubkey._connections.list",
     "Connections": "hubkey._connections.list",
     "ExchangedToken": "hubkey._tokens.exchanged",
     "connect": "hubkey._sign_in.connect",
     "connections": "hubkey._connections.list",
-    "Inspection": "hubkey._tokens.jwt",
+    "UnverifiedToken": "hubkey._tokens.jwt",
     "Status": "hubkey._connections.status",
     "connect_sync": "hubkey._sign_in.sync",
 }

@@ -59,7 +59,7 @@ def configure(  # noqa: PLR0913 - settings, each by its name
     api_token_file: str | PathLike[str] | None = None,
     ca_file: str | None = None,
     hub_ca_file: str | None = None,
-    plaintext: bool = False,
+    allow_plaintext: bool = False,
 ) -> None:
     """Register hubkey with this Hub, and its broker with every single-user server.
 
@@ -75,7 +75,7 @@ def configure(  # noqa: PLR0913 - settings, each by its name
             certificate; only where the system's authorities do not know it.
         hub_ca_file: the same file where the Hub itself finds it, if that is another path. The Hub tells the broker when
             a server ended, so that its connections end with it.
-        plaintext: permits a `broker_url` of plain http that is not on this machine. Server tokens then cross the
+        allow_plaintext: permits a `broker_url` of plain http that is not on this machine. Server tokens then cross the
             network in clear.
 
     Raises:
@@ -83,12 +83,12 @@ def configure(  # noqa: PLR0913 - settings, each by its name
     """
     public = _url("public_url", public_url)
     broker = _url("broker_url", broker_url)
-    _check_transport(public, broker, plaintext=plaintext)
+    _check_transport(public, broker, allow_plaintext=allow_plaintext)
     _check_callback(public, callback_url)
     environment = {"HUBKEY_URL": broker.geturl().rstrip("/")}
     if ca_file is not None:
         environment["HUBKEY_CA_FILE"] = ca_file
-    if plaintext:
+    if allow_plaintext:
         environment["HUBKEY_PLAINTEXT"] = "1"
     entry: dict[str, Any] = {
         "name": SERVICE,
@@ -104,16 +104,16 @@ def configure(  # noqa: PLR0913 - settings, each by its name
     hub_changes, service_token = _hub_changes(c["JupyterHub"], entry)
     changes = [*hub_changes, *_spawner_changes(c, environment)]
     ends = (environment["HUBKEY_URL"], service_token, hub_ca_file or ca_file)
-    changes.append(lambda: _tell_of_ends(c, *ends))
+    changes.append(lambda: _install_hook(c, *ends))
     for change in changes:
         change()
 
 
-def _tell_of_ends(c: Section, broker_url: str, api_token: str, ca_file: str | None) -> None:
+def _install_hook(c: Section, broker_url: str, api_token: str, ca_file: str | None) -> None:
     # Imported late: tornado is a part of every Hub, and not of every kernel that imports this package.
-    from hubkey._hub.post_stop_hook import hubkey_tell_of_ends  # noqa: PLC0415
+    from hubkey._hub.post_stop_hook import install_post_stop_hook  # noqa: PLC0415
 
-    hubkey_tell_of_ends(c, broker_url, api_token, ca_file)
+    install_post_stop_hook(c, broker_url, api_token, ca_file)
 
 
 def _hub_changes(hub: Section, entry: dict[str, Any]) -> tuple[list[Callable[[], None]], str]:
@@ -264,16 +264,16 @@ def _union(present: Any, added: tuple[str, ...]) -> list[str]:  # noqa: ANN401 -
     return list(dict.fromkeys([*present, *added]))
 
 
-def _check_transport(public: SplitResult, broker: SplitResult, *, plaintext: bool) -> None:
+def _check_transport(public: SplitResult, broker: SplitResult, *, allow_plaintext: bool) -> None:
     if public.scheme == "http" and public.hostname not in _LOOPBACK:
         _refuse(
             f"public_url={public.geturl()!r} is plain http, where browsers drop the cookies that protect a sign-in."
             " Give callback-server a certificate, or put it behind an ingress that has one, and pass its https URL.",
         )
-    if broker.scheme == "http" and broker.hostname not in _LOOPBACK and not plaintext:
+    if broker.scheme == "http" and broker.hostname not in _LOOPBACK and not allow_plaintext:
         _refuse(
             f"broker_url={broker.geturl()!r} is plain http, so server tokens would cross the network in clear. Pass an"
-            " https URL (and ca_file), or plaintext=True if something else encrypts that path.",
+            " https URL (and ca_file), or allow_plaintext=True if something else encrypts that path.",
         )
 
 

@@ -15,7 +15,7 @@ fn account(guest: &Guest) -> Account {
 
 const BRIEF: &str = r#"import hubkey
 odd = await hubkey.connect("hostile")
-print(odd.expires_at, odd.renews, "renews" in str(odd), bool(odd.token), "." in odd.token)
+print(odd.expires_at, odd.refreshable, "renews" in str(odd), bool(odd.token), "." in odd.token)
 again = await hubkey.connect("hostile")
 print(again.token == odd.token, odd.status().broker)"#;
 

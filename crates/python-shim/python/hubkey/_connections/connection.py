@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hubkey._broker.errors import public_error
 from hubkey._connections.account import Account
-from hubkey._connections.http import Answer, ask, checked_prefix
+from hubkey._connections.http import Response, ask
 from hubkey._connections.status import Status
 from hubkey._exceptions import InvalidArgument, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError, Request, SignIn
@@ -19,7 +19,7 @@ from hubkey._notebook import frontend
 from hubkey._notebook.card import Card, connected_html, show_card
 from hubkey._notebook.interruptible import ticking
 from hubkey._tokens.exchanged import ExchangedToken, Source, exchanged
-from hubkey._tokens.jwt import Inspection, inspect_token
+from hubkey._tokens.jwt import UnverifiedToken, inspect_token
 from hubkey._tokens.source import FreshToken, moment
 
 if TYPE_CHECKING:
@@ -48,19 +48,19 @@ class Connection(FreshToken):
     are the same object.
     """
 
-    __slots__ = ("_asked", "_broker", "_link", "_prefix", "_signed_out")
+    __slots__ = ("_asked", "_base_path", "_broker", "_link", "_signed_out")
 
-    def __init__(self, broker: Broker, grant: Grant, asked: tuple[str, ...] | None = None) -> None:
+    def __init__(self, broker: Broker, grant: Grant, asked: tuple[str, ...] | None = None, base_path: str = "") -> None:
         """Is called by `connect()` only; `asked` are the scopes that it was called with."""
         super().__init__(broker, grant)
         self._broker = broker
         self._asked = asked
         self._link: _Link | None = None
         self._signed_out = False
-        self._prefix = ""
+        self._base_path = base_path
 
     @property
-    def renews(self) -> bool:
+    def refreshable(self) -> bool:
         """Whether a new token comes by itself when this one ends; if not, somebody has to sign in again then."""
         return self._newest.renews
 
@@ -80,19 +80,11 @@ class Connection(FreshToken):
         return self._newest.display_name
 
     @property
-    def prefix(self) -> str:
-        """What `get` and `post` put before a path; empty until it is set, for this connection object only.
+    def base_path(self) -> str:
+        """What `get` and `post` put before a path, as `connect()` took it; a whole URL is taken as it is."""
+        return self._base_path
 
-        After `connection.prefix = "/api/v2"`, `connection.get("/projects")` asks for `/api/v2/projects`. A whole URL is
-        taken as it is. Setting it to what is no path raises `InvalidArgument`.
-        """
-        return self._prefix
-
-    @prefix.setter
-    def prefix(self, prefix: str) -> None:
-        self._prefix = checked_prefix(prefix)
-
-    def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = 30) -> Answer:
+    def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = 30) -> Response:
         """Ask the provider's API: `connection.get("/projects").json()`. Redirects are answers and are not followed.
 
         Raises:
@@ -102,7 +94,7 @@ class Connection(FreshToken):
         """
         return ask(self, path, params=params, timeout=timeout)
 
-    def post(self, path: str, json: object, *, timeout: float = 30) -> Answer:
+    def post(self, path: str, json: object, *, timeout: float = 30) -> Response:
         """Send something as JSON to the provider's API, and else do as `get` does."""
         return ask(self, path, body=json, timeout=timeout)
 
@@ -123,7 +115,7 @@ class Connection(FreshToken):
             error = public_error(failure)
         raise self._ended(None) if isinstance(error, SignInFailed) else error
 
-    def inspect(self) -> Inspection:
+    def inspect(self) -> UnverifiedToken:
         """Read the token here, without asking anybody and **without verifying it**: to look at, not to decide by.
 
         What it shows has no part that could be used as a token.
@@ -275,6 +267,6 @@ def connection_details(connection: Connection) -> list[str]:
     scopes, ends = connection.scopes, connection.expires_at
     details = [f"{len(scopes)} scope{'' if len(scopes) == 1 else 's'}: {' '.join(scopes)}"] if scopes else []
     if ends is not None:
-        renews = ", renews by itself" if connection.renews else ""
+        renews = ", renews by itself" if connection.refreshable else ""
         details.append(f"until {ends.astimezone():%H:%M %Z}{renews}")
     return details

@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hubkey._exceptions import HubkeyError, InvalidArgument
+from hubkey._exceptions import HubkeyError, InvalidArgument, InvalidArgumentType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 _UNAUTHORIZED, _FIRST_FAILURE = 401, 400
 
 
-class ApiError(HubkeyError):
-    """An API answered with a failure; `answer` is what it said."""
+class HTTPStatusError(HubkeyError):
+    """An API answered with a failure; `response` is what it said."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, response: Response) -> None:
         """Name the status only."""
-        super().__init__(f"the API answered {answer.status}")
-        self.answer = answer
+        super().__init__(f"the API answered {response.status_code}")
+        self.response = response
 
 
 # People see the name in tracebacks, and should find it there as the documentation writes it.
-ApiError.__module__ = "hubkey"
+HTTPStatusError.__module__ = "hubkey"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What an API answered."""
 
-    status: int
+    status_code: int
     """The HTTP status."""
 
     headers: Message
@@ -55,19 +55,19 @@ class Answer:
         """Give the body as JSON."""
         return json.loads(self.content)
 
-    def raise_for_status(self) -> Answer:
+    def raise_for_status(self) -> Response:
         """Give itself, if the call succeeded.
 
         Raises:
-            ApiError: the status is 400 or more.
+            HTTPStatusError: the status is 400 or more.
         """
-        if self.status >= _FIRST_FAILURE:
-            raise ApiError(self)
+        if self.status_code >= _FIRST_FAILURE:
+            raise HTTPStatusError(self)
         return self
 
     def __repr__(self) -> str:
         """Show the status and the size."""
-        return f"<hubkey.Answer {self.status}, {len(self.content)} bytes>"
+        return f"<hubkey.Response {self.status_code}, {len(self.content)} bytes>"
 
 
 class ApiAccess(Protocol):
@@ -84,7 +84,7 @@ class ApiAccess(Protocol):
         ...
 
     @property
-    def prefix(self) -> str:
+    def base_path(self) -> str:
         """What stands before each path."""
         ...
 
@@ -92,8 +92,8 @@ class ApiAccess(Protocol):
         """Say whether the token may be sent to this address."""
         ...
 
-    def renewed_token(self, refused: str) -> str | None:
-        """Give another token than the refused one, or `None` if there is no other now."""
+    def replace_token(self, rejected: str) -> str | None:
+        """Give another token than the rejected one, or `None` if there is no other now."""
         ...
 
 
@@ -104,28 +104,30 @@ def ask(
     params: Mapping[str, Any] | None = None,
     body: object = None,
     timeout: float = 30,
-) -> Answer:
+) -> Response:
     """Ask the API, once more with a new token after a 401; `body` is posted as JSON."""
     url = _address(access, path, params)
     data = None if body is None else json.dumps(body).encode()
     token = access.token
-    answer = _send(url, data, token, timeout)
-    if answer.status == _UNAUTHORIZED:
-        other = access.renewed_token(token)
+    response = _send(url, data, token, timeout)
+    if response.status_code == _UNAUTHORIZED:
+        other = access.replace_token(token)
         if other is not None:
-            answer = _send(url, data, other, timeout)
-    return answer
+            response = _send(url, data, other, timeout)
+    return response
 
 
-def checked_prefix(prefix: str) -> str:
-    """Give a prefix of paths without its trailing slash.
+def checked_base_path(value: object) -> str:
+    """Give the part before each path without its trailing slash.
 
     Raises:
         InvalidArgument: it is no path from the root.
     """
-    if not re.fullmatch(r"(/[^/?#\\\s]+)*/?", prefix):
-        raise InvalidArgument("prefix", prefix, 'expected a path from the root, such as "/api/v2", or "".')
-    return prefix.rstrip("/")
+    if not isinstance(value, str):
+        raise InvalidArgumentType("base_path", value, f"expected text, not {type(value).__name__}.")
+    if not re.fullmatch(r"(/[^/?#\\\s]+)*/?", value):
+        raise InvalidArgument("base_path", value, 'expected a path from the root, such as "/api/v2", or "".')
+    return value.rstrip("/")
 
 
 def _address(access: ApiAccess, path: str, params: Mapping[str, Any] | None) -> str:
@@ -134,7 +136,7 @@ def _address(access: ApiAccess, path: str, params: Mapping[str, Any] | None) -> 
         if len(origins) != 1:
             listed = ", ".join(origins) or "none"
             raise InvalidArgument("path", path, f"expected a whole URL: the provider's API origins are {listed}.")
-        path = origins[0].rstrip("/") + access.prefix + path
+        path = origins[0].rstrip("/") + access.base_path + path
     if not access.permits(path):
         raise InvalidArgument("path", path, "expected a path, or a URL of one of the provider's API origins.")
     if params:
@@ -149,16 +151,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return
 
 
-def _send(url: str, data: bytes | None, token: str, timeout: float) -> Answer:
+def _send(url: str, data: bytes | None, token: str, timeout: float) -> Response:
     request = urllib.request.Request(url, data, {"Accept": "application/json, */*"})  # noqa: S310 - permits() has read it
     if data is not None:
         request.add_header("Content-Type", "application/json")
     request.add_unredirected_header("Authorization", "Bearer " + token)
     opener = urllib.request.build_opener(_NoRedirect)
     try:
-        answer: HTTPResponse = opener.open(request, timeout=timeout)
+        response: HTTPResponse = opener.open(request, timeout=timeout)
     except urllib.error.HTTPError as failure:
         with failure:
-            return Answer(failure.code, failure.headers, failure.read())
-    with answer:
-        return Answer(answer.status, answer.headers, answer.read())
+            return Response(failure.code, failure.headers, failure.read())
+    with response:
+        return Response(response.status, response.headers, response.read())

@@ -73,7 +73,7 @@ class HubkeyPostStopHook:
             client.close()
 
 
-def hubkey_tell_of_ends(c: Any, broker_url: str, api_token: str, ca_file: "str | None" = None) -> None:  # noqa: ANN401
+def install_post_stop_hook(c: Any, broker_url: str, api_token: str, ca_file: "str | None" = None) -> None:  # noqa: ANN401
     """Set the hooks for every spawner, around the operator's own; a second time changes nothing."""
 
     def at_start(before: object) -> HubkeyPreSpawnHook:

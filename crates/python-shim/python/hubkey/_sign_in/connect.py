@@ -16,6 +16,7 @@ from hubkey._broker.environment import DEFAULT_TIMEOUT, Settings, read_settings
 from hubkey._broker.errors import CANCELLED, ended_sign_in, invalid_argument, like, public_error, sign_in_timeout
 from hubkey._broker.trace import within_a_span
 from hubkey._connections.connection import Connection, connection_html
+from hubkey._connections.http import checked_base_path
 from hubkey._exceptions import (
     InvalidArgument,
     InvalidArgumentType,
@@ -29,7 +30,7 @@ from hubkey._notebook.interruptible import ticking
 
 # For calls that have nothing to wait for.
 _PATIENCE = 10.0
-_OPTIONS = ("provider", "scopes", "audience", "resource", "account", "timeout", "interactive")
+_OPTIONS = ("provider", "scopes", "audience", "resource", "account", "timeout", "interactive", "base_path")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class _Wish:
     account: str | None
     timeout: float | None
     interactive: bool | None
+    base_path: str
     began: float = field(default_factory=time.monotonic)
 
     def with_defaults(self, settings: Settings) -> _Wish:
@@ -81,6 +83,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     account: str | None = None,
     timeout: float | None = None,
     interactive: bool | Literal["auto"] = "auto",
+    base_path: str = "",
     **unknown: NoReturn,
 ) -> Connection:
     """Get access to a provider for this server; show one link if a person has to sign in first.
@@ -93,6 +96,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         account: which of your accounts there: its e-mail address, its name or the provider's id of it.
         timeout: how many seconds to wait for the person; 300, or what `HUBKEY_TIMEOUT` says, if left out.
         interactive: whether to show a link; `"auto"` finds out if somebody is there to click it.
+        base_path: what `get` and `post` of the connection put before a path, such as `"/api/v2"`.
         **unknown: there are no others.
 
     Returns:
@@ -117,6 +121,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         account=_checked_text("account", account),
         timeout=_checked_timeout(timeout),
         interactive=_checked_interactive(interactive),
+        base_path=checked_base_path(base_path),
     )
     settings = read_settings()
     wish = asked.with_defaults(settings)
@@ -127,7 +132,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     answer = await _ask(calls, wish, place, existing_only=not asks)
     if isinstance(answer, SignIn):
         answer = await _sign_in(calls, answer, wish, place)
-    return Connection(broker, answer, wish.scopes)
+    return Connection(broker, answer, wish.scopes, wish.base_path)
 
 
 async def _ask(broker: Broker, wish: _Wish, place: frontend.Place, *, existing_only: bool) -> Grant | SignIn:

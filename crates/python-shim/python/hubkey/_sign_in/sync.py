@@ -33,6 +33,7 @@ def connect_sync(  # noqa: PLR0913 - as connect()
     account: str | None = None,
     timeout: float | None = None,
     interactive: bool | Literal["auto"] = "auto",
+    base_path: str = "",
     **unknown: NoReturn,
 ) -> Connection:
     """Do what `connect()` does, and wait in the calling thread.
@@ -56,6 +57,7 @@ def connect_sync(  # noqa: PLR0913 - as connect()
         account=account,
         timeout=timeout,
         interactive=interactive,
+        base_path=base_path,
         **unknown,
     )
     loop = asyncio.new_event_loop()

@@ -70,23 +70,23 @@ class Tokens:
                 self.take(grant)
         return self._grant
 
-    def usable(self) -> Grant:
-        """Give a token that is valid now. Waits in the calling thread, and only if there is none.
+    def usable(self, min_valid: float | None = None) -> Grant:
+        """Give a token that is valid for so long. Waits in the calling thread, and only if there is none.
 
         Raises:
             Gone: a person has to sign in.
             HubkeyError: the broker does not give one.
         """
-        if self._serves(0):
+        if self._serves(min_valid or 0):
             return self._grant
         # One thread asks, the others take what it got; a lock that a fork left behind holds nobody up for ever.
         locked = self._lock.acquire(timeout=_PATIENCE)
         try:
-            if self._serves(0):
+            if self._serves(min_valid or 0):
                 return self._grant
-            self.take(self._broker.draw_token(self._grant, 1, _PATIENCE))
+            self.take(self._broker.draw_token(self._grant, _whole_seconds(min_valid), _PATIENCE))
         except ClientError as failure:
-            return self._left(failure)
+            return self._left(failure, min_valid)
         finally:
             if locked:
                 self._lock.release()
@@ -101,14 +101,12 @@ class Tokens:
         """
         if self._serves(min_valid or 0):
             return self._grant
-        wanted = max(1, math.ceil(min_valid or 0))
+        wanted = _whole_seconds(min_valid)
         loop = asyncio.get_running_loop()
         try:
             self.take(await ticking(self._broker.draw_token_later(loop, self._grant, wanted, _PATIENCE)))
         except ClientError as failure:
-            if failure.code == "token_too_short" and min_valid is not None:
-                raise refused_argument(failure, "min_valid", min_valid) from None
-            return self._left(failure)
+            return self._left(failure, min_valid)
         return self._worth_giving()
 
     def replaced(self, refused: str) -> Grant | None:
@@ -189,8 +187,10 @@ class Tokens:
             raise Gone
         return self._grant
 
-    def _left(self, failure: ClientError) -> Grant:
+    def _left(self, failure: ClientError, min_valid: float | None) -> Grant:
         """What is left of the old token, if that is why the broker's refusal does not matter."""
+        if failure.code == "token_too_short" and min_valid is not None:
+            raise refused_argument(failure, "min_valid", min_valid) from None
         error = public_error(failure)
         passing = failure.code == "token_too_short" or isinstance(error, BrokerUnavailable)
         if passing and _seconds_left(self._grant) > 0:
@@ -204,6 +204,10 @@ def _gone_only(failure: ClientError) -> None:
     """Say that the access has ended; any other failure leaves the API's refusal as it is."""
     if isinstance(public_error(failure), SignInFailed) or failure.code == "sign_in_required":
         raise Gone from None
+
+
+def _whole_seconds(min_valid: float | None) -> int:
+    return max(1, math.ceil(min_valid or 0))
 
 
 def _seconds_left(grant: Grant) -> float:

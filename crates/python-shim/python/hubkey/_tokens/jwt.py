@@ -14,7 +14,7 @@ _PARTS = 3
 
 
 @dataclass(frozen=True)
-class Inspection:
+class UnverifiedToken:
     """What an access token says of itself. Nobody verified it: neither its signature nor that it is still good."""
 
     header: dict[str, Any] | None
@@ -38,15 +38,15 @@ class Inspection:
         )
 
 
-def inspect_token(token: str) -> Inspection:
+def inspect_token(token: str) -> UnverifiedToken:
     """Read a token if it is a JWT (RFC 7519, signed); anything else counts as opaque."""
     parts = token.split(".") if len(token) <= _LONGEST else []
     if len(parts) != _PARTS:
-        return Inspection(None, None)
+        return UnverifiedToken(None, None)
     header, claims = _object(parts[0]), _object(parts[1])
     if header is None or claims is None or "alg" not in header:
-        return Inspection(None, None)
-    return Inspection(header, claims)
+        return UnverifiedToken(None, None)
+    return UnverifiedToken(header, claims)
 
 
 def _object(part: str) -> dict[str, Any] | None:

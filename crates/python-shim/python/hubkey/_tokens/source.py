@@ -109,11 +109,21 @@ class FreshToken(ABC):
         """
         return Token(self._usable().expose_token())
 
-    async def aget_token(self, *, min_valid: float | None = None) -> str:
-        """Give the access token without holding up the event loop, valid for at least `min_valid` seconds.
+    def get_token(self, *, min_valid: float | None = None) -> str:
+        """Give the access token, valid for at least `min_valid` seconds. Waits in the calling thread.
 
         Raises:
             InvalidArgument: no token lasts for so long; the text says for how long one does.
+            HubkeyError: as `token` does.
+        """
+        check_min_valid(min_valid)
+        return Token(self._usable(min_valid).expose_token())
+
+    async def aget_token(self, *, min_valid: float | None = None) -> str:
+        """Give the same without holding up the event loop.
+
+        Raises:
+            InvalidArgument: as `get_token` does.
             HubkeyError: as `token` does.
         """
         check_min_valid(min_valid)
@@ -129,8 +139,8 @@ class FreshToken(ABC):
         grant = await self._awaited(None)
         return Token(grant.expose_token()), moment(grant.expires_at)
 
-    def renewed_token(self, refused: str) -> str | None:
-        """Give another token than this one, which an API refused, or `None` if there is no other now.
+    def replace_token(self, rejected: str) -> str | None:
+        """Give another token than this one, which an API rejected, or `None` if there is no other now.
 
         For whoever writes an adapter: repeat the request once with what this gives, if it can be repeated.
 
@@ -139,16 +149,16 @@ class FreshToken(ABC):
         """
         self._refuse_signed_out()
         try:
-            grant = self._tokens.replaced(refused)
+            grant = self._tokens.replaced(rejected)
         except Gone:
             grant = self._connected_again()
         return None if grant is None else Token(grant.expose_token())
 
-    async def arenewed_token(self, refused: str) -> str | None:
+    async def areplace_token(self, rejected: str) -> str | None:
         """Give the same without holding up the event loop."""
         self._refuse_signed_out()
         try:
-            grant = await self._tokens.areplaced(refused)
+            grant = await self._tokens.areplaced(rejected)
         except Gone:
             grant = await asyncio.to_thread(self._connected_again)
         return None if grant is None else Token(grant.expose_token())
@@ -198,10 +208,10 @@ class FreshToken(ABC):
     def _newest(self) -> Grant:
         return self._tokens.newest
 
-    def _usable(self) -> Grant:
+    def _usable(self, min_valid: float | None = None) -> Grant:
         self._refuse_signed_out()
         try:
-            return self._tokens.usable()
+            return self._tokens.usable(min_valid)
         except Gone:
             return self._connected_again()
 

@@ -13,8 +13,8 @@ fsspec.filesystem("http", **auth.fsspec_options(lab))
 These add the token only to requests for the provider's API origins, and repeat a request once with a new token when the
 API answers 401 and the body can be sent again.
 
-**Names that begin with `unbound_` are different.** Their libraries ask for a token and do not say where they send it,
-so nothing here can keep it from a wrong address. Call them for clients whose endpoint you chose yourself.
+**Names that begin with `unrestricted_` are different.** Their libraries ask for a token and do not say where they
+send it, so nothing here can keep it from a wrong address. Call them for clients whose endpoint you chose yourself.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hubkey.auth._aiohttp import aiohttp_middleware
-    from hubkey.auth._azure import unbound_async_azure_credential, unbound_azure_credential
+    from hubkey.auth._azure import unrestricted_async_azure_credential, unrestricted_azure_credential
     from hubkey.auth._fsspec import fsspec_options
-    from hubkey.auth._google import unbound_google_credentials
+    from hubkey.auth._google import unrestricted_google_credentials
     from hubkey.auth._httpx import httpx_auth
-    from hubkey.auth._obstore import unbound_obstore_provider
-    from hubkey.auth._token_file import TokenFile, unbound_token_file
+    from hubkey.auth._obstore import unrestricted_obstore_provider
+    from hubkey.auth._token_file import TokenFile, unrestricted_token_file
 
 __all__ = [
     "TokenFile",
     "aiohttp_middleware",
     "fsspec_options",
     "httpx_auth",
-    "unbound_async_azure_credential",
-    "unbound_azure_credential",
-    "unbound_google_credentials",
-    "unbound_obstore_provider",
-    "unbound_token_file",
+    "unrestricted_async_azure_credential",
+    "unrestricted_azure_credential",
+    "unrestricted_google_credentials",
+    "unrestricted_obstore_provider",
+    "unrestricted_token_file",
 ]
 
 _LATER = {
@@ -48,11 +48,11 @@ _LATER = {
     "aiohttp_middleware": "_aiohttp",
     "fsspec_options": "_fsspec",
     "httpx_auth": "_httpx",
-    "unbound_async_azure_credential": "_azure",
-    "unbound_azure_credential": "_azure",
-    "unbound_google_credentials": "_google",
-    "unbound_obstore_provider": "_obstore",
-    "unbound_token_file": "_token_file",
+    "unrestricted_async_azure_credential": "_azure",
+    "unrestricted_azure_credential": "_azure",
+    "unrestricted_google_credentials": "_google",
+    "unrestricted_obstore_provider": "_obstore",
+    "unrestricted_token_file": "_token_file",
 }
 
 

@@ -25,7 +25,7 @@ class Middleware(Held):
         request.headers["Authorization"] = bearer(token)
         response = await handler(request)
         if response.status == _UNAUTHORIZED and _is_repeatable(request):
-            other = await self._connection.arenewed_token(token)
+            other = await self._connection.areplace_token(token)
             if other is not None:
                 response.close()
                 request.headers["Authorization"] = bearer(other)

@@ -41,7 +41,7 @@ class AzureCredential(Held):
         """Give the token. The scopes are those of the connection; a claims challenge asks for another token."""
         del scopes, options
         token, ends = self._connection.token_with_expiry()
-        if claims and self._connection.renewed_token(token):
+        if claims and self._connection.replace_token(token):
             token, ends = self._connection.token_with_expiry()
         return AccessToken(token, _seconds(ends))
 
@@ -73,7 +73,7 @@ class AsyncAzureCredential(Held):
         """Give the token. The scopes are those of the connection; a claims challenge asks for another token."""
         del scopes, options
         token, ends = await self._connection.atoken_with_expiry()
-        if claims and await self._connection.arenewed_token(token):
+        if claims and await self._connection.areplace_token(token):
             token, ends = await self._connection.atoken_with_expiry()
         return AccessToken(token, _seconds(ends))
 
@@ -98,21 +98,22 @@ class AsyncAzureCredential(Held):
         """Do nothing."""
 
 
-def unbound_azure_credential(connection: TokenSource) -> AzureCredential:
+def unrestricted_azure_credential(connection: TokenSource) -> AzureCredential:
     """Give a credential for Azure's clients (`azure-storage-blob`, `azure-core`'s `BearerTokenCredentialPolicy`, …).
 
     ```python
-    BlobServiceClient("https://lab.blob.core.windows.net", credential=hubkey.auth.unbound_azure_credential(lab))
+    BlobServiceClient("https://lab.blob.core.windows.net", credential=hubkey.auth.unrestricted_azure_credential(lab))
     ```
 
-    Unbound: azure-core does not say where it sends the token. It goes wherever that client goes, so give the client an
-    endpoint of the provider. What the client asks for as scopes is not looked at: the token is that of the connection.
+    Unrestricted: azure-core does not say where it sends the token. It goes wherever that client goes, so give the
+    client an endpoint of the provider. What the client asks for as scopes is not looked at: the token is that of the
+    connection.
     """
     return AzureCredential(connection)
 
 
-def unbound_async_azure_credential(connection: TokenSource) -> AsyncAzureCredential:
-    """Give the same for Azure's `aio` clients, unbound as well."""
+def unrestricted_async_azure_credential(connection: TokenSource) -> AsyncAzureCredential:
+    """Give the same for Azure's `aio` clients, unrestricted as well."""
     return AsyncAzureCredential(connection)
 
 

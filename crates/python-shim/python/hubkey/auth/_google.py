@@ -27,7 +27,7 @@ class GoogleCredentials(Credentials):
         """Take the connection's token. Of a token that should be good and was refused, another one."""
         del request
         if self.token is not None and self.token_state == TokenState.FRESH:
-            self._connection.renewed_token(self.token)
+            self._connection.replace_token(self.token)
         self.token, ends = self._connection.token_with_expiry()
         # google-auth counts in UTC without saying so.
         self.expiry = (ends or datetime.now(timezone.utc) + _UNKNOWN).astimezone(timezone.utc).replace(tzinfo=None)
@@ -41,13 +41,13 @@ class GoogleCredentials(Credentials):
         self._connection.__reduce_ex__(protocol)
 
 
-def unbound_google_credentials(connection: TokenSource) -> GoogleCredentials:
+def unrestricted_google_credentials(connection: TokenSource) -> GoogleCredentials:
     """Give credentials for Google's clients and `google.auth.transport.requests.AuthorizedSession`.
 
     ```python
-    storage.Client(project="lab", credentials=hubkey.auth.unbound_google_credentials(lab))
+    storage.Client(project="lab", credentials=hubkey.auth.unrestricted_google_credentials(lab))
     ```
 
-    Unbound: google-auth does not say where it sends the token. It goes wherever that client goes.
+    Unrestricted: google-auth does not say where it sends the token. It goes wherever that client goes.
     """
     return GoogleCredentials(connection)

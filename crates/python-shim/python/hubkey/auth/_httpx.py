@@ -28,7 +28,7 @@ class HttpxAuth(Held, httpx.Auth):
         request.headers["Authorization"] = bearer(token)
         response = yield request
         if _is_repeatable(request, response, token):
-            other = self._connection.renewed_token(token)
+            other = self._connection.replace_token(token)
             if other is not None:
                 request.headers["Authorization"] = bearer(other)
                 yield request
@@ -42,7 +42,7 @@ class HttpxAuth(Held, httpx.Auth):
         request.headers["Authorization"] = bearer(token)
         response = yield request
         if _is_repeatable(request, response, token):
-            other = await self._connection.arenewed_token(token)
+            other = await self._connection.areplace_token(token)
             if other is not None:
                 request.headers["Authorization"] = bearer(other)
                 yield request

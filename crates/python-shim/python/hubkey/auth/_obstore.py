@@ -28,13 +28,13 @@ class ObstoreProvider(Held):
         return {"token": token, "expires_at": ends}
 
 
-def unbound_obstore_provider(connection: TokenSource) -> ObstoreProvider:
+def unrestricted_obstore_provider(connection: TokenSource) -> ObstoreProvider:
     """Give the `credential_provider` of `obstore.store.AzureStore` or `GCSStore`.
 
     ```python
-    AzureStore("data", account_name="lab", credential_provider=hubkey.auth.unbound_obstore_provider(lab))
+    AzureStore("data", account_name="lab", credential_provider=hubkey.auth.unrestricted_obstore_provider(lab))
     ```
 
-    Unbound: obstore does not say where it sends the token. It goes to the store's endpoint.
+    Unrestricted: obstore does not say where it sends the token. It goes to the store's endpoint.
     """
     return ObstoreProvider(connection)

@@ -34,7 +34,7 @@ def repeat_once(connection: TokenSource, request: PreparedRequest) -> None:
             return response
         if not connection.permits(str(sent.url)):
             return response
-        token = connection.renewed_token(authorization.removeprefix("Bearer "))
+        token = connection.replace_token(authorization.removeprefix("Bearer "))
         if token is None:
             return response
         response.close()

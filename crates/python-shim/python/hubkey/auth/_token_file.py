@@ -94,11 +94,11 @@ class TokenFile(Held):
         self.close()
 
 
-def unbound_token_file(connection: TokenSource, path: str | os.PathLike[str] | None = None) -> TokenFile:
+def unrestricted_token_file(connection: TokenSource, path: str | os.PathLike[str] | None = None) -> TokenFile:
     """Keep the token in a file, as botocore's web identity wants it (`AWS_WEB_IDENTITY_TOKEN_FILE`).
 
     ```python
-    with hubkey.auth.unbound_token_file(lab) as file:
+    with hubkey.auth.unrestricted_token_file(lab) as file:
         os.environ["AWS_WEB_IDENTITY_TOKEN_FILE"] = str(file.path)
         os.environ["AWS_ROLE_ARN"] = "arn:aws:iam::123456789012:role/lab"
         boto3.client("s3").list_buckets()
@@ -107,8 +107,8 @@ def unbound_token_file(connection: TokenSource, path: str | os.PathLike[str] | N
     The file is replaced as a whole before its token ends, has mode 0600, and is deleted when it is closed, when the
     object is forgotten, and at the end of Python.
 
-    Unbound: whoever can read the file as you do has the token and can send it anywhere. It is the connection's access
-    token, not an ID token: connect with the `audience` that the other side expects.
+    Unrestricted: whoever can read the file as you do has the token and can send it anywhere. It is the connection's
+    access token, not an ID token: connect with the `audience` that the other side expects.
     """
     return TokenFile(connection, path)
 

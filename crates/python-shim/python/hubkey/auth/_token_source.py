@@ -33,11 +33,11 @@ class TokenSource(Protocol):
         """Give the same without holding up the event loop."""
         ...
 
-    def renewed_token(self, refused: str) -> str | None:
-        """Give another token than the refused one, or `None` if there is no other now."""
+    def replace_token(self, rejected: str) -> str | None:
+        """Give another token than the rejected one, or `None` if there is no other now."""
         ...
 
-    async def arenewed_token(self, refused: str) -> str | None:
+    async def areplace_token(self, rejected: str) -> str | None:
         """Give the same without holding up the event loop."""
         ...
 
