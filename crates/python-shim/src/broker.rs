@@ -17,16 +17,16 @@ use url::Url;
 
 use crate::{
     call,
-    drawing::Drawing,
+    connection_summary::ConnectionSummary,
     error::{invalid, to_python},
-    listed::Listed,
-    messages::{Exchange, Grant, Request, SignIn, ending},
+    messages::{Exchange, Grant, Request, SignIn, sign_in_result},
+    pending_token::PendingToken,
     runtime,
 };
 
 type KernelClient = BrokerClient<HubToken>;
 
-/// A client of one broker for the server whose token it holds. Every `patience` is in seconds.
+/// A client of one broker for the server whose token it holds. Every `timeout` is in seconds.
 #[pyclass(frozen, module = "hubkey._hubkey")]
 #[derive(Debug)]
 pub(crate) struct Broker {
@@ -55,7 +55,7 @@ impl Broker {
     }
 
     /// The same client for the calls of one `connect()`: its span, and the one above it (zero: none).
-    fn within(&self, traceparent: &str, above: u64) -> PyResult<Self> {
+    fn with_trace(&self, traceparent: &str, above: u64) -> PyResult<Self> {
         let at = Traceparent::parse(traceparent).map_err(|error| invalid("traceparent", &error))?;
         let span = SignInSpan {
             at,
@@ -74,28 +74,28 @@ impl Broker {
         event_loop: &Bound<'_, PyAny>,
         request: &Request,
         idempotency_key: String,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        let (client, message, until) = (self.client()?, request.0.clone(), deadline(patience)?);
+        let (client, message, until) = (self.client()?, request.0.clone(), deadline(timeout)?);
         let work = async move {
             client
                 .create_sign_in(&message, &idempotency_key, until)
                 .await
         };
-        call::spawn(event_loop, work, found_or_opened)
+        call::spawn(event_loop, work, connection_or_sign_in)
     }
 
-    fn finished_sign_in(
+    fn wait_for_sign_in(
         &self,
         event_loop: &Bound<'_, PyAny>,
         sign_in: &SignIn,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(patience)?);
+        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(timeout)?);
         call::spawn(
             event_loop,
             async move { client.finished_sign_in(&sign_in, until).await },
-            ending,
+            sign_in_result,
         )
     }
 
@@ -103,9 +103,9 @@ impl Broker {
         &self,
         event_loop: &Bound<'_, PyAny>,
         sign_in: &SignIn,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(patience)?);
+        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(timeout)?);
         call::spawn(
             event_loop,
             async move { client.acknowledge(&sign_in, until).await },
@@ -114,16 +114,16 @@ impl Broker {
     }
 
     /// Runs by itself: whoever cancels does not wait.
-    fn cancel(&self, sign_in: &SignIn, patience: f64) -> PyResult<()> {
-        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(patience)?);
+    fn cancel(&self, sign_in: &SignIn, timeout: f64) -> PyResult<()> {
+        let (client, sign_in, until) = (self.client()?, sign_in.0.clone(), deadline(timeout)?);
         runtime::spawn_unawaited(async move {
             // Nobody is left to tell; a sign-in that was not cancelled ends by itself.
             client.cancel(&sign_in, until).await.unwrap_or_default();
         })
     }
 
-    fn providers(&self, event_loop: &Bound<'_, PyAny>, patience: f64) -> PyResult<Py<PyAny>> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+    fn providers(&self, event_loop: &Bound<'_, PyAny>, timeout: f64) -> PyResult<Py<PyAny>> {
+        let (client, until) = (self.client()?, deadline(timeout)?);
         call::spawn(
             event_loop,
             async move { client.providers(until).await },
@@ -137,46 +137,47 @@ impl Broker {
         )
     }
 
-    fn connections(&self, event_loop: &Bound<'_, PyAny>, patience: f64) -> PyResult<Py<PyAny>> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+    fn connections(&self, event_loop: &Bound<'_, PyAny>, timeout: f64) -> PyResult<Py<PyAny>> {
+        let (client, until) = (self.client()?, deadline(timeout)?);
         call::spawn(
             event_loop,
             async move { client.connections(until).await },
             |py, found: Vec<Connection>| {
-                let listed = found.into_iter().map(Listed).collect::<Vec<_>>();
+                let listed = found.into_iter().map(ConnectionSummary).collect::<Vec<_>>();
                 Ok(listed.into_pyobject(py)?.into_any().unbind())
             },
         )
     }
 
     /// Waits in the calling thread.
-    fn find_or_open(
+    fn create_sign_in_blocking(
         &self,
         py: Python<'_>,
         request: &Request,
         idempotency_key: String,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        let (client, message, until) = (self.client()?, request.0.clone(), deadline(patience)?);
+        let (client, message, until) = (self.client()?, request.0.clone(), deadline(timeout)?);
         let answer = call::wait(py, async move {
             client
                 .create_sign_in(&message, &idempotency_key, until)
                 .await
         })?;
-        found_or_opened(py, answer)
+        connection_or_sign_in(py, answer)
     }
 
-    fn draw_token_later(
+    fn get_token_async(
         &self,
         event_loop: &Bound<'_, PyAny>,
         grant: &Grant,
         min_valid: u64,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+        let (client, until) = (self.client()?, deadline(timeout)?);
         let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
         let work = async move {
-            let token = draw(&client, (&connection, exchange.as_ref()), min_valid, until).await?;
+            let token =
+                request_token(&client, (&connection, exchange.as_ref()), min_valid, until).await?;
             Ok(Grant {
                 connection,
                 token,
@@ -192,30 +193,30 @@ impl Broker {
         &self,
         event_loop: &Bound<'_, PyAny>,
         grant: &Grant,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+        let (client, until) = (self.client()?, deadline(timeout)?);
         let id = grant.connection.id.clone();
         let work = async move { client.sign_out(&id, until).await };
         call::spawn(event_loop, work, |py, ()| Ok(py.None()))
     }
 
     /// What the provider says of the account, as JSON. Waits in the calling thread.
-    fn userinfo(&self, py: Python<'_>, grant: &Grant, patience: f64) -> PyResult<String> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+    fn userinfo(&self, py: Python<'_>, grant: &Grant, timeout: f64) -> PyResult<String> {
+        let (client, until) = (self.client()?, deadline(timeout)?);
         let id = grant.connection.id.clone();
         let answer = call::wait(py, async move { client.userinfo(&id, until).await })?;
         Ok(serde_json::Value::from(answer.claims).to_string())
     }
 
     /// When the newest token of the connection ends, if the broker has the connection. Waits in the calling thread.
-    fn known(
+    fn connection_expiry(
         &self,
         py: Python<'_>,
         grant: &Grant,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Option<(Option<u64>,)>> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+        let (client, until) = (self.client()?, deadline(timeout)?);
         let connections = call::wait(py, async move { client.connections(until).await })?;
         let found = connections
             .into_iter()
@@ -224,12 +225,18 @@ impl Broker {
     }
 
     /// Nobody waits: who asked looks later.
-    fn begin_drawing(&self, grant: &Grant, min_valid: u64, patience: f64) -> PyResult<Drawing> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+    fn prefetch_token(
+        &self,
+        grant: &Grant,
+        min_valid: u64,
+        timeout: f64,
+    ) -> PyResult<PendingToken> {
+        let (client, until) = (self.client()?, deadline(timeout)?);
         let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
-        let work =
-            async move { draw(&client, (&connection, exchange.as_ref()), min_valid, until).await };
-        Drawing::begin(grant, work)
+        let work = async move {
+            request_token(&client, (&connection, exchange.as_ref()), min_valid, until).await
+        };
+        PendingToken::fetch(grant, work)
     }
 
     /// A token that the connection's own is exchanged for.
@@ -238,9 +245,9 @@ impl Broker {
         event_loop: &Bound<'_, PyAny>,
         grant: &Grant,
         exchange: &Exchange,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+        let (client, until) = (self.client()?, deadline(timeout)?);
         let (connection, message) = (grant.connection.clone(), exchange.0.clone());
         let work = async move {
             let token = client.exchange(&connection.id, &message, until).await?;
@@ -256,17 +263,18 @@ impl Broker {
     }
 
     /// Waits in the calling thread.
-    fn draw_token(
+    fn get_token(
         &self,
         py: Python<'_>,
         grant: &Grant,
         min_valid: u64,
-        patience: f64,
+        timeout: f64,
     ) -> PyResult<Grant> {
-        let (client, until) = (self.client()?, deadline(patience)?);
+        let (client, until) = (self.client()?, deadline(timeout)?);
         let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
         call::wait(py, async move {
-            let token = draw(&client, (&connection, exchange.as_ref()), min_valid, until).await?;
+            let token =
+                request_token(&client, (&connection, exchange.as_ref()), min_valid, until).await?;
             Ok(Grant {
                 connection,
                 token,
@@ -298,7 +306,7 @@ impl Broker {
 }
 
 /// A token of the same kind as the one that is there.
-async fn draw(
+async fn request_token(
     client: &KernelClient,
     (connection, exchange): (&Connection, Option<&ExchangeRequest>),
     min_valid: u64,
@@ -318,7 +326,7 @@ async fn draw(
     client.token(&connection.id, &message, until).await
 }
 
-fn found_or_opened(py: Python<'_>, answer: CreateSignInAnswer) -> PyResult<Py<PyAny>> {
+fn connection_or_sign_in(py: Python<'_>, answer: CreateSignInAnswer) -> PyResult<Py<PyAny>> {
     match answer {
         CreateSignInAnswer::Connected { connection, token } => {
             Ok(Py::new(py, Grant::own(connection, token))?.into_any())
@@ -327,8 +335,8 @@ fn found_or_opened(py: Python<'_>, answer: CreateSignInAnswer) -> PyResult<Py<Py
     }
 }
 
-fn deadline(patience: f64) -> PyResult<Instant> {
-    let patience =
-        Duration::try_from_secs_f64(patience).map_err(|error| invalid("patience", &error))?;
-    Ok(Instant::now() + patience)
+fn deadline(timeout: f64) -> PyResult<Instant> {
+    let timeout =
+        Duration::try_from_secs_f64(timeout).map_err(|error| invalid("timeout", &error))?;
+    Ok(Instant::now() + timeout)
 }

@@ -6,10 +6,10 @@ use pyo3::prelude::*;
 /// What `connections()` lists.
 #[pyclass(frozen, module = "hubkey._hubkey")]
 #[derive(Debug)]
-pub(crate) struct Listed(pub(crate) Connection);
+pub(crate) struct ConnectionSummary(pub(crate) Connection);
 
 #[pymethods]
-impl Listed {
+impl ConnectionSummary {
     #[getter]
     fn provider(&self) -> &str {
         self.0.provider.as_str()

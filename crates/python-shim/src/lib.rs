@@ -8,10 +8,10 @@
 mod broker;
 mod call;
 mod command;
-mod drawing;
+mod connection_summary;
 mod error;
-mod listed;
 mod messages;
+mod pending_token;
 mod runtime;
 
 /// The broker's client, and what it gives.
@@ -22,13 +22,13 @@ mod _hubkey {
     #[pymodule_export]
     use crate::command::run_command;
     #[pymodule_export]
-    use crate::drawing::Drawing;
+    use crate::connection_summary::ConnectionSummary;
     #[pymodule_export]
     use crate::error::{ClientError, InvalidField};
     #[pymodule_export]
-    use crate::listed::Listed;
+    use crate::messages::{Exchange, Grant, Request, SignIn, SignInResult};
     #[pymodule_export]
-    use crate::messages::{Ended, Exchange, Grant, Request, SignIn};
+    use crate::pending_token::PendingToken;
 
     /// Ends the runtime before the interpreter ends, and begins a new one in a forked child.
     #[pymodule_init]

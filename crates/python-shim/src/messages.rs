@@ -205,7 +205,7 @@ impl Grant {
     }
 
     #[getter]
-    fn renews(&self) -> bool {
+    fn refreshable(&self) -> bool {
         self.connection.renews
     }
 
@@ -225,7 +225,7 @@ impl Grant {
 /// A sign-in that ended without a connection.
 #[pyclass(frozen, get_all, module = "hubkey._hubkey")]
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct SignInResult {
     /// `pending`, `denied`, `expired` or `failed`.
     state: &'static str,
     /// The broker's word for a fault.
@@ -233,7 +233,7 @@ pub(crate) struct Ended {
 }
 
 /// Gives the object that stands for the end of a sign-in.
-pub(crate) fn ending(py: Python<'_>, status: SignInStatus) -> PyResult<Py<PyAny>> {
+pub(crate) fn sign_in_result(py: Python<'_>, status: SignInStatus) -> PyResult<Py<PyAny>> {
     let (state, reason) = match status {
         SignInStatus::Ready { connection, token } => {
             return Ok(Py::new(py, Grant::own(connection, token))?.into_any());
@@ -244,5 +244,5 @@ pub(crate) fn ending(py: Python<'_>, status: SignInStatus) -> PyResult<Py<PyAny>
         SignInStatus::Failed { reason } => ("failed", serde_json::to_value(reason).ok()),
     };
     let reason = reason.and_then(|word| word.as_str().map(str::to_owned));
-    Ok(Py::new(py, Ended { state, reason })?.into_any())
+    Ok(Py::new(py, SignInResult { state, reason })?.into_any())
 }

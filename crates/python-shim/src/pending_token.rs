@@ -13,7 +13,7 @@ type Answer = Result<TokenAnswer, ClientError>;
 /// See the module.
 #[pyclass(frozen, module = "hubkey._hubkey")]
 #[derive(Debug)]
-pub(crate) struct Drawing {
+pub(crate) struct PendingToken {
     connection: Connection,
     exchange: Option<ExchangeRequest>,
     answer: Arc<Mutex<Option<Answer>>>,
@@ -21,9 +21,9 @@ pub(crate) struct Drawing {
     generation: u64,
 }
 
-impl Drawing {
+impl PendingToken {
     /// Begins to fetch.
-    pub(crate) fn begin(
+    pub(crate) fn fetch(
         grant: &Grant,
         work: impl Future<Output = Answer> + Send + 'static,
     ) -> PyResult<Self> {
@@ -43,10 +43,10 @@ impl Drawing {
 }
 
 #[pymethods]
-impl Drawing {
+impl PendingToken {
     /// Whether it goes on.
     #[getter]
-    fn is_under_way(&self) -> bool {
+    fn is_pending(&self) -> bool {
         let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         answer.is_none() && self.generation == runtime::generation()
     }

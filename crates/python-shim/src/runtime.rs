@@ -20,7 +20,7 @@ use tokio::{
 };
 
 /// How long the end of the interpreter waits for calls that nobody awaits, such as a cancellation.
-const FAREWELL: Duration = Duration::from_millis(800);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(800);
 /// How long it then waits for the workers.
 const SHUTDOWN: Duration = Duration::from_millis(200);
 
@@ -71,12 +71,12 @@ fn shutdown(py: Python<'_>) {
     // Detached, because a worker may be waiting to call into Python at this moment.
     py.detach(move || {
         runtime.block_on(async {
-            let farewell = async {
+            let flush = async {
                 for task in unawaited {
                     task.await.unwrap_or_default();
                 }
             };
-            timeout(FAREWELL, farewell).await.unwrap_or_default();
+            timeout(FLUSH_TIMEOUT, flush).await.unwrap_or_default();
         });
         runtime.shutdown_timeout(SHUTDOWN);
     });

@@ -202,7 +202,7 @@ async def test_feature_f5_a_refused_token_of_an_ended_access_asks_for_a_sign_in(
 async def test_need_14_a_401_stands_while_the_broker_is_down(
     broker: Broker, lab: hubkey.Connection, api: RefusingApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubkey._tokens.cache._PATIENCE", 0.2)
+    monkeypatch.setattr("hubkey._tokens.cache._TIMEOUT", 0.2)
     api.refuses_all = True
     for _ in range(30):
         broker.fault("POST /v1/connections/", "cut")

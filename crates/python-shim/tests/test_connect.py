@@ -384,7 +384,7 @@ async def test_security_l3_errors_hold_no_secret_and_no_query(
         broker.fault("POST /v1/sign-ins", (200, "<html>canary</html>"))
     if fault == "unreachable":
         monkeypatch.setenv("HUBKEY_URL", "http://127.0.0.1:1")
-        monkeypatch.setattr("hubkey._sign_in.connect._PATIENCE", 0.5)
+        monkeypatch.setattr("hubkey._sign_in.connect._TIMEOUT", 0.5)
     if fault == "wrong token":
         monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "canary-wrong-token-0123456789")
     if fault == "scope":

@@ -11,7 +11,7 @@ import httpx
 import hubkey
 import pytest
 import requests
-from hubkey._notebook import frontend
+from hubkey._notebook.frontend import Frontend
 from scripted_broker import TICKET, Broker, problem
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubkey._tokens.cache._PATIENCE", 0.2)
+    monkeypatch.setattr("hubkey._tokens.cache._TIMEOUT", 0.2)
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def test_security_r9_one_link_however_many_ask(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(frontend, "find_place", lambda: frontend.Place.TERMINAL)
+    monkeypatch.setattr(Frontend, "current", lambda: Frontend.TERMINAL)
     gone(broker)
     clock.pass_(301)
     urls = set()
@@ -317,7 +317,7 @@ def test_feature_f5_after_the_sign_in_the_same_connection_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(frontend, "find_place", lambda: frontend.Place.TERMINAL)
+    monkeypatch.setattr(Frontend, "current", lambda: Frontend.TERMINAL)
     gone(broker)
     clock.pass_(301)
     with pytest.raises(hubkey.SignInRequired):

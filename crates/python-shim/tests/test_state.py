@@ -102,7 +102,7 @@ def test_feature_k12_status_tells_both_views_and_no_token(broker: Broker, lab: h
 async def test_feature_k12_status_after_a_sign_out_and_without_a_broker(
     broker: Broker, lab: hubkey.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubkey._connections.connection._PATIENCE", 0.2)
+    monkeypatch.setattr("hubkey._connections.connection._TIMEOUT", 0.2)
     for _ in range(20):
         broker.fault("GET /v1/connections", "cut")
     assert lab.status().broker == "unreachable"

@@ -73,7 +73,7 @@ for _error in (HubkeyError, *HubkeyError.__subclasses__(), InvalidArgumentType, 
     _error.__module__ = __name__
 
 # Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
-_LATER = {
+_LAZY = {
     "Account": "hubkey._connections.account",
     "Response": "hubkey._connections.http",
     "HTTPStatusError": "hubkey._connections.http",
@@ -93,10 +93,10 @@ def __getattr__(name: str) -> object:
     if name == "auth":
         # Importing a part of the package also puts it there.
         return import_module("hubkey.auth")
-    if name not in _LATER:
+    if name not in _LAZY:
         message = f"module 'hubkey' has no attribute {name!r}"
         raise AttributeError(message)
-    value: object = getattr(import_module(_LATER[name]), name)
+    value: object = getattr(import_module(_LAZY[name]), name)
     globals()[name] = value
     return value
 

@@ -6,14 +6,14 @@ from typing import Literal, final
 __all__ = [
     "Broker",
     "ClientError",
-    "Drawing",
-    "Ended",
+    "ConnectionSummary",
     "Exchange",
     "Grant",
     "InvalidField",
-    "Listed",
+    "PendingToken",
     "Request",
     "SignIn",
+    "SignInResult",
     "run_command",
 ]
 
@@ -138,7 +138,7 @@ class Grant:
     def expires_at(self) -> int | None:
         """When the token ends, in Unix seconds, if the provider said so."""
     @property
-    def renews(self) -> bool:
+    def refreshable(self) -> bool:
         """Whether the broker gets a new token when this one ends, without a person."""
     @property
     def api_origins(self) -> list[str]:
@@ -149,7 +149,7 @@ class Grant:
         """Give the token itself."""
 
 @final
-class Listed:
+class ConnectionSummary:
     """A connection in a list: without a token."""
 
     @property
@@ -172,11 +172,11 @@ class Listed:
         """When its current token ends, in Unix seconds, if the provider said so."""
 
 @final
-class Drawing:
+class PendingToken:
     """A token that is fetched in the background."""
 
     @property
-    def is_under_way(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether it goes on."""
     def take(self) -> Grant | None:
         """Give what was fetched, once.
@@ -186,7 +186,7 @@ class Drawing:
         """
 
 @final
-class Ended:
+class SignInResult:
     """A sign-in that ended without a connection."""
 
     @property
@@ -198,7 +198,7 @@ class Ended:
 
 @final
 class Broker:
-    """A client of one broker, for the server whose token it holds. Each `patience` is in seconds."""
+    """A client of one broker, for the server whose token it holds. Each `timeout` is in seconds."""
 
     def __new__(cls, url: str, token: str, ca_pem: bytes | None) -> Broker:
         """Set up the client; connects to nothing yet.
@@ -208,7 +208,7 @@ class Broker:
             ClientError: the certificates or the token cannot be used.
         """
 
-    def within(self, traceparent: str, above: int) -> Broker:
+    def with_trace(self, traceparent: str, above: int) -> Broker:
         """Give the same client for the calls of one `connect()`: its span, and the id of the span above it, or 0.
 
         Raises:
@@ -220,44 +220,46 @@ class Broker:
         event_loop: asyncio.AbstractEventLoop,
         request: Request,
         idempotency_key: str,
-        patience: float,
+        timeout: float,
     ) -> asyncio.Future[Grant | SignIn]:
         """Ask for a connection, or else open a sign-in. The key must be new for each call."""
 
-    def finished_sign_in(
+    def wait_for_sign_in(
         self,
         event_loop: asyncio.AbstractEventLoop,
         sign_in: SignIn,
-        patience: float,
-    ) -> asyncio.Future[Grant | Ended]:
+        timeout: float,
+    ) -> asyncio.Future[Grant | SignInResult]:
         """Wait until a sign-in has ended."""
 
     def acknowledge(
         self,
         event_loop: asyncio.AbstractEventLoop,
         sign_in: SignIn,
-        patience: float,
+        timeout: float,
     ) -> asyncio.Future[None]:
         """Say that the result of a sign-in has arrived."""
 
-    def cancel(self, sign_in: SignIn, patience: float) -> None:
+    def cancel(self, sign_in: SignIn, timeout: float) -> None:
         """End a sign-in, in the background."""
 
-    def providers(self, event_loop: asyncio.AbstractEventLoop, patience: float) -> asyncio.Future[list[str]]:
+    def providers(self, event_loop: asyncio.AbstractEventLoop, timeout: float) -> asyncio.Future[list[str]]:
         """Ask for the ids of the configured providers."""
 
-    def connections(self, event_loop: asyncio.AbstractEventLoop, patience: float) -> asyncio.Future[list[Listed]]:
+    def connections(
+        self, event_loop: asyncio.AbstractEventLoop, timeout: float
+    ) -> asyncio.Future[list[ConnectionSummary]]:
         """Ask which connections this server has."""
 
-    def draw_token(self, grant: Grant, min_valid: int, patience: float) -> Grant:
+    def get_token(self, grant: Grant, min_valid: int, timeout: float) -> Grant:
         """Get a token of the same connection that is valid for so many seconds more. Waits in the calling thread."""
 
-    def draw_token_later(
+    def get_token_async(
         self,
         event_loop: asyncio.AbstractEventLoop,
         grant: Grant,
         min_valid: int,
-        patience: float,
+        timeout: float,
     ) -> asyncio.Future[Grant]:
         """Get a token of the same connection that is valid for so many seconds more."""
 
@@ -266,23 +268,23 @@ class Broker:
         event_loop: asyncio.AbstractEventLoop,
         grant: Grant,
         exchange: Exchange,
-        patience: float,
+        timeout: float,
     ) -> asyncio.Future[Grant]:
-        """Get a token that the connection's own is exchanged for. Drawing from it exchanges anew."""
+        """Get a token that the connection's own is exchanged for. Each token got from it is exchanged anew."""
 
-    def sign_out(self, event_loop: asyncio.AbstractEventLoop, grant: Grant, patience: float) -> asyncio.Future[None]:
+    def sign_out(self, event_loop: asyncio.AbstractEventLoop, grant: Grant, timeout: float) -> asyncio.Future[None]:
         """End the connection and have its tokens revoked."""
 
-    def userinfo(self, grant: Grant, patience: float) -> str:
+    def userinfo(self, grant: Grant, timeout: float) -> str:
         """Ask what the provider says of the account; gives JSON. Waits in the calling thread."""
 
-    def known(self, grant: Grant, patience: float) -> tuple[int | None] | None:
+    def connection_expiry(self, grant: Grant, timeout: float) -> tuple[int | None] | None:
         """Ask whether the broker has the connection: when its newest token ends, or nothing. Waits in the thread."""
 
-    def begin_drawing(self, grant: Grant, min_valid: int, patience: float) -> Drawing:
+    def prefetch_token(self, grant: Grant, min_valid: int, timeout: float) -> PendingToken:
         """Begin to get such a token in the background."""
 
-    def find_or_open(self, request: Request, idempotency_key: str, patience: float) -> Grant | SignIn:
+    def create_sign_in_blocking(self, request: Request, idempotency_key: str, timeout: float) -> Grant | SignIn:
         """Ask for a connection, or else open a sign-in. Waits in the calling thread."""
 
 def run_command(arguments: list[str]) -> int:

@@ -19,7 +19,7 @@ from hubkey._exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubkey._hubkey import ClientError, Ended, InvalidField
+    from hubkey._hubkey import ClientError, InvalidField, SignInResult
 
 _FIELDS = {
     "unknown_provider": "provider",
@@ -84,12 +84,12 @@ _Error = TypeVar("_Error", bound=HubkeyError)
 
 def public_error(failure: ClientError, asked: Mapping[str, object] | None = None) -> HubkeyError:
     """Name the failure. `asked` are the arguments that the person gave, for the one that the broker refused."""
-    return like(failure, _named(failure, asked or {}))
+    return with_details(failure, _named(failure, asked or {}))
 
 
 def refused_argument(failure: ClientError, field: str, value: object) -> InvalidArgument:
     """Say that the broker refused this argument."""
-    return like(failure, InvalidArgument(field, value, _said(failure)))
+    return with_details(failure, InvalidArgument(field, value, _said(failure)))
 
 
 def invalid_argument(failure: InvalidField, value: object) -> InvalidArgument:
@@ -98,7 +98,7 @@ def invalid_argument(failure: InvalidField, value: object) -> InvalidArgument:
     return InvalidArgument(failure.field, value, f"{expected}.")
 
 
-def ended_sign_in(ended: Ended, name: str, within: str) -> HubkeyError:
+def ended_sign_in(ended: SignInResult, name: str, within: str) -> HubkeyError:
     """Say how the sign-in at the provider of this name ended; `within` is how long the person had."""
     if ended.state in {"expired", "pending"}:
         return sign_in_timeout(name, within)
@@ -119,7 +119,7 @@ def sign_in_timeout(name: str, within: str) -> SignInTimeout:
     )
 
 
-def like(failure: ClientError | HubkeyError, error: _Error) -> _Error:
+def with_details(failure: ClientError | HubkeyError, error: _Error) -> _Error:
     """Give `error` the code of the failure behind it, and how long to wait."""
     error.code, error.retry_after = failure.code, failure.retry_after
     return error

@@ -25,12 +25,12 @@ class _Api(Protocol):
     def get_current_span(self) -> _Span: ...
 
 
-def within_a_span(broker: Broker) -> Broker:
+def start_span(broker: Broker) -> Broker:
     """Give a client whose calls are one span: below the notebook's own active span, else at the top of a new trace."""
     trace_id, above, flags = _active() or (secrets.randbits(128), 0, 1)
     # Zero stands for none, in both ids.
     traceparent = f"00-{trace_id or 1:032x}-{secrets.randbits(64) or 1:016x}-{flags:02x}"
-    return broker.within(traceparent, above)
+    return broker.with_trace(traceparent, above)
 
 
 def _active() -> tuple[int, int, int] | None:

@@ -15,12 +15,12 @@ from hubkey._connections.http import Response, ask
 from hubkey._connections.status import Status
 from hubkey._exceptions import InvalidArgument, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError, Request, SignIn
-from hubkey._notebook import frontend
 from hubkey._notebook.card import Card, connected_html, show_card
-from hubkey._notebook.interruptible import ticking
-from hubkey._tokens.exchanged import ExchangedToken, Source, exchanged
+from hubkey._notebook.frontend import Frontend
+from hubkey._notebook.interruptible import interruptible_wait
+from hubkey._tokens.exchanged import ExchangedToken, Source, exchange_token
 from hubkey._tokens.jwt import UnverifiedToken, inspect_token
-from hubkey._tokens.source import FreshToken, moment
+from hubkey._tokens.source import FreshToken, to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hubkey._hubkey import Broker, Grant
 
 # How long the broker may take to say whether there is a connection again.
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Connection(FreshToken):
     @property
     def refreshable(self) -> bool:
         """Whether a new token comes by itself when this one ends; if not, somebody has to sign in again then."""
-        return self._newest.renews
+        return self._newest.refreshable
 
     @property
     def account(self) -> Account:
@@ -108,12 +108,12 @@ class Connection(FreshToken):
             AccessRefused: the provider has no userinfo for this connection.
             BrokerUnavailable: the broker or the provider does not answer.
         """
-        self._usable()
+        self._valid_grant()
         try:
-            return json.loads(self._broker.userinfo(self._newest, _PATIENCE))
+            return json.loads(self._broker.userinfo(self._newest, _TIMEOUT))
         except ClientError as failure:
             error = public_error(failure)
-        raise self._ended(None) if isinstance(error, SignInFailed) else error
+        raise self._access_ended(None) if isinstance(error, SignInFailed) else error
 
     def inspect(self) -> UnverifiedToken:
         """Read the token here, without asking anybody and **without verifying it**: to look at, not to decide by.
@@ -126,7 +126,7 @@ class Connection(FreshToken):
         """Say what is known of the access here, and what the broker says of it now. For people; raises nothing."""
         newest = self._newest
         try:
-            known = None if self._signed_out else self._broker.known(newest, _PATIENCE)
+            known = None if self._signed_out else self._broker.connection_expiry(newest, _TIMEOUT)
             broker = "signed out" if self._signed_out else "ended" if known is None else "connected"
         except ClientError:
             known, broker = None, "unreachable"
@@ -135,10 +135,10 @@ class Connection(FreshToken):
             display_name=self.display_name,
             account=self.account,
             scopes=self.scopes,
-            expires_at=moment(newest.expires_at),
+            expires_at=to_datetime(newest.expires_at),
             api_origins=self.api_origins,
             broker=broker,
-            broker_expires_at=None if known is None else moment(known[0]),
+            broker_expires_at=None if known is None else to_datetime(known[0]),
         )
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -166,9 +166,9 @@ class Connection(FreshToken):
             BrokerUnavailable: the broker, or the provider, does not answer.
         """
         asked = {"audience": audience, "scopes": scopes, "resource": resource, "requested_issuer": requested_issuer}
-        await self._awaited(None)
-        return await exchanged(
-            self._broker, self._newest, asked, Source(self.provider, self._refuse_signed_out, self._connected_again)
+        await self._valid_grant_async(None)
+        return await exchange_token(
+            self._broker, self._newest, asked, Source(self.provider, self._check_signed_in, self._reconnect)
         )
 
     async def sign_out(self) -> None:
@@ -181,50 +181,50 @@ class Connection(FreshToken):
         """
         self._signed_out = True
         try:
-            await ticking(self._broker.sign_out(asyncio.get_running_loop(), self._newest, _PATIENCE))
+            await interruptible_wait(self._broker.sign_out(asyncio.get_running_loop(), self._newest, _TIMEOUT))
         except ClientError as failure:
             if failure.code != "not_found":
                 self._signed_out = False
                 raise public_error(failure) from None
 
-    def _connected_again(self) -> Grant:
+    def _reconnect(self) -> Grant:
         """Find the connection of a new sign-in; if there is none yet, show its link, once."""
         with self._lock:
             link = self._link if self._link is not None and self._link.ends > time.monotonic() else None
-            place = frontend.find_place()
-            answer = self._find_or_open(existing_only=link is not None or not place.has_a_person)
+            frontend = Frontend.current()
+            answer = self._find_or_create(existing_only=link is not None or not frontend.has_a_person)
             if isinstance(answer, SignIn):
                 seconds = answer.expires_in
-                card = show_card(place, answer, seconds, waits=False)
+                card = show_card(frontend, answer, seconds, waits=False)
                 link = self._link = _Link(answer.url, card, time.monotonic() + seconds)
             elif answer is not None and answer.account_sub == self._newest.account_sub:
-                self._tokens.take(answer)
+                self._cache.take(answer)
                 if link is not None:
                     link.card.connected(str(self), connection_html(self))
                 self._link = None
                 return answer
-        raise self._ended(None if link is None else link.url)
+        raise self._access_ended(None if link is None else link.url)
 
-    def _find_or_open(self, *, existing_only: bool) -> Grant | SignIn | None:
+    def _find_or_create(self, *, existing_only: bool) -> Grant | SignIn | None:
         grant = self._newest
         scopes = None if self._asked is None else list(self._asked)
         request = Request(grant.provider, scopes, grant.audience, grant.resource, existing_only)
         try:
-            return self._broker.find_or_open(request, secrets.token_urlsafe(24), _PATIENCE)
+            return self._broker.create_sign_in_blocking(request, secrets.token_urlsafe(24), _TIMEOUT)
         except ClientError as failure:
             error = public_error(failure)
         if isinstance(error, (SignInRequired, InvalidArgument)):
             return None
         raise error
 
-    def _refuse_signed_out(self) -> None:
+    def _check_signed_in(self) -> None:
         if self._signed_out:
             raise SignInRequired(
                 f"You signed out of {self.display_name}. Run `await hubkey.connect({self.provider!r})` to sign in"
                 " again.",
             )
 
-    def _ended(self, sign_in_url: str | None) -> SignInRequired:
+    def _access_ended(self, sign_in_url: str | None) -> SignInRequired:
         when = f" at {self.expires_at.astimezone():%H:%M %Z}" if self.expires_at else ""
         again = "Sign in by the link and run this again, or run" if sign_in_url else "Run"
         return SignInRequired(

@@ -13,12 +13,12 @@ from hubkey._broker.client import open_broker
 from hubkey._broker.environment import read_settings
 from hubkey._broker.errors import public_error
 from hubkey._hubkey import ClientError
-from hubkey._notebook.interruptible import ticking
+from hubkey._notebook.interruptible import interruptible_wait
 
 if TYPE_CHECKING:
-    from hubkey._hubkey import Listed
+    from hubkey._hubkey import ConnectionSummary
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _CELL = "padding:4px 12px 4px 0;text-align:left;vertical-align:top"
 
 
@@ -92,13 +92,13 @@ async def connections() -> Connections:
     """
     broker = open_broker(read_settings())
     try:
-        listed = await ticking(broker.connections(asyncio.get_running_loop(), _PATIENCE))
+        listed = await interruptible_wait(broker.connections(asyncio.get_running_loop(), _TIMEOUT))
     except ClientError as failure:
         raise public_error(failure) from None
     return Connections([_info(one) for one in listed])
 
 
-def _info(listed: Listed) -> ConnectionInfo:
+def _info(listed: ConnectionSummary) -> ConnectionInfo:
     end = listed.expires_at
     return ConnectionInfo(
         provider=listed.provider,

@@ -6,7 +6,7 @@ import sys
 from html import escape
 from typing import TYPE_CHECKING, Protocol, cast
 
-from hubkey._notebook.frontend import Place
+from hubkey._notebook.frontend import Frontend
 
 if TYPE_CHECKING:
     from hubkey._hubkey import SignIn
@@ -43,9 +43,9 @@ class Card(Protocol):
         """Say why there is no connection, and what to do."""
 
 
-def show_card(place: Place, sign_in: SignIn, seconds: float, *, waits: bool = True) -> Card:
+def show_card(frontend: Frontend, sign_in: SignIn, seconds: float, *, waits: bool = True) -> Card:
     """Show the link. `waits` says whether what runs goes on by itself when the person is done."""
-    if place in {Place.NOTEBOOK, Place.BATCH}:
+    if frontend in {Frontend.NOTEBOOK, Frontend.BATCH}:
         return _NotebookCard(sign_in, seconds, waits=waits)
     return _TerminalCard(sign_in, seconds, waits=waits)
 

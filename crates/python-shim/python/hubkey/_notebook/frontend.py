@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 
-class Place(Enum):
+class Frontend(Enum):
     """Where this Python runs, as far as asking a person goes."""
 
     NOTEBOOK = "a notebook with a person"
@@ -18,20 +18,20 @@ class Place(Enum):
     @property
     def has_a_person(self) -> bool:
         """Whether a link that is shown here can be clicked by somebody."""
-        return self in {Place.NOTEBOOK, Place.TERMINAL}
+        return self in {Frontend.NOTEBOOK, Frontend.TERMINAL}
 
-
-def find_place() -> Place:
-    """Find out where this Python runs."""
-    kernel = getattr(_shell(), "kernel", None)
-    if kernel is not None:
-        # The front end says with each cell whether somebody is there to answer; executors of notebooks say no.
-        request: dict[str, Any] = kernel.get_parent("shell") or {}
-        asks = request.get("content", {}).get("allow_stdin", True)
-        return Place.NOTEBOOK if asks else Place.BATCH
-    # Never stdin: it is no terminal in many places where people are, and a terminal in some where they are not.
-    watched = any(stream is not None and stream.isatty() for stream in (sys.stderr, sys.stdout))
-    return Place.TERMINAL if watched else Place.NOWHERE
+    @classmethod
+    def current(cls) -> Frontend:
+        """Find out where this Python runs."""
+        kernel = getattr(_shell(), "kernel", None)
+        if kernel is not None:
+            # The front end says with each cell whether somebody is there to answer; executors of notebooks say no.
+            request: dict[str, Any] = kernel.get_parent("shell") or {}
+            asks = request.get("content", {}).get("allow_stdin", True)
+            return Frontend.NOTEBOOK if asks else Frontend.BATCH
+        # Never stdin: it is no terminal in many places where people are, and a terminal in some where they are not.
+        watched = any(stream is not None and stream.isatty() for stream in (sys.stderr, sys.stdout))
+        return Frontend.TERMINAL if watched else Frontend.NOWHERE
 
 
 def _shell() -> object | None:

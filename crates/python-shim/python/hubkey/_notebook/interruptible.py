@@ -13,7 +13,7 @@ _Answer = TypeVar("_Answer")
 _TICK = 0.2
 
 
-async def ticking(future: asyncio.Future[_Answer], seconds: float = math.inf) -> _Answer:
+async def interruptible_wait(future: asyncio.Future[_Answer], seconds: float = math.inf) -> _Answer:
     """Wait in short steps, so that Stop is noticed between two of them."""
     until = time.monotonic() + seconds
     try:

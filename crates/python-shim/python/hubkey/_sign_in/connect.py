@@ -13,8 +13,15 @@ from typing import Literal, NoReturn, cast
 
 from hubkey._broker.client import open_broker
 from hubkey._broker.environment import DEFAULT_TIMEOUT, Settings, read_settings
-from hubkey._broker.errors import CANCELLED, ended_sign_in, invalid_argument, like, public_error, sign_in_timeout
-from hubkey._broker.trace import within_a_span
+from hubkey._broker.errors import (
+    CANCELLED,
+    ended_sign_in,
+    invalid_argument,
+    public_error,
+    sign_in_timeout,
+    with_details,
+)
+from hubkey._broker.trace import start_span
 from hubkey._connections.connection import Connection, connection_html
 from hubkey._connections.http import checked_base_path
 from hubkey._exceptions import (
@@ -24,17 +31,17 @@ from hubkey._exceptions import (
     SignInRequired,
 )
 from hubkey._hubkey import Broker, ClientError, Grant, InvalidField, Request, SignIn
-from hubkey._notebook import frontend
 from hubkey._notebook.card import duration, show_card
-from hubkey._notebook.interruptible import ticking
+from hubkey._notebook.frontend import Frontend
+from hubkey._notebook.interruptible import interruptible_wait
 
 # For calls that have nothing to wait for.
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _OPTIONS = ("provider", "scopes", "audience", "resource", "account", "timeout", "interactive", "base_path")
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _ConnectRequest:
     """The arguments of one call, checked, with the settings in place of what was left out."""
 
     provider: str | None
@@ -47,7 +54,7 @@ class _Wish:
     base_path: str
     began: float = field(default_factory=time.monotonic)
 
-    def with_defaults(self, settings: Settings) -> _Wish:
+    def with_defaults(self, settings: Settings) -> _ConnectRequest:
         return replace(
             self,
             provider=self.provider or settings.provider,
@@ -55,23 +62,23 @@ class _Wish:
             interactive=settings.interactive if self.interactive is None else self.interactive,
         )
 
-    def request(self, *, existing_only: bool) -> Request:
+    def message(self, *, existing_only: bool) -> Request:
         scopes = None if self.scopes is None else list(self.scopes)
         try:
-            request = Request(self.provider, scopes, self.audience, self.resource, existing_only)
+            message = Request(self.provider, scopes, self.audience, self.resource, existing_only)
         except InvalidField as invalid:
             raise invalid_argument(invalid, getattr(self, invalid.field)) from None
-        return request if self.account is None else request.of_account(self.account)
+        return message if self.account is None else message.of_account(self.account)
 
     @property
-    def patience(self) -> float:
+    def total_timeout(self) -> float:
         """How long this call waits in all."""
         return self.timeout or DEFAULT_TIMEOUT
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """How long it still waits."""
-        return max(0.0, self.began + self.patience - time.monotonic())
+        return max(0.0, self.began + self.total_timeout - time.monotonic())
 
 
 async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by its name
@@ -113,7 +120,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         BrokerUnavailable: the broker did not answer.
     """
     _refuse_unknown(unknown)
-    asked = _Wish(
+    asked = _ConnectRequest(
         provider=_checked_text("provider", provider),
         scopes=_checked_scopes(scopes),
         audience=_checked_text("audience", audience),
@@ -124,48 +131,50 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         base_path=checked_base_path(base_path),
     )
     settings = read_settings()
-    wish = asked.with_defaults(settings)
-    place = frontend.find_place()
-    asks = place.has_a_person if wish.interactive is None else wish.interactive
+    request = asked.with_defaults(settings)
+    frontend = Frontend.current()
+    asks = frontend.has_a_person if request.interactive is None else request.interactive
     broker = open_broker(settings)
-    calls = within_a_span(broker)
-    answer = await _ask(calls, wish, place, existing_only=not asks)
+    calls = start_span(broker)
+    answer = await _find_or_create(calls, request, frontend, existing_only=not asks)
     if isinstance(answer, SignIn):
-        answer = await _sign_in(calls, answer, wish, place)
-    return Connection(broker, answer, wish.scopes, wish.base_path)
+        answer = await _sign_in(calls, answer, request, frontend)
+    return Connection(broker, answer, request.scopes, request.base_path)
 
 
-async def _ask(broker: Broker, wish: _Wish, place: frontend.Place, *, existing_only: bool) -> Grant | SignIn:
+async def _find_or_create(
+    broker: Broker, request: _ConnectRequest, frontend: Frontend, *, existing_only: bool
+) -> Grant | SignIn:
     """Get the connection that exists, or open a sign-in."""
-    request = wish.request(existing_only=existing_only)
+    message = request.message(existing_only=existing_only)
     loop = asyncio.get_running_loop()
-    patience = min(_PATIENCE, wish.left)
+    timeout = min(_TIMEOUT, request.remaining)
     try:
-        return await ticking(broker.create_sign_in(loop, request, secrets.token_urlsafe(24), patience))
+        return await interruptible_wait(broker.create_sign_in(loop, message, secrets.token_urlsafe(24), timeout))
     except ClientError as failure:
-        error = public_error(failure, {name: getattr(wish, name) for name in _OPTIONS})
+        error = public_error(failure, {name: getattr(request, name) for name in _OPTIONS})
     if existing_only and isinstance(error, SignInRequired):
-        call = f"hubkey.connect({wish.provider!r})" if wish.provider else "hubkey.connect()"
+        call = f"hubkey.connect({request.provider!r})" if request.provider else "hubkey.connect()"
         text = (
-            f"{wish.provider or 'The provider'} needs a sign-in, and this is {place.value}. Run `await {call}` once in"
-            " a notebook of this server; then it works here too, as long as the server runs."
+            f"{request.provider or 'The provider'} needs a sign-in, and this is {frontend.value}. Run `await {call}`"
+            " once in a notebook of this server; then it works here too, as long as the server runs."
         )
-        raise like(error, SignInRequired(text))
+        raise with_details(error, SignInRequired(text))
     if isinstance(error, InvalidArgument) and error.field == "provider":
         error = await _with_known_providers(broker, error)
     raise error
 
 
-async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: frontend.Place) -> Grant:
+async def _sign_in(broker: Broker, sign_in: SignIn, request: _ConnectRequest, frontend: Frontend) -> Grant:
     """Show the link and wait. However this ends, the link is gone from the notebook then."""
     if not sign_in.url.startswith(("https://", "http://")):
         raise SignInFailed("The broker's link is no web address. Tell the operator of this JupyterHub.")
     name, loop = sign_in.display_name, asyncio.get_running_loop()
-    wait = min(wish.left, sign_in.expires_in)
-    within = duration(min(wish.patience, sign_in.expires_in))
-    card = show_card(place, sign_in, wait)
+    wait = min(request.remaining, sign_in.expires_in)
+    within = duration(min(request.total_timeout, sign_in.expires_in))
+    card = show_card(frontend, sign_in, wait)
     try:
-        answer = await ticking(broker.finished_sign_in(loop, sign_in, wait), wait)
+        answer = await interruptible_wait(broker.wait_for_sign_in(loop, sign_in, wait), wait)
         if isinstance(answer, Grant):
             connection = Connection(broker, answer)
             card.connected(str(connection), connection_html(connection))
@@ -179,7 +188,7 @@ async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: frontend
     except BaseException:
         # Stop, Ctrl-C, or the end of the loop: nobody waits any more.
         card.ended(name, CANCELLED)
-        broker.cancel(sign_in, _PATIENCE)
+        broker.cancel(sign_in, _TIMEOUT)
         raise
     card.ended(name, str(error).removeprefix(f"{name}: "))
     raise error
@@ -187,7 +196,7 @@ async def _sign_in(broker: Broker, sign_in: SignIn, wish: _Wish, place: frontend
 
 async def _acknowledge(broker: Broker, sign_in: SignIn) -> None:
     try:
-        await ticking(broker.acknowledge(asyncio.get_running_loop(), sign_in, 2.0), 2.0)
+        await interruptible_wait(broker.acknowledge(asyncio.get_running_loop(), sign_in, 2.0), 2.0)
     except (ClientError, TimeoutError):
         # The broker forgets the result by itself a little later.
         return
@@ -195,13 +204,13 @@ async def _acknowledge(broker: Broker, sign_in: SignIn) -> None:
 
 async def _with_known_providers(broker: Broker, error: InvalidArgument) -> InvalidArgument:
     try:
-        known = await ticking(broker.providers(asyncio.get_running_loop(), 2.0), 2.0)
+        known = await interruptible_wait(broker.providers(asyncio.get_running_loop(), 2.0), 2.0)
     except (ClientError, TimeoutError):
         return error
     close = difflib.get_close_matches(str(error.value or ""), known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     listed = ", ".join(repr(provider) for provider in known)
-    return like(error, InvalidArgument("provider", error.value, f"{error.reason}{hint} Known here: {listed}."))
+    return with_details(error, InvalidArgument("provider", error.value, f"{error.reason}{hint} Known here: {listed}."))
 
 
 def _refuse_unknown(unknown: dict[str, NoReturn]) -> None:

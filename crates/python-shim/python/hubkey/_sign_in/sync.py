@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from hubkey._exceptions import HubkeyError
-from hubkey._notebook import frontend
+from hubkey._notebook.frontend import Frontend
 from hubkey._sign_in.connect import connect
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # How often the waiting thread looks for Ctrl-C and for the stop button.
 _TICK = 0.1
 # How long it then waits until the card says that the sign-in was cancelled.
-_FAREWELL = 2.0
+_CANCEL_TIMEOUT = 2.0
 
 
 def connect_sync(  # noqa: PLR0913 - as connect()
@@ -75,7 +75,7 @@ def connect_sync(  # noqa: PLR0913 - as connect()
     except BaseException:
         if not outcome.done():
             loop.call_soon_threadsafe(task.cancel)
-            wait({outcome}, _FAREWELL)
+            wait({outcome}, _CANCEL_TIMEOUT)
         raise
     return outcome.result()
 
@@ -102,7 +102,7 @@ def _refuse_in_loop() -> None:
     # A kernel runs its cells in its loop. It lets a cell without `await` be stopped by the default handler of SIGINT;
     # in any other, the stop button would wait for the end of this wait.
     stoppable = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if frontend.find_place() in {frontend.Place.NOTEBOOK, frontend.Place.BATCH} and stoppable:
+    if Frontend.current() in {Frontend.NOTEBOOK, Frontend.BATCH} and stoppable:
         return
     raise HubkeyError(
         "connect_sync() would stop the event loop that runs here. Use `await hubkey.connect(...)` instead, or call it"

@@ -11,40 +11,49 @@ from typing import TYPE_CHECKING
 from hubkey._broker.errors import public_error, refused_argument
 from hubkey._exceptions import BrokerUnavailable, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError
-from hubkey._notebook.interruptible import ticking
+from hubkey._notebook.interruptible import interruptible_wait
 
 if TYPE_CHECKING:
-    from hubkey._hubkey import Broker, Drawing, Grant
+    from hubkey._hubkey import Broker, Grant, PendingToken
 
 # A new token is fetched when less than this is left, or a tenth of its life if that is more, but not before the half of
 # it. A little later than the broker does it, so that one request is enough.
 _EARLY = 60.0
-_LATER = 0.8
+_BEHIND_BROKER = 0.8
 # What is left must outlast the request that it is for.
 _USABLE_ABOVE = 5.0
 # How long the broker may take.
-_PATIENCE = 15.0
+_TIMEOUT = 15.0
 # How long after a fetch in the background the next one begins, where the first one brought nothing better.
 _PAUSE = 5.0
 # How long nobody asks for another token because an API refused one: an API that refuses all would cost a refresh each.
 _REFUSAL_PAUSE = 30.0
 
 
-class Gone(Exception):
+class SignInNeeded(Exception):
     """There is no token any more: a person has to sign in."""
 
 
-class Tokens:
+class TokenCache:
     """The newest token of one connection."""
 
-    __slots__ = ("_broker", "_drawing", "_early", "_grant", "_lock", "_next", "_replaceable", "_usable_above")
+    __slots__ = (
+        "_broker",
+        "_grant",
+        "_lock",
+        "_next_prefetch",
+        "_pending",
+        "_refresh_below",
+        "_replaceable",
+        "_usable_above",
+    )
 
     def __init__(self, broker: Broker, grant: Grant) -> None:
         """Begin with a token that was just fetched."""
         self._broker = broker
         self._lock = threading.Lock()
-        self._drawing: Drawing | None = None
-        self._next = -math.inf
+        self._pending: PendingToken | None = None
+        self._next_prefetch = -math.inf
         self._replaceable = -math.inf
         self.take(grant)
 
@@ -52,17 +61,17 @@ class Tokens:
         """Go on with this one."""
         life = _seconds_left(grant)
         self._grant = grant
-        self._early = _LATER * min(max(_EARLY, life / 10), life / 2)
+        self._refresh_below = _BEHIND_BROKER * min(max(_EARLY, life / 10), life / 2)
         self._usable_above = max(0.0, min(_USABLE_ABOVE, life / 4))
 
     @property
     def newest(self) -> Grant:
         """The newest token that is here; asks nobody."""
-        drawing = self._drawing
-        if drawing is not None and not drawing.is_under_way:
-            self._drawing = None
+        pending = self._pending
+        if pending is not None and not pending.is_pending:
+            self._pending = None
             try:
-                grant = drawing.take()
+                grant = pending.take()
             except ClientError:
                 # Whoever needs it at the end asks again, and is told then.
                 grant = None
@@ -70,124 +79,124 @@ class Tokens:
                 self.take(grant)
         return self._grant
 
-    def usable(self, min_valid: float | None = None) -> Grant:
+    def get(self, min_valid: float | None = None) -> Grant:
         """Give a token that is valid for so long. Waits in the calling thread, and only if there is none.
 
         Raises:
-            Gone: a person has to sign in.
+            SignInNeeded: a person has to sign in.
             HubkeyError: the broker does not give one.
         """
-        if self._serves(min_valid or 0):
+        if self._suffices(min_valid or 0):
             return self._grant
         # One thread asks, the others take what it got; a lock that a fork left behind holds nobody up for ever.
-        locked = self._lock.acquire(timeout=_PATIENCE)
+        locked = self._lock.acquire(timeout=_TIMEOUT)
         try:
-            if self._serves(min_valid or 0):
+            if self._suffices(min_valid or 0):
                 return self._grant
-            self.take(self._broker.draw_token(self._grant, _whole_seconds(min_valid), _PATIENCE))
+            self.take(self._broker.get_token(self._grant, _whole_seconds(min_valid), _TIMEOUT))
         except ClientError as failure:
-            return self._left(failure, min_valid)
+            return self._fallback(failure, min_valid)
         finally:
             if locked:
                 self._lock.release()
-        return self._worth_giving()
+        return self._unexpired()
 
-    async def awaited(self, min_valid: float | None) -> Grant:
+    async def get_async(self, min_valid: float | None) -> Grant:
         """Give a token that is valid for so long, without holding up the event loop.
 
         Raises:
-            Gone: a person has to sign in.
+            SignInNeeded: a person has to sign in.
             HubkeyError: the broker does not give one.
         """
-        if self._serves(min_valid or 0):
+        if self._suffices(min_valid or 0):
             return self._grant
         wanted = _whole_seconds(min_valid)
         loop = asyncio.get_running_loop()
         try:
-            self.take(await ticking(self._broker.draw_token_later(loop, self._grant, wanted, _PATIENCE)))
+            self.take(await interruptible_wait(self._broker.get_token_async(loop, self._grant, wanted, _TIMEOUT)))
         except ClientError as failure:
-            return self._left(failure, min_valid)
-        return self._worth_giving()
+            return self._fallback(failure, min_valid)
+        return self._unexpired()
 
-    def replaced(self, refused: str) -> Grant | None:
+    def replace(self, rejected: str) -> Grant | None:
         """Give another token than the one that an API refused, if there is one. Waits in the calling thread.
 
         Raises:
-            Gone: a person has to sign in.
+            SignInNeeded: a person has to sign in.
         """
-        locked = self._lock.acquire(timeout=_PATIENCE)
+        locked = self._lock.acquire(timeout=_TIMEOUT)
         try:
-            wanted = self._wanted_instead_of(refused)
+            wanted = self._seconds_for_another(rejected)
             if wanted:
-                self.take(self._broker.draw_token(self._grant, wanted, _PATIENCE))
+                self.take(self._broker.get_token(self._grant, wanted, _TIMEOUT))
         except ClientError as failure:
-            _gone_only(failure)
+            _raise_if_ended(failure)
         finally:
             if locked:
                 self._lock.release()
-        return self._other_than(refused)
+        return self._other_than(rejected)
 
-    async def areplaced(self, refused: str) -> Grant | None:
+    async def replace_async(self, rejected: str) -> Grant | None:
         """Give the same without holding up the event loop.
 
         Raises:
-            Gone: a person has to sign in.
+            SignInNeeded: a person has to sign in.
         """
-        wanted = self._wanted_instead_of(refused)
+        wanted = self._seconds_for_another(rejected)
         if wanted:
             loop = asyncio.get_running_loop()
             try:
-                self.take(await ticking(self._broker.draw_token_later(loop, self._grant, wanted, _PATIENCE)))
+                self.take(await interruptible_wait(self._broker.get_token_async(loop, self._grant, wanted, _TIMEOUT)))
             except ClientError as failure:
-                _gone_only(failure)
-        return self._other_than(refused)
+                _raise_if_ended(failure)
+        return self._other_than(rejected)
 
-    def _wanted_instead_of(self, refused: str) -> int:
+    def _seconds_for_another(self, rejected: str) -> int:
         """For how long a token must be valid so that it is another one; 0 if nobody has to be asked."""
-        if self.newest.expose_token() != refused or time.monotonic() < self._replaceable:
+        if self.newest.expose_token() != rejected or time.monotonic() < self._replaceable:
             return 0
         left = _seconds_left(self._grant)
         return 1 if left == math.inf else math.floor(max(left, 0)) + 1
 
-    def _other_than(self, refused: str) -> Grant | None:
-        self._replaceable = time.monotonic() + min(_REFUSAL_PAUSE, self._early / 2)
-        other = self._grant.expose_token() != refused and _seconds_left(self._grant) > 0
+    def _other_than(self, rejected: str) -> Grant | None:
+        self._replaceable = time.monotonic() + min(_REFUSAL_PAUSE, self._refresh_below / 2)
+        other = self._grant.expose_token() != rejected and _seconds_left(self._grant) > 0
         return self._grant if other else None
 
-    def replace(self) -> None:
+    def fetch(self) -> None:
         """Fetch another token, whatever is left of this one. Waits in the calling thread.
 
         Raises:
             HubkeyError: the broker does not give one.
         """
         try:
-            self.take(self._broker.draw_token(self._grant, 1, _PATIENCE))
+            self.take(self._broker.get_token(self._grant, 1, _TIMEOUT))
         except ClientError as failure:
             raise public_error(failure) from None
 
-    def _serves(self, seconds: float) -> bool:
+    def _suffices(self, seconds: float) -> bool:
         """Whether the newest token will do; if it ends soon, another one is fetched meanwhile."""
         left = _seconds_left(self.newest)
         if left <= self._usable_above or left < seconds:
             return False
-        if left <= self._early:
-            self._fetch_ahead()
+        if left <= self._refresh_below:
+            self._prefetch()
         return True
 
-    def _fetch_ahead(self) -> None:
+    def _prefetch(self) -> None:
         now = time.monotonic()
-        if self._drawing is not None or now < self._next:
+        if self._pending is not None or now < self._next_prefetch:
             return
-        self._next = now + min(_PAUSE, self._early / 4)
-        self._drawing = self._broker.begin_drawing(self._grant, 1, _PATIENCE)
+        self._next_prefetch = now + min(_PAUSE, self._refresh_below / 4)
+        self._pending = self._broker.prefetch_token(self._grant, 1, _TIMEOUT)
 
-    def _worth_giving(self) -> Grant:
+    def _unexpired(self) -> Grant:
         """What the broker gave; it can be over on arrival."""
         if _seconds_left(self._grant) <= 0:
-            raise Gone
+            raise SignInNeeded
         return self._grant
 
-    def _left(self, failure: ClientError, min_valid: float | None) -> Grant:
+    def _fallback(self, failure: ClientError, min_valid: float | None) -> Grant:
         """What is left of the old token, if that is why the broker's refusal does not matter."""
         if failure.code == "token_too_short" and min_valid is not None:
             raise refused_argument(failure, "min_valid", min_valid) from None
@@ -196,14 +205,14 @@ class Tokens:
         if passing and _seconds_left(self._grant) > 0:
             return self._grant
         if isinstance(error, (SignInRequired, SignInFailed)):
-            raise Gone from None
+            raise SignInNeeded from None
         raise error from None
 
 
-def _gone_only(failure: ClientError) -> None:
+def _raise_if_ended(failure: ClientError) -> None:
     """Say that the access has ended; any other failure leaves the API's refusal as it is."""
     if isinstance(public_error(failure), SignInFailed) or failure.code == "sign_in_required":
-        raise Gone from None
+        raise SignInNeeded from None
 
 
 def _whole_seconds(min_valid: float | None) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hubkey._broker.errors import invalid_argument, public_error
 from hubkey._exceptions import InvalidArgument, InvalidArgumentType, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError, Exchange, InvalidField
-from hubkey._notebook.interruptible import ticking
+from hubkey._notebook.interruptible import interruptible_wait
 from hubkey._tokens.source import FreshToken
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hubkey._hubkey import Broker, Grant
 
 # How long the broker may take.
-_PATIENCE = 15.0
+_TIMEOUT = 15.0
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Source:
     provider: str
     check: Callable[[], None]
     """Raises after a sign-out."""
-    connected_again: Callable[[], Grant]
+    reconnect: Callable[[], Grant]
     """Finds the connection of a new sign-in, or raises with its link."""
 
 
-async def exchanged(broker: Broker, grant: Grant, asked: Mapping[str, Any], source: Source) -> ExchangedToken:
+async def exchange_token(broker: Broker, grant: Grant, asked: Mapping[str, Any], source: Source) -> ExchangedToken:
     """Have a connection's token exchanged for what was asked."""
     request = _request(asked)
     try:
-        taken = await ticking(broker.exchange(asyncio.get_running_loop(), grant, request, _PATIENCE))
+        taken = await interruptible_wait(broker.exchange(asyncio.get_running_loop(), grant, request, _TIMEOUT))
     except ClientError as failure:
         error = public_error(failure, asked)
     else:
@@ -44,7 +44,7 @@ async def exchanged(broker: Broker, grant: Grant, asked: Mapping[str, Any], sour
         return ExchangedToken(broker, taken, name, source)
     if isinstance(error, (SignInRequired, SignInFailed)):
         # Raises with the link, unless somebody signed in meanwhile.
-        await asyncio.to_thread(source.connected_again)
+        await asyncio.to_thread(source.reconnect)
     raise error
 
 
@@ -84,16 +84,16 @@ class ExchangedToken(FreshToken):
         """The id of the provider whose connection was exchanged."""
         return self._source.provider
 
-    def _refuse_signed_out(self) -> None:
+    def _check_signed_in(self) -> None:
         self._source.check()
 
-    def _connected_again(self) -> Grant:
+    def _reconnect(self) -> Grant:
         """Go on with the connection of a new sign-in; if there is none yet, say so with its link."""
         with self._lock:
-            connected = self._source.connected_again()
-            self._tokens.take(self._tokens.newest.moved_to(connected))
-            self._tokens.replace()
-            return self._tokens.newest
+            connected = self._source.reconnect()
+            self._cache.take(self._cache.newest.moved_to(connected))
+            self._cache.fetch()
+            return self._cache.newest
 
     def _named(self) -> tuple[str, str]:
         return self._name, "exchange.api_origins"

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from hubkey._exceptions import InvalidArgument, InvalidArgumentType, OriginWarning
-from hubkey._tokens.cache import Gone, Tokens
+from hubkey._tokens.cache import SignInNeeded, TokenCache
 from hubkey.auth._aiohttp import Middleware
 from hubkey.auth._requests import is_prepared_request, repeat_once
 
@@ -70,11 +70,11 @@ class FreshToken(ABC):
     Nothing that shows or stores it shows or stores the token.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_tokens", "_warned")
+    __slots__ = ("__weakref__", "_cache", "_lock", "_warned")
 
     def __init__(self, broker: Broker, grant: Grant) -> None:
         """Begin with a token that was just fetched."""
-        self._tokens = Tokens(broker, grant)
+        self._cache = TokenCache(broker, grant)
         self._lock = threading.Lock()
         self._warned: set[str] = set()
 
@@ -84,11 +84,11 @@ class FreshToken(ABC):
         """The id of the provider of the connection, as `connect()` takes it."""
 
     @abstractmethod
-    def _refuse_signed_out(self) -> None:
+    def _check_signed_in(self) -> None:
         """Raise after a sign-out."""
 
     @abstractmethod
-    def _connected_again(self) -> Grant:
+    def _reconnect(self) -> Grant:
         """Go on with the connection of a new sign-in; if there is none yet, raise with its link."""
 
     @abstractmethod
@@ -107,7 +107,7 @@ class FreshToken(ABC):
             AccessRefused: of an exchanged token: the provider gives no such token any more.
             BrokerUnavailable: the token has ended and the broker, or the provider, does not answer.
         """
-        return Token(self._usable().expose_token())
+        return Token(self._valid_grant().expose_token())
 
     def get_token(self, *, min_valid: float | None = None) -> str:
         """Give the access token, valid for at least `min_valid` seconds. Waits in the calling thread.
@@ -117,7 +117,7 @@ class FreshToken(ABC):
             HubkeyError: as `token` does.
         """
         check_min_valid(min_valid)
-        return Token(self._usable(min_valid).expose_token())
+        return Token(self._valid_grant(min_valid).expose_token())
 
     async def aget_token(self, *, min_valid: float | None = None) -> str:
         """Give the same without holding up the event loop.
@@ -127,17 +127,17 @@ class FreshToken(ABC):
             HubkeyError: as `token` does.
         """
         check_min_valid(min_valid)
-        return Token((await self._awaited(min_valid)).expose_token())
+        return Token((await self._valid_grant_async(min_valid)).expose_token())
 
     def token_with_expiry(self) -> tuple[str, datetime | None]:
         """Give the access token as `token` does, and when this very token ends; `None` if the provider did not say."""
-        grant = self._usable()
-        return Token(grant.expose_token()), moment(grant.expires_at)
+        grant = self._valid_grant()
+        return Token(grant.expose_token()), to_datetime(grant.expires_at)
 
     async def atoken_with_expiry(self) -> tuple[str, datetime | None]:
         """Give the same without holding up the event loop."""
-        grant = await self._awaited(None)
-        return Token(grant.expose_token()), moment(grant.expires_at)
+        grant = await self._valid_grant_async(None)
+        return Token(grant.expose_token()), to_datetime(grant.expires_at)
 
     def replace_token(self, rejected: str) -> str | None:
         """Give another token than this one, which an API rejected, or `None` if there is no other now.
@@ -147,31 +147,31 @@ class FreshToken(ABC):
         Raises:
             SignInRequired: as `token` does.
         """
-        self._refuse_signed_out()
+        self._check_signed_in()
         try:
-            grant = self._tokens.replaced(rejected)
-        except Gone:
-            grant = self._connected_again()
+            grant = self._cache.replace(rejected)
+        except SignInNeeded:
+            grant = self._reconnect()
         return None if grant is None else Token(grant.expose_token())
 
     async def areplace_token(self, rejected: str) -> str | None:
         """Give the same without holding up the event loop."""
-        self._refuse_signed_out()
+        self._check_signed_in()
         try:
-            grant = await self._tokens.areplaced(rejected)
-        except Gone:
-            grant = await asyncio.to_thread(self._connected_again)
+            grant = await self._cache.replace_async(rejected)
+        except SignInNeeded:
+            grant = await asyncio.to_thread(self._reconnect)
         return None if grant is None else Token(grant.expose_token())
 
     @property
     def headers(self) -> dict[str, str]:
         """The header that carries the token, for libraries that take headers. Send it to its API only."""
-        return {"Authorization": Token("Bearer " + self._usable().expose_token())}
+        return {"Authorization": Token("Bearer " + self._valid_grant().expose_token())}
 
     @property
     def expires_at(self) -> datetime | None:
         """When the token ends, with its time zone (UTC); `None` if the provider did not say."""
-        return moment(self._newest.expires_at)
+        return to_datetime(self._newest.expires_at)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -186,7 +186,7 @@ class FreshToken(ABC):
     def __call__(self, request: _AnyRequest) -> _AnyRequest:
         """Add the token to a request for one of its API origins, as requests and httpx ask an `auth` to."""
         if self.permits(str(request.url)):
-            request.headers["Authorization"] = Token("Bearer " + self._usable().expose_token())
+            request.headers["Authorization"] = Token("Bearer " + self._valid_grant().expose_token())
             if is_prepared_request(request):
                 repeat_once(self, request)
         return request
@@ -206,21 +206,21 @@ class FreshToken(ABC):
 
     @property
     def _newest(self) -> Grant:
-        return self._tokens.newest
+        return self._cache.newest
 
-    def _usable(self, min_valid: float | None = None) -> Grant:
-        self._refuse_signed_out()
+    def _valid_grant(self, min_valid: float | None = None) -> Grant:
+        self._check_signed_in()
         try:
-            return self._tokens.usable(min_valid)
-        except Gone:
-            return self._connected_again()
+            return self._cache.get(min_valid)
+        except SignInNeeded:
+            return self._reconnect()
 
-    async def _awaited(self, min_valid: float | None) -> Grant:
-        self._refuse_signed_out()
+    async def _valid_grant_async(self, min_valid: float | None) -> Grant:
+        self._check_signed_in()
         try:
-            return await self._tokens.awaited(min_valid)
-        except Gone:
-            return await asyncio.to_thread(self._connected_again)
+            return await self._cache.get_async(min_valid)
+        except SignInNeeded:
+            return await asyncio.to_thread(self._reconnect)
 
     def _warn_once(self, origin: str) -> None:
         if origin in self._warned:
@@ -249,7 +249,7 @@ class FreshToken(ABC):
         return self
 
 
-def moment(seconds: int | None) -> datetime | None:
+def to_datetime(seconds: int | None) -> datetime | None:
     """Give a moment in Unix seconds with its time zone (UTC)."""
     return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
 

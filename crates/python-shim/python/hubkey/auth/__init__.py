@@ -43,7 +43,7 @@ __all__ = [
     "unrestricted_token_file",
 ]
 
-_LATER = {
+_LAZY = {
     "TokenFile": "_token_file",
     "aiohttp_middleware": "_aiohttp",
     "fsspec_options": "_fsspec",
@@ -57,10 +57,10 @@ _LATER = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    if name not in _LAZY:
         message = f"module 'hubkey.auth' has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"hubkey.auth.{_LATER[name]}"), name)
+    return getattr(import_module(f"hubkey.auth.{_LAZY[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubkey.auth._held import Held, bearer
+from hubkey.auth._base import AuthBase, bearer
 
 if TYPE_CHECKING:
     from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _UNAUTHORIZED = 401
 
 
-class Middleware(Held):
+class Middleware(AuthBase):
     """One of the `middlewares` of an `aiohttp.ClientSession`."""
 
     async def __call__(self, request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from azure.core.credentials import AccessToken, AccessTokenInfo
 
-from hubkey.auth._held import Held
+from hubkey.auth._base import AuthBase
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,7 +34,7 @@ class HiddenTokenInfo(AccessTokenInfo):
         raise TypeError("A token is not pickled. Call hubkey.connect() where it is needed.")
 
 
-class AzureCredential(Held):
+class AzureCredential(AuthBase):
     """`azure.core.credentials.TokenCredential` and `SupportsTokenInfo`."""
 
     def get_token(self, *scopes: str, claims: str | None = None, **options: Any) -> AccessToken:  # noqa: ANN401
@@ -66,7 +66,7 @@ class AzureCredential(Held):
         """Do nothing."""
 
 
-class AsyncAzureCredential(Held):
+class AsyncAzureCredential(AuthBase):
     """`azure.core.credentials_async.AsyncTokenCredential` and `AsyncSupportsTokenInfo`."""
 
     async def get_token(self, *scopes: str, claims: str | None = None, **options: Any) -> AccessToken:  # noqa: ANN401

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from hubkey.auth._token_source import TokenSource
 
 
-class Held:
+class AuthBase:
     """Holds a connection; shows and stores nothing of it but its provider."""
 
     def __init__(self, connection: TokenSource) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from hubkey.auth._held import Held, bearer
+from hubkey.auth._base import AuthBase, bearer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _UNAUTHORIZED = 401
 
 
-class HttpxAuth(Held, httpx.Auth):
+class HttpxAuth(AuthBase, httpx.Auth):
     """`auth` of `httpx.Client` and `httpx.AsyncClient`."""
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:

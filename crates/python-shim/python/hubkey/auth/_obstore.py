@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from hubkey.auth._held import Held
+from hubkey.auth._base import AuthBase
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +19,7 @@ class BearerToken(TypedDict):
     expires_at: datetime | None
 
 
-class ObstoreProvider(Held):
+class ObstoreProvider(AuthBase):
     """`credential_provider` of obstore's `AzureStore` and `GCSStore`."""
 
     def __call__(self) -> BearerToken:

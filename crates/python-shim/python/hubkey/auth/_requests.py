@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from hubkey.auth._held import bearer
+from hubkey.auth._base import bearer
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubkey._exceptions import BrokerUnavailable, HubkeyError
-from hubkey.auth._held import Held
+from hubkey.auth._base import AuthBase
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _SHORTEST, _LONGEST = 0.5, 30.0
 
 
-class TokenFile(Held):
+class TokenFile(AuthBase):
     """A file that holds the newest token for as long as this object is open. Leaving it deletes the file."""
 
     def __init__(self, connection: TokenSource, path: str | os.PathLike[str] | None = None) -> None:
