@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 import pickle
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import hubkey
 import pytest
 from hubkey import _hubkey
+from hubkey._broker import errors
 from hubkey._broker.errors import invalid_argument, public_error, refused_argument
+from hubkey._notebook import card
 from scripted_broker import SERVER_TOKEN, Broker, problem
 
 STUB = Path(__file__).parents[1] / "python" / "hubkey" / "_hubkey.pyi"
+OPENAPI = Path(__file__).parents[3] / "docs" / "reference" / "openapi.json"
 ATTRIBUTES = ("code", "reference", "retry_after", "sign_in_url")
 EXCEPTIONS = [
     error
@@ -23,12 +27,22 @@ EXCEPTIONS = [
 ]
 
 
-def kinds() -> set[str]:
-    """Read the Literal of `ClientError.kind` in the stub."""
-    classes = [node for node in ast.parse(STUB.read_text()).body if isinstance(node, ast.ClassDef)]
-    error = next(node for node in classes if node.name == "ClientError")
-    kind = next(node for node in error.body if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "kind")
-    return set(get_args(eval(ast.unparse(kind.annotation), {"Literal": __import__("typing").Literal})))
+def literal(name: str) -> set[str]:
+    """Read a Literal of the stub: an alias, or the annotation of `Class.attribute`."""
+    owner, _, attribute = name.rpartition(".")
+    body = ast.parse(STUB.read_text()).body
+    if owner:
+        body = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == owner).body
+    for node in body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == attribute:
+            return set(get_args(eval(ast.unparse(node.value or node.annotation), {"Literal": Literal})))
+    raise AssertionError(name)
+
+
+def wire(name: str) -> set[str]:
+    """Give the words of an enumeration of the kernel API."""
+    schema = json.loads(OPENAPI.read_text())["components"]["schemas"][name]
+    return set(schema.get("enum") or [word for variant in schema["oneOf"] for word in variant["enum"]])
 
 
 def client_error(kind: str, code: str | None = None, **said: Any) -> _hubkey.ClientError:
@@ -68,9 +82,22 @@ def test_the_stub_names_every_kind_of_failure(broker: Broker) -> None:
         raised_by(broker.url.replace("http:", "https:")),
         raised_by(broker.url, b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"),
     ]
-    assert {error.kind for error in raised} == kinds()
+    assert {error.kind for error in raised} == literal("ClientError.kind")
     assert (refused.code, refused.title, refused.detail, refused.retry_after) == ("invalid_token", "No.", "Ask.", None)
     assert [error.title for error in raised] == [str(error) for error in raised]
+
+
+@pytest.mark.parametrize("name", ["ErrorCode", "SignInFailure", "SignInCause"])
+def test_the_stub_has_the_words_of_the_wire(name: str) -> None:
+    assert literal(f"_{name}") == wire(name)
+
+
+def test_every_word_with_a_sentence_of_its_own_is_a_word_of_the_wire() -> None:
+    codes = {*errors._FIELDS, *errors._CLASSES, *errors._OF_THE_SIGN_IN}
+    assert codes <= wire("ErrorCode")
+    assert set(errors._FAULTS) == wire("SignInFailure")
+    assert set(card._CAUSES) == wire("SignInCause")
+    assert {*errors._UNTRUSTED, "other"} == literal("_Distrust")
 
 
 def test_an_invalid_field_names_itself() -> None:
@@ -123,7 +150,7 @@ def test_an_exception_keeps_its_attributes_between_processes(error: hubkey.Hubke
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
-@pytest.mark.parametrize("kind", sorted(kinds()))
+@pytest.mark.parametrize("kind", sorted(literal("ClientError.kind")))
 @pytest.mark.parametrize("code", [None, "bad_request", "internal", "scope_not_allowed", "sign_in_required", "other"])
 @pytest.mark.parametrize("title", ["", " ", "it broke"])
 def test_a_failure_without_a_text_still_makes_whole_sentences(kind: str, code: str | None, title: str) -> None:

@@ -1,7 +1,7 @@
 """The compiled half: the broker's client. Its objects keep the secrets, and decide nothing."""
 
 import asyncio
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
 __all__ = [
     "Broker",
@@ -17,12 +17,71 @@ __all__ = [
     "run_command",
 ]
 
+# The words of the wire. A test compares each list with the OpenAPI document.
+_ErrorCode: TypeAlias = Literal[
+    "bad_request",
+    "unknown_provider",
+    "provider_required",
+    "scope_not_allowed",
+    "audience_not_allowed",
+    "resource_not_allowed",
+    "issuer_not_allowed",
+    "missing_token",
+    "invalid_token",
+    "not_a_server_token",
+    "shared_server",
+    "target_refused",
+    "not_found",
+    "method_not_allowed",
+    "superseded",
+    "sign_in_required",
+    "token_too_short",
+    "gone",
+    "request_timeout",
+    "payload_too_large",
+    "uri_too_long",
+    "rate_limited",
+    "too_many_sign_ins",
+    "headers_too_large",
+    "internal",
+    "provider_misconfigured",
+    "hub_unavailable",
+    "store_unavailable",
+    "provider_unavailable",
+    "refresh_in_progress",
+    "overloaded",
+    "timeout",
+    "unknown",
+]
+_SignInFailure: TypeAlias = Literal[
+    "provider_denied",
+    "provider_unavailable",
+    "provider_misbehaved",
+    "provider_misconfigured",
+    "answer_too_long",
+    "retry_sign_in",
+    "operator_needed",
+]
+_SignInCause: TypeAlias = Literal[
+    "access_ended",
+    "not_renewed",
+    "registration_refused",
+]
+# Why whoever answered is not believed to be the broker.
+_Distrust: TypeAlias = Literal[
+    "unknown_authority",
+    "other_name",
+    "out_of_time",
+    "no_tls",
+    "other",
+]
+
 class ClientError(Exception):
     """A call to the broker failed."""
 
     kind: Literal["unreachable", "refused", "malformed", "setup", "untrusted"]
     """Nobody answered, the broker refused, no broker answered, the client is not set up, no proof of the broker."""
-    code: str | None
+    code: _ErrorCode | _Distrust | None
     """The broker's error code if it refused; why it is not trusted if it gave no proof."""
     title: str
     """What happened."""
@@ -100,7 +159,7 @@ class SignIn:
     def more_scopes(self) -> list[str]:
         """What is asked for beyond what a connection has; empty where there is none."""
     @property
-    def cause(self) -> str | None:
+    def cause(self) -> _SignInCause | None:
         """Why a person is asked although there is a connection, in the word of the wire; `None` where there is none."""
 
 @final
@@ -193,7 +252,7 @@ class SignInResult:
     def state(self) -> Literal["pending", "denied", "expired", "failed"]:
         """How it ended."""
     @property
-    def reason(self) -> str | None:
+    def reason(self) -> _SignInFailure | None:
         """The broker's word for a fault."""
 
 @final

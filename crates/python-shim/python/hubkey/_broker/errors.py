@@ -62,8 +62,6 @@ _UNTRUSTED = {
     "out_of_time": "Tell the operator of this JupyterHub that the certificate has to be renewed.",
     "no_tls": "Ask the operator of this JupyterHub to correct HUBKEY_URL: https is not what is spoken there.",
 }
-
-
 _AGAIN = "Run the cell again for a new link."
 _FAULTS = {
     "provider_denied": "the provider did not let this account in, or you declined there.",
