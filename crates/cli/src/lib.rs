@@ -15,6 +15,7 @@ mod exec;
 mod failure;
 mod fresh;
 mod listing;
+mod outcome;
 mod output;
 mod reference;
 mod serve_file;
@@ -30,21 +31,8 @@ use tokio::runtime::Builder;
 use arguments::{Command, CommandLine, Dialect};
 use environment::Environment;
 use failure::{Exit, Failure};
+use outcome::{Outcome, Then};
 use session::Session;
-
-/// How a command that went well ends.
-enum Then {
-    /// With this exit code.
-    End(u8),
-    /// By becoming this program.
-    Become(Box<std::process::Command>),
-}
-
-impl Then {
-    const DONE: Self = Self::End(0);
-}
-
-type Outcome = Result<Then, Failure>;
 
 /// Does what a command line says, and gives the exit code. The first argument is the command's own name.
 #[must_use]
