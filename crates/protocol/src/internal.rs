@@ -154,6 +154,7 @@ pub struct Decide {
     pub source: Option<String>,
 }
 
+pub use crate::label::{ProviderLabel, ScopeLabel};
 pub use crate::my_connections::{ConnectionRow, ConnectionsPage, EndConnections, JustEnded, Visit};
 
 /// Which button.
@@ -392,22 +393,4 @@ pub enum EndReason {
     OwnerUnreadable,
     /// The store failed before it had what the provider granted.
     StoreUnavailable,
-}
-
-/// A provider as a page shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProviderLabel {
-    /// Its id.
-    pub id: ProviderId,
-    /// Its name for people.
-    pub display_name: String,
-}
-
-/// A scope as a page shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScopeLabel {
-    /// The raw scope.
-    pub scope: String,
-    /// The operator's description of it.
-    pub description: Option<String>,
 }

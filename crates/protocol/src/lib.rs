@@ -32,6 +32,7 @@ mod connection;
 mod error;
 mod id;
 pub mod internal;
+mod label;
 mod my_connections;
 pub mod path;
 mod provider;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ConnectionId, ShortId,
-    internal::{ProviderLabel, ScopeLabel},
+    label::{ProviderLabel, ScopeLabel},
     secret::{self, CsrfToken, FlowCookie},
 };
 

@@ -45,6 +45,7 @@ fn security_x5_no_answer_of_the_broker_has_a_place_for_a_token() {
 fn security_x4_no_question_to_the_broker_names_a_person_and_no_message_holds_a_token() {
     let source = concat!(
         include_str!("../../../protocol/src/internal.rs"),
+        include_str!("../../../protocol/src/label.rs"),
         include_str!("../../../protocol/src/my_connections.rs")
     );
     for kind in [
