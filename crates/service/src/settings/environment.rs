@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// What every variable of ours begins with.
 pub(super) const PREFIX: &str = "HUBKEY_";
 
+/// The variable that names the settings file; it is read by the command line, not from the file.
+pub const FILE_VARIABLE: &str = "HUBKEY_CONFIG";
+
 /// The `HUBKEY_*` variables of this process, without those that Kubernetes adds for services of that name.
 #[must_use]
 pub fn process_environment() -> BTreeMap<String, String> {

@@ -40,14 +40,11 @@ use std::path::Path;
 
 pub use common::{LogFormat, LogSettings, OpsSettings, read_log, read_ops};
 pub(crate) use environment::otel_environment;
-pub use environment::process_environment;
+pub use environment::{FILE_VARIABLE, process_environment};
 pub use kind::Kind;
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Reader;
 pub use section::Section;
-
-/// The variable that names the settings file; it is read by the command line, not from the file.
-pub const FILE_VARIABLE: &str = "HUBKEY_CONFIG";
 
 /// Reads settings from a file and the process environment.
 ///

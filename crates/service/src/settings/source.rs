@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::FILE_VARIABLE;
-use super::environment::{is_service_link, variable};
+use super::environment::{FILE_VARIABLE, is_service_link, variable};
 use super::mistake::{Mistake, Place};
 use super::reference::{self, Entry};
 use super::tree::{self, Node, Value};

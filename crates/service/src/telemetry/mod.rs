@@ -5,6 +5,7 @@
 //! - A span of a trace ([`traces`]) has words of ours and numbers only.
 //! - Measurements have labels out of closed sets only: never a user, server, issuer, scope or error text.
 
+mod error;
 mod json;
 mod metrics;
 mod start;
@@ -14,9 +15,10 @@ mod text;
 pub mod traces;
 mod user_name;
 
+pub use error::TelemetryError;
 pub(crate) use metrics::class;
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
-pub use start::{Telemetry, TelemetryError, install_panic_hook, start};
+pub use start::{Telemetry, install_panic_hook, start};
 #[cfg(test)]
 pub(crate) use tests::recorded;
 pub use traces::TRACE;
