@@ -6,9 +6,11 @@
 //! hash of the key that changed, nothing else.
 
 mod checks;
+mod error;
 mod link;
 mod names;
 mod node;
+mod patience;
 mod place;
 mod replication;
 mod sentinel;
@@ -24,27 +26,29 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::{RedisResult, Script};
+use redis::Script;
 use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
 pub use self::{
-    checks::Refusal,
+    error::{RedisOpenError, Refusal},
     place::{Address, Place, SentinelSettings},
     settings::RedisSettings,
 };
-use self::{link::Link, names::Names, node::Node, source::Source, wakeups::WakeUps};
+use self::{
+    link::Link,
+    names::Names,
+    node::Node,
+    patience::{PATIENCE, unavailable},
+    source::Source,
+    wakeups::WakeUps,
+};
 use super::{
     Action, Change, Expect, Key, Outcome, Record, Store, StoreError, Watch, guard,
     telemetry::measured,
 };
 use crate::keys::IndexKey;
 
-/// A Redis that is silent for this long counts as dead; below the second within which a kernel gets its 503.
-const PATIENCE: Duration = Duration::from_millis(700);
-/// How long each step of the start may take: nobody waits for it yet, and reading the system's authorities for the first
-/// time on a busy machine is slow.
-const START_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a commit may take with the wait for replicas.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(900);
 
@@ -54,20 +58,6 @@ static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis
 
 /// A generation and a value.
 type Row = (Option<u64>, Option<Vec<u8>>);
-
-/// Why a Redis was not taken at start.
-#[derive(Debug, thiserror::Error)]
-pub enum RedisOpenError {
-    /// The address, or what belongs to it, is of no use.
-    #[error("the address of Redis cannot be used")]
-    Address(#[source] redis::RedisError),
-    /// It is not safe to keep secrets there.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It does not answer.
-    #[error("Redis does not answer")]
-    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
 
 /// Records in Redis.
 #[derive(Debug)]
@@ -199,26 +189,6 @@ impl Store for RedisStore {
     fn record_name(&self, key: &Key) -> Option<String> {
         Some(self.names.record(key))
     }
-}
-
-/// Waits no longer than is decent.
-async fn answer<T>(operation: impl Future<Output = RedisResult<T>>) -> Result<T, StoreError> {
-    answer_within(PATIENCE, operation).await
-}
-
-async fn answer_within<T>(
-    patience: Duration,
-    operation: impl Future<Output = RedisResult<T>>,
-) -> Result<T, StoreError> {
-    match timeout(patience, operation).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(unavailable(error)),
-        Err(elapsed) => Err(unavailable(elapsed)),
-    }
-}
-
-fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-    StoreError::Unavailable(error.into())
 }
 
 fn record((generation, value): Row) -> Option<Record> {

@@ -4,37 +4,33 @@ use std::net::IpAddr;
 
 use redis::{Client, ConnectionAddr, ConnectionInfo};
 
-use super::RedisSettings;
+use super::{
+    error::{RedisOpenError, Refusal},
+    place::Place,
+    settings::RedisSettings,
+};
 
-/// Why a Redis is not safe enough.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// Whoever is on the way can read and change what goes there.
-    #[error(
-        "the connection to Redis is not encrypted; use rediss://, or set `redis.plaintext = true`"
-    )]
-    Plaintext,
-    /// Whoever answers is believed.
-    #[error("the certificate of Redis would not be checked; remove `#insecure` from its address")]
-    UncheckedCertificate,
-    /// Whoever reaches it may do anything.
-    #[error(
-        "Redis asks for no password; make a user for hubkey, or set `redis.allow_unauthenticated = true`"
-    )]
-    Unauthenticated,
-    /// Nothing can be written there.
-    #[error(
-        "the Redis at this address is a replica, which takes no writes; name its master, or its sentinels"
-    )]
-    Replica,
-    /// A record may vanish before its time, and what was used up with it.
-    #[error(
-        "Redis may evict records (maxmemory-policy {policy}); set `maxmemory-policy noeviction`, or `redis.allow_eviction = true`"
-    )]
-    Eviction {
-        /// What it is set to.
-        policy: String,
-    },
+impl RedisSettings {
+    /// Judges the place, without going there.
+    pub fn check(&self) -> Result<(), RedisOpenError> {
+        match &self.place {
+            Place::Server(url) => Ok(address(&self.server(url)?, self)?),
+            Place::Sentinel(sentinel) => {
+                for at in &sentinel.addresses {
+                    channel(&self.sentinel(sentinel, at)?, self)?;
+                    // The master is reached as they are, and judged again by the address that they name.
+                    address(&self.node(at)?, self)?;
+                }
+                Ok(())
+            }
+            Place::Cluster(nodes) => {
+                for at in nodes {
+                    address(&self.node(at)?, self)?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Judges the address, before anything is sent there.

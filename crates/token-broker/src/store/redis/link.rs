@@ -8,7 +8,12 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{PATIENCE, RedisOpenError, START_PATIENCE, node::Node, source::Source, unavailable};
+use super::{
+    error::RedisOpenError,
+    node::Node,
+    patience::{PATIENCE, START_PATIENCE, unavailable},
+    source::Source,
+};
 use crate::store::StoreError;
 
 /// How often a node that nobody complains of is looked at.

@@ -9,9 +9,12 @@ use redis::{
 use tokio::time::sleep;
 
 use super::{
-    Address, Place, RedisOpenError, RedisSettings, answer, answer_within, checks,
+    checks,
+    error::RedisOpenError,
+    patience::{answer, answer_within, unavailable},
+    place::{Address, Place},
     replication::Replication,
-    unavailable,
+    settings::RedisSettings,
     wire::{Wire, was_turned_away},
 };
 use crate::store::StoreError;

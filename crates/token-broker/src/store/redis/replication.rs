@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{answer, unavailable};
+use super::patience::{answer, unavailable};
 use crate::store::StoreError;
 
 /// How long replicas may take.

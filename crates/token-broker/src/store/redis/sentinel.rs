@@ -7,7 +7,11 @@ use redis::{Client, aio::MultiplexedConnection};
 use tokio::sync::Mutex;
 
 use super::{
-    Address, RedisOpenError, RedisSettings, SentinelSettings, answer_within, node::connect,
+    error::RedisOpenError,
+    node::connect,
+    patience::answer_within,
+    place::{Address, SentinelSettings},
+    settings::RedisSettings,
 };
 use crate::store::StoreError;
 

@@ -8,7 +8,11 @@ use redis::{
 };
 use zeroize::Zeroizing;
 
-use super::{Address, PATIENCE, Place, RedisOpenError, SentinelSettings, checks};
+use super::{
+    error::RedisOpenError,
+    patience::PATIENCE,
+    place::{Address, Place, SentinelSettings},
+};
 
 /// Where Redis is, and which of its dangers the operator takes.
 #[derive(Clone)]
@@ -50,27 +54,6 @@ impl RedisSettings {
             allow_unauthenticated: false,
             allow_eviction: false,
             replicas_required: 0,
-        }
-    }
-
-    /// Judges the place, without going there.
-    pub fn check(&self) -> Result<(), RedisOpenError> {
-        match &self.place {
-            Place::Server(url) => Ok(checks::address(&self.server(url)?, self)?),
-            Place::Sentinel(sentinel) => {
-                for address in &sentinel.addresses {
-                    checks::channel(&self.sentinel(sentinel, address)?, self)?;
-                    // The master is reached as they are, and judged again by the address that they name.
-                    checks::address(&self.node(address)?, self)?;
-                }
-                Ok(())
-            }
-            Place::Cluster(nodes) => {
-                for address in nodes {
-                    checks::address(&self.node(address)?, self)?;
-                }
-                Ok(())
-            }
         }
     }
 

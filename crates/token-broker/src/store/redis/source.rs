@@ -5,7 +5,12 @@ use std::time::Duration;
 use redis::Client;
 
 use super::{
-    Address, PATIENCE, Place, RedisOpenError, RedisSettings, node::Node, sentinel::Sentinels,
+    error::RedisOpenError,
+    node::Node,
+    patience::PATIENCE,
+    place::{Address, Place},
+    sentinel::Sentinels,
+    settings::RedisSettings,
 };
 
 /// Where nodes come from.

@@ -11,11 +11,11 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    PATIENCE, RedisOpenError, START_PATIENCE, answer_within,
+    error::RedisOpenError,
     link::{Current, Link, Nodes},
     names::CHANNEL,
     node::Node,
-    unavailable,
+    patience::{PATIENCE, START_PATIENCE, answer_within, unavailable},
 };
 use crate::store::{StoreError, Watch, watchers::Watchers};
 
