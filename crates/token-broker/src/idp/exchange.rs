@@ -1,19 +1,14 @@
 //! Token exchange (RFC 8693), and Keycloak's endpoint for stored tokens of the providers behind it. Neither uses
 //! anything up: what got lost may be asked for again.
 
-use std::time::Duration;
-
-use hubkey_protocol::{
-    Scopes,
-    secret::{AccessToken, Secret},
-};
+use hubkey_protocol::{Scopes, secret::Secret};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
 use super::{
-    IdpError, json,
+    Exchange, ExchangeError, Exchanged, IdpError, json,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
     token::{self, Handed, Reading, TokenEndpoint},
 };
@@ -21,56 +16,6 @@ use crate::domain::{clock::Timestamp, provider::IssuerForm};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-
-/// What to exchange, and for what.
-#[derive(Debug, Clone, Copy)]
-pub struct Exchange<'a> {
-    /// The access token that is exchanged: always one out of the broker's own store.
-    pub subject_token: &'a AccessToken,
-    /// The issuer that it is from: its token endpoint and no other.
-    pub issuer: &'a str,
-    /// Goes along as `audience`.
-    pub audience: Option<&'a str>,
-    /// Goes along as `resource`.
-    pub resource: Option<&'a str>,
-    /// Goes along as `scope`.
-    pub scopes: Option<&'a Scopes>,
-    /// The provider behind this one whose token is wanted.
-    pub requested_issuer: Option<&'a str>,
-}
-
-/// What an exchange brought. A refresh token that came along was dropped: nobody asked for one.
-#[derive(Debug)]
-pub struct Exchanged {
-    /// The access token.
-    pub access_token: AccessToken,
-    /// Before the request was sent.
-    pub obtained_at: Timestamp,
-    /// When it ends; absent where the provider did not say.
-    pub expires_at: Option<Timestamp>,
-    /// What it permits, where the provider said.
-    pub scopes: Option<Scopes>,
-}
-
-/// Why an exchange brought nothing. Carries none of the provider's own text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ExchangeError {
-    /// The provider could not be reached, or refused for now.
-    #[error("the provider did not answer")]
-    Unavailable {
-        /// When it wants to be asked again.
-        retry_after: Option<Duration>,
-    },
-    /// It gives this person, or hubkey, no such token.
-    #[error("the provider refused the exchange")]
-    Refused,
-    /// It does not take the token that was to be exchanged, or not for that.
-    #[error("the provider refused the token")]
-    SubjectRefused,
-    /// It refuses hubkey's registration, or breaks a rule; the operator has to act.
-    #[error("the provider refused the registration or broke a rule")]
-    Misconfigured,
-}
 
 /// Exchanges in the form that the operator configured. `sent` is the time before that.
 pub(super) async fn send(

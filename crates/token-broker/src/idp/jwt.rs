@@ -8,7 +8,7 @@ use super::{algorithm::Algorithm, json, jwks::Key};
 
 pub(super) mod error;
 
-pub(super) use error::{Fault, TOO_LONG};
+pub(super) use error::Fault;
 
 /// The claims of a token.
 pub(super) type Claims = Map<String, Value>;

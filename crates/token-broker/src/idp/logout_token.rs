@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    IdpError,
+    IdpError, Logout,
     id_token::{self, Expected, instant, is_subject, seconds},
     json::given,
     jwt::{Claims, Fault},
@@ -19,21 +19,6 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const WINDOW: Duration = Duration::from_mins(5);
 /// No token is remembered for longer, however late it says to end.
 const LONGEST: Duration = Duration::from_hours(1);
-
-/// Whose session ended, as a judged logout token says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logout {
-    /// The provider's issuer.
-    pub issuer: String,
-    /// The account.
-    pub subject: Option<String>,
-    /// The session, as ID tokens call it in `sid`.
-    pub session: Option<String>,
-    /// The token's own name; the token is good once.
-    pub token_id: String,
-    /// For how long the token could come again.
-    pub remember: Duration,
-}
 
 /// Judges the claims of a logout token whose signature was checked.
 pub(super) fn judge(claims: &Claims, expected: &Expected<'_>) -> Result<Logout, IdpError> {

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod circuit;
+mod endpoint;
 mod gate;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
@@ -23,10 +24,14 @@ use tracing::{Instrument as _, field::Empty};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{IdpError, registration::Form};
+use super::{
+    error::{ANSWER_TOO_LONG, IdpError},
+    registration::Form,
+};
 use crate::domain::{chance::Chance, clock::Clock, provider::ProviderConfig};
 use breaker::Breaker;
 use circuit::Verdict;
+pub(super) use endpoint::Endpoint;
 pub(super) use gate::{Gate, NotPermitted, is_loopback};
 use gate::{Guarded, System};
 
@@ -36,61 +41,7 @@ mod tests;
 const CONNECT: Duration = Duration::from_secs(3);
 const TOTAL: Duration = Duration::from_secs(10);
 const IN_FLIGHT: usize = 32;
-/// The word for an answer that is longer.
-pub(super) const TOO_LONG: &str = "answer_too_long";
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-
-/// What is asked, for metrics, logs and caps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Endpoint {
-    Discovery,
-    Jwks,
-    Token,
-    Userinfo,
-    Revocation,
-    BrokerToken,
-    PushedAuthorization,
-}
-
-impl Endpoint {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Discovery => "discovery",
-            Self::Jwks => "jwks",
-            Self::Token => "token",
-            Self::Userinfo => "userinfo",
-            Self::Revocation => "revocation",
-            Self::BrokerToken => "broker_token",
-            Self::PushedAuthorization => "pushed_authorization",
-        }
-    }
-
-    fn span(self) -> &'static str {
-        match self {
-            Self::Discovery => "provider discovery",
-            Self::Jwks => "provider jwks",
-            Self::Token => "provider token",
-            Self::Userinfo => "provider userinfo",
-            Self::Revocation => "provider revocation",
-            Self::BrokerToken => "provider broker_token",
-            Self::PushedAuthorization => "provider pushed authorization",
-        }
-    }
-
-    /// The longest body that is read: of tokens, with an ID token, an access token and a refresh token of the longest
-    /// (ADR 57); of key sets, with 64 keys (SECURITY P59).
-    fn cap(self) -> usize {
-        match self {
-            Self::Jwks => 64 * 1024,
-            Self::Discovery
-            | Self::Token
-            | Self::Userinfo
-            | Self::Revocation
-            | Self::BrokerToken
-            | Self::PushedAuthorization => 256 * 1024,
-        }
-    }
-}
 
 /// A whole answer, whatever its status.
 pub(super) struct Answer {
@@ -182,7 +133,7 @@ impl From<Unanswered> for IdpError {
         match reason {
             Unanswered::NotPermitted => Self::Misconfigured("address_not_permitted"),
             Unanswered::NotSent | Unanswered::Withheld | Unanswered::Lost => Self::Unavailable,
-            Unanswered::TooLong => Self::Misbehaved(TOO_LONG),
+            Unanswered::TooLong => Self::Misbehaved(ANSWER_TOO_LONG),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     IdpError,
     discovery::Metadata,
+    error::USERINFO_TOO_LONG,
     id_token::{self, Expected},
     json,
     jwt::{Claims, Fault, UnverifiedJwt},
@@ -13,9 +14,6 @@ use super::{
     outbound::{Answer, Endpoint, Outbound},
 };
 use hubkey_protocol::secret::AccessToken;
-
-/// The word for a signed answer that is longer than hubkey takes.
-pub(super) const TOO_LONG: &str = "userinfo_too_long";
 
 /// Reads the claims, if they are about the account of the ID token (section 5.3.2).
 pub(super) async fn claims(
@@ -67,7 +65,7 @@ async fn signed(
         std::str::from_utf8(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_jwt"))?;
     let token = UnverifiedJwt::parse(text.trim_ascii(), &metadata.algorithms);
     let token = token.map_err(|fault| match fault {
-        Fault::TooLong => IdpError::Misbehaved(TOO_LONG),
+        Fault::TooLong => IdpError::Misbehaved(USERINFO_TOO_LONG),
         other => word(other),
     })?;
     let answered = (&token, Origin::Provider);

@@ -1,9 +1,7 @@
 //! Why a JWT is refused.
 
-use crate::idp::IdpError;
+use crate::idp::error::{ID_TOKEN_TOO_LONG, IdpError};
 
-/// The word for a token that is longer than hubkey takes.
-pub(in crate::idp) const TOO_LONG: &str = "id_token_too_long";
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::idp) enum Fault {
@@ -34,7 +32,7 @@ impl Fault {
     /// The word for logs and the audit stream.
     pub(in crate::idp) fn word(self) -> &'static str {
         match self {
-            Self::TooLong => TOO_LONG,
+            Self::TooLong => ID_TOKEN_TOO_LONG,
             Self::Form => "id_token_form",
             Self::Encrypted => "id_token_encrypted",
             Self::Critical => "id_token_crit",

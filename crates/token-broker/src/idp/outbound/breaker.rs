@@ -10,8 +10,8 @@ use std::{
 use hubkey_protocol::ProviderId;
 
 use super::{
-    Endpoint,
     circuit::{Change, Circuit, Term, Verdict},
+    endpoint::Endpoint,
 };
 use crate::domain::{chance::Chance, clock::Clock};
 
