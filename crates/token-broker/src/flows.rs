@@ -18,6 +18,7 @@ mod flights;
 mod giving_back;
 pub mod hub_callback;
 mod identity;
+mod joining;
 mod judge;
 mod leaving;
 mod limits;
@@ -226,7 +227,7 @@ impl Flows {
 
     async fn sign_in(&self, nonce: &Nonce) -> Result<Option<Loaded<SignIn>>, StoreError> {
         let found = self.store.load::<SignIn>(&Key::sign_in(nonce)).await?;
-        Ok(found.inspect(|loaded| spans::join(&loaded.value)))
+        Ok(found.inspect(|loaded| joining::join(&loaded.value)))
     }
 
     /// A sign-in that a person may still finish.

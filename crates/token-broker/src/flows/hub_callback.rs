@@ -12,8 +12,9 @@ use super::{
     admission::{Admitted, Entrance},
     browser::{Arrival, Browser},
     ending::End,
+    joining,
     leaving::{Leaving, Via},
-    reply, spans,
+    reply,
 };
 use crate::{
     audit::{Event, What},
@@ -173,7 +174,7 @@ impl Flows {
             .store
             .load_pair::<SignIn, TicketRecord>(&Key::sign_in(&browser.nonce), &key)
             .await?;
-        let sign_in = sign_in.inspect(|loaded| spans::join(&loaded.value));
+        let sign_in = sign_in.inspect(|loaded| joining::join(&loaded.value));
         Ok(sign_in
             .zip(record)
             .map(|(sign_in, record)| (sign_in, Change::delete(key, record.generation))))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use super::{Asker, Flows, failure::KernelFailure, spans};
+use super::{Asker, Flows, failure::KernelFailure, joining};
 use crate::{
     audit::{Event, What},
     domain::{
@@ -109,7 +109,7 @@ impl Flows {
         let by_token = loaded.value.kernel.fingerprint.matches(&token);
         let by_secret = loaded.value.poll_secret.matches(&poll_secret);
         if by_token & by_secret {
-            spans::join(&loaded.value);
+            joining::join(&loaded.value);
             return Ok(loaded);
         }
         // Whoever has the secret knew already that there is such a sign-in, so the time that this takes tells nothing.

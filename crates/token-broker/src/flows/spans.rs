@@ -39,10 +39,3 @@ impl Flows {
         traces::tell_connect(span, took, provider.as_str(), outcome);
     }
 }
-
-/// The spans of this request are part of the sign-in's trace from here on.
-pub(super) fn join(sign_in: &SignIn) {
-    if let Some(span) = &sign_in.span {
-        traces::join(span.at);
-    }
-}
