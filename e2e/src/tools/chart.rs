@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{cache, is_complete, log, on_path, once, short_hash};
+use super::base::{cache_folder, is_complete, log, on_path, once, short_hash};
 use crate::console;
 
 const REQUIREMENTS: &[u8] = include_bytes!("../../tools/chart-requirements.txt");
@@ -19,7 +19,7 @@ pub fn folder() -> PathBuf {
     let python = python.unwrap_or_default();
     let python = python.as_os_str().as_encoded_bytes();
     let hash = short_hash(&[REQUIREMENTS, SHARED_VERSIONS, GET_HELM, python]);
-    cache::folder().join(format!("chart-{hash}"))
+    cache_folder().join(format!("chart-{hash}"))
 }
 
 /// The Python with KubeSpawner and the validator.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use super::{log, on_path, output_of};
+use super::base::{log, on_path, output_of};
 use crate::console;
 
 pub(super) fn has_fonts() -> bool {

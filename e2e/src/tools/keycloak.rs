@@ -5,14 +5,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use super::{hex, is_complete, log, on_path, once};
+use super::base::{cache_folder, hex, is_complete, log, on_path, once, short_hash};
 use crate::console;
 
 const VERSION: &str = "26.7.3";
 const SHA_256: &str = "27a6535553c3cdcd083872ba40629efafb3475e3b758e0c6f691395561dd0f1f";
 
 fn folder() -> PathBuf {
-    super::cache_folder().join(format!("keycloak-{VERSION}"))
+    cache_folder().join(format!("keycloak-{VERSION}"))
 }
 
 /// The unpacked distribution. It is a template: runs work on copies.
@@ -24,8 +24,8 @@ pub fn distribution() -> PathBuf {
 /// The folder of the built Keycloak that has imported a realm, whether it is there yet or not.
 #[must_use]
 pub fn template(realm: &str) -> PathBuf {
-    let hash = super::short_hash(&[VERSION.as_bytes(), realm.as_bytes()]);
-    super::cache_folder().join(format!("keycloak-built-{hash}"))
+    let hash = short_hash(&[VERSION.as_bytes(), realm.as_bytes()]);
+    cache_folder().join(format!("keycloak-built-{hash}"))
 }
 
 pub(super) fn fetched() -> bool {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{log, output_of};
+use super::base::{log, output_of};
 use crate::console;
 
 /// The target of programs that need nothing of the system, on a machine like this one, as rustc names it.

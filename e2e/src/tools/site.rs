@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{cache, is_complete, log, on_path, once, short_hash};
+use super::base::{cache_folder, is_complete, log, on_path, once, short_hash};
 use crate::console;
 
 const REQUIREMENTS: &[u8] = include_bytes!("../../tools/site-requirements.txt");
@@ -14,7 +14,7 @@ fn folder() -> PathBuf {
     let python = on_path("python3").and_then(|path| path.canonicalize().ok());
     let python = python.unwrap_or_default();
     let hash = short_hash(&[REQUIREMENTS, python.as_os_str().as_encoded_bytes()]);
-    cache::folder().join(format!("site-{hash}"))
+    cache_folder().join(format!("site-{hash}"))
 }
 
 /// A command of that environment: `zensical`, `python`.
