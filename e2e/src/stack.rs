@@ -1,86 +1,26 @@
 //! Everything together: a hub, a provider, Redis, the two servers and an API that wants tokens.
 
+mod options;
+mod running;
 mod settings;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::containers::{self, Compose};
+use crate::containers;
 use crate::jupyterhub::{HubOptions, JupyterHub, Registration};
 use crate::keycloak::{Keycloak, Person};
 use crate::kind::Kind;
-use crate::process::{RunFolder, free_port};
+use crate::process::RunFolder;
 use crate::redis::{Redis, RedisOptions};
 use crate::servers::{self, Program, Server};
 use crate::{certificates, protected_api, wheel};
 
+pub use options::{DATA_API, LAB_API, StackOptions};
+pub use running::Stack;
 use settings::encrypted;
 pub(crate) use settings::random;
 pub use settings::{Ports, Secrets, broker_settings, callback_settings};
-
-/// The provider of most tests: audience `lab-api`, confidential client, scope `projects:read`.
-pub const LAB_API: &str = "lab-api";
-/// A second provider: audience `data-api`, public client, scope `data:read`.
-pub const DATA_API: &str = "data-api";
-
-/// How a stack is to be set up.
-#[derive(Debug, Clone, Default)]
-pub struct StackOptions {
-    /// Whether callback-server is a path on the hub's origin, behind the hub's proxy. By default it has its own.
-    pub shared_origin: bool,
-    /// Whether the broker keeps its state in its own memory, without Redis.
-    pub without_redis: bool,
-    /// Whether kernels reach the broker, and the broker Redis, over TLS: each with an authority that only this stack
-    /// knows.
-    pub tls: bool,
-    /// Which log lines both servers write; `info` where empty.
-    pub log: String,
-    /// More lines at the top of the broker's settings file.
-    pub broker_settings: String,
-    /// More lines at the end of the broker's settings file: tables, providers.
-    pub more_broker_settings: String,
-    /// More lines of the hub's configuration.
-    pub hub_config: String,
-    /// Features of Keycloak that are off by default, with commas.
-    pub keycloak_features: String,
-    /// Variables in the environment of both servers.
-    pub environment: Vec<(String, String)>,
-}
-
-impl StackOptions {
-    fn log_filter(&self) -> &str {
-        if self.log.is_empty() {
-            "info"
-        } else {
-            &self.log
-        }
-    }
-}
-
-/// A running stack. What is started first is ended last.
-#[derive(Debug)]
-pub struct Stack {
-    /// The hub, on 127.0.0.1.
-    pub hub: JupyterHub,
-    /// callback-server.
-    pub callback_server: Server,
-    /// token-broker.
-    pub broker: Server,
-    /// The API of [`LAB_API`].
-    pub lab_api: Server,
-    /// The API of [`DATA_API`].
-    pub data_api: Server,
-    /// Keycloak, on `localhost`.
-    pub keycloak: Keycloak,
-    /// Redis, unless the broker keeps its state itself.
-    pub redis: Option<Redis>,
-    /// Where everything listens.
-    pub ports: Ports,
-    /// The project, where the parts are containers.
-    pub compose: Option<Compose>,
-    /// The folder with all logs.
-    pub run: RunFolder,
-}
 
 static PERSONS: AtomicU32 = AtomicU32::new(1);
 
@@ -263,31 +203,5 @@ impl Site {
             extra_config: self.options.hub_config.clone(),
         };
         JupyterHub::start(&self.run, options).await
-    }
-}
-
-/// A free port each; the hub's differs from Keycloak's host as well, see [`Keycloak`].
-impl Ports {
-    /// A free port for each part.
-    pub fn free(shared_origin: bool) -> anyhow::Result<Self> {
-        let (hub, callback) = (free_port()?, free_port()?);
-        let public_url = if shared_origin {
-            format!("http://127.0.0.1:{hub}/services/hubkey")
-        } else {
-            format!("http://127.0.0.1:{callback}")
-        };
-        Ok(Self {
-            hub,
-            hub_api: free_port()?,
-            keycloak: free_port()?,
-            callback,
-            callback_ops: free_port()?,
-            kernel: free_port()?,
-            internal: free_port()?,
-            broker_ops: free_port()?,
-            lab_api: free_port()?,
-            data_api: free_port()?,
-            public_url,
-        })
     }
 }

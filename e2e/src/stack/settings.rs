@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{DATA_API, LAB_API, StackOptions};
+use super::options::{DATA_API, LAB_API, StackOptions};
 use crate::keycloak::Keycloak;
-use crate::process::RunFolder;
+use crate::process::{RunFolder, free_port};
 use crate::redis::Redis;
 
 /// Where everything listens, all on loopback.
@@ -38,6 +38,31 @@ pub struct Ports {
     pub data_api: u16,
     /// Where browsers find callback-server.
     pub public_url: String,
+}
+
+impl Ports {
+    /// A free port for each part.
+    pub fn free(shared_origin: bool) -> anyhow::Result<Self> {
+        let (hub, callback) = (free_port()?, free_port()?);
+        let public_url = if shared_origin {
+            format!("http://127.0.0.1:{hub}/services/hubkey")
+        } else {
+            format!("http://127.0.0.1:{callback}")
+        };
+        Ok(Self {
+            hub,
+            hub_api: free_port()?,
+            keycloak: free_port()?,
+            callback,
+            callback_ops: free_port()?,
+            kernel: free_port()?,
+            internal: free_port()?,
+            broker_ops: free_port()?,
+            lab_api: free_port()?,
+            data_api: free_port()?,
+            public_url,
+        })
+    }
 }
 
 /// Files with one random secret each, for this run only.
