@@ -6,6 +6,7 @@
 
 mod kill;
 mod manifests;
+mod place;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::process::{self, Process, RunFolder, Spec, checkout, free_port};
 use crate::tools;
 
 pub use manifests::IMAGES;
+pub use place::Place;
 
 /// The command that brings images to the cluster; it gets their names as arguments.
 pub const LOAD_IMAGES: &str = "E2E_LOAD_IMAGES";
@@ -33,15 +35,6 @@ const KEEPER: &str = r#"
 trap '"$0" delete namespace "$1" --wait=false --ignore-not-found; exit 0' TERM
 while :; do sleep 3600 & wait $!; done
 "#;
-
-/// Where the two servers run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// In a pod of their own.
-    OwnPod,
-    /// In the hub's pod.
-    BesideTheHub,
-}
 
 /// The namespace with everything in it.
 #[derive(Debug)]

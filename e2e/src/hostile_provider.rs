@@ -13,6 +13,7 @@ mod behind;
 pub mod browser;
 pub mod client;
 pub mod draft;
+mod endpoint;
 mod exchange;
 mod grants;
 pub mod keys;
@@ -30,7 +31,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::certificates::Authority;
@@ -42,93 +43,10 @@ pub use assertion::RegisteredKey;
 pub use browser::Redirected;
 pub use client::{Client, ClientAuth};
 pub use draft::{Draft, Encoding};
+pub use endpoint::Endpoint;
 pub use grants::Rotation;
 pub use keys::{Alg, SigningKey};
-pub use records::{AuthorizationResponse, Pushed};
-
-/// What the provider can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// `GET /.well-known/openid-configuration` (also `oauth-authorization-server`)
-    Discovery,
-    /// `GET /jwks`
-    Jwks,
-    /// `GET /authorize`
-    Authorize,
-    /// `POST /token`
-    Token,
-    /// `GET /userinfo`
-    UserInfo,
-    /// `POST /revoke`
-    Revocation,
-    /// `POST /par`
-    PushedAuthorization,
-    /// `GET /broker/{alias}/token`, as Keycloak has it
-    BrokerToken,
-    /// Anything else: 404.
-    Other,
-}
-
-impl Endpoint {
-    fn of(path: &str) -> Self {
-        match path {
-            "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => {
-                Self::Discovery
-            }
-            "/jwks" => Self::Jwks,
-            "/authorize" => Self::Authorize,
-            "/token" => Self::Token,
-            "/userinfo" => Self::UserInfo,
-            "/revoke" => Self::Revocation,
-            "/par" => Self::PushedAuthorization,
-            _ if path.starts_with("/broker/") => Self::BrokerToken,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// Which token a closure changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TokenKind {
-    /// The ID token.
-    Id,
-    /// The access token, after [`HostileProvider::use_jwt_access_tokens`]; opaque ones have nothing to change.
-    Access,
-    /// The signed answer of userinfo, after [`HostileProvider::sign_userinfo`].
-    UserInfo,
-}
-
-/// The person who signs in.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// The subject.
-    pub sub: String,
-    /// More claims, of ID token and userinfo alike.
-    pub claims: Map<String, Value>,
-}
-
-impl Account {
-    /// An account with a name and a mail address made from the subject.
-    #[must_use]
-    pub fn new(sub: &str) -> Self {
-        let account = Self {
-            sub: sub.to_owned(),
-            claims: Map::new(),
-        };
-        account
-            .claim("name", format!("Person {sub}"))
-            .claim("preferred_username", sub)
-            .claim("email", format!("{sub}@op.example"))
-            .claim("email_verified", true)
-    }
-
-    /// With this claim.
-    #[must_use]
-    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims.insert(name.to_owned(), value.into());
-        self
-    }
-}
+pub use records::{Account, AuthorizationResponse, Pushed, TokenKind};
 
 /// A running provider; it ends when dropped.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 mod aws;
 mod keys;
 mod refusal;
+mod settings;
 mod token;
 
 use std::net::SocketAddr;
@@ -24,20 +25,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use refusal::Refusal;
+pub use settings::Settings;
 use token::Judge;
-
-/// What the API accepts.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Compared to the byte with the token's `iss`.
-    pub issuer: String,
-    /// Must be among the token's `aud`.
-    pub audience: String,
-    /// Must be among the words of the token's `scope`.
-    pub scope: String,
-    /// Where the keys are; asked of the issuer's discovery document when absent.
-    pub jwks_uri: Option<String>,
-}
 
 /// A running API; it ends when dropped.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use super::Place;
+use super::place::Place;
 use crate::certificates::Authority;
 use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Keycloak;

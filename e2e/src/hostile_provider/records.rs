@@ -3,12 +3,55 @@
 use std::collections::HashMap;
 
 use http::StatusCode;
+use serde_json::{Map, Value};
 
-use super::Account;
 use crate::fake_http::Reply;
 
 /// Seconds that tokens live.
 pub(super) const LIFETIME: u64 = 300;
+
+/// Which token a closure changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// The ID token.
+    Id,
+    /// The access token, after [`super::HostileProvider::use_jwt_access_tokens`]; opaque ones have nothing to change.
+    Access,
+    /// The signed answer of userinfo, after [`super::HostileProvider::sign_userinfo`].
+    UserInfo,
+}
+
+/// The person who signs in.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The subject.
+    pub sub: String,
+    /// More claims, of ID token and userinfo alike.
+    pub claims: Map<String, Value>,
+}
+
+impl Account {
+    /// An account with a name and a mail address made from the subject.
+    #[must_use]
+    pub fn new(sub: &str) -> Self {
+        let account = Self {
+            sub: sub.to_owned(),
+            claims: Map::new(),
+        };
+        account
+            .claim("name", format!("Person {sub}"))
+            .claim("preferred_username", sub)
+            .claim("email", format!("{sub}@op.example"))
+            .claim("email_verified", true)
+    }
+
+    /// With this claim.
+    #[must_use]
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.to_owned(), value.into());
+        self
+    }
+}
 
 /// What comes back to the client in the query.
 #[derive(Clone, Debug, Default)]
