@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: speed and memory of release builds, beside their peers, in one run.
 
+mod extent;
 mod figures;
 mod kernels;
 mod load;
@@ -14,7 +15,6 @@ mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -22,7 +22,7 @@ use hubkey_e2e::console::say;
 use hubkey_e2e::tools::{self, Consent};
 use hubkey_e2e::{process, servers, wheel};
 
-use self::load::Round;
+use self::extent::{Built, Extent, QUICK, WHOLE};
 use self::machine::Machine;
 use self::report::{Report, Section};
 
@@ -42,48 +42,6 @@ pub(crate) struct Bench {
     #[arg(long)]
     yes: bool,
 }
-
-/// What was built to be measured.
-#[derive(Debug)]
-struct Built {
-    programs: PathBuf,
-    packages: PathBuf,
-}
-
-/// How far a run goes.
-#[derive(Debug)]
-struct Extent {
-    rounds: usize,
-    round: Duration,
-    /// Reads a second, where all are asked the same.
-    rate: u32,
-    redis_reads: u32,
-    waiting: &'static [usize],
-    /// Sign-ins that are finished beside those that wait.
-    finished: usize,
-    /// Kernels at each broker.
-    storm: usize,
-}
-
-const WHOLE: Extent = Extent {
-    rounds: 7,
-    round: Duration::from_secs(4),
-    rate: 3_000,
-    redis_reads: 100_000,
-    waiting: &[100, 1_000, 10_000],
-    finished: 200,
-    storm: 1_000,
-};
-
-const QUICK: Extent = Extent {
-    rounds: 2,
-    round: Duration::from_secs(1),
-    rate: 1_000,
-    redis_reads: 20_000,
-    waiting: &[100],
-    finished: 20,
-    storm: 50,
-};
 
 const NAMES: [&str; 4] = ["read", "wake-up", "storm", "python"];
 
@@ -160,18 +118,6 @@ fn write(report: &Report, whole: bool) -> anyhow::Result<()> {
     say(report.page());
     say(format!("Written: {}, {}", json.display(), page.display()));
     Ok(())
-}
-
-/// A sign of life.
-fn tell_round(name: &str, round: usize, found: &Round) {
-    let Round {
-        per_second,
-        p50_ms,
-        p99_ms,
-    } = found;
-    say(format!(
-        "          round {round}, {name}: {per_second:.0} reads/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms"
-    ));
 }
 
 #[cfg(test)]

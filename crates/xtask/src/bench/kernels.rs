@@ -5,7 +5,7 @@ use hubkey_e2e::http_browser::{HttpBrowser, Question};
 use hubkey_e2e::scripted_hub::{HubClient, ScriptedHub};
 use serde_json::Value;
 
-use super::Built;
+use super::extent::Built;
 use super::site::{Ground, HubAt, PROVIDER, Site};
 use super::wire::{Line, request};
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::{process, redis::Redis, tools};
+use hubkey_e2e::{console::say, process, redis::Redis, tools};
 use serde::Serialize;
 use tokio::process::Command;
 use tokio::time::{Instant, interval_at};
@@ -182,6 +182,18 @@ fn csv(text: &str) -> anyhow::Result<Round> {
         p50_ms: number("p50_latency_ms")?,
         p99_ms: number("p99_latency_ms")?,
     })
+}
+
+/// A sign of life.
+pub(super) fn tell_round(name: &str, round: usize, found: &Round) {
+    let Round {
+        per_second,
+        p50_ms,
+        p99_ms,
+    } = found;
+    say(format!(
+        "          round {round}, {name}: {per_second:.0} reads/s, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms"
+    ));
 }
 
 #[cfg(test)]

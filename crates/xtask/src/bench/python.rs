@@ -7,11 +7,11 @@ use hubkey_e2e::tools;
 use serde_json::json;
 use tokio::process::Command;
 
+use super::extent::{Built, Extent};
 use super::figures::Spread;
 use super::load::script;
 use super::read::Stage;
 use super::report::Section;
-use super::{Built, Extent};
 
 pub(crate) async fn measure(built: &Built, _: &Extent) -> anyhow::Result<Section> {
     let stage = Stage::start(built).await?;

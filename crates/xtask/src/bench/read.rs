@@ -12,12 +12,12 @@ use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::tools;
 use serde_json::{Value, json};
 
+use super::extent::{Built, Extent};
 use super::figures::Spread;
 use super::load::{self, CONNECTIONS, Peer, Round};
 use super::report::{Section, Target};
 use super::site::{Ground, HubAt, PROVIDER, Site, local};
 use super::wire::Line;
-use super::{Built, Extent};
 
 const USER: &str = "alice";
 /// Longer than all of a run, so that no read refreshes.
@@ -216,7 +216,7 @@ pub(crate) async fn measure(built: &Built, extent: &Extent) -> anyhow::Result<Se
         let time = extent.round;
         for (peer, reads) in peers.iter().zip(&mut reads) {
             let found = peer.saturate(time).await?;
-            super::tell_round(peer.name, round, &found);
+            load::tell_round(peer.name, round, &found);
             reads.rounds.push(found);
             if ["hubkey", "bare axum"].contains(&peer.name) {
                 reads.paced.push(peer.pace(extent.rate, time).await?);

@@ -9,11 +9,11 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::extent::{Built, Extent};
 use super::figures::percentile;
 use super::kernels::{Crowd, text};
 use super::report::{Section, Target};
 use super::wire::{Line, request};
-use super::{Built, Extent};
 
 const BROKERS: usize = 4;
 /// Seconds that the first token lives; the one after it lives for minutes.

@@ -9,11 +9,11 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::extent::{Built, Extent};
 use super::figures::percentile;
 use super::kernels::{Crowd, Waiting};
 use super::report::{Section, Target};
 use super::wire::Line;
-use super::{Built, Extent};
 
 /// Until polls that began together are spread, and the broker has what it needs for them.
 const SETTLE: Duration = Duration::from_secs(6);
