@@ -4,6 +4,7 @@ mod budget;
 mod chart;
 mod cluster;
 pub(crate) mod containers;
+mod context;
 mod deny;
 mod docs;
 mod exceptions;
@@ -15,16 +16,9 @@ mod rust_tests;
 mod site;
 mod texts;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use hubkey_e2e::{console, process, tools};
-
 use crate::kinds::Kind;
-use crate::report::{Count, Failure};
 
-/// What a step gives back.
-pub(crate) type Outcome = Result<Count, Failure>;
+pub(crate) use context::{Bench, Outcome};
 
 /// One line of the table.
 #[derive(Debug)]
@@ -154,49 +148,3 @@ pub(crate) const STEPS: &[Step] = &[
         run: cluster::run,
     },
 ];
-
-/// Where the steps work: the checkout, and a folder for the output of each program.
-#[derive(Debug)]
-pub(crate) struct Bench {
-    root: PathBuf,
-    logs: PathBuf,
-}
-
-impl Bench {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        let root = process::checkout();
-        let logs = process::artifacts().join("test-logs");
-        std::fs::create_dir_all(&logs)?;
-        Ok(Self { root, logs })
-    }
-
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Cargo, with the given arguments, in the checkout.
-    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(arguments).current_dir(&self.root);
-        command
-    }
-
-    /// A command that came with the Python packages.
-    pub(crate) fn python_command(&self, name: &str) -> Command {
-        let mut command = Command::new(tools::python_bin().join(name));
-        command.current_dir(&self.root);
-        command
-    }
-
-    /// Runs a program whose success is one passed check.
-    pub(crate) fn check(&self, label: &str, mut command: Command) -> Outcome {
-        console::run(label, &mut command, &self.log(label))?;
-        Ok(Count::ONE)
-    }
-
-    /// The file for the output of a program.
-    pub(crate) fn log(&self, label: &str) -> PathBuf {
-        self.logs
-            .join(format!("{}.log", label.replace([' ', '/'], "-")))
-    }
-}
