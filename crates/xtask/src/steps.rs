@@ -2,6 +2,7 @@
 
 mod budget;
 mod chart;
+mod circles;
 mod cluster;
 pub(crate) mod containers;
 mod context;
@@ -62,6 +63,12 @@ pub(crate) const STEPS: &[Step] = &[
         quick: true,
         kind: Kind::Processes,
         run: site::run,
+    },
+    Step {
+        name: "circles",
+        quick: true,
+        kind: Kind::Processes,
+        run: circles::run,
     },
     Step {
         name: "deny",
