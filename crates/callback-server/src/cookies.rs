@@ -1,4 +1,4 @@
-//! Flow cookies (SECURITY.md, D3): one per flow, named by the flow's short id.
+//! Flow cookies: one per flow, named by the flow's short id.
 //!
 //! The prefixes are a promise that the browser enforces: neither a script nor, on an own host, a sibling domain can
 //! have made such a cookie. Chromium 156 keeps that promise on `http://127.0.0.1` too, so the names are the same there.

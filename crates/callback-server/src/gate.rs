@@ -1,4 +1,4 @@
-//! The gate before every handler: only a person's own navigation passes (SECURITY.md, D6).
+//! The gate before every handler: only a person's own navigation passes (`docs/reference/security-rules.md`, D6).
 //!
 //! A browser says what a request is for in `Sec-Fetch-*`, headers that no page can set. Whatever is not a navigation of
 //! a whole tab (a script's fetch, a frame, a service worker, an image, a form of another site) is refused before any

@@ -1,4 +1,4 @@
-//! The headers of every answer (SECURITY.md, D6), whatever made it.
+//! The security headers of every answer, whatever made it (`docs/reference/security-rules.md`, D6).
 
 use axum::response::Response;
 use http::{

@@ -1,4 +1,5 @@
-//! Attacks by a page of another user on the hub's own origin, in a real browser (SECURITY.md, O1 to O9).
+//! Attacks by a page of another user on the hub's own origin, in a real browser (rules O1 to O9 of
+//! `docs/reference/security-rules.md`).
 
 use std::time::Duration;
 
