@@ -1,5 +1,5 @@
-//! Reads along where heads begin and end. hyper takes a bare LF for the end of a line, and requests that come in a row;
-//! a proxy in front may see one request where hyper then sees two.
+//! Detects request heads with a bare LF and pipelined requests, which hyper accepts; a proxy in front may see one request
+//! where hyper sees two.
 
 /// How the lines of a head ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
