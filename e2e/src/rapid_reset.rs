@@ -1,5 +1,5 @@
 //! HTTP/2 where nobody offered it: ten thousand streams on one connection, each reset as soon as it is open
-//! (CVE-2023-44487, SECURITY Q6), and the check that a server of HTTP/1.1 takes none of them.
+//! (CVE-2023-44487, rule Q6), and the check that a server of HTTP/1.1 takes none of them.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! Requests that two readers could read in two ways, each with a second request hidden in it, and the check that a
-//! server answers none of them twice (request smuggling, SECURITY Q13).
+//! server answers none of them twice (request smuggling).
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -178,7 +178,7 @@ server.on("stream", (stream) => {
 });
 server.listen(Number(process.argv[1]), "127.0.0.1", () => console.log("listening"));"#;
 
-/// A server that speaks HTTP/2 understands all of what SECURITY Q6's tests send, and their check says so.
+/// A server that speaks HTTP/2 understands all of what the tests of rule Q6 send, and their check says so.
 #[tokio::test]
 async fn security_q6_the_attack_is_http2_and_the_check_sees_who_takes_it() -> Outcome {
     let (run, port) = (RunFolder::create("http2")?, process::free_port()?);

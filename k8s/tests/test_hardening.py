@@ -1,4 +1,4 @@
-"""What the rendered objects must never be: SECURITY rules X3, X6, X7, X8."""
+"""What the rendered objects must never be: rules X3, X6, X7, X8 of docs/reference/security-rules.md."""
 
 import json
 import re
