@@ -14,7 +14,7 @@ use crate::{
     keys::KeyId,
 };
 
-/// What happened (SECURITY section 7.9).
+/// What happened; `docs/reference/audit-events.md` says when each is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// A kernel opened a sign-in.

@@ -48,7 +48,7 @@ impl Unsaid {
     }
 }
 
-/// Recognises kernels (SECURITY D1).
+/// Recognises kernels by the token of their single-user server.
 #[async_trait]
 pub trait KernelAuthenticator: fmt::Debug + Send + Sync {
     /// Who holds this token, if it is the token of a single-user server.
@@ -99,7 +99,7 @@ pub enum KernelError {
     HubUnavailable,
 }
 
-/// Recognises browsers: the broker is an OAuth client of the Hub (SECURITY D2).
+/// Recognises browsers: the broker is an OAuth client of the Hub.
 #[async_trait]
 pub trait BrowserAuthenticator: fmt::Debug + Send + Sync {
     /// The Hub's authorize URL for a browser.
@@ -120,7 +120,7 @@ pub trait BrowserAuthenticator: fmt::Debug + Send + Sync {
     /// is sent shares its answer; whoever asks again and again waits.
     async fn ask_again(&self, token: &HubToken) -> Result<HubUser, BrowserError>;
 
-    /// Whether people other than the owner may enter this server (SECURITY D9). `None` where the Hub does not say. What
+    /// Whether people other than the owner may enter this server. `None` where the Hub does not say. What
     /// it said is remembered for five seconds.
     async fn is_shared(
         &self,

@@ -88,7 +88,7 @@ pub type Watch = BoxFuture<'static, ()>;
 /// A value and its generation, counted from 1 at each creation.
 #[derive(Clone)]
 pub struct Record {
-    /// Of which generation.
+    /// The generation of the record: it grows with each change.
     pub generation: u64,
     /// The value, in clear above the sealing decorator, sealed below it.
     pub value: Zeroizing<Vec<u8>>,
@@ -440,7 +440,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Joins parts so that no two lists of parts give the same bytes (SECURITY T29).
+/// Joins parts so that no two lists of parts give the same bytes.
 #[must_use]
 pub fn length_prefixed<T: AsRef<[u8]>>(parts: &[T]) -> Vec<u8> {
     let mut bytes = Vec::new();

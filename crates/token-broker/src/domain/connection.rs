@@ -19,14 +19,14 @@ use super::{
 /// What a finished sign-in gives to one server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Connection {
-    /// Its handle.
+    /// The id of the connection, by which kernels name it.
     pub id: ConnectionId,
     /// Whose it is: of this very server token.
     pub kernel: Kernel,
     /// Further servers of the same user that use it, where the operator has connections shared so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Kernel>,
-    /// At which provider.
+    /// The id of the provider that granted it.
     pub provider: ProviderId,
     /// What was asked for.
     pub wish: Wish,
@@ -108,8 +108,8 @@ impl Grant {
         self.lifetime().seconds_left(now)
     }
 
-    /// Whether the end of the other one's refresh token may be the end of this one, and this one can bring that about: they
-    /// came of one session, and go with it or outlive it (`offline_access`) both.
+    /// Whether revoking the refresh token of `other` may revoke this grant too: both came of one session at the provider,
+    /// and both have `offline_access` or neither has.
     #[must_use]
     pub fn stands_and_falls_with(&self, other: &Self) -> bool {
         self.refresh_token.is_some()

@@ -55,16 +55,16 @@ pub enum FlowStage {
     },
     /// On the page that says that the notebook goes on.
     Done {
-        /// Where.
+        /// The id of the provider.
         provider: ProviderId,
         /// As whom, as people recognise it.
         account: String,
     },
     /// On a page that says that the sign-in ended without a connection.
     Ended {
-        /// Where.
+        /// The id of the provider.
         provider: ProviderId,
-        /// Why.
+        /// Why the sign-in ended.
         reason: EndReason,
         /// In the audit stream too.
         reference: Reference,
@@ -110,7 +110,7 @@ pub struct AtProvider {
 /// The way from a ticket to its sign-in.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TicketRecord {
-    /// Which.
+    /// The public id of the sign-in.
     pub nonce: Nonce,
 }
 
@@ -133,7 +133,7 @@ pub enum Leg {
     Hub,
     /// To a provider.
     Provider {
-        /// Which.
+        /// The id of the provider.
         id: ProviderId,
     },
 }

@@ -23,9 +23,9 @@ pub struct LoginIndex {
 /// One connection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Login {
-    /// Which.
+    /// The id of the connection.
     pub connection: ConnectionId,
-    /// Where.
+    /// The id of the provider.
     pub provider: ProviderId,
     /// Of which account.
     pub subject: String,

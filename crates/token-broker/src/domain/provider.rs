@@ -240,7 +240,7 @@ pub enum Pushing {
     Never,
 }
 
-/// Which account at a provider fits which hub user (SECURITY D4).
+/// Which account at a provider fits which hub user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityPolicy {
     /// The first one that the person confirms; one account belongs to one hub user.
@@ -262,7 +262,7 @@ pub enum Sharing {
     Nobody,
 }
 
-/// The rules for a provider's ID tokens (SECURITY section 2.6).
+/// The rules for a provider's ID tokens, where OpenID Connect Core 1.0 section 3.1.3.7 leaves a choice.
 #[derive(Debug, Clone)]
 pub struct IdTokenRules {
     /// Signature algorithms to accept; what the metadata advertises where empty.
@@ -275,7 +275,7 @@ pub struct IdTokenRules {
     pub userinfo: bool,
 }
 
-/// The rules for reaching a provider (SECURITY section 7.6).
+/// The rules for reaching a provider: TLS, private addresses, hosts beside the issuer's.
 #[derive(Debug, Clone, Default)]
 pub struct OutboundRules {
     /// Whether http URLs are permitted beyond loopback.

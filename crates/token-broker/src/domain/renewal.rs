@@ -1,4 +1,4 @@
-//! How a connection's token stays valid: when it is refreshed, and who may use the refresh token (SECURITY section 5.1).
+//! How a connection's token stays valid: when it is refreshed, and who may use the refresh token (ADR 25).
 //!
 //! A refresh token is sent by one replica at a time and never again once an answer to it is known. Who sends it writes
 //! that down first, together with a lease that ends by the store's own clock. An intent without a lease is one whose
@@ -18,7 +18,7 @@ use super::{clock::Timestamp, refusal::Refusal};
 const EARLY: Duration = Duration::from_mins(1);
 /// How old a token gets whose provider does not say when it ends.
 const ASSUMED_LIFE: Duration = Duration::from_mins(5);
-/// How far the clock of the replica that asked for a token may be ahead of this one's (SECURITY 5.2). If it is more, this
+/// How far the clock of the replica that asked for a token may be ahead of this one's. If it is more, this
 /// clock was set back since, and nobody knows how long the token still lives.
 const CLOCKS_APART: Duration = Duration::from_mins(1);
 /// The longest rest after failures.
@@ -43,7 +43,7 @@ pub enum Renewal {
         until: Timestamp,
         /// How often in a row.
         failures: u32,
-        /// Why.
+        /// Why the last refresh failed.
         trouble: Trouble,
     },
     /// Someone has sent it or is about to, while there is a lease.

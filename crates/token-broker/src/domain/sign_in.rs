@@ -19,7 +19,7 @@ pub struct SignIn {
     pub kernel: Kernel,
     /// Where to sign in.
     pub provider: ProviderId,
-    /// What for.
+    /// The scopes, audience, resource and account that the kernel asked for.
     pub wish: Wish,
     /// Which account the provider is to suggest (OpenID Connect Core 1.0 section 3.1.2.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,12 +69,12 @@ pub enum SignInState {
     },
     /// The kernel may collect its connection.
     Ready {
-        /// Which.
+        /// The id of the connection.
         connection: ConnectionId,
     },
     /// The kernel got it at least once, and may ask again until it acknowledges.
     Delivered {
-        /// Which.
+        /// The id of the connection.
         connection: ConnectionId,
         /// When it was delivered first.
         since: Timestamp,
@@ -85,7 +85,7 @@ pub enum SignInState {
     Denied,
     /// Ended by a fault.
     Failed {
-        /// Which.
+        /// The fault, as the kernel is told.
         reason: SignInFailure,
     },
 }

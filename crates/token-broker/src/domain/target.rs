@@ -80,7 +80,7 @@ impl TargetToken {
 /// What is known about one target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
-    /// Which.
+    /// The audience, resource, scopes or issuer that the token is for.
     pub target: Target,
     /// The newest token, if there ever was one.
     pub token: Option<TargetToken>,

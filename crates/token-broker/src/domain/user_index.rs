@@ -29,13 +29,13 @@ pub struct UserIndex {
 /// A sign-in that waits for its person.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OpenSignIn {
-    /// Which.
+    /// The public id of the sign-in.
     pub nonce: Nonce,
-    /// Of which server token.
+    /// The keyed hash of the server token that the kernel asked with.
     pub fingerprint: Fingerprint,
-    /// Where.
+    /// The id of the provider.
     pub provider: ProviderId,
-    /// What for.
+    /// The scopes, audience, resource and account that the kernel asked for.
     pub wish: Wish,
     /// When it ends by itself.
     pub expires_at: Timestamp,
@@ -44,11 +44,11 @@ pub struct OpenSignIn {
 /// A connection in the index.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct IndexedConnection {
-    /// Which.
+    /// The id of the connection.
     pub id: ConnectionId,
-    /// Of which server token.
+    /// The keyed hash of the server token that the kernel asked with.
     pub fingerprint: Fingerprint,
-    /// Where.
+    /// The id of the provider.
     pub provider: ProviderId,
     /// When its record ends.
     pub expires_at: Timestamp,

@@ -1,4 +1,4 @@
-//! Browsers proved by the Hub's OAuth: the broker is a service of the Hub (SECURITY D2).
+//! Browsers proved by the Hub's OAuth: the broker is a service of the Hub.
 
 use std::{future::ready, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Kernels proved by server tokens: what the Hub says of a token, remembered for seconds.
+//! Authenticates kernels by their server token, with a short cache of the Hub's answers.
 //!
 //! | what the Hub said | remembered | where asked for at once ([`Freshness::Asked`]) |
 //! |---|---|---|
@@ -55,7 +55,7 @@ const OF_ONE_USER: (u32, Duration) = (40, Duration::from_millis(200));
 type Verdict = Result<Kernel, KernelError>;
 type Key = [u8; 32];
 
-/// Asks the Hub who a kernel is (SECURITY D1).
+/// Asks the Hub who a kernel is.
 #[derive(Debug)]
 pub struct HubKernelAuthenticator {
     api: Arc<HubApi>,
@@ -84,7 +84,7 @@ struct Slot {
     came_to_nothing: AtomicU64,
 }
 
-/// A whole decision: the kernel with its server, not merely that the token is good (SECURITY KR9).
+/// A whole decision: the kernel with its server, not merely that the token is good.
 #[derive(Debug)]
 struct Entry {
     verdict: Verdict,

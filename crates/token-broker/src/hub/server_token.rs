@@ -1,4 +1,5 @@
-//! Whether a token is the token of a single-user server, and of which: the rules KR3 to KR7 of SECURITY D1.
+//! Whether a token is the token of a single-user server, and of which: the rules under D1 of
+//! `docs/reference/security-rules.md`.
 //!
 //! The Hub names alice for *every* token that is hers: those that services and other people's shared servers hold too.
 //! Only the scopes tell the token that the Hub gave to her own server.

@@ -1,5 +1,5 @@
 //! Signature algorithms of ID tokens: the asymmetric ones. `none` and the HMAC family have no value here, so no
-//! setting, metadata or token can name them (SECURITY P27, P29, P47; RFC 8725 section 3.1).
+//! setting, metadata or token can name them (RFC 8725 section 3.1).
 
 use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -84,7 +84,7 @@ struct Discovery {
     issuer: String,
     url: Url,
     rules: Rules,
-    /// Where codes and secrets went first. Elsewhere they never go (SECURITY P72).
+    /// Where codes and secrets went first. Elsewhere they never go.
     token_host: OnceLock<String>,
 }
 

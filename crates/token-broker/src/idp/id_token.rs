@@ -1,4 +1,4 @@
-//! The rules for an ID token (OpenID Connect Core 1.0 section 3.1.3.7, SECURITY section 2.6). One function calls one
+//! The rules for an ID token (OpenID Connect Core 1.0 section 3.1.3.7). One function calls one
 //! small function per rule; each refusal has its own word.
 //!
 //! Judged is what says whose token it is, for whom, for which sign-in and for when. No other claim is looked at here, of
@@ -108,7 +108,7 @@ fn audiences(claims: &Claims) -> Option<Vec<&str>> {
     }
 }
 
-/// For whom the token is (Core 1.0 section 3.1.3.7, 4 and 5; SECURITY P25).
+/// For whom the token is (Core 1.0 section 3.1.3.7, 4 and 5).
 fn authorized_party(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     match given(claims, "azp") {
         Some(Value::String(party)) if party == expected.client_id => Ok(()),
@@ -117,7 +117,7 @@ fn authorized_party(claims: &Claims, expected: &Expected<'_>) -> Result<(), Faul
     }
 }
 
-/// Until when (Core 1.0 section 3.1.3.7, 9; SECURITY P35).
+/// Until when (Core 1.0 section 3.1.3.7, 9).
 pub(super) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     let ends = instant(claims, "exp").ok_or(Fault::Expiry)?;
     if seconds(expected.now) < ends + expected.skew.as_secs_f64() {
@@ -127,7 +127,7 @@ pub(super) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fau
     }
 }
 
-/// Lately: a token of long ago is not of this sign-in (Core 1.0 section 3.1.3.7, 10; SECURITY P36, P37).
+/// Lately: a token of long ago is not of this sign-in (Core 1.0 section 3.1.3.7, 10).
 fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     let issued = instant(claims, "iat").ok_or(Fault::IssuedAt)?;
     let (now, skew) = (seconds(expected.now), expected.skew.as_secs_f64());
@@ -138,7 +138,7 @@ fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     }
 }
 
-/// Since when (RFC 7519 section 4.1.5; SECURITY P38). Who says so in words that are no time is not taken to say "now".
+/// Since when (RFC 7519 section 4.1.5). Who says so in words that are no time is not taken to say "now".
 fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     if given(claims, "nbf").is_none() {
         return Ok(());
@@ -151,7 +151,7 @@ fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
     }
 }
 
-/// For this sign-in and no other (Core 1.0 section 3.1.3.7, 11; SECURITY P39, P40).
+/// For this sign-in and no other (Core 1.0 section 3.1.3.7, 11).
 fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
     match claims.get("nonce") {
         Some(Value::String(given)) if OidcNonce::new(given).matches(transaction.oidc_nonce) => {
@@ -161,7 +161,7 @@ fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
     }
 }
 
-/// Whose (Core 1.0 section 2; SECURITY P42).
+/// Whose (Core 1.0 section 2).
 fn subject(claims: &Claims) -> Result<(), Fault> {
     match claims.get("sub") {
         Some(Value::String(subject)) if is_subject(subject) => Ok(()),
@@ -174,7 +174,7 @@ pub(super) fn is_subject(subject: &str) -> bool {
     (1..=255).contains(&subject.len()) && subject.is_ascii()
 }
 
-/// One of the contexts that the settings ask for, where they ask (SECURITY P41); else nobody reads it.
+/// One of the contexts that the settings ask for, where they ask; else nobody reads it.
 fn context(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
     let asked = transaction.contexts;
     let fits = |context: &str| asked.iter().any(|one| one == context);
@@ -185,7 +185,7 @@ fn context(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> 
     }
 }
 
-/// Lately, where the settings ask how long ago (SECURITY P41); else nobody reads it.
+/// Lately, where the settings ask how long ago; else nobody reads it.
 fn authentication_time(
     claims: &Claims,
     expected: &Expected<'_>,
@@ -204,7 +204,7 @@ fn authentication_time(
 }
 
 /// `at_hash` or `c_hash`: absent, or the left half of the secret's hash, which ties the token to it (Core 1.0 section
-/// 3.1.3.8; SECURITY P43).
+/// 3.1.3.8).
 fn half_hash(
     claims: &Claims,
     name: &str,

@@ -1,4 +1,4 @@
-//! The key set of one provider, kept (SECURITY section 5.3).
+//! The key set of one provider, kept and rarely fetched, whatever a token names.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -27,23 +27,23 @@ pub enum KeyFileError {
     /// It cannot be read.
     #[error("the key file {path} cannot be read")]
     Read {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The operating system's error.
         source: io::Error,
     },
     /// It holds something else.
     #[error("the key file {path} does not hold 32 random bytes, raw, as base64 or as hex")]
     Form {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
     },
     /// It cannot be written; an existing file is never replaced.
     #[error("the key file {path} cannot be written")]
     Write {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The system gives no random bytes.

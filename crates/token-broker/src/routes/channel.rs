@@ -1,4 +1,4 @@
-//! Lets nobody but callback-server reach the internal listener (SECURITY D7).
+//! Lets nobody but callback-server reach the internal listener: it shows the channel secret.
 
 use std::sync::Arc;
 

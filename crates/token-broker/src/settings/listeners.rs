@@ -15,9 +15,9 @@ const LONGEST_MESSAGE: usize = 64 * 1024;
 /// Where kernels reach the broker.
 #[derive(Debug)]
 pub struct KernelSettings {
-    /// The address.
+    /// The address and port to listen on.
     pub listen: SocketAddr,
-    /// How much it takes.
+    /// Limits of connections, requests and times.
     pub limits: Limits,
     /// How many polls may wait at once.
     pub polls: usize,
@@ -36,9 +36,9 @@ impl KernelSettings {
 /// Where callback-server reaches the broker.
 #[derive(Debug)]
 pub struct InternalSettings {
-    /// The address.
+    /// The address and port to listen on.
     pub listen: SocketAddr,
-    /// How much it takes.
+    /// Limits of connections, requests and times.
     pub limits: Limits,
     /// What callback-server proves itself with; two during rotation.
     pub channel_secrets: Vec<ChannelSecret>,

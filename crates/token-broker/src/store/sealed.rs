@@ -243,7 +243,7 @@ fn seal(
 /// A record that was opened.
 struct Opened {
     value: Zeroizing<Vec<u8>>,
-    /// With which key.
+    /// The public name of the key that sealed the record.
     by: KeyId,
     /// When it ends, with the leeway.
     end: Timestamp,

@@ -18,7 +18,7 @@ pub trait Stored: Serialize + DeserializeOwned {
 pub struct Loaded<T> {
     /// The value.
     pub value: T,
-    /// Of which generation.
+    /// The generation of the record: it grows with each change.
     pub generation: u64,
 }
 

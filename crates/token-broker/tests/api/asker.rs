@@ -1,4 +1,4 @@
-//! Where a kernel's token is looked for: in one header and nowhere else (SECURITY K6).
+//! Where a kernel's token is looked for: in one header and nowhere else (rule K6).
 
 use std::time::Duration;
 

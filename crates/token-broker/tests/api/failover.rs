@@ -1,5 +1,5 @@
 //! The master of Redis dies at every step of a sign-in and of a refresh, and sentinels make another one of a replica
-//! (SECURITY R13). Real servers: a master, two replicas and three sentinels for each of a few stacks, side by side.
+//! (rule R13). Real servers: a master, two replicas and three sentinels for each of a few stacks, side by side.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

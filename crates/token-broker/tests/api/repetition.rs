@@ -1,4 +1,4 @@
-//! A `POST /v1/sign-ins` that comes again under its idempotency key (SECURITY R19).
+//! A `POST /v1/sign-ins` that comes again under its idempotency key.
 
 use std::time::Duration;
 

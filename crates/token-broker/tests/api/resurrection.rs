@@ -1,4 +1,4 @@
-//! Somebody who can write Redis brings a used record back (SECURITY S5). Sealed, it is itself again for as long as it would
+//! Somebody who can write Redis brings a used record back (rule S5). Sealed, it is itself again for as long as it would
 //! have lived: what it may still do, the flows decide.
 
 use std::{

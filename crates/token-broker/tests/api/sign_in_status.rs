@@ -1,4 +1,4 @@
-//! `GET /v1/sign-ins/{nonce}`: delivery (SECURITY 5.5).
+//! `GET /v1/sign-ins/{nonce}`: delivery, repeated until it is acknowledged.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A store that fails: no answer that promises anything, and nothing half done (SECURITY I6).
+//! A store that fails: no answer that promises anything, and nothing half done (invariant I6).
 
 use http::{Method, StatusCode};
 use serde_json::json;

@@ -24,7 +24,7 @@ pub(crate) struct Played {
     pub(crate) ending: Ending,
 }
 
-/// A refresh token is never sent twice at a time, and never a third time (SECURITY section 5.1).
+/// A refresh token is never sent twice at a time, and never a third time (ADR 25).
 pub(crate) fn assert_apart(play: &str, sent: &[Instant]) {
     assert!(sent.len() <= 2, "{play}: sent {} times", sent.len());
     if let [first, second] = sent {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::kernel::Opened;
 
-/// Which of SECURITY section 1.4 a play is judged by.
+/// By which of the invariants of `docs/explanation/security.md` a play is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Invariant {
     /// I1

@@ -1,4 +1,4 @@
-//! The invariants of SECURITY section 1.4 under random interleavings: two people, two servers each, their browsers,
+//! The invariants of `docs/explanation/security.md` under random interleavings: two people, two servers each, their browsers,
 //! whatever they kept of earlier steps, and faults of Hub, provider and store.
 //!
 //! The usual few are the same ones each time; `PROPTEST_CASES` asks for so many new ones, as `cargo xtask soak` does.

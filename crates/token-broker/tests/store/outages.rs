@@ -84,7 +84,7 @@ async fn security_q12_watches_survive_a_killed_subscription() {
     }
 }
 
-/// Ten thousand kernels wait on one replica (DESIGN section 7): one connection, no task for each.
+/// Ten thousand kernels wait on one replica: one connection, no task for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn security_q14_ten_thousand_watches_cost_one_connection() {
     let (_run, redis, store) = own("store-q14").await;

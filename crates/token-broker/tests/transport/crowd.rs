@@ -19,7 +19,7 @@ use crate::program::Program;
 const SOON: Duration = Duration::from_secs(5);
 const POLLS: usize = 2048;
 const MIB: u64 = 1024 * 1024;
-/// SECURITY Q14 permits 64 MiB for 4,096 polls of a release. Unoptimised, half as many took 66 MiB when this was written.
+/// A release may take 64 MiB for 4,096 polls. Unoptimised, half as many took 66 MiB when this was written.
 const PERMITTED: u64 = 96 * MIB;
 
 pub(crate) async fn hub() -> ScriptedHub {

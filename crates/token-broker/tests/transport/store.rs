@@ -15,7 +15,7 @@ use crate::program::Program;
 
 /// How long it may take until a Redis that is back is used again.
 const BACK: Duration = Duration::from_secs(30);
-/// SECURITY R14.
+/// A Redis that is away (rule R14).
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 struct Stage {

@@ -1,5 +1,5 @@
-//! Whether an endpoint is asked at all: after failures in a row it is left alone for a while, then asked by one caller
-//! only, whose luck decides for all (SECURITY section 5.1). Knows neither time nor chance nor network.
+//! Circuit breaker: after failures in a row an endpoint is left alone for a while, then the result of one probe decides for
+//! all callers (ADR 40). Knows neither time nor chance nor network.
 
 use std::{collections::VecDeque, time::Duration};
 

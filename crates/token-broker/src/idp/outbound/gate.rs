@@ -1,5 +1,5 @@
 //! Where a provider's calls may go. A provider's metadata names URLs, and names of hosts change their addresses: what
-//! counts is the address that a connection is made to (SECURITY P70, P71).
+//! counts is the address that a connection is made to.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
