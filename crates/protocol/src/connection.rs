@@ -10,13 +10,13 @@ use crate::{
 /// What a finished sign-in gives to one single-user server.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Connection {
-    /// Its handle.
+    /// The id of the connection, by which kernels name it.
     pub id: ConnectionId,
-    /// At which provider.
+    /// The id of the provider that granted it.
     pub provider: ProviderId,
     /// The provider's name for people.
     pub display_name: String,
-    /// Whose account.
+    /// The account that signed in at the provider.
     pub account: Account,
     /// What the provider granted; as requested where it did not say (RFC 6749 section 5.1).
     pub scopes: Scopes,

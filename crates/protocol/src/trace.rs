@@ -56,13 +56,13 @@ impl Traceparent {
             .ok_or(EXPECTED)
     }
 
-    /// Which trace.
+    /// The id of the trace.
     #[must_use]
     pub fn trace_id(&self) -> u128 {
         self.trace_id
     }
 
-    /// Which span of it.
+    /// The id of the span within the trace.
     #[must_use]
     pub fn span_id(&self) -> u64 {
         self.span_id
