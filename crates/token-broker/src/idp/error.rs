@@ -15,7 +15,7 @@ pub enum IdpError {
     /// It could not be reached, or says that it has trouble. Nothing was redeemed.
     #[error("the provider did not answer")]
     Unavailable,
-    /// The code may have been redeemed, and the answer was lost. Never tried again (SECURITY R3).
+    /// The code may have been redeemed, and the answer was lost. Never tried again: a code is sent once.
     #[error("the provider's answer was lost")]
     OutcomeUnknown,
     /// It refused with this code of RFC 6749 or OpenID Connect.

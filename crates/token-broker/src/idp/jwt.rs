@@ -107,7 +107,7 @@ fn algorithm(header: &Claims, allowed: &[Algorithm], kind: &str) -> Result<Algor
         .ok_or(Fault::Algorithm)
 }
 
-/// Which key (SECURITY P59).
+/// Which key.
 fn kid(header: &Claims) -> Result<Option<String>, Fault> {
     match json::given(header, "kid") {
         None => Ok(None),

@@ -1,4 +1,4 @@
-//! The one HTTP client for providers (SECURITY section 7.6).
+//! The one HTTP client for providers: no redirect, no private address, bounded sizes and times.
 
 mod breaker;
 mod circuit;

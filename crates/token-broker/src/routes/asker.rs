@@ -1,4 +1,4 @@
-//! Takes the server token of a kernel's request: from one `Authorization` header and from nowhere else (SECURITY KR1).
+//! Takes the server token of a kernel's request: from one `Authorization` header and from nowhere else.
 
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};

@@ -1,4 +1,4 @@
-//! Who may use the kernel API at all (SECURITY K1 to K8).
+//! Who may use the kernel API at all (rules K1 to K8 of `docs/reference/security-rules.md`).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How much one hub user may open, and that it costs nobody else (SECURITY Q5, Q8, Q9).
+//! How much one hub user may open, and that it costs nobody else (rules Q5, Q8, Q9).
 
 use std::time::Duration;
 

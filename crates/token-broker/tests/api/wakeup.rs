@@ -1,4 +1,4 @@
-//! How a waiting poll learns that it may end (SECURITY 7.3, Q12).
+//! How a waiting poll learns that it may end (ADR 54).
 
 use std::time::{Duration, Instant};
 

@@ -38,7 +38,7 @@ impl Endpoint {
     }
 
     /// The longest body that is read: of tokens, with an ID token, an access token and a refresh token of the longest
-    /// (ADR 57); of key sets, with 64 keys (SECURITY P59).
+    /// (ADR 57); of key sets, with 64 keys.
     pub(super) fn cap(self) -> usize {
         match self {
             Self::Jwks => 64 * 1024,
