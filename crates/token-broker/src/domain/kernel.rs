@@ -1,4 +1,4 @@
-//! Identity of a single-user server, and the hub user whose it is.
+//! Who asks: the kernel's side of the Hub.
 
 use std::{fmt, time::Duration};
 
@@ -113,7 +113,7 @@ impl ServerName {
 }
 
 /// The keyed hash of a server token: what is remembered of it. A new server start is a new token, hence another
-/// fingerprint.
+/// fingerprint (SECURITY KR10).
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Fingerprint([u8; 32]);
 

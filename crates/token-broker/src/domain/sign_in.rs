@@ -19,7 +19,7 @@ pub struct SignIn {
     pub kernel: Kernel,
     /// Where to sign in.
     pub provider: ProviderId,
-    /// The scopes, audience, resource and account that the kernel asked for.
+    /// What for.
     pub wish: Wish,
     /// Which account the provider is to suggest (OpenID Connect Core 1.0 section 3.1.2.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,12 +69,12 @@ pub enum SignInState {
     },
     /// The kernel may collect its connection.
     Ready {
-        /// The id of the connection.
+        /// Which.
         connection: ConnectionId,
     },
     /// The kernel got it at least once, and may ask again until it acknowledges.
     Delivered {
-        /// The id of the connection.
+        /// Which.
         connection: ConnectionId,
         /// When it was delivered first.
         since: Timestamp,
@@ -85,7 +85,7 @@ pub enum SignInState {
     Denied,
     /// Ended by a fault.
     Failed {
-        /// The fault, as the kernel is told.
+        /// Which.
         reason: SignInFailure,
     },
 }

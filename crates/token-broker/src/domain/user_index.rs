@@ -29,13 +29,13 @@ pub struct UserIndex {
 /// A sign-in that waits for its person.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct OpenSignIn {
-    /// The public id of the sign-in.
+    /// Which.
     pub nonce: Nonce,
-    /// The keyed hash of the server token that the kernel asked with.
+    /// Of which server token.
     pub fingerprint: Fingerprint,
-    /// The id of the provider.
+    /// Where.
     pub provider: ProviderId,
-    /// The scopes, audience, resource and account that the kernel asked for.
+    /// What for.
     pub wish: Wish,
     /// When it ends by itself.
     pub expires_at: Timestamp,
@@ -44,11 +44,11 @@ pub struct OpenSignIn {
 /// A connection in the index.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct IndexedConnection {
-    /// The id of the connection.
+    /// Which.
     pub id: ConnectionId,
-    /// The keyed hash of the server token that the kernel asked with.
+    /// Of which server token.
     pub fingerprint: Fingerprint,
-    /// The id of the provider.
+    /// Where.
     pub provider: ProviderId,
     /// When its record ends.
     pub expires_at: Timestamp,
