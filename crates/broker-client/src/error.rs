@@ -21,8 +21,13 @@ pub enum ClientError {
     #[error("the broker did not answer")]
     NoAnswer(#[source] reqwest::Error),
     /// The broker refused; the problem says why and what to do.
-    #[error("the broker answered {}: {}", .0.status, .0.title)]
-    Problem(Box<Problem>),
+    #[error("the broker answered {}: {}", .problem.status, .problem.title)]
+    Problem {
+        /// What it says.
+        problem: Box<Problem>,
+        /// The `X-Request-Id` of the answer, by which the broker's log names the request.
+        request_id: Option<String>,
+    },
     /// The answer is not one of the broker's.
     #[error("the answer (status {status}) is not one of the broker's")]
     Unexpected {
@@ -36,7 +41,7 @@ impl ClientError {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Problem(problem) => Some(problem.code),
+            Self::Problem { problem, .. } => Some(problem.code),
             Self::Setup(_)
             | Self::Untrusted(_)
             | Self::Unreachable(_)
@@ -50,7 +55,7 @@ impl ClientError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::NoAnswer(_) => true,
-            Self::Problem(problem) => problem.code.is_transient(),
+            Self::Problem { problem, .. } => problem.code.is_transient(),
             Self::Unexpected { status } => *status >= 500,
             Self::Setup(_) | Self::Untrusted(_) => false,
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_protocol::{Problem, secret::Secret};
+use hubkey_protocol::{Problem, secret::Secret, trace::REQUEST_ID_HEADER};
 use reqwest::{
     Certificate, Client, ClientBuilder, Method, RequestBuilder, Response,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -156,13 +156,27 @@ async fn refusal(response: Response) -> Result<ClientError, ClientError> {
     if !is_problem(response.headers()) {
         return Ok(ClientError::Unexpected { status });
     }
+    let request_id = request_id(response.headers());
     let body = read(response).await?;
-    let problem = serde_json::from_slice::<Problem>(&body);
+    let problem = serde_json::from_slice::<Box<Problem>>(&body);
     Ok(
         problem.map_or(ClientError::Unexpected { status }, |problem| {
-            ClientError::Problem(Box::new(problem))
+            ClientError::Problem {
+                problem,
+                request_id,
+            }
         }),
     )
+}
+
+/// The `X-Request-Id`, if it has the form that the servers give it: people copy it from an exception.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID_HEADER)?.to_str().ok()?;
+    let is_harmless = (8..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_harmless.then(|| id.to_owned())
 }
 
 fn is_problem(headers: &HeaderMap) -> bool {

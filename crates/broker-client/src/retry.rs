@@ -52,7 +52,7 @@ fn pause_asked_for(error: &ClientError, repeat: Repeat) -> Option<Duration> {
     match error {
         ClientError::Unreachable(_) => Some(Duration::ZERO),
         ClientError::NoAnswer(_) => (repeat == Repeat::Always).then_some(Duration::ZERO),
-        ClientError::Problem(problem) => (matches!(problem.status, 429 | 503)
+        ClientError::Problem { problem, .. } => (matches!(problem.status, 429 | 503)
             && problem.code.is_transient())
         .then(|| Duration::from_secs(problem.retry_after.unwrap_or(0)).min(LONGEST_RETRY_AFTER)),
         ClientError::Unexpected { status } => matches!(status, 429 | 503).then_some(Duration::ZERO),

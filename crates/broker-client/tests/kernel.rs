@@ -161,6 +161,29 @@ async fn refusals_that_repeating_does_not_mend_are_not_repeated() {
 }
 
 #[tokio::test]
+async fn a_refusal_names_its_request_as_the_brokers_log_does() {
+    for (sent, read) in [
+        (Some("0123456789abcdef"), Some("0123456789abcdef")),
+        (Some("<b>0123456789</b>"), None),
+        (Some("short"), None),
+        (None, None),
+    ] {
+        let mut refusal = problem(403, "invalid_token", 0);
+        if let Some(id) = sent {
+            refusal
+                .headers_mut()
+                .insert("x-request-id", id.parse().unwrap());
+        }
+        let (client, _) = scripted([refusal]).await;
+        let error = client.providers(soon()).await.unwrap_err();
+        let ClientError::Problem { request_id, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(request_id.as_deref(), read);
+    }
+}
+
+#[tokio::test]
 async fn a_token_whose_answer_was_lost_is_asked_for_again() {
     let (client, script) = scripted([lost(), answer(200, TOKEN)]).await;
     let id = ConnectionId::parse(CONNECTION).unwrap();

@@ -134,7 +134,7 @@ impl From<ClientError> for Failure {
                     advice(distrust)
                 ),
             ),
-            ClientError::Problem(problem) => Self::new(
+            ClientError::Problem { problem, .. } => Self::new(
                 Exit::of_code(problem.code),
                 format!("{} {}", problem.title, problem.detail),
             ),

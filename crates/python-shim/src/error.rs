@@ -21,6 +21,7 @@ create_exception!(
 struct Attributes {
     kind: &'static str,
     code: Option<String>,
+    reference: Option<String>,
     title: String,
     detail: String,
     retry_after: Option<u64>,
@@ -57,9 +58,13 @@ impl Attributes {
                 code: Some(distrust_name(distrust).to_owned()),
                 ..Self::plain("untrusted", said)
             },
-            Failure::Problem(problem) => Self {
+            Failure::Problem {
+                problem,
+                request_id,
+            } => Self {
                 kind: "refused",
                 code: code_name(problem.code),
+                reference: request_id,
                 title: problem.title,
                 detail: problem.detail,
                 retry_after: problem.retry_after,
@@ -71,6 +76,7 @@ impl Attributes {
         Self {
             kind,
             code: None,
+            reference: None,
             title,
             detail: String::new(),
             retry_after: None,
@@ -82,6 +88,7 @@ impl Attributes {
         let value = error.value(py);
         value.setattr("kind", self.kind)?;
         value.setattr("code", self.code)?;
+        value.setattr("reference", self.reference)?;
         value.setattr("title", self.title)?;
         value.setattr("detail", self.detail)?;
         value.setattr("retry_after", self.retry_after)?;

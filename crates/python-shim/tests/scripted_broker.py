@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SERVER_TOKEN = "canary-server-token-0123456789abcdef"
+REQUEST_ID = "0123456789abcdef"
 POLL_SECRET = "canary-poll-secret-0123456789abcdef"
 TICKET = "canaryticket"
 HOLD = 3.0
@@ -259,6 +260,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if status in {301, 302, 307}:
             self.send_header("location", answer)
+        self.send_header("x-request-id", REQUEST_ID)
         self.send_header("content-type", "application/json" if status < 400 else "application/problem+json")
         if status != 204:
             self.send_header("content-length", str(len(text)))

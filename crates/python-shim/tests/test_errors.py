@@ -15,7 +15,7 @@ from hubkey import _hubkey
 from hubkey._broker import errors
 from hubkey._broker.errors import invalid_argument, public_error, refused_argument
 from hubkey._notebook import card
-from scripted_broker import SERVER_TOKEN, Broker, problem
+from scripted_broker import REQUEST_ID, SERVER_TOKEN, Broker, problem
 
 STUB = Path(__file__).parents[1] / "python" / "hubkey" / "_hubkey.pyi"
 OPENAPI = Path(__file__).parents[3] / "docs" / "reference" / "openapi.json"
@@ -47,7 +47,8 @@ def wire(name: str) -> set[str]:
 
 def client_error(kind: str, code: str | None = None, **said: Any) -> _hubkey.ClientError:
     error = _hubkey.ClientError()
-    for name, value in {"kind": kind, "code": code, "title": "", "detail": "", "retry_after": None, **said}.items():
+    nothing = {"title": "", "detail": "", "reference": None, "retry_after": None}
+    for name, value in {"kind": kind, "code": code, **nothing, **said}.items():
         setattr(error, name, value)
     return error
 
@@ -118,7 +119,7 @@ async def test_a_refusal_carries_its_code_and_its_wait(broker: Broker) -> None:
     broker.fault("POST /v1/sign-ins", busy)
     with pytest.raises(hubkey.BrokerUnavailable) as caught:
         await hubkey.connect("lab-api", interactive=True)
-    assert [getattr(caught.value, name) for name in ATTRIBUTES] == ["too_many_sign_ins", None, 7, None]
+    assert [getattr(caught.value, name) for name in ATTRIBUTES] == ["too_many_sign_ins", REQUEST_ID, 7, None]
 
 
 async def test_an_argument_that_the_broker_refuses_carries_its_code(broker: Broker) -> None:
@@ -132,7 +133,7 @@ async def test_who_has_to_sign_in_is_told_by_code_too(broker: Broker) -> None:
     assert broker.connections == {}
     with pytest.raises(hubkey.SignInRequired) as caught:
         await hubkey.connect("lab-api", interactive=False)
-    assert [getattr(caught.value, name) for name in ATTRIBUTES] == ["sign_in_required", None, None, None]
+    assert [getattr(caught.value, name) for name in ATTRIBUTES] == ["sign_in_required", REQUEST_ID, None, None]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ async def test_who_has_to_sign_in_is_told_by_code_too(broker: Broker) -> None:
     ],
 )
 def test_an_exception_keeps_its_attributes_between_processes(error: hubkey.HubkeyError) -> None:
-    error.code, error.reference, error.retry_after = "a_code", "7QK2-M4TX", 3
+    error.code, error.reference, error.retry_after = "a_code", REQUEST_ID, 3
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 

@@ -11,7 +11,7 @@ class HubkeyError(Exception):
     sign-in failed, or why the broker's certificate is not trusted."""
 
     reference: str | None = None
-    """The reference by which the operator finds the event, such as `7QK2-M4TX`."""
+    """What the operator finds the refused request by: `request_id` in the broker's log."""
 
     retry_after: int | None = None
     """How many seconds to wait before the same call may succeed."""

@@ -83,6 +83,8 @@ class ClientError(Exception):
     """Nobody answered, the broker refused, no broker answered, the client is not set up, no proof of the broker."""
     code: _ErrorCode | _Distrust | None
     """The broker's error code if it refused; why it is not trusted if it gave no proof."""
+    reference: str | None
+    """The `X-Request-Id` of the broker's refusal."""
     title: str
     """What happened."""
     detail: str

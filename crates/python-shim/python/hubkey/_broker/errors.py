@@ -118,8 +118,8 @@ def sign_in_timeout(name: str, within: str) -> SignInTimeout:
 
 
 def with_details(failure: ClientError | HubkeyError, error: _Error) -> _Error:
-    """Give `error` the code of the failure behind it, and how long to wait."""
-    error.code, error.retry_after = failure.code, failure.retry_after
+    """Give `error` the code and the reference of the failure behind it, and how long to wait."""
+    error.code, error.reference, error.retry_after = failure.code, failure.reference, failure.retry_after
     return error
 
 
