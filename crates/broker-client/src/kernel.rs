@@ -8,7 +8,7 @@ use std::time::Duration;
 use hubkey_protocol::{
     Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ExchangeRequest,
     Provider, ProviderList, SignInOpened, SignInStatus, TokenAnswer, TokenRequest, UserInfo, path,
-    secret::{HubToken, Secret},
+    secret::{Secret, ServerToken},
 };
 use reqwest::{
     Method, RequestBuilder,
@@ -34,7 +34,7 @@ pub struct Reached {
     pub date: Option<String>,
 }
 
-impl BrokerClient<HubToken> {
+impl BrokerClient<ServerToken> {
     /// `POST /v1/sign-ins`. The key makes a repetition open no second sign-in; a new call needs a new one.
     pub async fn create_sign_in(
         &self,

@@ -23,7 +23,7 @@ use futures_util::stream;
 use hubkey_broker_client::{BrokerClient, ClientError, Destination};
 use hubkey_protocol::{
     ConnectionId, CreateSignIn, ErrorCode, SignInOpened, SignInStatus, TokenRequest,
-    secret::HubToken,
+    secret::ServerToken,
 };
 use tokio::{net::TcpListener, time::Instant};
 
@@ -68,7 +68,7 @@ async fn next(State(script): State<Script>, request: Request) -> Response<Body> 
 
 async fn scripted(
     answers: impl IntoIterator<Item = Response<Body>>,
-) -> (BrokerClient<HubToken>, Script) {
+) -> (BrokerClient<ServerToken>, Script) {
     let script = Script {
         answers: Arc::new(Mutex::new(answers.into_iter().collect())),
         ..Script::default()
@@ -81,7 +81,7 @@ async fn scripted(
     tokio::spawn(async move { axum::serve(listener, router).await });
     let destination = Destination { url, ca_pem: None };
     (
-        BrokerClient::new(&destination, HubToken::new("canary-token")).unwrap(),
+        BrokerClient::new(&destination, ServerToken::new("canary-token")).unwrap(),
         script,
     )
 }
@@ -246,7 +246,7 @@ async fn security_l3_an_error_names_no_url_and_no_secret() {
         url: "http://127.0.0.1:1/canary-path".parse().unwrap(),
         ca_pem: None,
     };
-    let client = BrokerClient::new(&destination, HubToken::new("canary-token")).unwrap();
+    let client = BrokerClient::new(&destination, ServerToken::new("canary-token")).unwrap();
     let error = client
         .sign_in_status(&opened(), Instant::now())
         .await
@@ -267,6 +267,6 @@ fn a_file_without_certificates_is_refused() {
         url: "https://broker.example".parse().unwrap(),
         ca_pem: Some(b"none".to_vec()),
     };
-    let error = BrokerClient::new(&destination, HubToken::new("t")).unwrap_err();
+    let error = BrokerClient::new(&destination, ServerToken::new("t")).unwrap_err();
     assert!(matches!(error, ClientError::Setup(_)), "{error:?}");
 }

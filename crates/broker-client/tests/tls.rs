@@ -8,7 +8,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hubkey_broker_client::{BrokerClient, ClientError, Destination, Distrust};
 use hubkey_e2e::certificates::{Authority, Pair};
-use hubkey_protocol::secret::HubToken;
+use hubkey_protocol::secret::ServerToken;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -61,7 +61,7 @@ async fn ask(url: String, authority: Option<&Authority>) -> Result<(), ClientErr
         url: url.parse().unwrap(),
         ca_pem: authority.map(|authority| authority.pem().into_bytes()),
     };
-    let client = BrokerClient::new(&destination, HubToken::new("canary-token"))?;
+    let client = BrokerClient::new(&destination, ServerToken::new("canary-token"))?;
     let begun = Instant::now();
     let answer = client.providers(begun + Duration::from_secs(20)).await;
     assert!(

@@ -12,7 +12,7 @@ use hubkey_protocol::{
     Reference, ShortId,
     internal::{BrowserAnswer, BrowserReply, EndReason, Page, Refusal},
     path,
-    secret::{Secret, State},
+    secret::{Secret, SecretUrl},
 };
 use hubkey_service::http::{FarTooLong, TooLong};
 use url::Url;
@@ -176,7 +176,7 @@ fn status_of(reason: EndReason) -> StatusCode {
     }
 }
 
-fn redirect(app: &App, location: &State) -> Response {
+fn redirect(app: &App, location: &SecretUrl) -> Response {
     match target(location) {
         Some(url) => see_other(app, url.as_str()),
         None => unusable(app, "a redirect to no web page"),
@@ -201,7 +201,7 @@ fn see_other(app: &App, location: &str) -> Response {
 }
 
 /// Leaves for a provider after a POST: a redirect would be held to our `form-action` at every hop.
-fn leave(app: &App, location: &State, provider: &str) -> Response {
+fn leave(app: &App, location: &SecretUrl, provider: &str) -> Response {
     let Some(url) = target(location) else {
         return unusable(app, "a way to no web page");
     };
@@ -219,7 +219,7 @@ fn leave(app: &App, location: &State, provider: &str) -> Response {
 }
 
 /// A whole URL of a web page, as the browser will read it too.
-fn target(location: &State) -> Option<Url> {
+fn target(location: &SecretUrl) -> Option<Url> {
     let url = Url::parse(location.expose()).ok()?;
     let plain = url.username().is_empty() && url.password().is_none();
     (plain && url.has_host() && matches!(url.scheme(), "http" | "https")).then_some(url)

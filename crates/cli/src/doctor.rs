@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use hubkey_broker_client::BrokerClient;
-use hubkey_protocol::{Provider, ProviderState, secret::HubToken};
+use hubkey_protocol::{Provider, ProviderState, secret::ServerToken};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use tokio::time::Instant;
 
@@ -135,7 +135,7 @@ impl Report {
         }
     }
 
-    async fn connections(&mut self, client: &BrokerClient<HubToken>) {
+    async fn connections(&mut self, client: &BrokerClient<ServerToken>) {
         match client.connections(Instant::now() + PATIENCE).await {
             Ok(connections) if connections.is_empty() => {
                 self.good("connections", "none yet; `hubkey login NAME` makes one");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, fs, time::Duration};
 
 use hubkey_broker_client::Destination;
-use hubkey_protocol::{ProviderId, secret::HubToken};
+use hubkey_protocol::{ProviderId, secret::ServerToken};
 use url::Url;
 
 use crate::failure::{Exit, Failure};
@@ -26,7 +26,7 @@ pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 /// What is set there.
 pub(crate) struct Settings {
     pub(crate) destination: Destination,
-    pub(crate) token: HubToken,
+    pub(crate) token: ServerToken,
     /// What a command without a provider means.
     pub(crate) provider: Option<ProviderId>,
     /// Whether a link is shown and waited for; not said: if there is a terminal.
@@ -61,7 +61,7 @@ impl Environment {
         match url {
             Some(url) if mistakes.is_empty() => Ok(Settings {
                 destination: Destination { url, ca_pem },
-                token: HubToken::new(token),
+                token: ServerToken::new(token),
                 provider,
                 interactive,
                 timeout,

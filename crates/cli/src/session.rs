@@ -10,7 +10,7 @@ use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::{
     Connection, CreateSignIn, CreateSignInAnswer, ErrorCode, ExchangeRequest, Provider, ProviderId,
     Scope, SignInCause, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
-    secret::{HubToken, Secret as _},
+    secret::{Secret as _, ServerToken},
 };
 use tokio::time::{Instant, timeout};
 
@@ -58,7 +58,7 @@ impl Grant {
 
 /// The broker, asked for this server.
 pub(crate) struct Session {
-    client: BrokerClient<HubToken>,
+    client: BrokerClient<ServerToken>,
     settings: Settings,
 }
 

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::{
     ProviderId, Reference, ShortId,
-    secret::{self, AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, State, Ticket},
+    secret::{
+        self, AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, SecretUrl, State, Ticket,
+    },
 };
 
 /// What callback-server shows by itself: the answer to `GET /internal/v1/site`.
@@ -198,13 +200,13 @@ pub enum BrowserAnswer {
     Redirect {
         /// The whole URL. It holds a state, so it is never logged.
         #[serde(serialize_with = "secret::exposed")]
-        location: State,
+        location: SecretUrl,
     },
     /// 200 with `Refresh: 0;url=…` and a plain link: leaves for a provider after a POST (DESIGN.md section 8).
     Leave {
         /// The whole URL. It holds a state, so it is never logged.
         #[serde(serialize_with = "secret::exposed")]
-        location: State,
+        location: SecretUrl,
         /// The provider's name for people.
         provider: String,
     },

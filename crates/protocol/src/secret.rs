@@ -80,8 +80,12 @@ macro_rules! secret {
 }
 
 secret!(
-    /// What a kernel (or a browser's flow) proves its Hub identity with: a `JUPYTERHUB_API_TOKEN` or a Hub OAuth token.
-    HubToken: Clone
+    /// What a kernel proves with in which server it runs: the `JUPYTERHUB_API_TOKEN` of a single-user server.
+    ServerToken: Clone
+);
+secret!(
+    /// What a browser's flow asks the Hub with who the browser is: an access token of the Hub's own OAuth.
+    HubAccessToken: Clone
 );
 secret!(
     /// A provider's access token. Opaque: never parsed (RFC 9068 section 6).
@@ -114,6 +118,10 @@ secret!(
 secret!(
     /// The OAuth `state` of a redirect to the Hub or to a provider: `<flow>.<random>`.
     State: Clone
+);
+secret!(
+    /// A URL that holds a secret: a link with its ticket, or a redirect with its `state`.
+    SecretUrl: Clone
 );
 secret!(
     /// An authorization code. No `Clone`: it is redeemed once (RFC 6749 section 4.1.2).
@@ -151,7 +159,8 @@ mod tests {
     #[test]
     fn security_l4_debug_of_every_secret_is_redacted() {
         let shown = [
-            format!("{:?}", HubToken::new("canary")),
+            format!("{:?}", ServerToken::new("canary")),
+            format!("{:?}", HubAccessToken::new("canary")),
             format!("{:?}", AccessToken::new("canary")),
             format!("{:?}", RefreshToken::new("canary")),
             format!("{:?}", PollSecret::new("canary")),
@@ -159,6 +168,7 @@ mod tests {
             format!("{:?}", FlowCookie::new("canary")),
             format!("{:?}", CsrfToken::new("canary")),
             format!("{:?}", State::new("canary")),
+            format!("{:?}", SecretUrl::new("canary")),
             format!("{:?}", AuthorizationCode::new("canary")),
             format!("{:?}", PkceVerifier::new("canary")),
             format!("{:?}", OidcNonce::new("canary")),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::secret::{self, HubToken};
+use crate::secret::{self, ServerToken};
 
 /// `POST /v1/servers/ended`: a server ended, and its server token with it.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
@@ -19,5 +19,5 @@ pub struct ServerEnded {
     /// by now. A Hub that was started anew meanwhile does not know it.
     #[serde(default, serialize_with = "secret::exposed_option")]
     #[schema(value_type = Option<String>)]
-    pub token: Option<HubToken>,
+    pub token: Option<ServerToken>,
 }

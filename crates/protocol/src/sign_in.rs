@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Connection, Nonce, ProviderId, Scopes, TokenAnswer,
-    secret::{self, PollSecret, Ticket},
+    secret::{self, PollSecret, SecretUrl},
 };
 
 /// `POST /v1/sign-ins`.
@@ -61,7 +61,7 @@ pub struct SignInOpened {
     /// The link for the person: a full URL that ends in the one-time ticket.
     #[serde(serialize_with = "secret::exposed")]
     #[schema(value_type = String)]
-    pub sign_in_url: Ticket,
+    pub sign_in_url: SecretUrl,
     /// Seconds until the sign-in ends by itself.
     pub expires_in: u64,
     /// The provider's id, also where the request left it out.

@@ -8,7 +8,7 @@ use std::{
 use hubkey_broker_client::{BrokerClient, CallContext, ClientError, Destination};
 use hubkey_protocol::{
     Connection, CreateSignInAnswer, ExchangeRequest, Provider, TokenAnswer, TokenRequest,
-    secret::HubToken,
+    secret::ServerToken,
     trace::{SignInSpan, Traceparent},
 };
 use pyo3::prelude::*;
@@ -24,14 +24,14 @@ use crate::{
     runtime,
 };
 
-type KernelClient = BrokerClient<HubToken>;
+type KernelClient = BrokerClient<ServerToken>;
 
 /// A client of one broker for the server whose token it holds. Every `timeout` is in seconds.
 #[pyclass(frozen, module = "hubkey._hubkey")]
 #[derive(Debug)]
 pub(crate) struct Broker {
     destination: Destination,
-    token: HubToken,
+    token: ServerToken,
     /// The client, and the generation of the runtime that its connections belong to.
     client: Mutex<Option<(u64, KernelClient)>>,
     /// What the calls are part of.
@@ -46,7 +46,7 @@ impl Broker {
         let url = Url::parse(url).map_err(|error| invalid("url", &error))?;
         let broker = Self {
             destination: Destination { url, ca_pem },
-            token: HubToken::new(token),
+            token: ServerToken::new(token),
             client: Mutex::new(None),
             context: CallContext::default(),
         };

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod connection;
 pub mod flow;
 pub mod kernel;
+pub mod keyed_hash;
 pub mod login;
 pub mod pin;
 pub mod provider;

@@ -52,7 +52,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use hubkey_protocol::{
     Nonce, ProviderId,
     internal::{BrowserAnswer, BrowserReply, Refusal},
-    secret::{HubToken, Secret},
+    secret::{Secret, ServerToken},
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +63,8 @@ use crate::{
     domain::{
         chance::Chance,
         clock::{Clock, Timestamp},
-        kernel::{Fingerprint, Kernel},
+        kernel::Kernel,
+        keyed_hash::KeyedHash,
         renewal::RenewalTimes,
         user_index::OpenLimits,
     },
@@ -199,7 +200,7 @@ pub enum SharedServers {
 #[derive(Debug)]
 pub struct Asker {
     /// The token.
-    pub token: HubToken,
+    pub token: ServerToken,
     /// The address.
     pub peer: Option<IpAddr>,
 }
@@ -221,8 +222,8 @@ impl Flows {
     }
 
     /// The keyed hash of a secret, to keep or to compare.
-    fn fingerprint(&self, purpose: &str, secret: &impl Secret) -> Fingerprint {
-        Fingerprint::new(self.index_key.hash(purpose, secret.expose().as_bytes()))
+    fn fingerprint(&self, purpose: &str, secret: &impl Secret) -> KeyedHash {
+        KeyedHash::new(self.index_key.hash(purpose, secret.expose().as_bytes()))
     }
 
     async fn sign_in(&self, nonce: &Nonce) -> Result<Option<Loaded<SignIn>>, StoreError> {

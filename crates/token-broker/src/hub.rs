@@ -12,7 +12,9 @@ pub mod user_model;
 use std::{fmt, net::IpAddr, sync::Once};
 
 use async_trait::async_trait;
-use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, State};
+use hubkey_protocol::secret::{
+    AuthorizationCode, HubAccessToken, PkceVerifier, SecretUrl, ServerToken, State,
+};
 
 use crate::domain::kernel::{HubUser, Kernel, ServerName};
 pub use http::Turn;
@@ -57,14 +59,14 @@ pub trait KernelAuthenticator: fmt::Debug + Send + Sync {
     /// socket, or from a trusted proxy); against all together only where it is `None` or loopback.
     async fn authenticate(
         &self,
-        token: &HubToken,
+        token: &ServerToken,
         freshness: Freshness,
         peer: Option<IpAddr>,
     ) -> Result<Kernel, KernelError>;
 
     /// Whether this is the API token of the service that hubkey is to the Hub, which only the Hub itself has beside
     /// the broker. Compared in constant time; nobody is asked.
-    fn is_the_hub(&self, token: &HubToken) -> bool;
+    fn is_the_hub(&self, token: &ServerToken) -> bool;
 }
 
 /// How old the Hub's answer may be.
@@ -103,7 +105,7 @@ pub enum KernelError {
 #[async_trait]
 pub trait BrowserAuthenticator: fmt::Debug + Send + Sync {
     /// The Hub's authorize URL for a browser.
-    fn authorize_url(&self, state: &State, verifier: &PkceVerifier) -> State;
+    fn authorize_url(&self, state: &State, verifier: &PkceVerifier) -> SecretUrl;
 
     /// Waits until few enough questions are under way for such visitors.
     async fn turn(&self, visitor: Visitor) -> Result<Turn, BrowserError>;
@@ -114,11 +116,11 @@ pub trait BrowserAuthenticator: fmt::Debug + Send + Sync {
         turn: Turn,
         code: AuthorizationCode,
         verifier: PkceVerifier,
-    ) -> Result<(HubUser, HubToken), BrowserError>;
+    ) -> Result<(HubUser, HubAccessToken), BrowserError>;
 
     /// Asks again who the browser is: its person may have logged out of the Hub meanwhile. Who comes before the question
     /// is sent shares its answer; whoever asks again and again waits.
-    async fn ask_again(&self, token: &HubToken) -> Result<HubUser, BrowserError>;
+    async fn ask_again(&self, token: &HubAccessToken) -> Result<HubUser, BrowserError>;
 
     /// Whether people other than the owner may enter this server. `None` where the Hub does not say. What
     /// it said is remembered for five seconds.

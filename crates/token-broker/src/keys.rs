@@ -9,14 +9,14 @@ mod ring;
 use std::{fmt, path::Path};
 
 use aws_lc_rs::hmac;
-use hubkey_protocol::secret::{HubToken, Secret};
+use hubkey_protocol::secret::{Secret, ServerToken};
 use zeroize::Zeroizing;
 
 pub use self::{
     file::{KeyFileError, generate},
     ring::{KeyRing, KeyRingError, SealingKey, Unopened},
 };
-use crate::domain::kernel::Fingerprint;
+use crate::domain::keyed_hash::KeyedHash;
 
 const INDEX: &[u8] = b"hubkey/v1/index";
 const SEAL: &[u8] = b"hubkey/v1/seal";
@@ -60,8 +60,8 @@ impl IndexKey {
 
     /// What is remembered of a server token.
     #[must_use]
-    pub fn fingerprint(&self, token: &HubToken) -> Fingerprint {
-        Fingerprint::new(self.hash("server-token", token.expose().as_bytes()))
+    pub fn fingerprint(&self, token: &ServerToken) -> KeyedHash {
+        KeyedHash::new(self.hash("server-token", token.expose().as_bytes()))
     }
 }
 

@@ -51,7 +51,8 @@ fn security_x4_no_question_to_the_broker_names_a_person_and_no_message_holds_a_t
     for kind in [
         "AccessToken",
         "RefreshToken",
-        "HubToken",
+        "ServerToken",
+        "HubAccessToken",
         "ClientSecret",
         "PollSecret",
         "PkceVerifier",

@@ -21,7 +21,7 @@ use hubkey_protocol::{
         BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndReason, EndedPage, Page,
         ProviderLabel, Refusal, ScopeLabel, Site, StartPage,
     },
-    secret::{ChannelSecret, CsrfToken, State as OAuthState},
+    secret::{ChannelSecret, CsrfToken, SecretUrl},
 };
 use hubkey_service::http::Limits;
 use serde_json::{Value, json};
@@ -450,13 +450,13 @@ pub(crate) fn refused(refusal: Refusal) -> BrowserAnswer {
 
 pub(crate) fn redirect(location: &str) -> BrowserAnswer {
     BrowserAnswer::Redirect {
-        location: OAuthState::new(location),
+        location: SecretUrl::new(location),
     }
 }
 
 pub(crate) fn leave(location: &str) -> BrowserAnswer {
     BrowserAnswer::Leave {
-        location: OAuthState::new(location),
+        location: SecretUrl::new(location),
         provider: "Lab API".to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use hubkey_protocol::{
         EndReason, EndedPage, HubCallback, LogoutOutcome, LogoutReply, Page, ProviderCallback,
         ProviderLabel, Refusal, ScopeLabel, SetFlowCookie, Site, Start, StartPage, TooLong, View,
     },
-    secret::{AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, State, Ticket},
+    secret::{AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, SecretUrl, State, Ticket},
 };
 
 use crate::line::line;
@@ -121,7 +121,7 @@ fn reply(answer: BrowserAnswer) -> BrowserReply {
 
 #[test]
 fn how_a_browser_is_answered() {
-    let location = || State::new("https://login.example.org/authorize?state=abcdef.state");
+    let location = || SecretUrl::new("https://login.example.org/authorize?state=abcdef.state");
     let redirect = BrowserReply {
         set_cookie: Some(SetFlowCookie {
             flow: flow(),

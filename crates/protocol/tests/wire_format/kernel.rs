@@ -4,7 +4,7 @@ use hubkey_protocol::{
     Account, Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ErrorCode,
     ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList, ProviderState, Scopes,
     ServerEnded, ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
-    secret::{AccessToken, HubToken, PollSecret, Secret as _, Ticket},
+    secret::{AccessToken, PollSecret, Secret as _, SecretUrl, ServerToken},
 };
 
 use crate::line::line;
@@ -78,7 +78,7 @@ fn opened() -> SignInOpened {
     SignInOpened {
         nonce: Nonce::from_random(&short(), [2; 16]),
         poll_secret: PollSecret::new("poll-1"),
-        sign_in_url: Ticket::new("https://hubkey.example.org/start/abcdef.ticket"),
+        sign_in_url: SecretUrl::new("https://hubkey.example.org/start/abcdef.ticket"),
         expires_in: 600,
         provider: provider(),
         display_name: "Lab API".to_owned(),
@@ -247,7 +247,7 @@ fn found_e1_the_end_of_a_server_says_whose_it_was_and_no_debug_shows_its_token()
     );
     let whole = ServerEnded {
         created: Some("2026-11-24T20:00:07Z".to_owned()),
-        token: Some(HubToken::new("canary-token")),
+        token: Some(ServerToken::new("canary-token")),
         ..before
     };
     let text = serde_json::to_string(&whole).expect("JSON");

@@ -3,11 +3,11 @@
 use hubkey_protocol::{
     Nonce, ProviderId, Reference, ShortId,
     internal::{EndReason, JustEnded},
-    secret::{self, CsrfToken, HubToken, OidcNonce, PkceVerifier, Ticket},
+    secret::{self, CsrfToken, HubAccessToken, OidcNonce, PkceVerifier, Ticket},
 };
 use serde::{Deserialize, Serialize};
 
-use super::kernel::{Fingerprint, HubUser};
+use super::{kernel::HubUser, keyed_hash::KeyedHash};
 
 /// A flow: tied to one browser by a flow cookie, by which its record is found.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub enum FlowStage {
     Asked {
         /// To ask the Hub again.
         #[serde(serialize_with = "secret::exposed")]
-        hub_token: HubToken,
+        hub_token: HubAccessToken,
         /// In the page's form.
         #[serde(serialize_with = "secret::exposed")]
         csrf: CsrfToken,
@@ -48,7 +48,7 @@ pub enum FlowStage {
     Confirming {
         /// To ask the Hub again.
         #[serde(serialize_with = "secret::exposed")]
-        hub_token: HubToken,
+        hub_token: HubAccessToken,
         /// In the page's form.
         #[serde(serialize_with = "secret::exposed")]
         csrf: CsrfToken,
@@ -81,7 +81,7 @@ pub struct Visiting {
     pub user: HubUser,
     /// To ask the Hub again.
     #[serde(serialize_with = "secret::exposed")]
-    pub hub_token: HubToken,
+    pub hub_token: HubAccessToken,
     /// In the page's forms.
     #[serde(serialize_with = "secret::exposed")]
     pub csrf: CsrfToken,
@@ -94,7 +94,7 @@ pub struct Visiting {
 pub struct AtProvider {
     /// To ask the Hub again.
     #[serde(serialize_with = "secret::exposed")]
-    pub hub_token: HubToken,
+    pub hub_token: HubAccessToken,
     /// Of the PKCE challenge that the provider got.
     #[serde(serialize_with = "secret::exposed")]
     pub verifier: PkceVerifier,
@@ -120,7 +120,7 @@ pub struct StateRecord {
     /// Of which sign-in.
     pub nonce: Nonce,
     /// Of the flow cookie.
-    pub flow: Fingerprint,
+    pub flow: KeyedHash,
     /// Where the browser was sent with it.
     pub leg: Leg,
 }

@@ -1,11 +1,10 @@
 //! Who asks: the kernel's side of the Hub.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
 
-use super::clock::Timestamp;
+use super::{clock::Timestamp, keyed_hash::KeyedHash};
 
 /// Databases round the time when a user was made; the Hub has microseconds until it restarts.
 const SAME_INSTANT: Duration = Duration::from_secs(1);
@@ -112,37 +111,6 @@ impl ServerName {
     }
 }
 
-/// The keyed hash of a server token: what is remembered of it. A new server start is a new token, hence another
-/// fingerprint (SECURITY KR10).
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub struct Fingerprint([u8; 32]);
-
-impl Fingerprint {
-    /// Takes a keyed hash.
-    #[must_use]
-    pub const fn new(hash: [u8; 32]) -> Self {
-        Self(hash)
-    }
-
-    /// The hash.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Whether both are of the same token, in constant time.
-    #[must_use]
-    pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Fingerprint([redacted])")
-    }
-}
-
 /// A kernel that proved with a server token which server it runs in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kernel {
@@ -151,8 +119,8 @@ pub struct Kernel {
     pub user: HubUser,
     /// Which of the owner's servers.
     pub server: ServerName,
-    /// Of the very token.
-    pub fingerprint: Fingerprint,
+    /// Of the very server token. A new server start is a new token, hence another hash (SECURITY KR10).
+    pub fingerprint: KeyedHash,
 }
 
 impl Kernel {
@@ -211,7 +179,7 @@ mod tests {
         let kernel = |user, token| Kernel {
             user,
             server: ServerName::parse("gpu").unwrap(),
-            fingerprint: Fingerprint::new([token; 32]),
+            fingerprint: KeyedHash::new([token; 32]),
         };
         let one = kernel(user("alice", WHOLE), 1);
         for (user, token, wanted) in [

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::kernel::{Fingerprint, HubUser};
+use super::{kernel::HubUser, keyed_hash::KeyedHash};
 
 /// The account that a hub user has at a provider: the keyed hash of (issuer, subject), from the last confirmation.
 /// It counts for that hub user only, and not for who had the name before or after.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Pin {
     /// Of issuer and subject.
-    pub account: Fingerprint,
+    pub account: KeyedHash,
     /// Whose; nothing in a record from before this was noted.
     #[serde(default)]
     pub of: Option<HubUser>,

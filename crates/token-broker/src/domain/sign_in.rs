@@ -4,10 +4,8 @@ use hubkey_protocol::{ConnectionId, Nonce, ProviderId, SignInFailure, trace::Sig
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access_request::Wish,
-    clock::Timestamp,
-    connection::Candidate,
-    kernel::{Fingerprint, Kernel},
+    access_request::Wish, clock::Timestamp, connection::Candidate, kernel::Kernel,
+    keyed_hash::KeyedHash,
 };
 
 /// One attempt of a kernel to get a person to sign in at a provider.
@@ -25,7 +23,7 @@ pub struct SignIn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
     /// Of the poll secret.
-    pub poll_secret: Fingerprint,
+    pub poll_secret: KeyedHash,
     /// Whether other people may enter the server.
     pub shared_server: bool,
     /// When the kernel asked.
@@ -48,22 +46,22 @@ pub enum SignInState {
     /// A browser of its hub user opened the link; the ticket is used up.
     Claimed {
         /// The flow cookie's fingerprint: the one browser that may go on.
-        flow: Fingerprint,
+        flow: KeyedHash,
     },
     /// The browser is at the provider.
     Authorizing {
         /// As in `Claimed`.
-        flow: Fingerprint,
+        flow: KeyedHash,
     },
     /// The browser came back; its code is being redeemed, once.
     Exchanging {
         /// As in `Claimed`.
-        flow: Fingerprint,
+        flow: KeyedHash,
     },
     /// The person is asked whether the two accounts belong together.
     Confirming {
         /// As in `Claimed`.
-        flow: Fingerprint,
+        flow: KeyedHash,
         /// What becomes the connection.
         candidate: Box<Candidate>,
     },
@@ -120,7 +118,7 @@ impl SignIn {
     }
 
     /// `created → claimed`: the Hub says that the browser is the sign-in's hub user.
-    pub fn claim(self, flow: Fingerprint) -> Result<Self, InvalidTransition> {
+    pub fn claim(self, flow: KeyedHash) -> Result<Self, InvalidTransition> {
         match self.state {
             SignInState::Created => Ok(self.to(SignInState::Claimed { flow })),
             _ => Err(InvalidTransition),
@@ -136,7 +134,7 @@ impl SignIn {
     }
 
     /// `authorizing → exchanging`: the same browser came back.
-    pub fn exchange(self, browser: &Fingerprint) -> Result<Self, InvalidTransition> {
+    pub fn exchange(self, browser: &KeyedHash) -> Result<Self, InvalidTransition> {
         match self.state {
             SignInState::Authorizing { flow } if flow.matches(browser) => {
                 Ok(self.to(SignInState::Exchanging { flow }))

@@ -9,7 +9,8 @@ use super::{
     access_request::Wish,
     clock::Timestamp,
     connection::Connection,
-    kernel::{Fingerprint, HubUser, Kernel},
+    kernel::{HubUser, Kernel},
+    keyed_hash::KeyedHash,
 };
 
 /// The index of one hub user. It holds no secret; what it names is checked again where it is read.
@@ -32,7 +33,7 @@ pub struct OpenSignIn {
     /// Which.
     pub nonce: Nonce,
     /// Of which server token.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: KeyedHash,
     /// Where.
     pub provider: ProviderId,
     /// What for.
@@ -47,7 +48,7 @@ pub struct IndexedConnection {
     /// Which.
     pub id: ConnectionId,
     /// Of which server token.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: KeyedHash,
     /// Where.
     pub provider: ProviderId,
     /// When its record ends.
@@ -162,7 +163,7 @@ impl UserIndex {
     }
 
     /// Notes that a connection has no other servers than these.
-    pub fn left(&mut self, id: &ConnectionId, servers: &[Fingerprint]) {
+    pub fn left(&mut self, id: &ConnectionId, servers: &[KeyedHash]) {
         self.connections.retain(|entry| {
             entry.id != *id || servers.iter().any(|one| one.matches(&entry.fingerprint))
         });

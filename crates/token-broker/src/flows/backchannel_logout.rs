@@ -14,7 +14,8 @@ use crate::{
     audit::{Event, What, hex},
     domain::{
         connection::{Candidate, Connection},
-        kernel::{Fingerprint, Kernel},
+        kernel::Kernel,
+        keyed_hash::KeyedHash,
         login::{Login, LoginIndex, UsedLogout},
         renewal::Renewal,
         sign_in::SignIn,
@@ -250,7 +251,7 @@ impl Flows {
 }
 
 /// Where the connections of the server with this token are listed.
-pub(super) fn of_server(token: &Fingerprint) -> Key {
+pub(super) fn of_server(token: &KeyedHash) -> Key {
     Key::logins_of_server(&hex(token.as_bytes()))
 }
 

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use hubkey_protocol::{
     Nonce, ShortId,
-    secret::{FlowCookie, HubToken, Secret, State},
+    secret::{FlowCookie, HubAccessToken, Secret, State},
 };
 
 use super::Flows;
 use crate::{
     domain::{
         flow::{Flow, FlowStage, Leg, StateRecord},
-        kernel::{Fingerprint, HubUser},
+        kernel::HubUser,
+        keyed_hash::KeyedHash,
     },
     hub::BrowserError,
     store::{
@@ -25,7 +26,7 @@ use crate::{
 pub(super) struct Browser<'a> {
     pub cookie: &'a FlowCookie,
     /// Of the cookie.
-    pub fingerprint: Fingerprint,
+    pub fingerprint: KeyedHash,
     pub short: ShortId,
     pub nonce: Nonce,
     pub source: Option<&'a str>,
@@ -77,7 +78,7 @@ pub(super) enum Presence {
 
 impl Flows {
     /// Asks the Hub again who the browser is.
-    pub(super) async fn presence(&self, hub_token: &HubToken, user: &HubUser) -> Presence {
+    pub(super) async fn presence(&self, hub_token: &HubAccessToken, user: &HubUser) -> Presence {
         match self.browsers.ask_again(hub_token).await {
             Ok(now) if now.may_be(user) => Presence::Same,
             Ok(_) => Presence::Gone("other_user"),
@@ -167,7 +168,7 @@ impl Flows {
         (browser, flow.value.stage)
     }
 
-    pub(super) fn flow_fingerprint(&self, cookie: &FlowCookie) -> Fingerprint {
+    pub(super) fn flow_fingerprint(&self, cookie: &FlowCookie) -> KeyedHash {
         self.fingerprint("flow-cookie", cookie)
     }
 }

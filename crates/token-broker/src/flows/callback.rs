@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::{
     Nonce, ProviderId,
     internal::{BrowserReply, ProviderCallback, TooLong},
-    secret::{AuthorizationCode, HubToken},
+    secret::{AuthorizationCode, HubAccessToken},
 };
 
 use super::{
@@ -169,7 +169,11 @@ impl Flows {
 }
 
 /// What the provider is to be asked, and the Hub's token of the browser, which goes on by itself.
-fn redemption(at: AtProvider, wish: &Wish, code: AuthorizationCode) -> (Redemption, HubToken) {
+fn redemption(
+    at: AtProvider,
+    wish: &Wish,
+    code: AuthorizationCode,
+) -> (Redemption, HubAccessToken) {
     let redemption = Redemption {
         code,
         verifier: at.verifier,

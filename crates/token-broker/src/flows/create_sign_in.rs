@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use hubkey_protocol::{
     CreateSignIn, CreateSignInAnswer, ErrorCode, Scopes, SignInCause, SignInOpened,
-    secret::{PollSecret, Secret, Ticket},
+    secret::{PollSecret, Secret, SecretUrl, Ticket},
 };
 use hubkey_service::telemetry::traces;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,8 @@ use crate::{
         access_request::Wish,
         connection::Connection,
         flow::TicketRecord,
-        kernel::{Fingerprint, HubUser, Kernel},
+        kernel::{HubUser, Kernel},
+        keyed_hash::KeyedHash,
         provider::Sharing,
         sign_in::{SignIn, SignInState},
         user_index::{OpenSignIn, UserIndex},
@@ -303,7 +304,7 @@ impl Flows {
         let opened = SignInOpened {
             nonce: chance.nonce(&short),
             poll_secret: poll_secret.clone(),
-            sign_in_url: Ticket::new(format!(
+            sign_in_url: SecretUrl::new(format!(
                 "{}/start/{}",
                 self.rules.public_url,
                 ticket.expose()
@@ -394,7 +395,7 @@ impl Flows {
         Ok(changes)
     }
 
-    pub(super) fn poll_fingerprint(&self, secret: &PollSecret) -> Fingerprint {
+    pub(super) fn poll_fingerprint(&self, secret: &PollSecret) -> KeyedHash {
         self.fingerprint("poll-secret", secret)
     }
 }

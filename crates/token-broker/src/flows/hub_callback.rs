@@ -3,7 +3,7 @@
 use hubkey_protocol::{
     ShortId,
     internal::{BrowserAnswer, BrowserReply, HubCallback, Refusal},
-    secret::{AuthorizationCode, FlowCookie, HubToken, PkceVerifier, Secret, State, Ticket},
+    secret::{AuthorizationCode, FlowCookie, HubAccessToken, PkceVerifier, Secret, State, Ticket},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -133,7 +133,7 @@ impl Flows {
         &self,
         browser: Browser<'_>,
         user: &HubUser,
-        hub_token: HubToken,
+        hub_token: HubAccessToken,
         ticket: &Ticket,
     ) -> Result<BrowserReply, StoreError> {
         let Some((loaded, use_up)) = self.waiting_for(&browser, ticket).await? else {
@@ -212,7 +212,7 @@ impl Flows {
         &self,
         browser: Browser<'_>,
         claimed: Loaded<SignIn>,
-        hub_token: HubToken,
+        hub_token: HubAccessToken,
         use_up: Change,
     ) -> Result<BrowserReply, StoreError> {
         let stage = FlowStage::Asked {

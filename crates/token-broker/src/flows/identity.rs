@@ -6,7 +6,8 @@ use super::Flows;
 use crate::{
     domain::{
         connection::Grant,
-        kernel::{Fingerprint, HubUser},
+        kernel::HubUser,
+        keyed_hash::KeyedHash,
         pin::{Owner, Pin},
         provider::IdentityPolicy,
         sign_in::SignIn,
@@ -214,8 +215,8 @@ impl Flows {
         }
     }
 
-    fn account(&self, issuer: &str, subject: &str) -> Fingerprint {
-        Fingerprint::new(
+    fn account(&self, issuer: &str, subject: &str) -> KeyedHash {
+        KeyedHash::new(
             self.index_key
                 .hash("account", &length_prefixed(&[issuer, subject])),
         )
@@ -234,7 +235,7 @@ fn is_of(pin: &Pin, user: &HubUser) -> bool {
 }
 
 /// Whether a pin is of this account.
-fn is_same(pin: Option<&Pin>, account: &Fingerprint) -> bool {
+fn is_same(pin: Option<&Pin>, account: &KeyedHash) -> bool {
     pin.is_some_and(|pin| pin.account.matches(account))
 }
 

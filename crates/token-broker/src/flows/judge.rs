@@ -5,7 +5,7 @@ use std::time::Duration;
 use hubkey_protocol::{
     ConnectionId,
     internal::{BrowserAnswer, BrowserReply},
-    secret::HubToken,
+    secret::HubAccessToken,
 };
 use hubkey_service::telemetry::UserName;
 use tokio::time::sleep;
@@ -94,7 +94,7 @@ impl Flows {
         browser: Browser<'_>,
         exchanging: Loaded<SignIn>,
         granted: Granted,
-        hub_token: HubToken,
+        hub_token: HubAccessToken,
     ) -> Result<BrowserReply, StoreError> {
         let verdict = self.verdict(&exchanging.value, &granted).await;
         let replaces = matches!(verdict, Ok(Verdict::Ask { replaces: true }));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply},
-    secret::{HubToken, OidcNonce, PkceVerifier, State},
+    secret::{HubAccessToken, OidcNonce, PkceVerifier, SecretUrl, State},
 };
 
 use super::{Flows, browser::Browser, ending::Ending, reply};
@@ -27,7 +27,7 @@ pub(super) enum Via {
 /// What goes along when a browser leaves.
 pub(super) struct Leaving {
     /// To ask the Hub again at the callback.
-    pub hub_token: HubToken,
+    pub hub_token: HubAccessToken,
     pub via: Via,
     /// Further changes of the same commit.
     pub use_up: Vec<Change>,
@@ -118,7 +118,7 @@ impl Flows {
         }
     }
 
-    fn sent(&self, sign_in: &SignIn, location: State, via: Via) -> BrowserAnswer {
+    fn sent(&self, sign_in: &SignIn, location: SecretUrl, via: Via) -> BrowserAnswer {
         match via {
             Via::Redirect => BrowserAnswer::Redirect { location },
             Via::Page => BrowserAnswer::Leave {

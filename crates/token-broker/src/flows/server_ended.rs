@@ -7,7 +7,8 @@ use crate::{
     domain::{
         clock::Timestamp,
         connection::Connection,
-        kernel::{Fingerprint, HubUser, Kernel, ServerName},
+        kernel::{HubUser, Kernel, ServerName},
+        keyed_hash::KeyedHash,
     },
     store::StoreError,
 };
@@ -17,7 +18,7 @@ struct Ended {
     user: HubUser,
     server: ServerName,
     /// Of its token, where the Hub still knew that.
-    token: Option<Fingerprint>,
+    token: Option<KeyedHash>,
     told: Timestamp,
 }
 

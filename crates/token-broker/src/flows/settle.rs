@@ -3,7 +3,7 @@
 use hubkey_protocol::{
     ConnectionId, Nonce,
     internal::{BrowserAnswer, BrowserReply},
-    secret::HubToken,
+    secret::HubAccessToken,
 };
 
 use super::{Flows, browser::Browser, ending::count, judge::Undone, reply};
@@ -36,7 +36,7 @@ impl Flows {
         browser: Browser<'_>,
         exchanging: Loaded<SignIn>,
         candidate: Candidate,
-        hub_token: HubToken,
+        hub_token: HubAccessToken,
     ) -> Result<BrowserReply, Undone> {
         let (id, granted) = (candidate.connection.clone(), candidate.grant.clone());
         // Before it waits: a logout has to find it.

@@ -5,7 +5,9 @@ use std::{future::ready, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, Secret, State};
+use hubkey_protocol::secret::{
+    AuthorizationCode, HubAccessToken, PkceVerifier, Secret, SecretUrl, State,
+};
 use tracing::Instrument as _;
 use url::Url;
 
@@ -61,7 +63,7 @@ impl HubBrowserAuthenticator {
         }
     }
 
-    async fn user(&self, turn: &Turn, token: &HubToken) -> Result<HubUser, BrowserError> {
+    async fn user(&self, turn: &Turn, token: &HubAccessToken) -> Result<HubUser, BrowserError> {
         let model = turn.user(token).await?;
         self.browser_of(&model).ok_or(BrowserError::Refused)
     }
@@ -79,13 +81,13 @@ impl HubBrowserAuthenticator {
 
 #[async_trait]
 impl BrowserAuthenticator for HubBrowserAuthenticator {
-    fn authorize_url(&self, state: &State, verifier: &PkceVerifier) -> State {
+    fn authorize_url(&self, state: &State, verifier: &PkceVerifier) -> SecretUrl {
         let mut url = self.authorize.clone();
         url.query_pairs_mut()
             .append_pair("state", state.expose())
             .append_pair("code_challenge", &challenge(verifier))
             .append_pair("code_challenge_method", "S256");
-        State::new(url)
+        SecretUrl::new(url)
     }
 
     async fn turn(&self, visitor: Visitor) -> Result<Turn, BrowserError> {
@@ -101,13 +103,13 @@ impl BrowserAuthenticator for HubBrowserAuthenticator {
         turn: Turn,
         code: AuthorizationCode,
         verifier: PkceVerifier,
-    ) -> Result<(HubUser, HubToken), BrowserError> {
+    ) -> Result<(HubUser, HubAccessToken), BrowserError> {
         let token = turn.redeem(code, verifier).await?;
         let user = self.user(&turn, &token).await?;
         Ok((user, token))
     }
 
-    async fn ask_again(&self, token: &HubToken) -> Result<HubUser, BrowserError> {
+    async fn ask_again(&self, token: &HubAccessToken) -> Result<HubUser, BrowserError> {
         let browser = topic(token.expose());
         let turn = self.pace.turn(&browser);
         let question = async {

@@ -3,7 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hubkey_protocol::secret::{AuthorizationCode, ClientSecret, HubToken, PkceVerifier, Secret};
+use hubkey_protocol::secret::{
+    AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, Secret,
+};
 use hubkey_service::telemetry::TRACE;
 use metrics::counter;
 use reqwest::{
@@ -112,7 +114,7 @@ enum Endpoint {
 /// RFC 6749 section 5.1, as far as it matters.
 #[derive(Deserialize)]
 struct TokenAnswer {
-    access_token: HubToken,
+    access_token: HubAccessToken,
     token_type: String,
 }
 
@@ -206,7 +208,7 @@ impl HubApi {
 
 impl Turn {
     /// Whose this token is.
-    pub async fn user(&self, token: &HubToken) -> Result<UserModel, HubFailure> {
+    pub async fn user(&self, token: &impl Secret) -> Result<UserModel, HubFailure> {
         let request = self.get(&["user"], token)?;
         self.api
             .ask(Endpoint::User, request, UserModel::parse)
@@ -218,7 +220,7 @@ impl Turn {
         &self,
         code: AuthorizationCode,
         verifier: PkceVerifier,
-    ) -> Result<HubToken, HubFailure> {
+    ) -> Result<HubAccessToken, HubFailure> {
         let service = &self.api.service;
         let url = self.api.url(&["oauth2", "token"]);
         let request = self.api.client.post(url.ok_or(HubFailure::Unreachable)?);
@@ -362,7 +364,7 @@ async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, HubFailure> 
     Ok(body)
 }
 
-fn token_of(body: &[u8]) -> Option<HubToken> {
+fn token_of(body: &[u8]) -> Option<HubAccessToken> {
     let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
     let usable =
         answer.token_type.eq_ignore_ascii_case("bearer") && is_well_formed(&answer.access_token);

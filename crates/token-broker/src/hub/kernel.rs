@@ -20,7 +20,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hubkey_protocol::secret::{ClientSecret, HubToken, Secret};
+use hubkey_protocol::secret::{ClientSecret, Secret, ServerToken};
 use moka::future::Cache;
 
 use super::{
@@ -176,7 +176,7 @@ impl HubKernelAuthenticator {
         entry.asked_at <= now && entry.asked_at.until(now) < than
     }
 
-    async fn ask_in_turn(&self, slot: &Slot, token: &HubToken, caller: Caller) -> Verdict {
+    async fn ask_in_turn(&self, slot: &Slot, token: &ServerToken, caller: Caller) -> Verdict {
         let _question = slot.question.lock().await;
         if let Some(verdict) = self.remembered(slot, caller) {
             return verdict;
@@ -202,7 +202,11 @@ impl HubKernelAuthenticator {
     }
 
     /// Asks the Hub, if not too many guesses failed. An error is nothing that may be remembered.
-    async fn ask(&self, token: &HubToken, peer: Option<IpAddr>) -> Result<Arc<Entry>, KernelError> {
+    async fn ask(
+        &self,
+        token: &ServerToken,
+        peer: Option<IpAddr>,
+    ) -> Result<Arc<Entry>, KernelError> {
         let fingerprint = self.index.fingerprint(token);
         let key = *fingerprint.as_bytes();
         let place = if self.proven.contains_key(&key) {
@@ -269,7 +273,7 @@ impl Slot {
 impl KernelAuthenticator for HubKernelAuthenticator {
     async fn authenticate(
         &self,
-        token: &HubToken,
+        token: &ServerToken,
         freshness: Freshness,
         peer: Option<IpAddr>,
     ) -> Verdict {
@@ -289,7 +293,7 @@ impl KernelAuthenticator for HubKernelAuthenticator {
         }
     }
 
-    fn is_the_hub(&self, token: &HubToken) -> bool {
+    fn is_the_hub(&self, token: &ServerToken) -> bool {
         self.service_token
             .matches(&ClientSecret::new(token.expose()))
     }

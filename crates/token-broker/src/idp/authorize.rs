@@ -1,6 +1,6 @@
 //! The URL that begins an authorization (RFC 6749 section 4.1.1).
 
-use hubkey_protocol::secret::{Secret, State};
+use hubkey_protocol::secret::{Secret, SecretUrl};
 use openidconnect::{
     AuthUrl, AuthenticationFlow, ClientId, CsrfToken, IssuerUrl, JsonWebKeySet, Nonce,
     PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
@@ -18,7 +18,7 @@ pub(super) fn url(
     config: &ProviderConfig,
     metadata: &Metadata,
     request: &AuthorizationRequest<'_>,
-) -> Result<State, IdpError> {
+) -> Result<SecretUrl, IdpError> {
     let issuer =
         IssuerUrl::new(metadata.issuer.clone()).map_err(|_| IdpError::Misconfigured("issuer"))?;
     let redirect_uri = RedirectUrl::new(request.redirect_uri.to_owned())
@@ -54,7 +54,7 @@ pub(super) fn url(
         authorization = authorization.add_extra_param(name, value);
     }
     let (url, ..) = authorization.url();
-    Ok(State::new(url.as_str()))
+    Ok(SecretUrl::new(url.as_str()))
 }
 
 /// Whether the operator or the provider has set a parameter already.
@@ -68,7 +68,7 @@ pub(super) fn plain_url(
     config: &ProviderConfig,
     endpoint: &Url,
     request: &AuthorizationRequest<'_>,
-) -> Result<State, IdpError> {
+) -> Result<SecretUrl, IdpError> {
     let challenge = challenge(request)?;
     let scopes = request.scopes.to_oauth();
     let targets = [
@@ -92,7 +92,7 @@ pub(super) fn plain_url(
         .append_pair("code_challenge_method", challenge.method())
         .extend_pairs(targets)
         .extend_pairs(&config.authorize_parameters);
-    Ok(State::new(url.as_str()))
+    Ok(SecretUrl::new(url.as_str()))
 }
 
 /// S256 (RFC 7636 section 4.2).

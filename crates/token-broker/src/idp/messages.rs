@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hubkey_protocol::{
     Account, Scopes,
-    secret::{AccessToken, AuthorizationCode, OidcNonce, PkceVerifier, RefreshToken, State},
+    secret::{
+        AccessToken, AuthorizationCode, OidcNonce, PkceVerifier, RefreshToken, SecretUrl, State,
+    },
 };
 use tokio::time::Instant;
 
@@ -39,7 +41,7 @@ pub struct AuthorizationRequest<'a> {
 #[derive(Debug)]
 pub struct Authorization {
     /// The whole URL; holds the state.
-    pub url: State,
+    pub url: SecretUrl,
     /// Whose authorization server that is; kept and compared at the callback.
     pub issuer: String,
 }

@@ -1,7 +1,7 @@
 //! Pushed authorization requests (RFC 9126): the parameters go to the provider directly, and the browser carries a
 //! reference to them.
 
-use hubkey_protocol::secret::{Secret, State};
+use hubkey_protocol::secret::{Secret, SecretUrl};
 use reqwest::StatusCode;
 use serde_json::Value;
 use url::Url;
@@ -42,8 +42,8 @@ pub(super) async fn push(
     config: &ProviderConfig,
     (metadata, endpoint): (&Metadata, &Url),
     (registration, outbound): (&Registration, &Outbound),
-    whole: &State,
-) -> Result<State, IdpError> {
+    whole: &SecretUrl,
+) -> Result<SecretUrl, IdpError> {
     let whole = Url::parse(whole.expose())
         .map_err(|_| IdpError::Misconfigured("authorization_endpoint"))?;
     // What stands in the endpoint's own query stays there.
@@ -60,7 +60,7 @@ pub(super) async fn push(
     url.query_pairs_mut()
         .append_pair("client_id", &config.client_id)
         .append_pair("request_uri", &reference);
-    Ok(State::new(url.as_str()))
+    Ok(SecretUrl::new(url.as_str()))
 }
 
 /// `request_uri` of the answer (section 2.2).

@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
-use hubkey_protocol::{ErrorCode, secret::HubToken};
+use hubkey_protocol::{ErrorCode, secret::ServerToken};
 use hubkey_service::http::{Failure, Peer};
 
 use crate::flows::Asker;
@@ -19,7 +19,7 @@ impl<S: Sync> FromRequestParts<S> for Asker {
     }
 }
 
-fn token(headers: &HeaderMap) -> Result<HubToken, Failure> {
+fn token(headers: &HeaderMap) -> Result<ServerToken, Failure> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let first = given.next().ok_or_else(missing)?;
     if given.next().is_some() {
@@ -30,7 +30,7 @@ fn token(headers: &HeaderMap) -> Result<HubToken, Failure> {
         ));
     }
     let text = first.to_str().map_err(|_| missing())?;
-    bearer(text).map(HubToken::new).ok_or_else(missing)
+    bearer(text).map(ServerToken::new).ok_or_else(missing)
 }
 
 /// The token of a `Bearer` or `token` credential; the scheme's case does not matter (RFC 9110 section 11.1).

@@ -9,7 +9,7 @@ use hubkey_e2e::{
     redis::Redis,
     scripted_hub::ScriptedHub,
 };
-use hubkey_protocol::{ConnectionId, ShortId, secret::HubToken};
+use hubkey_protocol::{ConnectionId, ShortId, secret::ServerToken};
 use hubkey_token_broker::{
     domain::{
         clock::{Clock, Timestamp},
@@ -66,7 +66,7 @@ impl Ground {
         let kernel = Kernel {
             user: HubUser::parse("alice").unwrap(),
             server: ServerName::parse("").unwrap(),
-            fingerprint: index_key.fingerprint(&HubToken::new(&hub_token)),
+            fingerprint: index_key.fingerprint(&ServerToken::new(&hub_token)),
         };
         let store = RedisStore::open(RedisSettings::new(redis.url()), index_key);
         let store = SealedStore::new(store.await.unwrap(), Arc::new(ring), Arc::new(SystemClock));

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use hubkey_e2e::fake_http::{Pace, Reply};
 use hubkey_e2e::pkce;
 use hubkey_e2e::scripted_hub::{BROWSER_COOKIE, Fault, HubEndpoint};
-use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, Secret as _, State};
+use hubkey_protocol::secret::{
+    AuthorizationCode, HubAccessToken, PkceVerifier, Secret as _, State,
+};
 use hubkey_token_broker::domain::{
     clock::Timestamp,
     kernel::{HubUser, ServerName},
@@ -55,7 +57,7 @@ async fn code(stage: &Stage) -> AuthorizationCode {
     AuthorizationCode::new(answer.remove("code").unwrap())
 }
 
-async fn redeem(stage: &Stage) -> Result<(HubUser, HubToken), BrowserError> {
+async fn redeem(stage: &Stage) -> Result<(HubUser, HubAccessToken), BrowserError> {
     stage.redeem(code(stage).await, verifier()).await
 }
 
@@ -188,7 +190,7 @@ async fn security_b6_a_browser_that_became_another_user_is_told_apart() {
 #[tokio::test]
 async fn security_k1_a_servers_token_is_no_browser() {
     let stage = Stage::set().await;
-    let token = HubToken::new(stage.hub.server_token("alice", ""));
+    let token = HubAccessToken::new(stage.hub.server_token("alice", ""));
     assert_eq!(
         stage.browsers.ask_again(&token).await.err(),
         Some(BrowserError::Refused)

@@ -2,7 +2,7 @@
 
 use hubkey_e2e::fake_http::Reply;
 use hubkey_e2e::scripted_hub::models;
-use hubkey_protocol::secret::HubToken;
+use hubkey_protocol::secret::ServerToken;
 use hubkey_token_broker::domain::kernel::Kernel;
 use hubkey_token_broker::hub::KernelError;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn security_k1_only_the_token_of_a_server_is_a_kernels() {
     assert!(
         kernel
             .fingerprint
-            .matches(&index().fingerprint(&HubToken::new(token)))
+            .matches(&index().fingerprint(&ServerToken::new(token)))
     );
     assert_eq!(of(Ok(kernel)), owned("alice", ""));
 }

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use hubkey_e2e::fake_http::{Captured, Fake, FakeServer, Reply};
 use hubkey_e2e::scripted_hub::{Fault, models};
-use hubkey_protocol::secret::HubToken;
+use hubkey_protocol::secret::ServerToken;
 use hubkey_token_broker::hub::{Freshness, KernelAuthenticator, KernelError};
 
 use crate::stage::{self, PEER, Stage, refusal};
@@ -183,7 +183,7 @@ async fn security_q7_at_most_32_questions_are_open() {
     let config = stage::config(&format!("{}/hub/api", server.url()));
     let kernels = stage::kernels(&config, &stage::clock());
     let calls = (0..200).map(|number| {
-        let (kernels, token) = (&kernels, HubToken::new(guess(number)));
+        let (kernels, token) = (&kernels, ServerToken::new(guess(number)));
         async move { kernels.authenticate(&token, Freshness::Asked, None).await }
     });
     assert!(join_all(calls).await.iter().all(Result::is_ok));

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hubkey_e2e::scripted_hub::{HubClient, HubEndpoint, ScriptedHub};
-use hubkey_protocol::secret::{AuthorizationCode, ClientSecret, HubToken, PkceVerifier};
+use hubkey_protocol::secret::{
+    AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, ServerToken,
+};
 use hubkey_token_broker::domain::clock::{Clock, TestClock, Timestamp};
 use hubkey_token_broker::domain::kernel::{HubUser, Kernel};
 use hubkey_token_broker::hub::{
@@ -91,7 +93,7 @@ impl Stage {
         freshness: Freshness,
         peer: IpAddr,
     ) -> Result<Kernel, KernelError> {
-        let token = HubToken::new(token);
+        let token = ServerToken::new(token);
         self.kernels
             .authenticate(&token, freshness, Some(peer))
             .await
@@ -102,7 +104,7 @@ impl Stage {
         &self,
         code: AuthorizationCode,
         verifier: PkceVerifier,
-    ) -> Result<(HubUser, HubToken), BrowserError> {
+    ) -> Result<(HubUser, HubAccessToken), BrowserError> {
         let turn = self.browsers.turn(Visitor::SignIn).await?;
         self.browsers.redeem(turn, code, verifier).await
     }

@@ -14,14 +14,15 @@ use std::{
 use futures_util::{StreamExt, future::join_all, stream};
 use hubkey_protocol::{
     ConnectionId, ShortId, TokenRequest,
-    secret::{HubToken, Secret},
+    secret::{Secret, ServerToken},
 };
 use hubkey_token_broker::{
     domain::{
         chance::Chance,
         clock::{Clock, Timestamp},
         connection::Connection,
-        kernel::{Fingerprint, HubUser, Kernel, ServerName},
+        kernel::{HubUser, Kernel, ServerName},
+        keyed_hash::KeyedHash,
         renewal::{Lifetime, RenewalTimes},
     },
     flows::{Asker, Flights, Flows, Limits, Providers, failure::KernelFailure},
@@ -274,7 +275,7 @@ pub(crate) fn kernel() -> Kernel {
     Kernel {
         user: HubUser::parse("alice").unwrap(),
         server: ServerName::parse("").unwrap(),
-        fingerprint: Fingerprint::new([1; 32]),
+        fingerprint: KeyedHash::new([1; 32]),
     }
 }
 
@@ -334,7 +335,7 @@ pub(crate) fn broker(
 /// A kernel asks a broker for a token.
 pub(crate) async fn draw(flows: &Arc<Flows>, id: &ConnectionId) -> Result<String, KernelFailure> {
     let asker = Asker {
-        token: HubToken::new("0123456789abcdef"),
+        token: ServerToken::new("0123456789abcdef"),
         peer: None,
     };
     let request = TokenRequest {

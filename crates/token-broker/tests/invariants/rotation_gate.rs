@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hubkey_protocol::secret::HubToken;
+use hubkey_protocol::secret::ServerToken;
 use hubkey_token_broker::{
     domain::{
         chance::Chance,
@@ -220,14 +220,14 @@ pub(crate) struct OneServer(pub(crate) Kernel);
 impl KernelAuthenticator for OneServer {
     async fn authenticate(
         &self,
-        _: &HubToken,
+        _: &ServerToken,
         _: Freshness,
         _: Option<IpAddr>,
     ) -> Result<Kernel, KernelError> {
         Ok(self.0.clone())
     }
 
-    fn is_the_hub(&self, _: &HubToken) -> bool {
+    fn is_the_hub(&self, _: &ServerToken) -> bool {
         false
     }
 }

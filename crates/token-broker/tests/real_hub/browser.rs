@@ -1,6 +1,8 @@
 //! Who a real browser is, and with whom a real server is shared.
 
-use hubkey_protocol::secret::{AuthorizationCode, HubToken, PkceVerifier, Secret as _, State};
+use hubkey_protocol::secret::{
+    AuthorizationCode, HubAccessToken, PkceVerifier, Secret as _, State,
+};
 use hubkey_token_broker::domain::kernel::{HubUser, ServerName};
 use hubkey_token_broker::hub::{BrowserAuthenticator, BrowserError, KernelError, Visitor};
 
@@ -31,7 +33,7 @@ pub(crate) async fn redeem(
     stage: &Stage,
     code: AuthorizationCode,
     verifier: &str,
-) -> Result<(HubUser, HubToken), BrowserError> {
+) -> Result<(HubUser, HubAccessToken), BrowserError> {
     let verifier = PkceVerifier::new(verifier);
     let turn = stage.browsers.turn(Visitor::SignIn).await?;
     stage.browsers.redeem(turn, code, verifier).await
@@ -83,7 +85,7 @@ fn a_real_code_is_redeemed_once_and_with_its_own_verifier() {
 #[test]
 fn security_k1_a_real_kernels_token_is_no_browser() {
     on_stage(async |stage| {
-        let token = HubToken::new(stage.token_in_kernel("alice", "").await);
+        let token = HubAccessToken::new(stage.token_in_kernel("alice", "").await);
         let answer = stage.browsers.ask_again(&token).await;
         assert_eq!(answer.err(), Some(BrowserError::Refused));
     });

@@ -1,6 +1,6 @@
 //! Whom a real Hub means by a name: after a rename, and after it made somebody else of that name.
 
-use hubkey_protocol::secret::{HubToken, Secret as _};
+use hubkey_protocol::secret::{HubAccessToken, Secret as _};
 use hubkey_token_broker::domain::kernel::HubUser;
 use hubkey_token_broker::hub::{BrowserAuthenticator as _, KernelError};
 use reqwest::Method;
@@ -18,7 +18,7 @@ async fn owner(stage: &Stage, token: &str) -> HubUser {
 }
 
 /// A person of this name in a browser, and what the broker asks the Hub with.
-async fn in_a_browser(stage: &Stage, name: &str) -> (HubUser, HubToken) {
+async fn in_a_browser(stage: &Stage, name: &str) -> (HubUser, HubAccessToken) {
     let person = Person::logged_in(stage, name).await;
     redeem(stage, code(stage, &person).await, VERIFIER)
         .await

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hubkey_e2e::jupyterhub::{HubOptions, JupyterHub, Registration};
 use hubkey_e2e::process::{RunFolder, checkout};
-use hubkey_protocol::secret::{ClientSecret, HubToken};
+use hubkey_protocol::secret::{ClientSecret, ServerToken};
 use hubkey_token_broker::domain::clock::{Clock, TestClock, Timestamp};
 use hubkey_token_broker::domain::kernel::Kernel;
 use hubkey_token_broker::hub::{
@@ -107,7 +107,7 @@ impl Stage {
 
     /// What the broker takes the holder of a token for.
     pub(crate) async fn judge(&self, token: &str) -> Result<Kernel, KernelError> {
-        let token = HubToken::new(token);
+        let token = ServerToken::new(token);
         self.kernels
             .authenticate(&token, Freshness::Asked, None)
             .await
