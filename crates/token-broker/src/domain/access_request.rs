@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a kernel asks for: the request, after the provider's policy filled in what was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wish {
+pub struct AccessRequest {
     /// Scopes.
     pub scopes: Scopes,
     /// The audience, if any.

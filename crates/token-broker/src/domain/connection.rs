@@ -9,7 +9,7 @@ use hubkey_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access_request::Wish,
+    access_request::AccessRequest,
     clock::Timestamp,
     kernel::Kernel,
     provider::ProviderConfig,
@@ -29,7 +29,7 @@ pub struct Connection {
     /// The id of the provider that granted it.
     pub provider: ProviderId,
     /// What was asked for.
-    pub wish: Wish,
+    pub wish: AccessRequest,
     /// When the person signed in.
     pub since: Timestamp,
     /// From when its life is counted.
@@ -210,7 +210,7 @@ impl Connection {
 
     /// Whether a token of this connection is what the wish asks for.
     #[must_use]
-    pub fn satisfies(&self, provider: &ProviderId, wish: &Wish) -> bool {
+    pub fn satisfies(&self, provider: &ProviderId, wish: &AccessRequest) -> bool {
         self.provider == *provider
             && self.wish.audience == wish.audience
             && self.wish.resource == wish.resource

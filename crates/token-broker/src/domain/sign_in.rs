@@ -4,7 +4,7 @@ use hubkey_protocol::{ConnectionId, Nonce, ProviderId, SignInFailure, trace::Sig
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access_request::Wish, clock::Timestamp, connection::Candidate, kernel::Kernel,
+    access_request::AccessRequest, clock::Timestamp, connection::Candidate, kernel::Kernel,
     keyed_hash::KeyedHash,
 };
 
@@ -18,7 +18,7 @@ pub struct SignIn {
     /// Where to sign in.
     pub provider: ProviderId,
     /// What for.
-    pub wish: Wish,
+    pub wish: AccessRequest,
     /// Which account the provider is to suggest (OpenID Connect Core 1.0 section 3.1.2.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,

@@ -6,7 +6,7 @@ use hubkey_protocol::{ConnectionId, Nonce, ProviderId};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access_request::Wish,
+    access_request::AccessRequest,
     clock::Timestamp,
     connection::Connection,
     kernel::{HubUser, Kernel},
@@ -37,7 +37,7 @@ pub struct OpenSignIn {
     /// Where.
     pub provider: ProviderId,
     /// What for.
-    pub wish: Wish,
+    pub wish: AccessRequest,
     /// When it ends by itself.
     pub expires_at: Timestamp,
 }

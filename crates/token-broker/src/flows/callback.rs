@@ -16,7 +16,7 @@ use super::{
 use crate::{
     audit::{Event, What},
     domain::{
-        access_request::Wish,
+        access_request::AccessRequest,
         flow::{AtProvider, FlowStage, Leg},
         sign_in::SignIn,
     },
@@ -171,7 +171,7 @@ impl Flows {
 /// What the provider is to be asked, and the Hub's token of the browser, which goes on by itself.
 fn redemption(
     at: AtProvider,
-    wish: &Wish,
+    wish: &AccessRequest,
     code: AuthorizationCode,
 ) -> (Redemption, HubAccessToken) {
     let redemption = Redemption {

@@ -13,7 +13,7 @@ use super::{Asker, Flows, SharedServers, failure::KernelFailure, policy};
 use crate::{
     audit::{Event, What, hex},
     domain::{
-        access_request::Wish,
+        access_request::AccessRequest,
         connection::Connection,
         flow::TicketRecord,
         kernel::{HubUser, Kernel},
@@ -403,7 +403,7 @@ impl Flows {
 /// A provider and what is asked for there.
 pub(super) struct Asking {
     pub(super) provider: Arc<dyn IdentityProvider>,
-    pub(super) wish: Wish,
+    pub(super) wish: AccessRequest,
     /// Which account the provider is to suggest.
     pub(super) login_hint: Option<String>,
     /// What is asked for beyond what a connection has.

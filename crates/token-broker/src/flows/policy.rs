@@ -7,7 +7,7 @@ use hubkey_protocol::{CreateSignIn, ErrorCode, ExchangeRequest, Scopes, TokenReq
 use super::{Flows, failure::KernelFailure};
 use crate::{
     domain::{
-        access_request::Wish,
+        access_request::AccessRequest,
         connection::Connection,
         provider::{ExchangeOffer, IssuerForm, Offer},
         target::{Target, Way},
@@ -51,8 +51,8 @@ impl Flows {
 }
 
 /// What a request asks for, with what it left out filled in.
-pub(super) fn wish(request: &CreateSignIn, offer: &Offer) -> Result<Wish, KernelFailure> {
-    Ok(Wish {
+pub(super) fn wish(request: &CreateSignIn, offer: &Offer) -> Result<AccessRequest, KernelFailure> {
+    Ok(AccessRequest {
         scopes: scopes(request.scopes.as_ref(), offer)?,
         audience: choose(
             request.audience.as_ref(),

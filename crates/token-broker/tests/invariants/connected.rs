@@ -5,7 +5,7 @@ use hubkey_protocol::{
     secret::{AccessToken, OidcNonce, RefreshToken},
 };
 use hubkey_token_broker::domain::{
-    access_request::Wish,
+    access_request::AccessRequest,
     clock::Timestamp,
     connection::{Connection, Grant, Proof},
     kernel::Kernel,
@@ -33,7 +33,7 @@ pub(crate) fn connection(
         kernel: kernel.clone(),
         others: Vec::new(),
         provider: ProviderId::parse(origin.provider).unwrap(),
-        wish: Wish {
+        wish: AccessRequest {
             scopes: scopes.clone(),
             audience: None,
             resource: None,
