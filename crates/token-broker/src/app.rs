@@ -17,9 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     domain::{chance::Chance, clock::Clock, provider::ProviderConfig},
-    flows::{Flights, Flows, Limits, Providers, Rules},
     hub::{
-        browser::HubBrowserAuthenticator, config::HubConfig, failures::Failures, http::HubApi,
+        browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,
     },
     idp::{self, IdentityProvider},
@@ -34,10 +33,11 @@ use crate::{
         sealed::SealedStore,
     },
     system::{SystemChance, SystemClock},
+    use_cases::{Backends, Broker, Providers, Rules},
 };
 
 /// How long refreshes may still take when the process is to end: as long as a provider may.
-const LANDING: Duration = Duration::from_secs(10);
+const FINISH: Duration = Duration::from_secs(10);
 /// How long load balancers get to notice that readiness failed.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
@@ -67,9 +67,9 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
         polls: settings.kernel.polls,
         stopping: life.draining(),
     };
-    let flows = Arc::new(flows(parts, plan)?);
-    let kernel = routes::kernel(Arc::clone(&flows));
-    let internal = routes::internal(Arc::clone(&flows), settings.internal.channel_secrets);
+    let broker = Broker::new(backends(parts, plan)?);
+    let kernel = routes::kernel(broker.clone());
+    let internal = routes::internal(broker.clone(), settings.internal.channel_secrets);
     let mut running = JoinSet::new();
     let mut serve = |server: Server, listener, router: Router| {
         running.spawn(server.serve(listener, router, life.draining()));
@@ -81,7 +81,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     drop(starting);
     tracing::info!("ready");
     life.run(running).await?;
-    flows.flights.land(LANDING).await;
+    broker.finish(FINISH).await;
     ops_end.cancel();
     Ok(ops.await?)
 }
@@ -137,13 +137,11 @@ struct Plan {
     stopping: CancellationToken,
 }
 
-fn flows(parts: Parts, plan: Plan) -> anyhow::Result<Flows> {
+fn backends(parts: Parts, plan: Plan) -> anyhow::Result<Backends> {
     let api = Arc::new(HubApi::new(&plan.hub)?);
     let clock = Arc::clone(&parts.clock);
-    let logout_failures = Failures::new(Arc::clone(&clock));
-    let limits = Limits::new(&clock);
     let browsers = HubBrowserAuthenticator::new(Arc::clone(&api), &plan.hub, Arc::clone(&clock));
-    Ok(Flows {
+    Ok(Backends {
         kernels: Arc::new(HubKernelAuthenticator::new(
             api,
             &plan.hub,
@@ -151,17 +149,14 @@ fn flows(parts: Parts, plan: Plan) -> anyhow::Result<Flows> {
             clock,
         )),
         browsers: Arc::new(browsers),
-        providers: providers(plan.providers, &parts)?,
+        providers: Arc::new(providers(plan.providers, &parts)?),
         store: parts.store,
         clock: parts.clock,
         chance: parts.chance,
         index_key: parts.index_key,
-        rules: plan.rules,
+        rules: Arc::new(plan.rules),
         polls: Arc::new(Semaphore::new(plan.polls)),
         stopping: plan.stopping,
-        flights: Flights::default(),
-        logout_failures,
-        limits,
     })
 }
 

@@ -61,7 +61,13 @@ impl IndexKey {
     /// What is remembered of a server token.
     #[must_use]
     pub fn fingerprint(&self, token: &ServerToken) -> KeyedHash {
-        KeyedHash::new(self.hash("server-token", token.expose().as_bytes()))
+        self.keyed_hash("server-token", token)
+    }
+
+    /// The keyed hash of a secret, to keep or to compare.
+    #[must_use]
+    pub fn keyed_hash(&self, purpose: &str, secret: &impl Secret) -> KeyedHash {
+        KeyedHash::new(self.hash(purpose, secret.expose().as_bytes()))
     }
 }
 

@@ -20,8 +20,8 @@ use std::path::Path;
 use hubkey_service::settings::{self, LogSettings, Mistakes, OpsSettings, Reader};
 
 use crate::{
-    domain::provider::ProviderConfig, flows::Rules, hub::config::HubConfig,
-    store::redis::RedisSettings,
+    domain::provider::ProviderConfig, hub::config::HubConfig, store::redis::RedisSettings,
+    use_cases::Rules,
 };
 
 pub use hubkey_service::settings::FILE_VARIABLE;

@@ -1,4 +1,4 @@
-//! Which parts of the broker may know which: `domain` knows words only, `flows` knows no framework and no backend.
+//! Which parts of the broker may know which: `domain` knows words only, `use_cases` knows no framework and no backend.
 
 #[cfg(test)]
 mod tests {
@@ -19,7 +19,7 @@ mod tests {
     ];
     /// What `domain` may not use beside that.
     const ABOVE_DOMAIN: [&str; 7] = [
-        "crate::flows",
+        "crate::use_cases",
         "crate::store",
         "crate::hub",
         "crate::idp",
@@ -131,11 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn the_flows_know_no_framework_and_no_backend() {
-        assert_eq!(violations("flows", &OUTSIDE), Vec::<String>::new());
+    fn the_use_cases_know_no_framework_and_no_backend() {
+        assert_eq!(violations("use_cases", &OUTSIDE), Vec::<String>::new());
         let backends = BACKENDS.map(|backend| format!("crate::{backend}"));
         let backends: Vec<_> = backends.iter().map(String::as_str).collect();
-        assert_eq!(violations("flows", &backends), Vec::<String>::new());
+        assert_eq!(violations("use_cases", &backends), Vec::<String>::new());
     }
 
     #[test]

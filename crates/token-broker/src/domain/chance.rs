@@ -32,6 +32,12 @@ impl dyn Chance {
         f64::from(byte) / 255.0
     }
 
+    /// About 1, up to a tenth off either way.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        0.9 + 0.2 * self.fraction()
+    }
+
     /// Tells one from others.
     #[must_use]
     pub fn number(&self) -> u64 {

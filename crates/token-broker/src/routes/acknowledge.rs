@@ -8,7 +8,7 @@ use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::poll::Poll;
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, sign_in::acknowledge::AcknowledgeSignIn};
 
 /// Confirms that the result arrived. Twice is as good as once.
 #[utoipa::path(
@@ -24,10 +24,12 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(acknowledgements): State<Arc<AcknowledgeSignIn>>,
     asker: Asker,
     poll: Poll,
 ) -> Result<StatusCode, Failure> {
-    flows.acknowledge(&asker, &poll.nonce, &poll.secret).await?;
+    acknowledgements
+        .acknowledge(&asker, &poll.nonce, &poll.secret)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use hubkey_protocol::{ErrorCode, secret::ServerToken};
 use hubkey_service::http::{Failure, Peer};
 
-use crate::flows::Asker;
+use crate::use_cases::Asker;
 
 impl<S: Sync> FromRequestParts<S> for Asker {
     type Rejection = Failure;

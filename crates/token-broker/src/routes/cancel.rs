@@ -8,7 +8,7 @@ use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::poll::Poll;
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, sign_in::cancel::CancelSignIn};
 
 /// Ends an open sign-in; its link is dead from then on.
 #[utoipa::path(
@@ -24,10 +24,12 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(cancellations): State<Arc<CancelSignIn>>,
     asker: Asker,
     poll: Poll,
 ) -> Result<StatusCode, Failure> {
-    flows.cancel(&asker, &poll.nonce, &poll.secret).await?;
+    cancellations
+        .cancel(&asker, &poll.nonce, &poll.secret)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

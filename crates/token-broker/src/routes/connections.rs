@@ -6,7 +6,7 @@ use axum::extract::State;
 use hubkey_protocol::{ConnectionList, Problem};
 use hubkey_service::http::{Failure, Json};
 
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, connections::list::ListConnections};
 
 /// The connections made with the very server token that asks, newest first.
 #[utoipa::path(
@@ -18,8 +18,8 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(connections): State<Arc<ListConnections>>,
     asker: Asker,
 ) -> Result<Json<ConnectionList>, Failure> {
-    Ok(Json(flows.connections(&asker).await?))
+    Ok(Json(connections.connections(&asker).await?))
 }

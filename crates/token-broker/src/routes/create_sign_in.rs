@@ -9,7 +9,7 @@ use hubkey_protocol::{
 };
 use hubkey_service::http::{Failure, Json};
 
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, sign_in::open::SignInRequests};
 
 /// Answers with a connection of this very server, or opens a sign-in.
 #[utoipa::path(
@@ -25,13 +25,13 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(sign_ins): State<Arc<SignInRequests>>,
     asker: Asker,
     headers: HeaderMap,
     Json(request): Json<CreateSignIn>,
 ) -> Result<(StatusCode, Json<CreateSignInAnswer>), Failure> {
     let key = idempotency_key(&headers)?;
-    let answer = flows.create_sign_in(&asker, &request, key).await?;
+    let answer = sign_ins.create_sign_in(&asker, &request, key).await?;
     let status = match &answer {
         CreateSignInAnswer::Connected { .. } => StatusCode::OK,
         CreateSignInAnswer::Opened(_) => StatusCode::CREATED,

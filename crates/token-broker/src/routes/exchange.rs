@@ -7,7 +7,7 @@ use hubkey_protocol::{ExchangeRequest, Problem, TokenAnswer};
 use hubkey_service::http::{Failure, Json};
 
 use super::of_connection::OfConnection;
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, tokens::exchange::TokenExchange};
 
 /// An access token that the connection's own was exchanged for (RFC 8693).
 #[utoipa::path(
@@ -26,10 +26,10 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(exchanges): State<Arc<TokenExchange>>,
     asker: Asker,
     OfConnection(id): OfConnection,
     Json(request): Json<ExchangeRequest>,
 ) -> Result<Json<TokenAnswer>, Failure> {
-    Ok(Json(flows.exchange(&asker, &id, &request).await?))
+    Ok(Json(exchanges.exchange(&asker, &id, &request).await?))
 }

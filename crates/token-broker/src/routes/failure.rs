@@ -7,9 +7,9 @@ use hubkey_service::http::Failure;
 
 use crate::{
     domain::{renewal::Trouble, user_index::TooMany},
-    flows::failure::KernelFailure,
     hub::KernelError,
     store::StoreError,
+    use_cases::failure::KernelFailure,
 };
 
 impl From<KernelFailure> for Failure {

@@ -17,97 +17,138 @@ use hubkey_service::http::{Failure, Json, Path};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::{flows::Flows, store::StoreError};
+use crate::{
+    store::StoreError,
+    use_cases::{
+        browser::{
+            confirm::ConfirmAccount, consent::ContinueToProvider, error_pages::ErrorPages,
+            hub_callback::HubCallbacks, my_connections::MyConnections, pages::ShowPage,
+            provider_callback::ProviderCallbacks, start::StartSignIn,
+        },
+        catalog::Catalog,
+        connections::backchannel_logout::BackchannelLogouts,
+    },
+};
 
-type Broker = State<Arc<Flows>>;
 type Answer = Result<Json<BrowserReply>, Failure>;
 
-pub(super) async fn site(State(flows): Broker) -> Json<Site> {
-    Json(flows.site())
+/// A step of a browser, and what shows that the store failed in it.
+#[derive(Debug)]
+pub(super) struct Step<T> {
+    step: Arc<T>,
+    error_pages: Arc<ErrorPages>,
 }
 
-pub(super) async fn start(State(flows): Broker, Json(request): Json<Start>) -> Answer {
-    carry_out(flows, |flows| async move { flows.start(request).await }).await
+impl<T> Clone for Step<T> {
+    fn clone(&self) -> Self {
+        Self {
+            step: Arc::clone(&self.step),
+            error_pages: Arc::clone(&self.error_pages),
+        }
+    }
+}
+
+impl<T> Step<T> {
+    pub(super) fn new(step: Arc<T>, error_pages: &Arc<ErrorPages>) -> Self {
+        Self {
+            step,
+            error_pages: Arc::clone(error_pages),
+        }
+    }
+
+    async fn carry_out<W>(self, begin: impl FnOnce(Arc<T>) -> W) -> Answer
+    where
+        W: Future<Output = Result<BrowserReply, StoreError>> + Send + 'static,
+    {
+        let work = begin(self.step).in_current_span();
+        let reply = tokio::spawn(work).await.map_err(Failure::internal)?;
+        Ok(Json(reply.unwrap_or_else(|error| {
+            tracing::error!(%error, "a step of a browser failed at the store");
+            self.error_pages.store_failed(&error)
+        })))
+    }
+}
+
+pub(super) async fn site(State(catalog): State<Arc<Catalog>>) -> Json<Site> {
+    Json(catalog.site())
+}
+
+pub(super) async fn start(
+    State(step): State<Step<StartSignIn>>,
+    Json(request): Json<Start>,
+) -> Answer {
+    step.carry_out(|start| async move { start.start(request).await })
+        .await
 }
 
 /// The step begins with the question to the Hub: who hangs up before has not asked it.
-pub(super) async fn hub_callback(State(flows): Broker, Json(request): Json<HubCallback>) -> Answer {
+pub(super) async fn hub_callback(
+    State(step): State<Step<HubCallbacks>>,
+    Json(request): Json<HubCallback>,
+) -> Answer {
     let gone = CancellationToken::new();
     let _here = gone.clone().drop_guard();
-    carry_out(flows, |flows| async move {
-        flows.hub_callback(request, &gone).await
-    })
-    .await
+    step.carry_out(|callbacks| async move { callbacks.hub_callback(request, &gone).await })
+        .await
 }
 
-pub(super) async fn view(State(flows): Broker, Json(request): Json<View>) -> Answer {
-    carry_out(flows, |flows| async move { flows.view(request).await }).await
+pub(super) async fn view(State(step): State<Step<ShowPage>>, Json(request): Json<View>) -> Answer {
+    step.carry_out(|pages| async move { pages.view(request).await })
+        .await
 }
 
-pub(super) async fn r#continue(State(flows): Broker, Json(request): Json<Decide>) -> Answer {
-    carry_out(
-        flows,
-        |flows| async move { flows.r#continue(request).await },
-    )
-    .await
+pub(super) async fn r#continue(
+    State(step): State<Step<ContinueToProvider>>,
+    Json(request): Json<Decide>,
+) -> Answer {
+    step.carry_out(|consent| async move { consent.decide(request).await })
+        .await
 }
 
 pub(super) async fn callback(
-    State(flows): Broker,
+    State(step): State<Step<ProviderCallbacks>>,
     Path(provider): Path<String>,
     Json(request): Json<ProviderCallback>,
 ) -> Answer {
     let provider = ProviderId::parse(provider).map_err(|_| Failure::not_found())?;
-    carry_out(flows, |flows| async move {
-        flows.callback(&provider, request).await
-    })
-    .await
+    step.carry_out(|callbacks| async move { callbacks.callback(&provider, request).await })
+        .await
 }
 
-pub(super) async fn confirm(State(flows): Broker, Json(request): Json<Decide>) -> Answer {
-    carry_out(flows, |flows| async move { flows.confirm(request).await }).await
+pub(super) async fn confirm(
+    State(step): State<Step<ConfirmAccount>>,
+    Json(request): Json<Decide>,
+) -> Answer {
+    step.carry_out(|confirm| async move { confirm.confirm(request).await })
+        .await
 }
 
 pub(super) async fn my_connections(
-    State(flows): Broker,
+    State(step): State<Step<MyConnections>>,
     Json(Visit { .. }): Json<Visit>,
 ) -> Json<BrowserReply> {
-    Json(flows.my_connections())
+    Json(step.step.my_connections())
 }
 
 pub(super) async fn end_connections(
-    State(flows): Broker,
+    State(step): State<Step<MyConnections>>,
     Json(request): Json<EndConnections>,
 ) -> Answer {
-    carry_out(flows, |flows| async move {
-        flows.end_connections(request).await
-    })
-    .await
+    step.carry_out(|mine| async move { mine.end_connections(request).await })
+        .await
 }
 
 pub(super) async fn backchannel_logout(
-    State(flows): Broker,
+    State(logouts): State<Arc<BackchannelLogouts>>,
     Path(provider): Path<String>,
     Json(request): Json<BackchannelLogout>,
 ) -> Result<Json<LogoutReply>, Failure> {
     let provider = ProviderId::parse(provider).map_err(|_| Failure::not_found())?;
-    let work = async move { flows.backchannel_logout(&provider, request).await };
+    let work = async move { logouts.backchannel_logout(&provider, request).await };
     let work = tokio::spawn(work.in_current_span()).await;
     let outcome = work.map_err(Failure::internal)?.unwrap_or_else(|error| {
         tracing::error!(%error, "a logout failed at the store; its provider has to send it again");
         LogoutOutcome::Refused
     });
     Ok(Json(LogoutReply { outcome }))
-}
-
-async fn carry_out<W>(flows: Arc<Flows>, step: impl FnOnce(Arc<Flows>) -> W) -> Answer
-where
-    W: Future<Output = Result<BrowserReply, StoreError>> + Send + 'static,
-{
-    let work = step(Arc::clone(&flows)).in_current_span();
-    let reply = tokio::spawn(work).await.map_err(Failure::internal)?;
-    Ok(Json(reply.unwrap_or_else(|error| {
-        tracing::error!(%error, "a step of a browser failed at the store");
-        flows.store_failed(&error)
-    })))
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use hubkey_protocol::{Problem, ProviderList};
 use hubkey_service::http::{Failure, Json};
 
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, catalog::Catalog};
 
 /// The configured providers, in the operator's order.
 #[utoipa::path(
@@ -18,8 +18,8 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(catalog): State<Arc<Catalog>>,
     asker: Asker,
 ) -> Result<Json<ProviderList>, Failure> {
-    Ok(Json(flows.providers(&asker).await?))
+    Ok(Json(catalog.providers(&asker).await?))
 }

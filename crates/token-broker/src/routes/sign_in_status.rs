@@ -7,7 +7,7 @@ use hubkey_protocol::{Problem, SignInStatus};
 use hubkey_service::http::{Failure, Json};
 
 use super::poll::Poll;
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, sign_in::poll::PollSignIn};
 
 /// Waits up to 25 s for the end of a sign-in. The result is repeated, with the same bytes, until it is acknowledged.
 #[utoipa::path(
@@ -26,12 +26,12 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(sign_ins): State<Arc<PollSignIn>>,
     asker: Asker,
     poll: Poll,
 ) -> Result<Json<SignInStatus>, Failure> {
     Ok(Json(
-        flows
+        sign_ins
             .sign_in_status(&asker, &poll.nonce, &poll.secret)
             .await?,
     ))

@@ -8,7 +8,7 @@ use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::of_connection::OfConnection;
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, connections::sign_out::SignOut};
 
 /// Ends a connection. Its tokens are revoked at the provider, which nobody waits for.
 #[utoipa::path(
@@ -21,10 +21,10 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(connections): State<Arc<SignOut>>,
     asker: Asker,
     OfConnection(id): OfConnection,
 ) -> Result<StatusCode, Failure> {
-    flows.sign_out(&asker, &id).await?;
+    connections.sign_out(&asker, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

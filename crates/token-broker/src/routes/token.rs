@@ -7,7 +7,7 @@ use hubkey_protocol::{Problem, TokenAnswer, TokenRequest};
 use hubkey_service::http::{Failure, Json};
 
 use super::of_connection::OfConnection;
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, tokens::get::AccessTokens};
 
 /// An access token of a connection, valid for at least as long as asked.
 #[utoipa::path(
@@ -26,10 +26,10 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(tokens): State<Arc<AccessTokens>>,
     asker: Asker,
     OfConnection(id): OfConnection,
     Json(request): Json<TokenRequest>,
 ) -> Result<Json<TokenAnswer>, Failure> {
-    Ok(Json(flows.token(&asker, &id, &request).await?))
+    Ok(Json(tokens.get(&asker, &id, &request).await?))
 }

@@ -7,7 +7,7 @@ use hubkey_protocol::{Problem, UserInfo};
 use hubkey_service::http::{Failure, Json};
 
 use super::of_connection::OfConnection;
-use crate::flows::{Asker, Flows};
+use crate::use_cases::{Asker, tokens::userinfo::UserInfoRequests};
 
 /// What the provider says of the account of a connection.
 #[utoipa::path(
@@ -23,9 +23,9 @@ use crate::flows::{Asker, Flows};
     security(("server_token" = []))
 )]
 pub(super) async fn handler(
-    State(flows): State<Arc<Flows>>,
+    State(accounts): State<Arc<UserInfoRequests>>,
     asker: Asker,
     OfConnection(id): OfConnection,
 ) -> Result<Json<UserInfo>, Failure> {
-    Ok(Json(flows.userinfo(&asker, &id).await?))
+    Ok(Json(accounts.userinfo(&asker, &id).await?))
 }

@@ -9,8 +9,8 @@ use url::Url;
 use super::words::{COLOUR, is_loopback};
 use crate::{
     domain::{renewal::RenewalTimes, user_index::OpenLimits},
-    flows::{Rules, SharedServers},
     hub::config::HubConfig,
+    use_cases::{Rules, SharedServers},
 };
 
 const SHARED_SERVERS: kind::Word<SharedServers> = kind::Word(&[
@@ -154,7 +154,7 @@ fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>)
         support_url: support_url.map(Into::into),
         public_url: public_url.to_owned(),
         shared_origin,
-        // The providers have them: `Flows::site` adds them.
+        // The providers have them: `Catalog::site` adds them.
         key_sets: BTreeMap::new(),
     })
 }

@@ -108,7 +108,7 @@ async fn security_p90_a_logout_ends_exchanged_tokens_too() {
         .unwrap()
         .to_owned();
     assert_eq!(logout(&world, &token(&world, |_| ())).await, "done");
-    world.flows.flights.land(Duration::from_secs(10)).await;
+    world.broker.finish(Duration::from_secs(10)).await;
     let revoked = world.provider.revoked();
     assert!(revoked.contains(&exchanged), "still good at the other API");
 }

@@ -81,7 +81,7 @@ async fn security_x4_during_a_rotation_two_credentials_are_valid() {
     let world = World::new().await;
     let sign_in = world.kernel("alice", "").open().await;
     let router = routes::internal(
-        Arc::clone(&world.flows),
+        world.broker.clone(),
         vec![
             ChannelSecret::new("the-new-one"),
             ChannelSecret::new("the-old-one"),
@@ -96,7 +96,7 @@ async fn security_x4_during_a_rotation_two_credentials_are_valid() {
         let answer = start_with(&router, &[credential], sign_in.ticket()).await;
         assert_eq!(answer.status, status, "{credential}");
     }
-    let none = routes::internal(Arc::clone(&world.flows), Vec::new());
+    let none = routes::internal(world.broker.clone(), Vec::new());
     let answer = start_with(&none, &["Bearer "], sign_in.ticket()).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }

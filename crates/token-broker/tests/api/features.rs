@@ -8,7 +8,7 @@ use hubkey_e2e::{
     pkce,
     scripted_hub::HubEndpoint,
 };
-use hubkey_token_broker::{domain::provider::IdentityPolicy, flows::SharedServers};
+use hubkey_token_broker::{domain::provider::IdentityPolicy, use_cases::SharedServers};
 use serde_json::json;
 
 use crate::{

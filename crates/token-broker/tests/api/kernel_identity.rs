@@ -7,7 +7,7 @@ use hubkey_e2e::{
     fake_http::Reply,
     scripted_hub::{Fault, HubEndpoint, models},
 };
-use hubkey_token_broker::flows::SharedServers;
+use hubkey_token_broker::use_cases::SharedServers;
 use serde_json::{Value, json};
 
 use crate::{

@@ -95,7 +95,7 @@ async fn security_q5_of_a_hundred_polls_of_one_sign_in_one_lives() {
         let answer = polls.join_next().await.expect("a poll").unwrap();
         answer.assert_problem(StatusCode::CONFLICT, "superseded");
     }
-    world.flows.stopping.cancel();
+    world.backends.stopping.cancel();
     let last = polls.join_next().await.expect("the last poll").unwrap();
     assert_eq!(last.json()["state"], "pending");
 }
@@ -105,9 +105,9 @@ async fn security_q5_more_polls_than_a_replica_holds_are_sent_away() {
     let world = World::new().await;
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
-    let all = world.flows.polls.available_permits();
+    let all = world.backends.polls.available_permits();
     let taken = world
-        .flows
+        .backends
         .polls
         .try_acquire_many(u32::try_from(all).unwrap());
     let commits = world.probe.commits();

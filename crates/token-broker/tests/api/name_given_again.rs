@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use hubkey_e2e::{hostile_provider::Account, scripted_hub::models};
-use hubkey_token_broker::{domain::provider::Sharing, flows::SharedServers};
+use hubkey_token_broker::{domain::provider::Sharing, use_cases::SharedServers};
 use serde_json::{Value, json};
 
 use crate::{

@@ -58,7 +58,7 @@ async fn is_alive((kernel, connection): &Server) -> bool {
 
 /// How many refresh tokens and access tokens the provider was told to forget, when all was told.
 async fn told(world: &World) -> (usize, usize) {
-    world.flows.flights.land(Duration::from_secs(10)).await;
+    world.broker.finish(Duration::from_secs(10)).await;
     let told = world.provider.requests(Endpoint::Revocation);
     let of = |hint: &str| {
         let hinted = told
@@ -71,7 +71,7 @@ async fn told(world: &World) -> (usize, usize) {
 
 async fn stored(world: &World, connection: &Connected) -> (Key, Loaded<Connection>) {
     let key = Key::connection(&ConnectionId::parse(&connection.id).unwrap());
-    let found = world.flows.store.load(&key).await.unwrap();
+    let found = world.backends.store.load(&key).await.unwrap();
     (key, found.unwrap())
 }
 
@@ -124,7 +124,7 @@ async fn security_r12_a_connection_that_is_gone_or_cannot_revoke_counts_for_noth
     let (key, found) = stored(&world, &first.1).await;
     let delete = Change::delete(key, found.generation);
     assert_eq!(
-        world.flows.store.commit(vec![delete]).await.unwrap(),
+        world.backends.store.commit(vec![delete]).await.unwrap(),
         Outcome::Done
     );
     sign_out(&second).await;
@@ -136,7 +136,10 @@ async fn security_r12_a_connection_that_is_gone_or_cannot_revoke_counts_for_noth
     found.value.grant.refresh_token = None;
     let put = Change::put(key, found.expect(), &found.value, Duration::from_hours(1));
     let put = vec![put.unwrap()];
-    assert_eq!(world.flows.store.commit(put).await.unwrap(), Outcome::Done);
+    assert_eq!(
+        world.backends.store.commit(put).await.unwrap(),
+        Outcome::Done
+    );
     sign_out(&second).await;
     assert_eq!(told(&world).await, (1, 1));
 }

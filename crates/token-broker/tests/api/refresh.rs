@@ -217,7 +217,7 @@ async fn security_r10_a_clock_that_jumps_by_an_hour_neither_prolongs_a_token_nor
 #[tokio::test]
 async fn need_9_a_connection_lives_for_as_long_as_a_kernel_uses_it() {
     let stage = Stage::new().await;
-    let life = stage.world.flows.rules.connection_life;
+    let life = stage.world.backends.rules.connection_life;
     stage
         .world
         .provider
@@ -228,12 +228,7 @@ async fn need_9_a_connection_lives_for_as_long_as_a_kernel_uses_it() {
         stage.advance(life / 2);
         stage.token(0).await;
         // It is written beside the answer.
-        stage
-            .world
-            .flows
-            .flights
-            .land(Duration::from_secs(10))
-            .await;
+        stage.world.broker.finish(Duration::from_secs(10)).await;
         assert_eq!(stage.kernel.connections().await.len(), 1);
     }
     stage.advance(life);

@@ -217,5 +217,5 @@ async fn a_connection_without_a_refresh_token_has_no_token_but_its_own() {
         connection.access_token
     );
     stage.advance(DUE);
-    stage.world.flows.flights.land(Duration::from_secs(1)).await;
+    stage.world.broker.finish(Duration::from_secs(1)).await;
 }

@@ -76,7 +76,7 @@ async fn security_r12_a_provider_that_asks_to_come_later_is_told_later() {
     sign_out(&stage.kernel, &stage.connection.id).await;
     revoked(&stage, 2).await;
     assert!(began.elapsed() >= Duration::from_secs(2), "as it asked");
-    stage.world.flows.flights.land(Duration::from_secs(5)).await;
+    stage.world.broker.finish(Duration::from_secs(5)).await;
     assert_eq!(provider.hits(Endpoint::Revocation), 3);
 
     // A provider that takes no refresh tokens is told of the access token all the same, and once.
@@ -86,7 +86,7 @@ async fn security_r12_a_provider_that_asks_to_come_later_is_told_later() {
         .provider
         .answer_next(Endpoint::Revocation, unknown);
     sign_out(&stage.kernel, &stage.connection.id).await;
-    stage.world.flows.flights.land(Duration::from_secs(5)).await;
+    stage.world.broker.finish(Duration::from_secs(5)).await;
     let told = stage.world.provider.requests(Endpoint::Revocation);
     let told = told.iter().map(|told| told.form_value("token_type_hint"));
     let both = ["refresh_token", "access_token"].map(|hint| Some(hint.to_owned()));

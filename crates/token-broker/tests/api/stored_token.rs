@@ -31,7 +31,7 @@ async fn feature_g1_the_token_of_a_provider_behind_is_read_where_it_is_stored() 
     assert!(!answer.text().contains("refresh"), "{}", answer.text());
     let left = answer.json()["expires_at"].as_u64().unwrap();
     assert!(
-        left >= world.flows.clock.now().as_secs() + 200,
+        left >= world.backends.clock.now().as_secs() + 200,
         "not as `expires_in` says"
     );
     let [request] = world
@@ -57,7 +57,7 @@ async fn feature_g1_the_token_of_a_provider_behind_is_read_where_it_is_stored() 
         )
         .await;
     assert_eq!(out.status, StatusCode::NO_CONTENT);
-    world.flows.flights.land(Duration::from_secs(10)).await;
+    world.broker.finish(Duration::from_secs(10)).await;
     assert!(
         !world.provider.revoked().contains(&stored),
         "another provider's token was shown"

@@ -121,7 +121,7 @@ async fn a_process_that_ends_lets_its_polls_go_as_pending() {
     let poll = kernel.start_poll(&sign_in);
     sleep(A_MOMENT).await;
     let stopping = Instant::now();
-    world.flows.stopping.cancel();
+    world.backends.stopping.cancel();
     assert_eq!(poll.await.unwrap().json()["state"], "pending");
     assert_eq!(
         kernel.state(&sign_in).await,

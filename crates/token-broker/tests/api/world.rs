@@ -26,9 +26,8 @@ use hubkey_token_broker::{
         renewal::RenewalTimes,
         user_index::OpenLimits,
     },
-    flows::{Flights, Flows, Limits, Providers, Rules, SharedServers},
     hub::{
-        browser::HubBrowserAuthenticator, config::HubConfig, failures::Failures, http::HubApi,
+        browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,
     },
     idp,
@@ -36,6 +35,7 @@ use hubkey_token_broker::{
     routes,
     store::{Store, memory::MemoryStore, sealed::SealedStore},
     system::{SystemChance, SystemClock},
+    use_cases::{Backends, Broker, Providers, Rules, SharedServers},
 };
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -112,7 +112,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<TestClock>,
     /// Around the store: counts, and fails on demand.
     pub(crate) probe: Arc<Probe>,
-    pub(crate) flows: Arc<Flows>,
+    pub(crate) backends: Backends,
+    pub(crate) broker: Broker,
     pub(crate) kernel_api: Router,
     pub(crate) internal_api: Router,
     /// What a person does who is told to try again later.
@@ -152,25 +153,23 @@ impl World {
         let providers = providers(&places, &options, &clock);
         let probe = Arc::new(Probe::new(open_store(options.store, &clock, &index_key)));
         let (kernels, browsers) = authenticators(&hub, redirect_uri, &index_key, &clock);
-        let flows = Arc::new(Flows {
+        let backends = Backends {
             store: probe.clone(),
             kernels,
             browsers,
-            providers,
+            providers: Arc::new(providers),
             clock: clock.clone(),
             chance: Arc::new(SystemChance),
             index_key,
-            rules,
+            rules: Arc::new(rules),
             polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
-            flights: Flights::default(),
-            logout_failures: Failures::new(clock.clone()),
-            limits: Limits::new(&(clock.clone() as Arc<dyn Clock>)),
-        });
+        };
+        let broker = Broker::new(backends.clone());
         Self {
-            kernel_api: routes::kernel(Arc::clone(&flows)),
+            kernel_api: routes::kernel(broker.clone()),
             internal_api: routes::internal(
-                Arc::clone(&flows),
+                broker.clone(),
                 vec![ChannelSecret::new(CHANNEL_SECRET)],
             ),
             hub,
@@ -179,33 +178,24 @@ impl World {
             internal_answers: Mutex::default(),
             clock,
             probe,
-            flows,
+            backends,
+            broker,
             on_outage: OnceLock::new(),
         }
     }
 
     /// The kernel API of a second replica: same store, Hub and providers, nothing else in common.
     pub(crate) fn replica(&self) -> Router {
-        self.replica_with(Arc::clone(&self.flows.store))
+        self.replica_with(Arc::clone(&self.backends.store))
     }
 
     /// As [`Self::replica`], with a way of its own to the store.
     pub(crate) fn replica_with(&self, store: Arc<dyn Store>) -> Router {
-        let first = &self.flows;
-        routes::kernel(Arc::new(Flows {
+        routes::kernel(Broker::new(Backends {
             store,
-            kernels: Arc::clone(&first.kernels),
-            browsers: Arc::clone(&first.browsers),
-            providers: Providers::new(first.providers.iter().cloned().collect()),
-            clock: Arc::clone(&first.clock),
-            chance: Arc::clone(&first.chance),
-            index_key: first.index_key.clone(),
-            rules: first.rules.clone(),
             polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
-            flights: Flights::default(),
-            logout_failures: Failures::new(Arc::clone(&first.clock)),
-            limits: Limits::new(&first.clock),
+            ..self.backends.clone()
         }))
     }
 

@@ -15,8 +15,8 @@ use std::{
 use hubkey_protocol::{ConnectionId, ShortId};
 use hubkey_token_broker::{
     domain::{chance::Chance, clock::Clock, kernel::Kernel},
-    flows::{Flows, failure::KernelFailure},
     store::{Change, Expect, Key, Outcome, Store},
+    use_cases::{Broker, failure::KernelFailure},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -300,11 +300,11 @@ impl<'a> Play<'a> {
 
     /// A kernel draws at this broker.
     fn draw(&self, index: usize) -> Drawing {
-        let (flows, id) = (self.broker(index), self.id.clone());
-        tokio::spawn(async move { draw(&flows, &id).await })
+        let (broker, id) = (self.broker(index), self.id.clone());
+        tokio::spawn(async move { draw(&broker, &id).await })
     }
 
-    fn broker(&self, index: usize) -> Arc<Flows> {
+    fn broker(&self, index: usize) -> Broker {
         let way = SteppedWay {
             op: Arc::clone(&self.op),
             clock: Arc::clone(&self.clock),

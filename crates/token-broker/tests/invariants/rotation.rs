@@ -25,11 +25,10 @@ use hubkey_token_broker::{
         keyed_hash::KeyedHash,
         renewal::{Lifetime, RenewalTimes},
     },
-    flows::{Asker, Flights, Flows, Limits, Providers, failure::KernelFailure},
-    hub::failures::Failures,
     keys::{IndexKey, KeyRing},
     store::{Change, Expect, Key, Outcome, Store, memory::MemoryStore, sealed::SealedStore},
     system::SystemClock,
+    use_cases::{Asker, Backends, Broker, Providers, Rules, failure::KernelFailure},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -197,12 +196,12 @@ impl<'a> Schedule<'a> {
     }
 
     /// Several kernels of the server draw at both brokers. Whatever they get is good.
-    async fn draw_at_once(&mut self, brokers: &[Broker; 2]) {
+    async fn draw_at_once(&mut self, brokers: &[GatedBroker; 2]) {
         let delays: Vec<_> = (0..4).map(|_| self.chance.below(60)).collect();
         let this = &*self;
         let draws = delays.iter().enumerate().map(|(at, delay)| async move {
             sleep(Duration::from_millis(*delay)).await;
-            let drawn = draw(&brokers[at % 2].flows, &this.id);
+            let drawn = draw(&brokers[at % 2].broker, &this.id);
             timeout(Duration::from_millis(1500), drawn).await.ok()
         });
         let tokens: BTreeSet<_> = join_all(draws)
@@ -221,7 +220,7 @@ impl<'a> Schedule<'a> {
         self.op.calm();
         let broker = self.broker(2, 0, false);
         for _ in 0..40 {
-            match draw(&broker.flows, &self.id).await {
+            match draw(&broker.broker, &self.id).await {
                 Ok(token) => {
                     self.op.assert_good(&token);
                     return Ending::Token;
@@ -236,7 +235,7 @@ impl<'a> Schedule<'a> {
         panic!("seed {}: no token and no end", self.seed);
     }
 
-    fn broker(&self, index: u64, life: u64, disturbed: bool) -> Broker {
+    fn broker(&self, index: u64, life: u64, disturbed: bool) -> GatedBroker {
         let seed = self.seed * 1000 + index * 100 + life;
         let gate = Arc::new(Gate::new(seed, disturbed, &self.incidents));
         let way = Replica {
@@ -249,8 +248,8 @@ impl<'a> Schedule<'a> {
         });
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let chance = Arc::new(SeededChance::new(seed));
-        let flows = broker(self.world, &self.kernel, store, way, (clock, chance));
-        Broker { flows, gate }
+        let broker = broker(self.world, &self.kernel, store, way, (clock, chance));
+        GatedBroker { broker, gate }
     }
 
     /// What a sign-in leaves.
@@ -305,35 +304,29 @@ pub(crate) fn broker(
     store: Arc<dyn Store>,
     way: impl Way + 'static,
     (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
-) -> Arc<Flows> {
-    let first = &world.flows;
+) -> Broker {
+    let first = &world.backends;
     let provider = By {
         way,
         real: Arc::clone(first.providers.only().unwrap()),
     };
-    Arc::new(Flows {
+    Broker::new(Backends {
         store,
         kernels: Arc::new(OneServer(kernel.clone())),
-        browsers: Arc::clone(&first.browsers),
-        providers: Providers::new(vec![Arc::new(provider)]),
-        logout_failures: Failures::new(Arc::clone(&clock)),
-        limits: Limits::new(&clock),
+        providers: Arc::new(Providers::new(vec![Arc::new(provider)])),
         clock,
         chance,
-        index_key: first.index_key.clone(),
-        rules: hubkey_token_broker::flows::Rules {
+        rules: Arc::new(Rules {
             renewal: TIMES,
             refresh_safety: Duration::from_millis(50),
-            ..first.rules.clone()
-        },
-        polls: Arc::clone(&first.polls),
-        stopping: first.stopping.clone(),
-        flights: Flights::default(),
+            ..Rules::clone(&first.rules)
+        }),
+        ..first.clone()
     })
 }
 
 /// A kernel asks a broker for a token.
-pub(crate) async fn draw(flows: &Arc<Flows>, id: &ConnectionId) -> Result<String, KernelFailure> {
+pub(crate) async fn draw(broker: &Broker, id: &ConnectionId) -> Result<String, KernelFailure> {
     let asker = Asker {
         token: ServerToken::new("0123456789abcdef"),
         peer: None,
@@ -342,12 +335,12 @@ pub(crate) async fn draw(flows: &Arc<Flows>, id: &ConnectionId) -> Result<String
         min_valid: 30,
         ..TokenRequest::default()
     };
-    let answer = flows.token(&asker, id, &request).await?;
+    let answer = broker.tokens.get.get(&asker, id, &request).await?;
     Ok(answer.access_token.expose().to_owned())
 }
 
-struct Broker {
-    flows: Arc<Flows>,
+struct GatedBroker {
+    broker: Broker,
     gate: Arc<Gate>,
 }
 

@@ -1,0 +1,88 @@
+//! What the use cases are built upon.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{chance::Chance, clock::Clock},
+    hub::{BrowserAuthenticator, KernelAuthenticator},
+    keys::IndexKey,
+    store::Store,
+    use_cases::{
+        providers::Providers, refusals::Refusals, rules::Rules, tokens::single_flight::Flights,
+    },
+};
+
+/// What the use cases ask: the store, the Hub, the providers, time and chance; and what the operator set.
+#[derive(Debug, Clone)]
+pub struct Backends {
+    /// Where records live.
+    pub store: Arc<dyn Store>,
+    /// Recognises kernels.
+    pub kernels: Arc<dyn KernelAuthenticator>,
+    /// Recognises browsers.
+    pub browsers: Arc<dyn BrowserAuthenticator>,
+    /// In the operator's order.
+    pub providers: Arc<Providers>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+    /// Hides what is looked up.
+    pub index_key: IndexKey,
+    /// What the operator set.
+    pub rules: Arc<Rules>,
+    /// One permit for each poll that may wait at a time.
+    pub polls: Arc<Semaphore>,
+    /// Ends long polls when the process is to end.
+    pub stopping: CancellationToken,
+}
+
+/// What comes from outside, and what one process shares.
+pub(crate) struct Base {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) kernels: Arc<dyn KernelAuthenticator>,
+    pub(crate) browsers: Arc<dyn BrowserAuthenticator>,
+    pub(crate) providers: Arc<Providers>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) index_key: IndexKey,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) polls: Arc<Semaphore>,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) refusals: Arc<Refusals>,
+}
+
+impl Base {
+    pub(crate) fn new(backends: Backends) -> Self {
+        let Backends {
+            store,
+            kernels,
+            browsers,
+            providers,
+            clock,
+            chance,
+            index_key,
+            rules,
+            polls,
+            stopping,
+        } = backends;
+        Self {
+            refusals: Arc::new(Refusals::new(Arc::clone(&clock))),
+            flights: Arc::new(Flights::default()),
+            store,
+            kernels,
+            browsers,
+            providers,
+            clock,
+            chance,
+            index_key,
+            rules,
+            polls,
+            stopping,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A browser leaves for the provider.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{
+    internal::{BrowserAnswer, BrowserReply},
+    secret::{HubAccessToken, OidcNonce, PkceVerifier, SecretUrl, State},
+};
+
+use crate::{
+    domain::{
+        chance::Chance,
+        flow::{AtProvider, FlowStage, Leg, StateRecord},
+        sign_in::SignIn,
+    },
+    idp::{Authorization, AuthorizationRequest, IdentityProvider},
+    store::{Change, Expect, Key, Outcome, Store, StoreError, typed::Loaded},
+    use_cases::{
+        base::Base,
+        browser::{
+            error_pages::{ErrorPages, reply},
+            flow::Browser,
+            labels::Labels,
+        },
+        common::Common,
+        providers::Providers,
+        records::{Records, sign_ins::SignInRecords},
+        rules::Rules,
+        sign_in::ending::{Ending, SignInEndings},
+    },
+};
+
+/// How a browser is sent on: by a redirect, or after a POST by a page that refreshes (DESIGN section 8).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Via {
+    Redirect,
+    Page,
+}
+
+/// What goes along when a browser leaves.
+pub(crate) struct Leaving {
+    /// To ask the Hub again at the callback.
+    pub hub_token: HubAccessToken,
+    pub via: Via,
+    /// Further changes of the same commit.
+    pub use_up: Vec<Change>,
+}
+
+/// The one-time values of one authorization.
+struct OneTime {
+    state: State,
+    oidc_nonce: OidcNonce,
+    verifier: PkceVerifier,
+}
+
+struct Destination {
+    authorization: Authorization,
+    once: OneTime,
+    redirect_uri: String,
+}
+
+/// Sends a browser to the provider's authorization endpoint.
+#[derive(Debug)]
+pub(crate) struct AuthorizationRedirect {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    chance: Arc<dyn Chance>,
+    rules: Arc<Rules>,
+    endings: Arc<SignInEndings>,
+    error_pages: Arc<ErrorPages>,
+    labels: Arc<Labels>,
+    sign_ins: Arc<SignInRecords>,
+}
+
+impl AuthorizationRedirect {
+    pub(crate) fn new(base: &Base, records: &Records, common: &Common) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            chance: Arc::clone(&base.chance),
+            rules: Arc::clone(&base.rules),
+            endings: Arc::clone(&common.endings),
+            error_pages: Arc::clone(&common.error_pages),
+            labels: Arc::clone(&common.labels),
+            sign_ins: Arc::clone(&records.sign_ins),
+        }
+    }
+
+    /// `claimed → authorizing`, and off to the provider.
+    pub(crate) async fn leave(
+        &self,
+        browser: Browser<'_>,
+        claimed: Loaded<SignIn>,
+        leaving: Leaving,
+    ) -> Result<BrowserReply, StoreError> {
+        let Some(provider) = self.providers.get(&claimed.value.provider).map(Arc::clone) else {
+            return Ok(self.error_pages.invalid_link(browser.source));
+        };
+        let once = self.one_time(&browser);
+        let redirect_uri = self.redirect_uri(provider.as_ref());
+        match provider
+            .authorize(&request(&claimed.value, &once, &redirect_uri))
+            .await
+        {
+            Ok(authorization) => {
+                let destination = Destination {
+                    authorization,
+                    once,
+                    redirect_uri,
+                };
+                self.depart(browser, claimed, leaving, destination).await
+            }
+            Err(error) => {
+                let ending = Ending::provider(error).using_up(leaving.use_up);
+                self.endings.end_with_page(browser, claimed, ending).await
+            }
+        }
+    }
+
+    async fn depart(
+        &self,
+        browser: Browser<'_>,
+        claimed: Loaded<SignIn>,
+        leaving: Leaving,
+        destination: Destination,
+    ) -> Result<BrowserReply, StoreError> {
+        let Destination {
+            authorization,
+            once,
+            redirect_uri,
+        } = destination;
+        let Ok(authorizing) = claimed.try_map(SignIn::authorize) else {
+            return Ok(self.error_pages.forbidden(browser.source, "sign_in_state"));
+        };
+        let leg = Leg::Provider {
+            id: authorizing.value.provider.clone(),
+        };
+        let record = StateRecord {
+            nonce: browser.nonce.clone(),
+            flow: browser.fingerprint,
+            leg,
+        };
+        let state_key = Key::state(&browser.short, &once.state);
+        let stage = FlowStage::AtProvider(Box::new(AtProvider {
+            hub_token: leaving.hub_token,
+            verifier: once.verifier,
+            oidc_nonce: once.oidc_nonce,
+            issuer: authorization.issuer,
+            redirect_uri,
+        }));
+        let life = self.rules.sign_in_life;
+        let mut changes = leaving.use_up;
+        changes.push(browser.put(stage, life)?);
+        changes.push(Change::put(state_key, Expect::Absent, &record, life)?);
+        changes.push(self.sign_ins.put(&authorizing)?);
+        match self.store.commit(changes).await? {
+            Outcome::Done => Ok(reply(self.sent(
+                &authorizing.value,
+                authorization.url,
+                leaving.via,
+            ))),
+            Outcome::Conflict => Ok(self.error_pages.invalid_link(browser.source)),
+        }
+    }
+
+    fn sent(&self, sign_in: &SignIn, location: SecretUrl, via: Via) -> BrowserAnswer {
+        match via {
+            Via::Redirect => BrowserAnswer::Redirect { location },
+            Via::Page => BrowserAnswer::Leave {
+                location,
+                provider: self.labels.label(&sign_in.provider).display_name,
+            },
+        }
+    }
+
+    fn one_time(&self, browser: &Browser<'_>) -> OneTime {
+        OneTime {
+            state: self.chance.state(&browser.short),
+            oidc_nonce: self.chance.oidc_nonce(),
+            verifier: self.chance.pkce_verifier(),
+        }
+    }
+
+    fn redirect_uri(&self, provider: &dyn IdentityProvider) -> String {
+        format!(
+            "{}/callback/{}",
+            self.rules.public_url,
+            provider.config().id.as_str()
+        )
+    }
+}
+
+fn request<'a>(
+    sign_in: &'a SignIn,
+    once: &'a OneTime,
+    redirect_uri: &'a str,
+) -> AuthorizationRequest<'a> {
+    AuthorizationRequest {
+        login_hint: sign_in.login_hint.as_deref(),
+        scopes: &sign_in.wish.scopes,
+        audience: sign_in.wish.audience.as_deref(),
+        resource: sign_in.wish.resource.as_deref(),
+        redirect_uri,
+        state: &once.state,
+        oidc_nonce: &once.oidc_nonce,
+        verifier: &once.verifier,
+    }
+}

@@ -1,0 +1,83 @@
+//! A person decided on the start page.
+
+use std::sync::Arc;
+
+use hubkey_protocol::internal::{BrowserReply, Decide, Decision};
+
+use crate::{
+    domain::{flow::FlowStage, sign_in::SignInState},
+    store::StoreError,
+    use_cases::{
+        browser::{
+            authorize::{AuthorizationRedirect, Leaving, Via},
+            error_pages::ErrorPages,
+            flow::BrowserFlows,
+        },
+        common::Common,
+        records::{Records, sign_ins::SignInRecords},
+        sign_in::ending::{Ending, SignInEndings},
+    },
+};
+
+/// Takes a person's decision on the start page.
+#[derive(Debug)]
+pub struct ContinueToProvider {
+    authorization: Arc<AuthorizationRedirect>,
+    endings: Arc<SignInEndings>,
+    error_pages: Arc<ErrorPages>,
+    flows: Arc<BrowserFlows>,
+    sign_ins: Arc<SignInRecords>,
+}
+
+impl ContinueToProvider {
+    pub(crate) fn new(
+        records: &Records,
+        common: &Common,
+        authorization: &Arc<AuthorizationRedirect>,
+    ) -> Self {
+        Self {
+            authorization: Arc::clone(authorization),
+            endings: Arc::clone(&common.endings),
+            error_pages: Arc::clone(&common.error_pages),
+            flows: Arc::clone(&common.flows),
+            sign_ins: Arc::clone(&records.sign_ins),
+        }
+    }
+
+    /// Goes on to the provider, or ends the sign-in.
+    pub async fn decide(&self, request: Decide) -> Result<BrowserReply, StoreError> {
+        let source = request.source.as_deref();
+        let opened = self
+            .flows
+            .browser(&request.flow, request.flow_cookie.as_ref(), source)
+            .await?;
+        let Some((browser, FlowStage::Asked { hub_token, csrf })) = opened else {
+            return Ok(self.error_pages.forbidden(source, "flow_cookie"));
+        };
+        if !csrf.matches(&request.csrf) {
+            return Ok(self.error_pages.forbidden(source, "csrf"));
+        }
+        let Some(loaded) = self.sign_ins.load_open(&browser.nonce).await? else {
+            return Ok(self.error_pages.invalid_link(source));
+        };
+        if !matches!(&loaded.value.state, SignInState::Claimed { flow } if flow.matches(&browser.fingerprint))
+        {
+            return Ok(self.error_pages.forbidden(source, "sign_in_state"));
+        }
+        match request.decision {
+            Decision::Accept => {
+                let leaving = Leaving {
+                    hub_token,
+                    via: Via::Page,
+                    use_up: Vec::new(),
+                };
+                self.authorization.leave(browser, loaded, leaving).await
+            }
+            Decision::Cancel => {
+                self.endings
+                    .end_with_page(browser, loaded, Ending::cancelled("start_page"))
+                    .await
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Refusals that a browser sees, and the audit event beside each.
+
+use std::sync::Arc;
+
+use hubkey_protocol::internal::{BrowserAnswer, BrowserReply, Refusal};
+
+use crate::{
+    audit::{Event, What},
+    domain::chance::Chance,
+    store::StoreError,
+    use_cases::{base::Base, refusals::Refusals},
+};
+
+/// Makes the refusals of browsers.
+#[derive(Debug)]
+pub struct ErrorPages {
+    chance: Arc<dyn Chance>,
+    refusals: Arc<Refusals>,
+}
+
+impl ErrorPages {
+    pub(crate) fn new(base: &Base) -> Self {
+        Self {
+            chance: Arc::clone(&base.chance),
+            refusals: Arc::clone(&base.refusals),
+        }
+    }
+
+    /// A refusal that the browser sees and the audit stream explains.
+    pub(crate) fn refuse(&self, refusal: Refusal, what: What, event: Event<'_>) -> BrowserReply {
+        let reference = self.chance.reference();
+        self.refusals.tell(event.reference(&reference), what);
+        reply(BrowserAnswer::Refused { refusal, reference })
+    }
+
+    /// The answer when the store fails in a browser's step.
+    #[must_use]
+    pub fn store_failed(&self, error: &StoreError) -> BrowserReply {
+        let what = match error {
+            StoreError::Unsealable => What::AeadFailure,
+            StoreError::Unavailable(_) | StoreError::Malformed | StoreError::KeyRetired(_) => {
+                What::PolicyDenied
+            }
+        };
+        self.refuse(
+            Refusal::Unavailable,
+            what,
+            Event::new().reason("store_failed"),
+        )
+    }
+
+    pub(crate) fn hub_unavailable(&self, source: Option<&str>) -> BrowserReply {
+        let event = Event::new().source(source).reason("hub_unavailable");
+        self.refuse(Refusal::Unavailable, What::HubMismatch, event)
+    }
+
+    /// A refusal that says nothing but that this browser may not.
+    pub(crate) fn forbidden(&self, source: Option<&str>, word: &str) -> BrowserReply {
+        self.refuse(
+            Refusal::Forbidden,
+            What::PolicyDenied,
+            Event::new().source(source).reason(word),
+        )
+    }
+
+    /// A link that is old, used, foreign or invented: all the same.
+    pub(crate) fn invalid_link(&self, source: Option<&str>) -> BrowserReply {
+        self.refuse(
+            Refusal::DeadLink,
+            What::PolicyDenied,
+            Event::new().source(source).reason("dead_link"),
+        )
+    }
+}
+
+/// An answer that touches no cookie.
+pub(crate) fn reply(answer: BrowserAnswer) -> BrowserReply {
+    BrowserReply {
+        answer,
+        set_cookie: None,
+        clear_cookie: None,
+    }
+}

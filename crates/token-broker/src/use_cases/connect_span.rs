@@ -1,0 +1,65 @@
+//! What a trace tells of a sign-in.
+
+use std::{sync::Arc, time::Duration};
+
+use hubkey_protocol::{ProviderId, trace::SignInSpan};
+use hubkey_service::telemetry::traces::{self, Took};
+
+use crate::{
+    domain::{
+        clock::{Clock, Timestamp},
+        sign_in::SignIn,
+    },
+    use_cases::base::Base,
+};
+
+/// Tells traces how a `connect()` ended.
+#[derive(Debug)]
+pub(crate) struct ConnectSpans {
+    clock: Arc<dyn Clock>,
+}
+
+impl ConnectSpans {
+    pub(crate) fn new(base: &Base) -> Self {
+        Self {
+            clock: Arc::clone(&base.clock),
+        }
+    }
+
+    /// Tells of the `connect()` that waited for a sign-in: it is over.
+    pub(crate) fn tell_connect(&self, sign_in: &SignIn, outcome: &'static str) {
+        if let Some(span) = &sign_in.span {
+            self.tell_span(span, sign_in.asked_at, &sign_in.provider, outcome);
+        }
+    }
+
+    /// Tells of a `connect()` that needed no sign-in, or got none.
+    pub(crate) fn tell_short_connect(&self, provider: &ProviderId, outcome: &'static str) {
+        if let Some(span) = traces::sign_in_span() {
+            self.tell_span(&span, self.clock.now(), provider, outcome);
+        }
+    }
+
+    /// The same, where the sign-in itself is gone.
+    pub(crate) fn tell_span(
+        &self,
+        span: &SignInSpan,
+        from: Timestamp,
+        provider: &ProviderId,
+        outcome: &'static str,
+    ) {
+        let since_epoch = |at: Timestamp| Duration::from_millis(at.as_millis());
+        let took = Took {
+            from: since_epoch(from),
+            until: since_epoch(self.clock.now()),
+        };
+        traces::tell_connect(span, took, provider.as_str(), outcome);
+    }
+}
+
+/// The spans of this request are part of the sign-in's trace from here on.
+pub(crate) fn join(sign_in: &SignIn) {
+    if let Some(span) = &sign_in.span {
+        traces::join(span.at);
+    }
+}

@@ -1,0 +1,240 @@
+//! A provider says that a session there has ended (OpenID Connect Back-Channel Logout 1.0): the connections that came
+//! of it end too, and their kernels are told to sign in. So do sign-ins that wait for their person's confirmation.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{
+    ConnectionId, Nonce, ProviderId,
+    internal::{BackchannelLogout, LogoutOutcome},
+    secret::AccessToken,
+};
+
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::Connection,
+        login::{Login, UsedLogout},
+        renewal::Renewal,
+    },
+    hub::failures::Failures,
+    idp::{IdentityProvider, IdpError, Logout},
+    store::{
+        Change, Expect, Key, Outcome, Store, StoreError,
+        typed::{Found, Loaded, TypedStore},
+    },
+    use_cases::{
+        base::Base,
+        common::Common,
+        connections::revocation::Revocation,
+        providers::Providers,
+        records::{
+            Records, connections::ConnectionRecords, provider_sessions::ProviderSessions,
+            sign_ins::SignInRecords,
+        },
+        refusals::Refusals,
+        sign_in::ending::{End, SignInEndings},
+        tokens::single_flight::Flights,
+    },
+};
+
+/// How often a change is tried against concurrent ones of the same record.
+const TRIES: usize = 16;
+
+/// Carries out logouts that a provider tells of.
+#[derive(Debug)]
+pub struct BackchannelLogouts {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    flights: Arc<Flights>,
+    logout_failures: Failures,
+    refusals: Arc<Refusals>,
+    connections: Arc<ConnectionRecords>,
+    endings: Arc<SignInEndings>,
+    revocation: Arc<Revocation>,
+    sessions: Arc<ProviderSessions>,
+    sign_ins: Arc<SignInRecords>,
+}
+
+impl BackchannelLogouts {
+    pub(crate) fn new(base: &Base, records: &Records, common: &Common) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            flights: Arc::clone(&base.flights),
+            logout_failures: Failures::new(Arc::clone(&base.clock)),
+            refusals: Arc::clone(&base.refusals),
+            connections: Arc::clone(&records.connections),
+            endings: Arc::clone(&common.endings),
+            revocation: Arc::clone(&common.revocation),
+            sessions: Arc::clone(&records.sessions),
+            sign_ins: Arc::clone(&records.sign_ins),
+        }
+    }
+
+    /// Judges the token and ends what it names. A token is good once; ending what has ended is no failure.
+    pub async fn backchannel_logout(
+        &self,
+        provider: &ProviderId,
+        request: BackchannelLogout,
+    ) -> Result<LogoutOutcome, StoreError> {
+        let source = request.source.as_deref();
+        let peer = source.and_then(|source| source.parse().ok());
+        let Some(place) = self.logout_failures.place(peer).await else {
+            return Ok(told(provider, LogoutOutcome::TooMany));
+        };
+        let event = Event::new().provider(provider).source(source);
+        let Some(at) = self.providers.get(provider).map(Arc::clone) else {
+            return Ok(LogoutOutcome::Refused);
+        };
+        let word = match at.logout(&request.logout_token).await {
+            Ok(logout) => match self.log_out(&at, &logout).await? {
+                None => {
+                    place.give_back();
+                    return Ok(told(provider, LogoutOutcome::Done));
+                }
+                Some(word) => word,
+            },
+            // Nobody's attempt: the keys could not be fetched.
+            Err(IdpError::Unavailable) => {
+                place.give_back();
+                "unavailable"
+            }
+            Err(IdpError::Misbehaved(word) | IdpError::Misconfigured(word)) => word,
+            Err(_) => "refused",
+        };
+        let refused = event.reason(word);
+        self.refusals.tell(refused, What::PolicyDenied);
+        Ok(told(provider, LogoutOutcome::Refused))
+    }
+
+    /// Ends what a judged token names; a word where it is refused after all.
+    async fn log_out(
+        &self,
+        provider: &Arc<dyn IdentityProvider>,
+        logout: &Logout,
+    ) -> Result<Option<&'static str>, StoreError> {
+        let used = Key::used_logout(&logout.issuer, &logout.token_id);
+        match self.store.load::<UsedLogout>(&used).await {
+            Ok(None) => {}
+            // That the record is there says all, whichever key sealed it.
+            Ok(Some(_)) | Err(StoreError::KeyRetired(_)) => {
+                return Ok(Some("logout_token_replayed"));
+            }
+            Err(error) => return Err(error),
+        }
+        let Some(logins) = self.logins(logout).await? else {
+            return Ok(Some("logout_token_sub_of_another_session"));
+        };
+        let ours = logins
+            .iter()
+            .filter(|login| self.revocation.is_of_registration(login, provider));
+        for login in ours {
+            if !self.end_login(login).await? {
+                return Ok(Some("contended"));
+            }
+        }
+        // Last, so that a provider that had no answer may send it again.
+        let put = Change::put(used, Expect::Absent, &UsedLogout {}, logout.remember)?;
+        let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
+        Ok(None)
+    }
+
+    /// What a token names; nothing where its session is another account's.
+    async fn logins(&self, logout: &Logout) -> Result<Option<Vec<Login>>, StoreError> {
+        let mut logins = Vec::new();
+        if let Some(session) = &logout.session {
+            let key = Key::logins_of_session(&logout.issuer, session);
+            logins = self.sessions.load(&key).await?.logins;
+        }
+        let Some(subject) = &logout.subject else {
+            return Ok(Some(logins));
+        };
+        if logins.iter().any(|login| login.subject != *subject) {
+            return Ok(None);
+        }
+        // With a session, beside its own connections only those of which the session is not known.
+        let all = logout.session.is_none();
+        let key = Key::logins_of_account(&logout.issuer, subject);
+        let of_account = self.sessions.load(&key).await?.logins.into_iter();
+        logins.extend(of_account.filter(|login| all || login.session.is_none()));
+        Ok(Some(logins))
+    }
+
+    /// Ends the connection, or the sign-in that was to become one. `false` where they changed too often.
+    async fn end_login(&self, login: &Login) -> Result<bool, StoreError> {
+        if let Some(nonce) = &login.waiting
+            && !self.end_waiting(nonce).await?
+        {
+            return Ok(false);
+        }
+        // After the sign-in, which may have become it meanwhile.
+        self.end_connection_of(&login.connection).await
+    }
+
+    /// Nobody is asked any more whether the accounts belong together. `false` where the sign-in changed too often.
+    async fn end_waiting(&self, nonce: &Nonce) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let Some(waiting) = self.sign_ins.load_open(nonce).await? else {
+                return Ok(true);
+            };
+            let kernel = waiting.value.kernel.clone();
+            let provider = waiting.value.provider.clone();
+            if self
+                .endings
+                .end_sign_in(waiting, End::Denied, Vec::new())
+                .await?
+            {
+                let event = Event::new().kernel(&kernel).provider(&provider);
+                let event = event.sign_in(nonce).reason("backchannel_logout");
+                event.tell(What::SessionCancelled);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The connection stays, without tokens, so that its kernel learns that a person has to sign in. `false` where it
+    /// changed too often.
+    async fn end_connection_of(&self, id: &ConnectionId) -> Result<bool, StoreError> {
+        for _ in 0..TRIES {
+            let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
+            let Some(found) = found.filter(|found| found.value.renewal != Renewal::Ended) else {
+                return Ok(true);
+            };
+            let put = self.connections.put(&without_tokens(found.clone()))?;
+            let outcome = self.store.commit(vec![put]).await?;
+            // What is held in memory may be older than what was stored at last.
+            self.flights.let_go(id);
+            if outcome == Outcome::Done {
+                let event = Event::of(&found.value).reason("backchannel_logout");
+                event.tell(What::TokenRevoked);
+                self.revocation.give_back_whole(found.value).await;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The connection as it stays.
+fn without_tokens(mut found: Loaded<Connection>) -> Loaded<Connection> {
+    found.value.grant.access_token = AccessToken::new("");
+    found.value.end();
+    found
+}
+
+/// Measured.
+pub(crate) fn told(provider: &ProviderId, outcome: LogoutOutcome) -> LogoutOutcome {
+    let word = match outcome {
+        LogoutOutcome::Done => "done",
+        LogoutOutcome::Refused => "refused",
+        LogoutOutcome::TooMany => "too_many",
+    };
+    metrics::counter!(
+        "hubkey_backchannel_logouts_total",
+        "provider" => provider.as_str().to_owned(),
+        "outcome" => word,
+    )
+    .increment(1);
+    outcome
+}

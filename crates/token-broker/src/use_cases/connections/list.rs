@@ -1,0 +1,67 @@
+//! A kernel asks which connections its server has.
+
+use std::sync::Arc;
+
+use hubkey_protocol::ConnectionList;
+
+use crate::{
+    domain::{clock::Clock, connection::Connection},
+    store::{
+        Key, Store,
+        typed::{Loaded, TypedStore},
+    },
+    use_cases::{
+        base::Base,
+        common::Common,
+        failure::KernelFailure,
+        providers::Providers,
+        records::{Records, user_indexes::UserIndexes},
+        server_authentication::{Asker, ServerAuthentication},
+    },
+};
+
+/// Lists a server's connections.
+#[derive(Debug)]
+pub struct ListConnections {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    clock: Arc<dyn Clock>,
+    indexes: Arc<UserIndexes>,
+    servers: Arc<ServerAuthentication>,
+}
+
+impl ListConnections {
+    pub(crate) fn new(base: &Base, records: &Records, common: &Common) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            clock: Arc::clone(&base.clock),
+            indexes: Arc::clone(&records.indexes),
+            servers: Arc::clone(&common.servers),
+        }
+    }
+
+    /// The connections made with the very server token that asks, newest first.
+    pub async fn connections(&self, asker: &Asker) -> Result<ConnectionList, KernelFailure> {
+        let kernel = self.servers.recognise(asker).await?;
+        let index = self.indexes.load(&kernel.user).await?;
+        let mut connections = Vec::new();
+        for entry in index
+            .iter()
+            .flat_map(|index| index.value.connections_of(&kernel))
+        {
+            let found: Option<Loaded<Connection>> =
+                self.store.load(&Key::connection(&entry.id)).await?;
+            let Some(connection) = found.map(|loaded| loaded.value) else {
+                continue;
+            };
+            if let (true, Some(provider)) = (
+                connection.is_of(&kernel) && !connection.waits_for_a_person(self.clock.now()),
+                self.providers.get(&connection.provider),
+            ) {
+                connections.push(connection.message(provider.config()));
+            }
+        }
+        Ok(ConnectionList { connections })
+    }
+}

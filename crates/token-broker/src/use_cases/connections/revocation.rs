@@ -1,0 +1,226 @@
+//! The tokens of what has ended go back to their provider (RFC 7009), as far as no other connection rests on them.
+//!
+//! At a provider with sessions (`sid`) all sign-ins of one client in one session may be one grant: with one refresh token
+//! all others end. So only the last connection of a session gives its refresh token back (ADR 43). Whoever asks what is
+//! left has deleted its own record before; of several that end at once the last one to delete finds nothing, and at least
+//! one gives the grant back.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use hubkey_protocol::{ConnectionId, Nonce, ProviderId, secret::AccessToken};
+
+use crate::{
+    domain::{
+        clock::Clock,
+        connection::{Connection, Grant},
+        login::{Login, LoginIndex},
+        renewal::Renewal,
+        sign_in::SignInState,
+    },
+    idp::IdentityProvider,
+    store::{
+        Change, Key, Outcome, Store, StoreError,
+        typed::{Found, TypedStore},
+    },
+    use_cases::{
+        base::Base,
+        providers::Providers,
+        records::{
+            Records,
+            derived_tokens::{DerivedTokenRecords, Extent},
+            sign_ins::SignInRecords,
+        },
+        tokens::single_flight::Flights,
+    },
+};
+
+/// How often a list of a session's connections is tried to be shortened against concurrent changes.
+const TRIES: usize = 8;
+
+/// Gives ended connections' tokens back (RFC 7009).
+#[derive(Debug)]
+pub(crate) struct Revocation {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    clock: Arc<dyn Clock>,
+    flights: Arc<Flights>,
+    derived: Arc<DerivedTokenRecords>,
+    sign_ins: Arc<SignInRecords>,
+}
+
+impl Revocation {
+    pub(crate) fn new(base: &Base, records: &Records) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            clock: Arc::clone(&base.clock),
+            flights: Arc::clone(&base.flights),
+            derived: Arc::clone(&records.derived),
+            sign_ins: Arc::clone(&records.sign_ins),
+        }
+    }
+
+    /// Whether a connection was made with the registration that the token is for. Several configured providers may
+    /// share one.
+    pub(crate) fn is_of_registration(
+        &self,
+        login: &Login,
+        provider: &Arc<dyn IdentityProvider>,
+    ) -> bool {
+        let registration = |provider: &Arc<dyn IdentityProvider>| {
+            let config = provider.config();
+            let issuer = config.endpoints.issuer().to_owned();
+            (issuer, config.client_id.clone())
+        };
+        let its = self.providers.get(&login.provider).map(registration);
+        its == Some(registration(provider))
+    }
+
+    /// Gives an ended connection's tokens back, and forgets those beside its own.
+    pub(crate) async fn give_back(&self, connection: Connection) {
+        let extent = self
+            .extent(&connection.provider, &connection.id, &connection.grant)
+            .await;
+        self.let_go_of(connection, extent).await;
+    }
+
+    /// As [`Self::give_back`], of a connection whose session has ended at the provider: nothing rests on it any more.
+    pub(crate) async fn give_back_whole(&self, connection: Connection) {
+        self.let_go_of(connection, Extent::Grant).await;
+    }
+
+    /// Gives back a grant that is no connection's any more, or never was one's.
+    pub(crate) async fn give_back_grant(
+        &self,
+        provider: &ProviderId,
+        id: &ConnectionId,
+        grant: Grant,
+    ) {
+        let extent = self.extent(provider, id, &grant).await;
+        self.tell_provider(provider, grant, (extent, Vec::new()));
+    }
+
+    /// Nobody waits for it.
+    pub(crate) fn revoke_later(
+        &self,
+        provider: Arc<dyn IdentityProvider>,
+        access_token: AccessToken,
+    ) {
+        self.flights.spawn(async move {
+            provider.revoke(&access_token, None).await;
+        });
+    }
+
+    async fn let_go_of(&self, connection: Connection, extent: Extent) {
+        let beside = self.derived.forget(&connection.id, extent).await;
+        self.tell_provider(&connection.provider, connection.grant, (extent, beside));
+    }
+
+    /// Of the grant, then of the tokens beside its own: where an exchanged token goes first, the provider may not know the
+    /// grant any more, and leave its session (seen at Keycloak). Nothing, where the provider is not configured any more.
+    fn tell_provider(
+        &self,
+        provider: &ProviderId,
+        grant: Grant,
+        (extent, beside): (Extent, Vec<AccessToken>),
+    ) {
+        let Some(provider) = self.providers.get(provider).map(Arc::clone) else {
+            return;
+        };
+        let refresh_token = grant.refresh_token.filter(|_| extent == Extent::Grant);
+        self.flights.spawn(async move {
+            provider
+                .revoke(&grant.access_token, refresh_token.as_ref())
+                .await;
+            let told = beside.iter().map(|token| provider.revoke(token, None));
+            join_all(told).await;
+        });
+    }
+
+    /// How much of the grant goes back. All of it where nobody can say: better that a person signs in again than that a
+    /// grant stays behind.
+    async fn extent(&self, provider: &ProviderId, id: &ConnectionId, grant: &Grant) -> Extent {
+        match self.is_left_to_others(provider, id, grant).await {
+            Ok(true) => Extent::AccessTokens,
+            Ok(false) => Extent::Grant,
+            Err(error) => {
+                tracing::warn!(
+                    %error,
+                    "what else rests on an ended connection's grant is not known; the grant is revoked"
+                );
+                Extent::Grant
+            }
+        }
+    }
+
+    async fn is_left_to_others(
+        &self,
+        provider: &ProviderId,
+        id: &ConnectionId,
+        grant: &Grant,
+    ) -> Result<bool, StoreError> {
+        let (Some(provider), Some(session)) = (self.providers.get(provider), &grant.proof.session)
+        else {
+            return Ok(false);
+        };
+        let key = Key::logins_of_session(&grant.issuer, session);
+        let others = self.leave_session(&key, id).await?;
+        for login in others.iter().rev() {
+            if self.is_of_registration(login, provider) && self.rests_on(login, grant).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a connection off its session's list. The others: hints, their records are the truth.
+    async fn leave_session(&self, key: &Key, id: &ConnectionId) -> Result<Vec<Login>, StoreError> {
+        let mut others = Vec::new();
+        for _ in 0..TRIES {
+            let found: Found<LoginIndex> = self.store.load(key).await?;
+            let Some(mut found) = found else {
+                return Ok(Vec::new());
+            };
+            let now = self.clock.now();
+            found.value.leave(id, now);
+            let change = if found.value.logins.is_empty() {
+                Change::delete(key.clone(), found.generation)
+            } else {
+                let life = now.until(found.value.ends_at(now));
+                Change::put(key.clone(), found.expect(), &found.value, life)?
+            };
+            others = found.value.logins;
+            if self.store.commit(vec![change]).await? == Outcome::Done {
+                break;
+            }
+        }
+        Ok(others)
+    }
+
+    /// Whether what this entry names is there, and will give back what it has in common with the grant.
+    async fn rests_on(&self, login: &Login, grant: &Grant) -> Result<bool, StoreError> {
+        if let Some(nonce) = &login.waiting
+            && self.waits_with(nonce, grant).await?
+        {
+            return Ok(true);
+        }
+        // After the sign-in, which may have become it meanwhile.
+        let key = Key::connection(&login.connection);
+        let found: Found<Connection> = self.store.load(&key).await?;
+        let found = found.map(|found| found.value);
+        Ok(found.is_some_and(|other| {
+            other.renewal != Renewal::Ended && other.grant.stands_and_falls_with(grant)
+        }))
+    }
+
+    async fn waits_with(&self, nonce: &Nonce, grant: &Grant) -> Result<bool, StoreError> {
+        let found = self.sign_ins.load_open(nonce).await?;
+        let state = found.map(|found| found.value.state);
+        Ok(matches!(
+            state,
+            Some(SignInState::Confirming { candidate, .. })
+                if candidate.grant.stands_and_falls_with(grant)
+        ))
+    }
+}

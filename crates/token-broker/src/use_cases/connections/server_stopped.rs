@@ -1,0 +1,179 @@
+//! The Hub tells that a single-user server ended.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{ConnectionId, Nonce, ServerEnded};
+
+use crate::{
+    domain::{
+        clock::{Clock, Timestamp},
+        connection::Connection,
+        kernel::{HubUser, Kernel, ServerName},
+        keyed_hash::KeyedHash,
+    },
+    hub::KernelAuthenticator,
+    keys::IndexKey,
+    store::StoreError,
+    use_cases::{
+        base::Base,
+        common::Common,
+        connections::{sharing::ConnectionSharing, sign_out::SignOut},
+        failure::KernelFailure,
+        records::{
+            Records,
+            provider_sessions::{ProviderSessions, of_server},
+            sign_ins::SignInRecords,
+            user_indexes::UserIndexes,
+        },
+        server_authentication::Asker,
+        sign_in::ending::{End, SignInEndings},
+    },
+};
+
+/// A server, and when the Hub told of its end. What was made later is of its next start.
+pub(crate) struct Ended {
+    user: HubUser,
+    server: ServerName,
+    /// Of its token, where the Hub still knew that.
+    token: Option<KeyedHash>,
+    told: Timestamp,
+}
+
+impl Ended {
+    /// By the very token, whatever the owner is called by now; or by name.
+    fn is(&self, kernel: &Kernel) -> bool {
+        let by_token = self.token.as_ref();
+        by_token.is_some_and(|token| token.matches(&kernel.fingerprint))
+            || (kernel.user.may_be(&self.user) && kernel.server == self.server)
+    }
+
+    fn made(&self, kernel: &Kernel, at: Timestamp) -> bool {
+        self.is(kernel) && at <= self.told
+    }
+}
+
+/// What may be of a server: hints, their records are the truth.
+#[derive(Default)]
+struct Belongings {
+    sign_ins: Vec<Nonce>,
+    connections: Vec<ConnectionId>,
+}
+
+/// Ends what a stopped server has.
+#[derive(Debug)]
+pub struct ServerStopped {
+    kernels: Arc<dyn KernelAuthenticator>,
+    clock: Arc<dyn Clock>,
+    index_key: IndexKey,
+    endings: Arc<SignInEndings>,
+    indexes: Arc<UserIndexes>,
+    sessions: Arc<ProviderSessions>,
+    sharing: Arc<ConnectionSharing>,
+    sign_ins: Arc<SignInRecords>,
+    sign_out: Arc<SignOut>,
+}
+
+impl ServerStopped {
+    pub(crate) fn new(
+        base: &Base,
+        records: &Records,
+        common: &Common,
+        sharing: &Arc<ConnectionSharing>,
+        sign_out: &Arc<SignOut>,
+    ) -> Self {
+        Self {
+            kernels: Arc::clone(&base.kernels),
+            clock: Arc::clone(&base.clock),
+            index_key: base.index_key.clone(),
+            endings: Arc::clone(&common.endings),
+            indexes: Arc::clone(&records.indexes),
+            sessions: Arc::clone(&records.sessions),
+            sharing: Arc::clone(sharing),
+            sign_ins: Arc::clone(&records.sign_ins),
+            sign_out: Arc::clone(sign_out),
+        }
+    }
+
+    /// Ends what the server has: connections, with revocation at the provider, and sign-ins that wait for a person.
+    ///
+    /// The Hub tells it while the stop goes on, so there is no later start of that server yet, and no token of it that
+    /// is still good.
+    pub async fn server_ended(
+        &self,
+        asker: &Asker,
+        ended: &ServerEnded,
+    ) -> Result<(), KernelFailure> {
+        if !self.kernels.is_the_hub(&asker.token) {
+            return Err(KernelFailure::NotTheHub);
+        }
+        let (Some(user), Some(server)) = (
+            HubUser::parse(&ended.user),
+            ServerName::parse(&ended.server),
+        ) else {
+            return Ok(());
+        };
+        let created = ended.created.as_deref().and_then(Timestamp::from_rfc3339);
+        let token = ended.token.as_ref();
+        self.end_all_of(&Ended {
+            user: user.made_at(created),
+            server,
+            token: token.map(|token| self.index_key.fingerprint(token)),
+            told: self.clock.now(),
+        })
+        .await
+    }
+
+    async fn end_all_of(&self, ended: &Ended) -> Result<(), KernelFailure> {
+        let belongings = self.belongings(ended).await?;
+        for nonce in &belongings.sign_ins {
+            self.end_open(nonce, ended).await?;
+        }
+        for id in &belongings.connections {
+            // One that other servers share goes on without this one.
+            let only = |connection: &Connection| {
+                connection
+                    .servers()
+                    .all(|kernel| ended.made(kernel, connection.since))
+            };
+            match self.sign_out.end_connection(id, only, "server_ended").await {
+                Ok(()) => {}
+                Err(KernelFailure::NotFound) => {
+                    self.sharing
+                        .leave_connection(id, |kernel| ended.is(kernel))
+                        .await?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// By the token first: a user who was renamed has another index, and who got their name too.
+    async fn belongings(&self, ended: &Ended) -> Result<Belongings, StoreError> {
+        let mut found = Belongings::default();
+        if let Some(token) = &ended.token {
+            for login in self.sessions.load(&of_server(token)).await?.logins {
+                found.sign_ins.extend(login.waiting);
+                found.connections.push(login.connection);
+            }
+        }
+        if let Some(index) = self.indexes.load(&ended.user).await? {
+            let open = index.value.open.iter().map(|open| open.nonce.clone());
+            found.sign_ins.extend(open);
+            found.connections.extend(index.value.ids());
+        }
+        Ok(found)
+    }
+
+    async fn end_open(&self, nonce: &Nonce, ended: &Ended) -> Result<(), StoreError> {
+        let found = self.sign_ins.load_open(nonce).await?;
+        let of_it = found.filter(|loaded| ended.made(&loaded.value.kernel, loaded.value.asked_at));
+        if let Some(loaded) = of_it {
+            // Where it moved meanwhile, it ended or became a connection, which is looked for next.
+            self.endings
+                .end_sign_in(loaded, End::Denied, Vec::new())
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! A kernel ends a connection.
+
+use std::sync::Arc;
+
+use hubkey_protocol::ConnectionId;
+
+use crate::{
+    audit::{Event, What},
+    domain::connection::Connection,
+    store::{Change, Key, Outcome, Store},
+    use_cases::{
+        base::Base,
+        common::Common,
+        connections::revocation::Revocation,
+        failure::KernelFailure,
+        records::{Records, connections::ConnectionRecords, user_indexes::UserIndexes},
+        server_authentication::{Asker, ServerAuthentication},
+        tokens::single_flight::Flights,
+    },
+};
+
+/// How often the end is tried against refreshes of the same connection.
+const TRIES: usize = 8;
+
+/// Ends connections.
+#[derive(Debug)]
+pub struct SignOut {
+    store: Arc<dyn Store>,
+    flights: Arc<Flights>,
+    connections: Arc<ConnectionRecords>,
+    indexes: Arc<UserIndexes>,
+    revocation: Arc<Revocation>,
+    servers: Arc<ServerAuthentication>,
+}
+
+impl SignOut {
+    pub(crate) fn new(base: &Base, records: &Records, common: &Common) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            flights: Arc::clone(&base.flights),
+            connections: Arc::clone(&records.connections),
+            indexes: Arc::clone(&records.indexes),
+            revocation: Arc::clone(&common.revocation),
+            servers: Arc::clone(&common.servers),
+        }
+    }
+
+    /// Forgets the connection, then has its tokens revoked (RFC 7009). The first never waits for the second.
+    pub async fn sign_out(&self, asker: &Asker, id: &ConnectionId) -> Result<(), KernelFailure> {
+        let kernel = self.servers.recognise(asker).await?;
+        let own = |connection: &Connection| connection.is_of(&kernel);
+        self.end_connection(id, own, "sign_out").await
+    }
+
+    /// Ends a connection if it fits: forgotten at once, revoked later.
+    pub(crate) async fn end_connection(
+        &self,
+        id: &ConnectionId,
+        fits: impl Fn(&Connection) -> bool,
+        why: &'static str,
+    ) -> Result<(), KernelFailure> {
+        for _ in 0..TRIES {
+            let found = self.connections.newest(id).await?;
+            let found = found.filter(|found| fits(&found.value));
+            let found = found.ok_or(KernelFailure::NotFound)?;
+            let delete = Change::delete(Key::connection(id), found.generation);
+            if self.store.commit(vec![delete]).await? == Outcome::Conflict {
+                // What is held in memory may be older than what was stored at last.
+                self.flights.let_go(id);
+                continue;
+            }
+            self.flights.let_go(id);
+            self.ended(found.value, why).await;
+            return Ok(());
+        }
+        Err(KernelFailure::Contended)
+    }
+
+    async fn ended(&self, connection: Connection, why: &'static str) {
+        Event::of(&connection).reason(why).tell(What::TokenRevoked);
+        let noted = self
+            .indexes
+            .change(&connection.kernel.user, |index| {
+                index.disconnected(&connection.id);
+            })
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "an ended connection stays in its user's index until it would have expired");
+        }
+        self.revocation.give_back(connection).await;
+    }
+}

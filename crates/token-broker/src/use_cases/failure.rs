@@ -1,0 +1,113 @@
+//! Why a kernel's request was not carried out.
+
+use std::time::Duration;
+
+use hubkey_protocol::{ErrorCode, SignInCause};
+
+use crate::{
+    domain::{renewal::Trouble, user_index::TooMany},
+    hub::KernelError,
+    store::StoreError,
+};
+
+/// Why a kernel's request was not carried out. `routes` makes the answer of it, in one place.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelFailure {
+    /// The token is not taken for a kernel's.
+    #[error("the token was refused")]
+    Kernel(#[from] KernelError),
+    /// Only the Hub may ask this.
+    #[error("not the Hub's service token")]
+    NotTheHub,
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// The request is outside of what the operator permits.
+    #[error("outside of what the operator permits")]
+    Policy {
+        /// Which word.
+        code: ErrorCode,
+        /// What to do.
+        detail: String,
+    },
+    /// Unknown, foreign, expired or spent: all the same.
+    #[error("no such thing, or not this kernel's")]
+    NotFound,
+    /// Delivered and acknowledged, or long delivered.
+    #[error("delivered already")]
+    Gone,
+    /// A newer poll took over.
+    #[error("a newer poll took over")]
+    Superseded,
+    /// A person has to sign in; with the cause where there is a connection.
+    #[error("a person has to sign in")]
+    SignInRequired(Option<SignInCause>),
+    /// A token of that connection is valid for no longer than so many seconds.
+    #[error("no token is valid for so long")]
+    TokenTooShort(u64),
+    /// Another replica refreshes the token, or nobody knows yet how that ended.
+    #[error("the token is being refreshed")]
+    RefreshInProgress,
+    /// The provider did not refresh the token; not to be asked again for a while.
+    #[error("the provider did not refresh the token")]
+    Provider(Trouble, Duration),
+    /// Too many sign-ins.
+    #[error("too many sign-ins")]
+    TooMany(TooMany),
+    /// As many polls wait as may.
+    #[error("too many polls wait")]
+    Overloaded,
+    /// The request changed under the same idempotency key.
+    #[error("the idempotency key belongs to another request")]
+    KeyReused,
+    /// Concurrent requests of the same hub user won again and again.
+    #[error("too many concurrent changes")]
+    Contended,
+}
+
+impl KernelFailure {
+    /// Whether nothing of the connection may be handed out any more, also where it would still be valid.
+    pub(crate) fn says_it_is_over(&self) -> bool {
+        matches!(
+            self,
+            Self::SignInRequired(Some(SignInCause::AccessEnded)) | Self::NotFound
+        )
+    }
+
+    /// Why a person should be asked to sign in where a connection gave this instead of a token; absent where it is worth
+    /// waiting a moment, and for what a sign-in does not mend.
+    pub(crate) fn asks_for_a_person(&self) -> Option<SignInCause> {
+        match self {
+            Self::SignInRequired(cause) => Some(cause.unwrap_or(SignInCause::AccessEnded)),
+            Self::TokenTooShort(_) | Self::NotFound => Some(SignInCause::AccessEnded),
+            Self::Provider(Trouble::Misconfigured, _) => Some(SignInCause::RegistrationRefused),
+            Self::Provider(Trouble::Refused, _) => Some(SignInCause::NotRenewed),
+            _ => None,
+        }
+    }
+
+    /// When to try again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Kernel(KernelError::HubUnavailable | KernelError::TooMany)
+            | Self::Store(StoreError::Unavailable(_))
+            | Self::RefreshInProgress
+            | Self::Overloaded
+            | Self::Contended => Some(Duration::from_secs(1)),
+            Self::Provider(Trouble::Unavailable, rest) => Some(*rest),
+            Self::TooMany(TooMany::Open(wait) | TooMany::Created(wait)) => Some(*wait),
+            Self::Kernel(_)
+            | Self::Store(_)
+            | Self::Policy { .. }
+            | Self::NotTheHub
+            | Self::NotFound
+            | Self::Gone
+            | Self::Superseded
+            | Self::SignInRequired(_)
+            | Self::TokenTooShort(_)
+            | Self::Provider(Trouble::Misconfigured | Trouble::Refused, _)
+            | Self::KeyReused => None,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Which server asks: its token, judged by the Hub.
+
+use std::{net::IpAddr, sync::Arc};
+
+use hubkey_protocol::secret::ServerToken;
+
+use crate::{
+    audit::{Event, What},
+    domain::kernel::Kernel,
+    hub::{Freshness, KernelAuthenticator, KernelError},
+    use_cases::{base::Base, failure::KernelFailure, refusals::Refusals},
+};
+
+/// A kernel request's proof, and where it came from.
+#[derive(Debug)]
+pub struct Asker {
+    /// The token.
+    pub token: ServerToken,
+    /// The address.
+    pub peer: Option<IpAddr>,
+}
+
+/// Recognises the server whose kernel asks.
+#[derive(Debug)]
+pub(crate) struct ServerAuthentication {
+    kernels: Arc<dyn KernelAuthenticator>,
+    refusals: Arc<Refusals>,
+}
+
+impl ServerAuthentication {
+    pub(crate) fn new(base: &Base) -> Self {
+        Self {
+            kernels: Arc::clone(&base.kernels),
+            refusals: Arc::clone(&base.refusals),
+        }
+    }
+
+    pub(crate) async fn authenticate(
+        &self,
+        asker: &Asker,
+        freshness: Freshness,
+    ) -> Result<Kernel, KernelFailure> {
+        let kernel = self
+            .kernels
+            .authenticate(&asker.token, freshness, asker.peer)
+            .await;
+        Ok(kernel.inspect_err(|error| self.tell_refused(*error, asker))?)
+    }
+
+    /// A token that the Hub knows and that is no kernel's is somebody's attempt, or the operator's mistake. What the Hub
+    /// does not know is told by its measurements only: guesses would flood the audit stream.
+    fn tell_refused(&self, error: KernelError, asker: &Asker) {
+        let reason = match error {
+            KernelError::NotAServerToken => "not_a_server_token",
+            KernelError::MissingKernelScope => "missing_kernel_scope",
+            KernelError::Malformed
+            | KernelError::Unknown
+            | KernelError::TooMany
+            | KernelError::HubUnavailable => return,
+        };
+        let source = asker.peer.map(|peer| peer.to_string());
+        let event = Event::new().source(source.as_deref()).reason(reason);
+        self.refusals.tell(event, What::PolicyDenied);
+    }
+
+    /// Who asks, where only a kernel that the Hub still knows may.
+    pub(crate) async fn recognise(&self, asker: &Asker) -> Result<Kernel, KernelFailure> {
+        self.authenticate(asker, Freshness::Cached).await
+    }
+}

@@ -1,0 +1,305 @@
+//! Which account fits which hub user (SECURITY D4).
+
+use std::sync::Arc;
+
+use hubkey_protocol::{ProviderId, secret::Secret};
+
+use crate::{
+    domain::{
+        connection::Grant,
+        kernel::HubUser,
+        keyed_hash::KeyedHash,
+        pin::{Owner, Pin},
+        provider::IdentityPolicy,
+        sign_in::SignIn,
+    },
+    idp::Granted,
+    keys::IndexKey,
+    store::{
+        Change, Expect, Key, Outcome, RetiredKey, Store, StoreError, length_prefixed,
+        typed::{Found, Loaded, TypedStore},
+    },
+    use_cases::{base::Base, providers::Providers, rules::Rules},
+};
+
+/// The word for an account that is not the one that the notebook named.
+pub(crate) const ACCOUNT_DIFFERS: &str = "account_differs";
+
+/// The word for an account of another hub user.
+pub(crate) const OF_ANOTHER: &str = "account_of_another_user";
+
+/// What the identity policy says of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It fits.
+    Fits,
+    /// The person has to say so.
+    Ask {
+        /// Whether this hub user was connected to another account there before.
+        replaces: bool,
+    },
+    /// It does not fit; the word says why, for the audit stream.
+    Refused(&'static str),
+    /// Whose it is was sealed with a key that is held no more, so nobody can say.
+    OwnerUnreadable(RetiredKey),
+}
+
+/// How an attempt to pin an account ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Pinned {
+    /// It is this hub user's.
+    Done,
+    /// It is another hub user's.
+    OfAnother,
+    /// As [`Verdict::OwnerUnreadable`].
+    OwnerUnreadable(RetiredKey),
+}
+
+/// Whose an account is, as far as it can be read.
+enum Owned {
+    Nobodys,
+    By(Loaded<Owner>),
+    Unreadable(RetiredKey),
+}
+
+/// Decides which account fits which hub user, and remembers it.
+#[derive(Debug)]
+pub(crate) struct AccountLinks {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    index_key: IndexKey,
+    rules: Arc<Rules>,
+}
+
+impl AccountLinks {
+    pub(crate) fn new(base: &Base) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            index_key: base.index_key.clone(),
+            rules: Arc::clone(&base.rules),
+        }
+    }
+
+    /// Whether the confirmation page will ask the person after the sign-in at the provider.
+    pub(crate) async fn confirms_later(&self, sign_in: &SignIn) -> Result<bool, StoreError> {
+        let policy = self
+            .providers
+            .get(&sign_in.provider)
+            .map(|provider| &provider.config().identity);
+        if policy != Some(&IdentityPolicy::Pin) {
+            return Ok(false);
+        }
+        let pin = self.pin_of(&sign_in.kernel.user, &sign_in.provider).await?;
+        Ok(pin.is_none())
+    }
+
+    /// What the provider's identity policy says of the account that signed in.
+    pub(crate) async fn verdict(
+        &self,
+        sign_in: &SignIn,
+        granted: &Granted,
+    ) -> Result<Verdict, StoreError> {
+        let Some(provider) = self.providers.get(&sign_in.provider) else {
+            return Ok(Verdict::Refused("provider_gone"));
+        };
+        let config = provider.config();
+        if let Some(verdict) = refused_by_domain(&config.email_domains, granted) {
+            return Ok(verdict);
+        }
+        if !is_asked_for(sign_in, granted) {
+            return Ok(Verdict::Refused(ACCOUNT_DIFFERS));
+        }
+        match &config.identity {
+            IdentityPolicy::Unchecked => Ok(Verdict::Fits),
+            IdentityPolicy::Claim(name) => Ok(match granted.claims.get(name) {
+                Some(value) if value == sign_in.kernel.user.as_str() => Verdict::Fits,
+                Some(_) => Verdict::Refused("claim_differs"),
+                None => Verdict::Refused("claim_missing"),
+            }),
+            IdentityPolicy::Pin => {
+                self.pinned(sign_in, &granted.issuer, &granted.account.sub)
+                    .await
+            }
+        }
+    }
+
+    async fn pinned(
+        &self,
+        sign_in: &SignIn,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Verdict, StoreError> {
+        let user = &sign_in.kernel.user;
+        let owned = self.owned(&Key::owner(issuer, subject)).await?;
+        if matches!(&owned, Owned::By(other) if is_kept(other, user)) {
+            return Ok(Verdict::Refused(OF_ANOTHER));
+        }
+        let pin = self.pin_of(user, &sign_in.provider).await?;
+        let account = self.account(issuer, subject);
+        let same = is_same(pin.as_ref(), &account);
+        // Without its owner record an account is not reserved for this user.
+        let reserved = match owned {
+            Owned::Nobodys => false,
+            Owned::By(other) => other.value.user.is(user),
+            Owned::Unreadable(_) if same => true,
+            Owned::Unreadable(retired) => return Ok(Verdict::OwnerUnreadable(retired)),
+        };
+        let named = sign_in.wish.account.is_some();
+        Ok(match pin {
+            // The pinned account, or one of several, named by the notebook, that this user confirmed before.
+            Some(_) if reserved && (same || named) => Verdict::Fits,
+            Some(_) => Verdict::Ask {
+                replaces: !named && !same,
+            },
+            None => Verdict::Ask { replaces: false },
+        })
+    }
+
+    /// The hub user's pin. One of who had the name before is none, nor is one of which nobody can say it: the person is
+    /// asked again.
+    async fn pin_of(
+        &self,
+        user: &HubUser,
+        provider: &ProviderId,
+    ) -> Result<Option<Pin>, StoreError> {
+        let found: Option<Loaded<Pin>> = self.store.load(&Key::pin(user, provider)).await?;
+        let found = found.map(|loaded| loaded.value);
+        Ok(found.filter(|pin| is_of(pin, user)))
+    }
+
+    /// Remembers that the account belongs to the hub user: first the account's owner, which decides between two hub
+    /// users, then the user's pin.
+    pub(crate) async fn pin(&self, sign_in: &SignIn, grant: &Grant) -> Result<Pinned, StoreError> {
+        let user = &sign_in.kernel.user;
+        let key = Key::pin(user, &sign_in.provider);
+        let pin = Pin {
+            account: self.account(&grant.issuer, &grant.account.sub),
+            of: Some(user.clone()),
+        };
+        let found: Found<Pin> = self.store.load(&key).await?;
+        let mine = found.as_ref().map(|found| &found.value);
+        let mine = mine.filter(|pin| is_of(pin, user));
+        let same = is_same(mine, &pin.account);
+        let owner = Key::owner(&grant.issuer, &grant.account.sub);
+        let reserved = self.reserve(user, &owner, same).await?;
+        // One of several accounts that a notebook names does not become the one for those that name none.
+        let beside = sign_in.wish.account.is_some() && mine.is_some() && !same;
+        if reserved != Pinned::Done || beside {
+            return Ok(reserved);
+        }
+        let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
+        let put = Change::put(key, expect, &pin, self.rules.pin_life)?;
+        // A concurrent confirmation of the same hub user pinned meanwhile: the last one to ask stands as well.
+        let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
+        Ok(Pinned::Done)
+    }
+
+    /// A sign-in with the pinned account keeps the pin alive.
+    pub(crate) async fn renew_pin(
+        &self,
+        sign_in: &SignIn,
+        grant: &Grant,
+    ) -> Result<Pinned, StoreError> {
+        let provider = self.providers.get(&sign_in.provider);
+        if provider.is_some_and(|provider| provider.config().identity == IdentityPolicy::Pin) {
+            return self.pin(sign_in, grant).await;
+        }
+        Ok(Pinned::Done)
+    }
+
+    /// Makes the account this hub user's. An owner record that nobody can read any more is replaced where the user's pin
+    /// is the same account's: a pin is written only after its account was reserved, and opens with a key that is held
+    /// (ADR 58).
+    async fn reserve(&self, user: &HubUser, key: &Key, pinned: bool) -> Result<Pinned, StoreError> {
+        loop {
+            let expect = match self.owned(key).await? {
+                Owned::Nobodys => Expect::Absent,
+                Owned::By(owner) if is_kept(&owner, user) => return Ok(Pinned::OfAnother),
+                Owned::By(owner) => owner.expect(),
+                Owned::Unreadable(retired) if pinned => Expect::Generation(retired.generation),
+                Owned::Unreadable(retired) => return Ok(Pinned::OwnerUnreadable(retired)),
+            };
+            let owner = Owner { user: user.clone() };
+            let put = Change::put(key.clone(), expect, &owner, self.rules.pin_life)?;
+            if self.store.commit(vec![put]).await? == Outcome::Done {
+                return Ok(Pinned::Done);
+            }
+        }
+    }
+
+    async fn owned(&self, key: &Key) -> Result<Owned, StoreError> {
+        match self.store.load(key).await {
+            Ok(found) => Ok(found.map_or(Owned::Nobodys, Owned::By)),
+            Err(StoreError::KeyRetired(retired)) => Ok(Owned::Unreadable(retired)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn account(&self, issuer: &str, subject: &str) -> KeyedHash {
+        KeyedHash::new(
+            self.index_key
+                .hash("account", &length_prefixed(&[issuer, subject])),
+        )
+    }
+}
+
+/// Whether an account stays another hub user's. Where the name was given again, or a Hub's database was made anew, its
+/// new holder may have the account, if they say so on the confirmation page; another name may not.
+fn is_kept(owner: &Loaded<Owner>, user: &HubUser) -> bool {
+    owner.value.user.as_str() != user.as_str()
+}
+
+/// Whether a pin is this very hub user's, and not of who had the name before.
+pub(crate) fn is_of(pin: &Pin, user: &HubUser) -> bool {
+    pin.of.as_ref().is_some_and(|of| of.is(user))
+}
+
+/// Whether a pin is of this account.
+fn is_same(pin: Option<&Pin>, account: &KeyedHash) -> bool {
+    pin.is_some_and(|pin| pin.account.matches(account))
+}
+
+/// Why the operator's list of e-mail domains keeps an account out, if it does. An address that the provider does not
+/// vouch for is none.
+fn refused_by_domain(domains: &[String], granted: &Granted) -> Option<Verdict> {
+    if domains.is_empty() {
+        return None;
+    }
+    let Some((_, domain)) = granted
+        .claims
+        .get("email")
+        .and_then(|email| email.rsplit_once('@'))
+    else {
+        return Some(Verdict::Refused("email_missing"));
+    };
+    let listed = domains.iter().any(|one| one.eq_ignore_ascii_case(domain));
+    (!listed).then_some(Verdict::Refused("email_domain"))
+}
+
+/// Whether the account is the one that the notebook named, if it named one.
+fn is_asked_for(sign_in: &SignIn, granted: &Granted) -> bool {
+    let Some(name) = &sign_in.wish.account else {
+        return true;
+    };
+    granted.account.goes_by(name) || granted.claims.get("preferred_username") == Some(name)
+}
+
+/// The grant of an answer.
+pub(crate) fn grant(granted: Granted) -> Grant {
+    Grant {
+        issuer: granted.issuer,
+        account: granted.account,
+        scopes: granted.scopes,
+        access_token: granted.access_token,
+        token_type: granted.token_type,
+        obtained_at: granted.obtained_at,
+        expires_at: granted.expires_at,
+        refresh_token: granted
+            .refresh_token
+            .filter(|token| !token.expose().is_empty()),
+        serial: 0,
+        proof: granted.proof,
+    }
+}

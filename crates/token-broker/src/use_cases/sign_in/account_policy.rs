@@ -1,0 +1,296 @@
+//! What a provider granted is judged, and then kept or given back. Whatever fails, no grant is left alive that nobody has.
+
+use std::{sync::Arc, time::Duration};
+
+use hubkey_protocol::{
+    ConnectionId,
+    internal::{BrowserAnswer, BrowserReply},
+    secret::HubAccessToken,
+};
+use hubkey_service::telemetry::UserName;
+use tokio::time::sleep;
+
+use crate::{
+    audit::{Event, What},
+    domain::{
+        chance::Chance,
+        connection::Candidate,
+        sign_in::{SignIn, SignInState},
+    },
+    idp::Granted,
+    store::{Key, RetiredKey, Store, StoreError, typed::Loaded},
+    use_cases::{
+        base::Base,
+        browser::{
+            error_pages::{ErrorPages, reply},
+            flow::Browser,
+        },
+        common::Common,
+        connections::revocation::Revocation,
+        records::{Records, connections::ConnectionRecords, sign_ins::SignInRecords},
+        sign_in::{
+            account_link::{AccountLinks, OF_ANOTHER, Pinned, Verdict, grant},
+            complete::CompleteSignIn,
+            ending::{Ending, SignInEndings},
+            undone::{Left, Undone},
+        },
+    },
+};
+
+/// How often the store is asked what became of a grant, and how long after each time that it did not say.
+const TRIES: usize = 3;
+
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// A grant of which the store did not say that it has it.
+struct Loose<'a> {
+    browser: Browser<'a>,
+    exchanging: Loaded<SignIn>,
+    candidate: Candidate,
+}
+
+/// What became of it.
+enum Fate {
+    /// The sign-in has it.
+    Kept,
+    /// The sign-in ended without it, and this is what its person sees.
+    Ended(Box<BrowserReply>),
+    /// It can be nowhere any more.
+    Nowhere,
+}
+
+/// Applies the account policy to a grant.
+#[derive(Debug)]
+pub(crate) struct AccountPolicy {
+    store: Arc<dyn Store>,
+    chance: Arc<dyn Chance>,
+    account_links: Arc<AccountLinks>,
+    complete: Arc<CompleteSignIn>,
+    connections: Arc<ConnectionRecords>,
+    endings: Arc<SignInEndings>,
+    error_pages: Arc<ErrorPages>,
+    revocation: Arc<Revocation>,
+    sign_ins: Arc<SignInRecords>,
+}
+
+impl AccountPolicy {
+    pub(crate) fn new(
+        base: &Base,
+        records: &Records,
+        common: &Common,
+        complete: &Arc<CompleteSignIn>,
+    ) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            chance: Arc::clone(&base.chance),
+            account_links: Arc::clone(&common.account_links),
+            complete: Arc::clone(complete),
+            connections: Arc::clone(&records.connections),
+            endings: Arc::clone(&common.endings),
+            error_pages: Arc::clone(&common.error_pages),
+            revocation: Arc::clone(&common.revocation),
+            sign_ins: Arc::clone(&records.sign_ins),
+        }
+    }
+
+    /// Applies the identity policy to what a provider granted.
+    pub(crate) async fn judge(
+        &self,
+        browser: Browser<'_>,
+        exchanging: Loaded<SignIn>,
+        granted: Granted,
+        hub_token: HubAccessToken,
+    ) -> Result<BrowserReply, StoreError> {
+        let verdict = self
+            .account_links
+            .verdict(&exchanging.value, &granted)
+            .await;
+        let replaces = matches!(verdict, Ok(Verdict::Ask { replaces: true }));
+        let candidate = Candidate {
+            connection: self.chance.connection_id(),
+            grant: grant(granted),
+            replaces_account: replaces,
+        };
+        let loose = Loose {
+            browser: browser.clone(),
+            exchanging: exchanging.clone(),
+            candidate: candidate.clone(),
+        };
+        let done = match verdict {
+            Ok(Verdict::Ask { .. }) => {
+                self.complete
+                    .ask(browser, exchanging, candidate, hub_token)
+                    .await
+            }
+            Ok(verdict) => self.judged(browser, exchanging, candidate, verdict).await,
+            Err(error) => Err(Undone::unwritten(error)),
+        };
+        match done {
+            Ok(reply) => Ok(reply),
+            // On the heap: it is rare, and long.
+            Err(undone) => Box::pin(self.undone(loose, undone)).await,
+        }
+    }
+
+    async fn judged(
+        &self,
+        browser: Browser<'_>,
+        exchanging: Loaded<SignIn>,
+        candidate: Candidate,
+        verdict: Verdict,
+    ) -> Result<BrowserReply, Undone> {
+        let refused = match verdict {
+            Verdict::Refused(word) => Ending::account(word),
+            Verdict::OwnerUnreadable(retired) => {
+                self.owner_unreadable(&exchanging.value, &candidate, retired)
+            }
+            Verdict::Fits | Verdict::Ask { .. } => {
+                let pinned = self
+                    .account_links
+                    .renew_pin(&exchanging.value, &candidate.grant)
+                    .await;
+                match pinned.map_err(Undone::unwritten)? {
+                    Pinned::Done => {
+                        return self.complete.settle(browser, exchanging, candidate).await;
+                    }
+                    refused => self.not_pinned(&exchanging.value, &candidate, refused),
+                }
+            }
+        };
+        self.refuse_candidate(browser, exchanging, candidate, refused)
+            .await
+            .map_err(Undone::given_back)
+    }
+
+    /// How a sign-in ends whose account was not pinned.
+    pub(crate) fn not_pinned(
+        &self,
+        sign_in: &SignIn,
+        candidate: &Candidate,
+        pinned: Pinned,
+    ) -> Ending {
+        match pinned {
+            Pinned::OwnerUnreadable(retired) => self.owner_unreadable(sign_in, candidate, retired),
+            Pinned::OfAnother | Pinned::Done => Ending::account(OF_ANOTHER),
+        }
+    }
+
+    /// Tells the operator who cannot sign in any more, and what to do.
+    fn owner_unreadable(
+        &self,
+        sign_in: &SignIn,
+        candidate: &Candidate,
+        retired: RetiredKey,
+    ) -> Ending {
+        let reference = self.chance.reference();
+        let grant = &candidate.grant;
+        let record = Key::owner(&grant.issuer, &grant.account.sub);
+        tracing::error!(
+            user = %UserName(sign_in.kernel.user.as_str()),
+            provider = sign_in.provider.as_str(),
+            key_id = %retired.key,
+            record = self.store.record_name(&record),
+            reference = reference.as_str(),
+            "a hub user was refused, because whose their account is was sealed with a key that is held no more: put that \
+             key back, after the first of `keys.sealing_files`, until they have signed in; or, where the account is theirs, \
+             delete this record from Redis, and they are asked to confirm once more"
+        );
+        Ending::owner_unreadable(retired.key, reference)
+    }
+
+    /// The account is another hub user's, or does not fit this one: its tokens are given back.
+    pub(crate) async fn refuse_candidate(
+        &self,
+        browser: Browser<'_>,
+        loaded: Loaded<SignIn>,
+        candidate: Candidate,
+        ending: Ending,
+    ) -> Result<BrowserReply, StoreError> {
+        let (kernel, nonce) = (loaded.value.kernel.clone(), loaded.value.nonce.clone());
+        let provider = loaded.value.provider.clone();
+        let reply = self.endings.end_with_page(browser, loaded, ending).await;
+        // After the sign-in, in which it may have waited for its person.
+        let event = Event::new().kernel(&kernel).provider(&provider);
+        event.sign_in(&nonce).tell(What::TokenRevoked);
+        self.revocation
+            .give_back_grant(&provider, &candidate.connection, candidate.grant)
+            .await;
+        reply
+    }
+
+    /// The store failed somewhere between the provider's answer and the end of the step. What was granted is found again
+    /// in the sign-in, or goes back. Where the store still does not say whether the sign-in has it, it is left: it may be
+    /// in use.
+    async fn undone(&self, loose: Loose<'_>, undone: Undone) -> Result<BrowserReply, StoreError> {
+        let Undone { error, left } = undone;
+        if left == Left::GivenBack {
+            return Err(error);
+        }
+        let source = loose.browser.source;
+        let flow = loose.browser.short.clone();
+        let answer = match self.fate(&loose).await {
+            Ok(Fate::Kept) => return Ok(reply(BrowserAnswer::View { flow })),
+            Ok(Fate::Ended(page)) => Ok(*page),
+            Ok(Fate::Nowhere) => Ok(self.error_pages.forbidden(source, "moved_meanwhile")),
+            Err(again) if left == Left::Perhaps => {
+                tracing::warn!(error = %again, "nobody knows whether what a provider granted was stored; it is left");
+                return Err(error);
+            }
+            Err(_) => Err(error),
+        };
+        let Candidate {
+            connection, grant, ..
+        } = loose.candidate;
+        self.connections.forget(&connection).await;
+        self.endings
+            .revoke(&loose.exchanging.value, &connection, grant)
+            .await;
+        answer
+    }
+
+    /// Looks for the grant until the store answers, and ends the sign-in where that does not have it: then what may still
+    /// be on its way to the store comes too late.
+    async fn fate(&self, loose: &Loose<'_>) -> Result<Fate, StoreError> {
+        let mut tries = 0;
+        loop {
+            match self.fate_now(loose).await {
+                Ok(Some(fate)) => return Ok(fate),
+                Ok(None) if tries == TRIES => return Ok(Fate::Nowhere),
+                Err(error) if tries == TRIES => return Err(error),
+                Ok(None) => {}
+                Err(_) => sleep(PAUSE).await,
+            }
+            tries += 1;
+        }
+    }
+
+    /// Nothing where the sign-in moves while it is looked at.
+    async fn fate_now(&self, loose: &Loose<'_>) -> Result<Option<Fate>, StoreError> {
+        let before = &loose.exchanging;
+        let Some(now) = self.sign_ins.load(&before.value.nonce).await? else {
+            return Ok(Some(Fate::Nowhere));
+        };
+        if has(&now.value.state, &loose.candidate.connection) {
+            return Ok(Some(Fate::Kept));
+        }
+        if now.generation != before.generation {
+            return Ok(Some(Fate::Nowhere));
+        }
+        let (browser, ending) = (loose.browser.clone(), Ending::store_unavailable());
+        let ended = self.endings.end_unless_moved(browser, now, ending).await?;
+        Ok(ended.map(|page| Fate::Ended(Box::new(page))))
+    }
+}
+
+/// Whether a sign-in has the grant that was to become this connection.
+pub(crate) fn has(state: &SignInState, id: &ConnectionId) -> bool {
+    match state {
+        SignInState::Confirming { candidate, .. } => candidate.connection == *id,
+        SignInState::Ready { connection } | SignInState::Delivered { connection, .. } => {
+            connection == id
+        }
+        // Only one that was delivered is closed.
+        SignInState::Closed => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,476 @@
+//! A kernel asks for a connection: an existing one that fits, or a new sign-in.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{
+    CreateSignIn, CreateSignInAnswer, SignInCause, SignInOpened,
+    secret::{Secret, SecretUrl, Ticket},
+};
+use hubkey_service::telemetry::traces;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::{Event, What, hex},
+    domain::{
+        chance::Chance,
+        clock::Clock,
+        connection::Connection,
+        flow::TicketRecord,
+        kernel::{HubUser, Kernel},
+        provider::Sharing,
+        sign_in::{SignIn, SignInState},
+        user_index::{OpenSignIn, UserIndex},
+    },
+    hub::Freshness,
+    keys::IndexKey,
+    store::{
+        Change, Expect, Key, Outcome, Purpose, Store, StoreError,
+        typed::{Found, Loaded, Stored, TypedStore},
+    },
+    use_cases::{
+        base::Base,
+        common::Common,
+        connect_span::ConnectSpans,
+        connections::sharing::ConnectionSharing,
+        failure::KernelFailure,
+        providers::Providers,
+        records::{
+            Records,
+            sign_ins::SignInRecords,
+            user_indexes::{REPEATABLE, UserIndexes},
+        },
+        rules::Rules,
+        server_authentication::{Asker, ServerAuthentication},
+        sign_in::{
+            own::OwnSignIns,
+            request_policy::{self, Asking},
+            shared_servers::SharedServerPolicy,
+            step_up::StepUp,
+        },
+        tokens::ensure_valid::ValidTokens,
+    },
+};
+
+/// How often a commit is tried against concurrent ones of the same hub user.
+const TRIES: usize = 8;
+
+/// The answer to a request that may come again.
+#[derive(Debug, Serialize, Deserialize)]
+struct Repeatable {
+    /// Of the request.
+    request: [u8; 32],
+    answer: SignInOpened,
+}
+
+impl Stored for Repeatable {
+    const PURPOSE: Purpose = Purpose::Idempotency;
+}
+
+impl Repeatable {
+    /// The same answer again, to the same request.
+    fn answer_to(self, repetition: &Repetition) -> Result<SignInOpened, KernelFailure> {
+        if self.request == repetition.request {
+            Ok(self.answer)
+        } else {
+            Err(KernelFailure::KeyReused)
+        }
+    }
+}
+
+struct Opening {
+    kernel: Kernel,
+    asking: Asking,
+    shared_server: bool,
+    cause: Option<SignInCause>,
+}
+
+/// A connection with a token; else why there is none, where there is a connection.
+type Existing = Result<Arc<Connection>, Option<SignInCause>>;
+
+struct Draft {
+    sign_in: SignIn,
+    opened: SignInOpened,
+    ticket: Ticket,
+}
+
+/// How a request enters its user's index.
+pub(crate) enum Entry {
+    /// It came before, and was answered so.
+    Earlier(SignInOpened),
+    /// By these changes.
+    New(Vec<Change>),
+}
+
+/// A request that may come again, by its idempotency key.
+struct Repetition {
+    key: Key,
+    request: [u8; 32],
+}
+
+/// Answers with a connection, or opens a sign-in.
+#[derive(Debug)]
+pub struct SignInRequests {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    index_key: IndexKey,
+    rules: Arc<Rules>,
+    connect_spans: Arc<ConnectSpans>,
+    indexes: Arc<UserIndexes>,
+    own_sign_ins: Arc<OwnSignIns>,
+    servers: Arc<ServerAuthentication>,
+    shared_servers: Arc<SharedServerPolicy>,
+    sharing: Arc<ConnectionSharing>,
+    sign_ins: Arc<SignInRecords>,
+    step_up: StepUp,
+    valid_tokens: Arc<ValidTokens>,
+}
+
+impl SignInRequests {
+    pub(crate) fn new(
+        base: &Base,
+        records: &Records,
+        common: &Common,
+        sharing: &Arc<ConnectionSharing>,
+        valid_tokens: &Arc<ValidTokens>,
+    ) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            clock: Arc::clone(&base.clock),
+            chance: Arc::clone(&base.chance),
+            index_key: base.index_key.clone(),
+            rules: Arc::clone(&base.rules),
+            connect_spans: Arc::clone(&common.connect_spans),
+            indexes: Arc::clone(&records.indexes),
+            own_sign_ins: Arc::clone(&common.own_sign_ins),
+            servers: Arc::clone(&common.servers),
+            shared_servers: Arc::clone(&common.shared_servers),
+            sharing: Arc::clone(sharing),
+            sign_ins: Arc::clone(&records.sign_ins),
+            step_up: StepUp::new(base),
+            valid_tokens: Arc::clone(valid_tokens),
+        }
+    }
+
+    /// Answers with a connection of this very server token, or opens a sign-in.
+    pub async fn create_sign_in(
+        self: &Arc<Self>,
+        asker: &Asker,
+        request: &CreateSignIn,
+        idempotency_key: Option<&str>,
+    ) -> Result<CreateSignInAnswer, KernelFailure> {
+        let kernel = self.servers.authenticate(asker, Freshness::Asked).await?;
+        let asking = request_policy::asking(&self.providers, request).inspect_err(|_| {
+            Event::new()
+                .kernel(&kernel)
+                .reason("wish_refused")
+                .tell(What::PolicyDenied);
+        })?;
+        let index = self.indexes.load(&kernel.user).await?;
+        let cause = match self.found(&kernel, &asking, index.as_ref()).await? {
+            Ok(connection) => {
+                self.connect_spans
+                    .tell_short_connect(&connection.provider, "existing");
+                return Ok(connected(&connection, &kernel, &asking));
+            }
+            Err(cause) => cause,
+        };
+        if request.existing_only {
+            self.connect_spans
+                .tell_short_connect(&asking.provider.config().id, "sign_in_required");
+            return Err(KernelFailure::SignInRequired(cause));
+        }
+        let repetition = idempotency_key.map(|key| self.repetition(&kernel, request, key));
+        let earlier = self.without_room(index.as_ref(), repetition.as_ref());
+        if let Some(earlier) = earlier.await? {
+            return Ok(CreateSignInAnswer::Opened(earlier));
+        }
+        let shared_server = self.shared_servers.check(&kernel).await?;
+        let asking = self
+            .step_up
+            .stepped_up(&kernel, asking, index.as_ref())
+            .await?;
+        let opening = Opening {
+            kernel,
+            asking,
+            shared_server,
+            cause,
+        };
+        Ok(CreateSignInAnswer::Opened(
+            self.open(opening, repetition).await?,
+        ))
+    }
+
+    /// Where no more sign-ins may be opened, the Hub is asked nothing: there is an earlier answer, or too many are open.
+    async fn without_room(
+        &self,
+        index: Option<&Loaded<UserIndex>>,
+        repetition: Option<&Repetition>,
+    ) -> Result<Option<SignInOpened>, KernelFailure> {
+        let (now, limits) = (self.clock.now(), self.rules.open);
+        let Some(Err(limit)) = index.map(|index| index.value.room(now, limits)) else {
+            return Ok(None);
+        };
+        let Some(repetition) = repetition else {
+            return Err(KernelFailure::TooMany(limit));
+        };
+        let earlier: Found<Repeatable> = self.store.load(&repetition.key).await?;
+        match earlier {
+            Some(earlier) => earlier.value.answer_to(repetition).map(Some),
+            None => Err(KernelFailure::TooMany(limit)),
+        }
+    }
+
+    /// A connection of this server, or one that another server of its user shares with it; else why those of this server
+    /// give no token, where there are some.
+    async fn found(
+        self: &Arc<Self>,
+        kernel: &Kernel,
+        asking: &Asking,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Existing, KernelFailure> {
+        match self.existing(kernel, asking, index).await? {
+            Err(cause) => {
+                let others = self
+                    .sharing
+                    .of_another_server(kernel, asking, index)
+                    .await?;
+                Ok(others.ok_or(cause))
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// The newest connection of this very server token that is what is asked for and has a token, or gets one.
+    async fn existing(
+        self: &Arc<Self>,
+        kernel: &Kernel,
+        asking: &Asking,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Existing, KernelFailure> {
+        let (Some(index), Sharing::Server | Sharing::User) =
+            (index, asking.provider.config().sharing)
+        else {
+            return Ok(Err(None));
+        };
+        let mut newest = None;
+        for entry in index.value.connections_of(kernel) {
+            let Some(found) = self
+                .store
+                .load::<Connection>(&Key::connection(&entry.id))
+                .await?
+            else {
+                continue;
+            };
+            let connection = &found.value;
+            if !connection.is_of(kernel)
+                || !connection.satisfies(&asking.provider.config().id, &asking.wish)
+            {
+                continue;
+            }
+            match self.valid_tokens.ensure_worthwhile(found).await? {
+                Ok(connection) => return Ok(Ok(connection)),
+                Err(cause) => newest = newest.or(Some(cause)),
+            }
+        }
+        Ok(Err(newest))
+    }
+
+    fn repetition(&self, kernel: &Kernel, request: &CreateSignIn, key: &str) -> Repetition {
+        let fingerprint = hex(kernel.fingerprint.as_bytes());
+        let request = serde_json::to_vec(request).unwrap_or_default();
+        Repetition {
+            key: Key::idempotency(&kernel.user, &fingerprint, key),
+            request: self.index_key.hash("request", &request),
+        }
+    }
+
+    /// Opens a sign-in: first its own records, which nobody is told of yet, then the entry in its user's index, which
+    /// counts. A crash between leaves records that end by themselves, and never an answer without a sign-in.
+    async fn open(
+        &self,
+        opening: Opening,
+        repetition: Option<Repetition>,
+    ) -> Result<SignInOpened, KernelFailure> {
+        let draft = self.draft(opening);
+        let mut entry = self.entry(&draft, repetition.as_ref()).await?;
+        if let Entry::New(_) = entry {
+            self.write(&draft).await?;
+        }
+        for _ in 0..TRIES {
+            match entry {
+                Entry::Earlier(opened) => return Ok(opened),
+                Entry::New(changes) => {
+                    if self.store.commit(changes).await? == Outcome::Done {
+                        tell(&draft.sign_in);
+                        return Ok(draft.opened);
+                    }
+                }
+            }
+            entry = self.entry(&draft, repetition.as_ref()).await?;
+        }
+        Err(KernelFailure::Contended)
+    }
+
+    /// Writes the sign-in and its ticket.
+    async fn write(&self, draft: &Draft) -> Result<(), KernelFailure> {
+        let sign_in = &draft.sign_in;
+        let nonce = &sign_in.nonce;
+        let life = self.sign_ins.lifetime_until(sign_in.expires_at);
+        let ticket = TicketRecord {
+            nonce: nonce.clone(),
+        };
+        let changes = vec![
+            Change::put(Key::sign_in(nonce), Expect::Absent, sign_in, life)?,
+            Change::put(
+                Key::ticket(&nonce.short(), &draft.ticket),
+                Expect::Absent,
+                &ticket,
+                self.rules.sign_in_life,
+            )?,
+        ];
+        match self.store.commit(changes).await? {
+            Outcome::Done => Ok(()),
+            Outcome::Conflict => Err(KernelFailure::Contended),
+        }
+    }
+
+    fn draft(&self, opening: Opening) -> Draft {
+        let Opening {
+            kernel,
+            asking,
+            shared_server,
+            cause,
+        } = opening;
+        let now = self.clock.now();
+        let chance = &self.chance;
+        let short = chance.short_id();
+        let ticket = chance.ticket(&short);
+        let poll_secret = chance.poll_secret();
+        let config = asking.provider.config();
+        let opened = SignInOpened {
+            nonce: chance.nonce(&short),
+            poll_secret: poll_secret.clone(),
+            sign_in_url: SecretUrl::new(format!(
+                "{}/start/{}",
+                self.rules.public_url,
+                ticket.expose()
+            )),
+            expires_in: self.rules.sign_in_life.as_secs(),
+            provider: config.id.clone(),
+            display_name: config.display_name.clone(),
+            user: kernel.user.as_str().to_owned(),
+            more_scopes: asking.more_scopes,
+            cause,
+        };
+        let sign_in = SignIn {
+            nonce: opened.nonce.clone(),
+            kernel,
+            provider: config.id.clone(),
+            wish: asking.wish,
+            login_hint: asking.login_hint,
+            poll_secret: self.own_sign_ins.poll_secret_hash(&poll_secret),
+            shared_server,
+            asked_at: now,
+            expires_at: now.after(self.rules.sign_in_life),
+            span: traces::sign_in_span(),
+            state: SignInState::Created,
+        };
+        Draft {
+            sign_in,
+            opened,
+            ticket,
+        }
+    }
+
+    /// What notes the sign-in in its user's index, within the limits; the earlier sign-in where the request came
+    /// before.
+    async fn entry(
+        &self,
+        draft: &Draft,
+        repetition: Option<&Repetition>,
+    ) -> Result<Entry, KernelFailure> {
+        let user = &draft.sign_in.kernel.user;
+        let (index, earlier) = self.read_index(user, repetition).await?;
+        match (earlier, repetition) {
+            (Some(earlier), Some(repetition)) => {
+                Ok(Entry::Earlier(earlier.value.answer_to(repetition)?))
+            }
+            (Some(_), None) => Err(KernelFailure::KeyReused),
+            (None, repetition) => Ok(Entry::New(self.changes(draft, index, repetition)?)),
+        }
+    }
+
+    async fn read_index(
+        &self,
+        user: &HubUser,
+        repetition: Option<&Repetition>,
+    ) -> Result<(Found<UserIndex>, Found<Repeatable>), StoreError> {
+        let index = Key::user_index(user);
+        match repetition {
+            Some(repetition) => self.store.load_pair(&index, &repetition.key).await,
+            None => Ok((self.store.load(&index).await?, None)),
+        }
+    }
+
+    fn changes(
+        &self,
+        draft: &Draft,
+        index: Found<UserIndex>,
+        repetition: Option<&Repetition>,
+    ) -> Result<Vec<Change>, KernelFailure> {
+        let sign_in = &draft.sign_in;
+        let (mut index, expect) = Loaded::or_new(index);
+        // The Hub said just now whose the name is.
+        index.belong_to(&sign_in.kernel.user);
+        index
+            .open(open_entry(sign_in), sign_in.asked_at, self.rules.open)
+            .map_err(KernelFailure::TooMany)?;
+        let mut changes = vec![self.indexes.put(&sign_in.kernel.user, expect, &index)?];
+        if let Some(repetition) = repetition {
+            let record = Repeatable {
+                request: repetition.request,
+                answer: draft.opened.clone(),
+            };
+            changes.push(Change::put(
+                repetition.key.clone(),
+                Expect::Absent,
+                &record,
+                REPEATABLE,
+            )?);
+        }
+        Ok(changes)
+    }
+}
+
+pub(crate) fn connected(
+    connection: &Connection,
+    kernel: &Kernel,
+    asking: &Asking,
+) -> CreateSignInAnswer {
+    Event::of(connection)
+        .kernel(kernel)
+        .tell(What::TokenDelivered);
+    CreateSignInAnswer::Connected {
+        connection: connection.message(asking.provider.config()),
+        token: connection.token(),
+    }
+}
+
+pub(crate) fn tell(sign_in: &SignIn) {
+    Event::about(sign_in).tell(What::SessionCreated);
+    let provider = sign_in.provider.as_str().to_owned();
+    metrics::counter!("hubkey_sign_ins_opened_total", "provider" => provider).increment(1);
+}
+
+fn open_entry(sign_in: &SignIn) -> OpenSignIn {
+    OpenSignIn {
+        nonce: sign_in.nonce.clone(),
+        fingerprint: sign_in.kernel.fingerprint,
+        provider: sign_in.provider.clone(),
+        wish: sign_in.wish.clone(),
+        expires_at: sign_in.expires_at,
+    }
+}

@@ -1,0 +1,77 @@
+//! A sign-in, for the kernel that opened it.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{Nonce, secret::PollSecret};
+
+use crate::{
+    audit::{Event, What},
+    domain::{keyed_hash::KeyedHash, sign_in::SignIn},
+    keys::IndexKey,
+    store::typed::{Found, Loaded},
+    use_cases::{
+        base::Base,
+        connect_span,
+        failure::KernelFailure,
+        records::{Records, sign_ins::SignInRecords},
+        server_authentication::Asker,
+    },
+};
+
+/// Loads a sign-in for the kernel that opened it.
+#[derive(Debug)]
+pub(crate) struct OwnSignIns {
+    index_key: IndexKey,
+    sign_ins: Arc<SignInRecords>,
+}
+
+impl OwnSignIns {
+    pub(crate) fn new(base: &Base, records: &Records) -> Self {
+        Self {
+            index_key: base.index_key.clone(),
+            sign_ins: Arc::clone(&records.sign_ins),
+        }
+    }
+
+    pub(crate) fn poll_secret_hash(&self, secret: &PollSecret) -> KeyedHash {
+        self.index_key.keyed_hash("poll-secret", secret)
+    }
+
+    /// The sign-in, for the kernel that opened it.
+    pub(crate) async fn load(
+        &self,
+        asker: &Asker,
+        nonce: &Nonce,
+        secret: &PollSecret,
+    ) -> Result<Loaded<SignIn>, KernelFailure> {
+        let found = self.sign_ins.load(nonce).await?;
+        self.owned(asker, secret, found)
+    }
+
+    pub(crate) fn owned(
+        &self,
+        asker: &Asker,
+        secret: &PollSecret,
+        found: Found<SignIn>,
+    ) -> Result<Loaded<SignIn>, KernelFailure> {
+        // Both hashes are made in any case, so that an unknown nonce takes as long as a wrong secret.
+        let token = self.index_key.fingerprint(&asker.token);
+        let poll_secret = self.poll_secret_hash(secret);
+        let loaded = found.ok_or(KernelFailure::NotFound)?;
+        let by_token = loaded.value.kernel.fingerprint.matches(&token);
+        let by_secret = loaded.value.poll_secret.matches(&poll_secret);
+        if by_token & by_secret {
+            connect_span::join(&loaded.value);
+            return Ok(loaded);
+        }
+        // Whoever has the secret knew already that there is such a sign-in, so the time that this takes tells nothing.
+        if by_secret {
+            let source = asker.peer.map(|peer| peer.to_string());
+            Event::about(&loaded.value)
+                .source(source.as_deref())
+                .reason("foreign_server_token")
+                .tell(What::PolicyDenied);
+        }
+        Err(KernelFailure::NotFound)
+    }
+}

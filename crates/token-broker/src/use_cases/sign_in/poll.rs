@@ -1,0 +1,307 @@
+//! A kernel asks for the result of its sign-in: a long poll, then delivery (SECURITY sections 5.5 and 7.3).
+
+use std::{sync::Arc, time::Duration};
+
+use hubkey_protocol::{Nonce, SignInStatus, secret::PollSecret};
+use hubkey_service::telemetry::TRACE;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::{
+    audit::{Event, What},
+    domain::{
+        chance::Chance,
+        clock::Clock,
+        connection::Connection,
+        sign_in::{SignIn, SignInState},
+    },
+    hub::Freshness,
+    store::{
+        Change, Expect, Key, Outcome, Purpose, Store, StoreError,
+        typed::{Loaded, Stored, TypedStore},
+    },
+    use_cases::{
+        base::Base,
+        common::Common,
+        connect_span::ConnectSpans,
+        failure::KernelFailure,
+        providers::Providers,
+        records::{
+            Records,
+            sign_ins::{AFTERLIFE, SignInRecords},
+        },
+        rules::Rules,
+        server_authentication::{Asker, ServerAuthentication},
+        sign_in::own::OwnSignIns,
+    },
+};
+
+/// Which poll of a sign-in is the newest: a number that only grows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NewestPoll {
+    number: u64,
+}
+
+impl Stored for NewestPoll {
+    const PURPOSE: Purpose = Purpose::Poll;
+}
+
+/// What a poll may do next.
+enum Look {
+    Answer(Box<SignInStatus>),
+    /// Until somebody changes the sign-in, and no longer than it lasts.
+    Wait {
+        left: Duration,
+    },
+}
+
+impl Look {
+    fn answer(status: SignInStatus) -> Self {
+        Self::Answer(Box::new(status))
+    }
+}
+
+/// Answers polls of a sign-in, and delivers its connection.
+#[derive(Debug)]
+pub struct PollSignIn {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    rules: Arc<Rules>,
+    polls: Arc<Semaphore>,
+    stopping: CancellationToken,
+    connect_spans: Arc<ConnectSpans>,
+    own_sign_ins: Arc<OwnSignIns>,
+    servers: Arc<ServerAuthentication>,
+    sign_ins: Arc<SignInRecords>,
+}
+
+impl PollSignIn {
+    pub(crate) fn new(base: &Base, records: &Records, common: &Common) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            clock: Arc::clone(&base.clock),
+            chance: Arc::clone(&base.chance),
+            rules: Arc::clone(&base.rules),
+            polls: Arc::clone(&base.polls),
+            stopping: base.stopping.clone(),
+            connect_spans: Arc::clone(&common.connect_spans),
+            own_sign_ins: Arc::clone(&common.own_sign_ins),
+            servers: Arc::clone(&common.servers),
+            sign_ins: Arc::clone(&records.sign_ins),
+        }
+    }
+
+    /// Waits up to the hold for the end of a sign-in. A kernel that has the nonce, the poll secret and the very server
+    /// token is answered; all others get the same `NotFound`.
+    pub async fn sign_in_status(
+        &self,
+        asker: &Asker,
+        nonce: &Nonce,
+        secret: &PollSecret,
+    ) -> Result<SignInStatus, KernelFailure> {
+        let _permit = self
+            .polls
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| KernelFailure::Overloaded)?;
+        let number = self.take_over(asker, nonce, secret).await?;
+        let deadline = Instant::now() + self.hold();
+        loop {
+            let woken = self.wakeup(nonce).await?;
+            // On the heap for as long as it takes: a poll that waits is to hold little.
+            let look = Box::pin(self.look(asker, nonce, secret, number));
+            let left = match look.await? {
+                Look::Answer(status) => return Ok(*status),
+                Look::Wait { left } => left,
+            };
+            let until = deadline.min(Instant::now() + left.min(self.safety()));
+            let waiting = tracing::info_span!(target: TRACE, "wait for wake-up");
+            let wait = timeout_at(until, woken).instrument(waiting);
+            tokio::select! {
+                _ = wait => {}
+                () = self.stopping.cancelled() => return Ok(pending()),
+            }
+            if Instant::now() >= deadline {
+                return Ok(pending());
+            }
+        }
+    }
+
+    /// Makes this poll the newest one; older ones end as superseded.
+    async fn take_over(
+        &self,
+        asker: &Asker,
+        nonce: &Nonce,
+        secret: &PollSecret,
+    ) -> Result<u64, KernelFailure> {
+        loop {
+            let (sign_in, newest) = self
+                .store
+                .load_pair::<SignIn, NewestPoll>(&Key::sign_in(nonce), &Key::poll(nonce))
+                .await?;
+            let sign_in = self.own_sign_ins.owned(asker, secret, sign_in)?.value;
+            let number = newest.as_ref().map_or(1, |newest| newest.value.number + 1);
+            let expect = newest.as_ref().map_or(Expect::Absent, Loaded::expect);
+            let life = self.sign_ins.lifetime_until(sign_in.expires_at);
+            let put = Change::put(Key::poll(nonce), expect, &NewestPoll { number }, life)?;
+            if self.store.commit(vec![put.waking()]).await? == Outcome::Done {
+                return Ok(number);
+            }
+        }
+    }
+
+    /// Ends when the sign-in, or who polls it, may have changed.
+    async fn wakeup(&self, nonce: &Nonce) -> Result<impl Future<Output = ()>, StoreError> {
+        let changed = self.store.watch(&Key::sign_in(nonce)).await?;
+        let superseded = self.store.watch(&Key::poll(nonce)).await?;
+        Ok(async move {
+            tokio::select! {
+                () = changed => {}
+                () = superseded => {}
+            }
+        })
+    }
+
+    async fn look(
+        &self,
+        asker: &Asker,
+        nonce: &Nonce,
+        secret: &PollSecret,
+        number: u64,
+    ) -> Result<Look, KernelFailure> {
+        let (sign_in, newest) = self
+            .store
+            .load_pair::<SignIn, NewestPoll>(&Key::sign_in(nonce), &Key::poll(nonce))
+            .await?;
+        let loaded = self.own_sign_ins.owned(asker, secret, sign_in)?;
+        if newest.is_some_and(|newest| newest.value.number > number) {
+            return Err(KernelFailure::Superseded);
+        }
+        if loaded.value.is_expired(self.clock.now()) {
+            self.connect_spans.tell_connect(&loaded.value, "expired");
+            return Ok(Look::answer(SignInStatus::Expired));
+        }
+        self.answer(asker, loaded).await
+    }
+
+    async fn answer(&self, asker: &Asker, loaded: Loaded<SignIn>) -> Result<Look, KernelFailure> {
+        match &loaded.value.state {
+            SignInState::Created
+            | SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. } => Ok(self.wait_for(&loaded.value)),
+            SignInState::Ready { .. } => {
+                let span = tracing::info_span!(target: TRACE, "delivery");
+                self.first_delivery(asker, loaded).instrument(span).await
+            }
+            SignInState::Delivered { since, .. } => {
+                if self.clock.now() > since.after(self.rules.redelivery) {
+                    return Err(KernelFailure::Gone);
+                }
+                self.deliver(&loaded.value).await.map(Look::answer)
+            }
+            SignInState::Closed => Err(KernelFailure::Gone),
+            SignInState::Denied => {
+                self.connect_spans.tell_connect(&loaded.value, "denied");
+                Ok(Look::answer(SignInStatus::Denied))
+            }
+            SignInState::Failed { reason } => {
+                self.connect_spans.tell_connect(&loaded.value, "failed");
+                Ok(Look::answer(SignInStatus::Failed { reason: *reason }))
+            }
+        }
+    }
+
+    /// Asks the Hub now whether the server still runs, then hands the connection out.
+    async fn first_delivery(
+        &self,
+        asker: &Asker,
+        loaded: Loaded<SignIn>,
+    ) -> Result<Look, KernelFailure> {
+        let kernel = self.servers.authenticate(asker, Freshness::Asked).await?;
+        if !kernel.is_same_server(&loaded.value.kernel) {
+            return Err(KernelFailure::NotFound);
+        }
+        let now = self.clock.now();
+        let expect = loaded.expect();
+        let delivered = loaded
+            .value
+            .deliver(now)
+            .map_err(|_| KernelFailure::Contended)?;
+        let status = self.deliver(&delivered).await?;
+        let life = self.rules.redelivery + AFTERLIFE;
+        let put = Change::put(Key::sign_in(&delivered.nonce), expect, &delivered, life)?;
+        match self.store.commit(vec![put]).await? {
+            Outcome::Done => {
+                Event::about(&delivered).tell(What::TokenDelivered);
+                self.observe_duration(&delivered);
+                self.connect_spans.tell_connect(&delivered, "connected");
+                Ok(Look::answer(status))
+            }
+            // Another poll of the same kernel was faster; the next look finds it delivered.
+            Outcome::Conflict => Ok(Look::Wait {
+                left: Duration::ZERO,
+            }),
+        }
+    }
+
+    /// The connection and its first token: the same bytes each time.
+    async fn deliver(&self, sign_in: &SignIn) -> Result<SignInStatus, KernelFailure> {
+        let (SignInState::Ready { connection } | SignInState::Delivered { connection, .. }) =
+            &sign_in.state
+        else {
+            return Err(KernelFailure::NotFound);
+        };
+        let connection: Connection = self
+            .store
+            .load(&Key::connection(connection))
+            .await?
+            .map(|loaded: Loaded<Connection>| loaded.value)
+            .filter(|connection| connection.is_of(&sign_in.kernel))
+            .ok_or(KernelFailure::NotFound)?;
+        let provider = self
+            .providers
+            .get(&connection.provider)
+            .ok_or(KernelFailure::NotFound)?;
+        Ok(SignInStatus::Ready {
+            connection: connection.message(provider.config()),
+            token: connection.token(),
+        })
+    }
+
+    fn observe_duration(&self, sign_in: &SignIn) {
+        let seconds = sign_in.asked_at.until(self.clock.now()).as_secs_f64();
+        metrics::histogram!("hubkey_sign_in_duration_seconds", "provider" => sign_in.provider.as_str().to_owned())
+            .record(seconds);
+    }
+
+    /// The hold of one poll, spread by up to a tenth either way, so that polls do not come back in step.
+    fn hold(&self) -> Duration {
+        self.rules.poll_hold.mul_f64(self.chance.spread())
+    }
+
+    /// How long a poll waits without being woken, spread likewise.
+    fn safety(&self) -> Duration {
+        self.rules.poll_safety.mul_f64(self.chance.spread())
+    }
+
+    /// Nobody wakes a poll whose sign-in runs out.
+    fn wait_for(&self, sign_in: &SignIn) -> Look {
+        Look::Wait {
+            left: self.clock.now().until(sign_in.expires_at),
+        }
+    }
+}
+
+fn pending() -> SignInStatus {
+    SignInStatus::Pending { retry_after_ms: 0 }
+}

@@ -1,0 +1,246 @@
+//! What a kernel may ask for (SECURITY D13): ids and words out of the operator's lists, never URLs.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{CreateSignIn, ErrorCode, ExchangeRequest, Scopes, TokenRequest};
+
+use crate::{
+    domain::{
+        access_request::AccessRequest,
+        connection::Connection,
+        provider::{ExchangeOffer, IssuerForm, Offer},
+        target::{Target, Way},
+    },
+    idp::IdentityProvider,
+    use_cases::{failure::KernelFailure, providers::Providers},
+};
+
+/// No e-mail address is longer (RFC 5321 section 4.5.3.1.3), and few ids of accounts are.
+const MAX_ACCOUNT: usize = 256;
+
+/// A provider and what is asked for there.
+pub(crate) struct Asking {
+    pub(crate) provider: Arc<dyn IdentityProvider>,
+    pub(crate) wish: AccessRequest,
+    /// Which account the provider is to suggest.
+    pub(crate) login_hint: Option<String>,
+    /// What is asked for beyond what a connection has.
+    pub(crate) more_scopes: Option<Scopes>,
+}
+
+/// What a kernel's request asks for, where the operator permits it.
+pub(crate) fn asking(
+    providers: &Providers,
+    request: &CreateSignIn,
+) -> Result<Asking, KernelFailure> {
+    let provider = Arc::clone(chosen_provider(providers, request)?);
+    let wish = wish(request, &provider.config().offer)?;
+    Ok(Asking {
+        login_hint: wish.account.clone(),
+        more_scopes: None,
+        provider,
+        wish,
+    })
+}
+
+/// The provider that a request means.
+fn chosen_provider<'a>(
+    providers: &'a Providers,
+    request: &CreateSignIn,
+) -> Result<&'a Arc<dyn IdentityProvider>, KernelFailure> {
+    match &request.provider {
+        Some(id) => providers.get(id).ok_or_else(|| {
+            refused(
+                ErrorCode::UnknownProvider,
+                format!("Choose one of: {}.", ids(providers)),
+            )
+        }),
+        None => providers.only().ok_or_else(|| {
+            refused(
+                ErrorCode::ProviderRequired,
+                format!("Name one of: {}.", ids(providers)),
+            )
+        }),
+    }
+}
+
+fn ids(providers: &Providers) -> String {
+    let ids: Vec<_> = providers
+        .iter()
+        .map(|provider| provider.config().id.as_str())
+        .collect();
+    ids.join(", ")
+}
+
+/// What a request asks for, with what it left out filled in.
+fn wish(request: &CreateSignIn, offer: &Offer) -> Result<AccessRequest, KernelFailure> {
+    Ok(AccessRequest {
+        scopes: scopes(request.scopes.as_ref(), offer)?,
+        audience: choose(
+            request.audience.as_ref(),
+            offer.default_audience.as_ref(),
+            &offer.audiences,
+            ErrorCode::AudienceNotAllowed,
+        )?,
+        resource: choose(
+            request.resource.as_ref(),
+            offer.default_resource.as_ref(),
+            &offer.resources,
+            ErrorCode::ResourceNotAllowed,
+        )?,
+        account: account(request.account.as_ref())?,
+    })
+}
+
+/// The name of an account: it goes to the provider as a hint, and is compared with what comes back.
+pub(crate) fn account(asked: Option<&String>) -> Result<Option<String>, KernelFailure> {
+    let fits = |name: &&String| {
+        (1..=MAX_ACCOUNT).contains(&name.len()) && !name.contains(char::is_control)
+    };
+    match asked {
+        None => Ok(None),
+        Some(name) if fits(&name) => Ok(Some(name.clone())),
+        Some(_) => Err(refused(
+            ErrorCode::BadRequest,
+            format!("Name the account in 1 to {MAX_ACCOUNT} bytes without control characters."),
+        )),
+    }
+}
+
+/// What part of a connection's access a request asks for; absent where it is all of it.
+pub(crate) fn scoped_target(
+    request: &TokenRequest,
+    offer: &Offer,
+    connection: &Connection,
+) -> Result<Option<Target>, KernelFailure> {
+    let wish = &connection.wish;
+    let granted = &connection.grant.scopes;
+    let scopes = request.scopes.as_ref().filter(|asked| *asked != granted);
+    if let Some(asked) = scopes {
+        within(asked, granted)?;
+    }
+    let target = Target {
+        way: Way::Refresh,
+        audience: choose(
+            request.audience.as_ref(),
+            wish.audience.as_ref(),
+            &offer.audiences,
+            ErrorCode::AudienceNotAllowed,
+        )?,
+        resource: choose(
+            request.resource.as_ref(),
+            wish.resource.as_ref(),
+            &offer.resources,
+            ErrorCode::ResourceNotAllowed,
+        )?,
+        scopes: scopes.cloned(),
+        requested_issuer: None,
+    };
+    let own = target.scopes.is_none()
+        && target.audience == wish.audience
+        && target.resource == wish.resource;
+    Ok(Some(target).filter(|_| !own))
+}
+
+/// What a request wants a token exchanged for.
+pub(crate) fn exchange_target(
+    request: &ExchangeRequest,
+    offer: &ExchangeOffer,
+) -> Result<Target, KernelFailure> {
+    if let Some(asked) = &request.scopes {
+        within(asked, &offer.scopes)?;
+    }
+    let listed =
+        |asked: Option<&String>, allowed: &[String], code| choose(asked, None, allowed, code);
+    let mut target = Target {
+        way: Way::Exchange,
+        audience: listed(
+            request.audience.as_ref(),
+            &offer.audiences,
+            ErrorCode::AudienceNotAllowed,
+        )?,
+        resource: listed(
+            request.resource.as_ref(),
+            &offer.resources,
+            ErrorCode::ResourceNotAllowed,
+        )?,
+        scopes: request.scopes.clone(),
+        requested_issuer: listed(
+            request.requested_issuer.as_ref(),
+            &offer.requested_issuers,
+            ErrorCode::IssuerNotAllowed,
+        )?,
+    };
+    check_form(&target, offer)?;
+    if target.scopes.is_none() {
+        target.scopes = offer.default_scopes_of(&target);
+    }
+    Ok(target)
+}
+
+/// An exchange is for something, and the endpoint for stored tokens takes nothing but the provider's alias.
+fn check_form(target: &Target, offer: &ExchangeOffer) -> Result<(), KernelFailure> {
+    let for_api = target.audience.is_some() || target.resource.is_some();
+    let detail = match &target.requested_issuer {
+        None if !for_api => "Name an audience, a resource or a requested_issuer.",
+        Some(_)
+            if offer.issuer_form == IssuerForm::BrokerToken
+                && (for_api || target.scopes.is_some()) =>
+        {
+            "Leave audience, resource and scopes out: the token of a requested_issuer is given as it is."
+        }
+        _ => return Ok(()),
+    };
+    Err(refused(ErrorCode::BadRequest, detail.to_owned()))
+}
+
+/// No scope beyond those, and at least one.
+pub(crate) fn within(asked: &Scopes, allowed: &Scopes) -> Result<(), KernelFailure> {
+    if !asked.is_empty() && allowed.covers(asked) {
+        return Ok(());
+    }
+    let detail = if allowed.is_empty() {
+        "Leave scopes out.".to_owned()
+    } else {
+        format!("Ask for scopes out of: {}.", allowed.to_oauth())
+    };
+    Err(refused(ErrorCode::ScopeNotAllowed, detail))
+}
+
+pub(crate) fn scopes(asked: Option<&Scopes>, offer: &Offer) -> Result<Scopes, KernelFailure> {
+    let Some(asked) = asked else {
+        return Ok(offer.default_scopes.clone());
+    };
+    if offer.allowed_scopes.covers(asked) {
+        return Ok(asked.clone());
+    }
+    let allowed = offer.allowed_scopes.to_oauth();
+    Err(refused(
+        ErrorCode::ScopeNotAllowed,
+        format!("Ask for scopes out of: {allowed}."),
+    ))
+}
+
+fn choose(
+    asked: Option<&String>,
+    default: Option<&String>,
+    allowed: &[String],
+    code: ErrorCode,
+) -> Result<Option<String>, KernelFailure> {
+    match asked {
+        None => Ok(default.cloned()),
+        Some(asked) if allowed.contains(asked) || default == Some(asked) => Ok(Some(asked.clone())),
+        Some(_) if allowed.is_empty() => Err(refused(
+            code,
+            "Leave it out: this provider is not configured for any.".to_owned(),
+        )),
+        Some(_) => Err(refused(
+            code,
+            format!("Choose one of: {}.", allowed.join(", ")),
+        )),
+    }
+}
+
+pub(crate) fn refused(code: ErrorCode, detail: String) -> KernelFailure {
+    KernelFailure::Policy { code, detail }
+}

@@ -1,0 +1,89 @@
+//! A sign-in for more than a connection has: it asks for both, so that its connection can do all.
+
+use std::sync::Arc;
+
+use hubkey_protocol::Scope;
+
+use crate::{
+    domain::{
+        clock::Clock, connection::Connection, kernel::Kernel, provider::Sharing,
+        user_index::UserIndex,
+    },
+    store::{
+        Key, Store, StoreError,
+        typed::{Loaded, TypedStore},
+    },
+    use_cases::{base::Base, sign_in::request_policy::Asking},
+};
+
+/// Adds what a connection has to a request for more.
+#[derive(Debug)]
+pub(crate) struct StepUp {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl StepUp {
+    pub(crate) fn new(base: &Base) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            clock: Arc::clone(&base.clock),
+        }
+    }
+
+    /// Where this server has a connection that would do but for its scopes: what it has goes along, and its account is
+    /// suggested. That connection stays as it is.
+    pub(crate) async fn stepped_up(
+        &self,
+        kernel: &Kernel,
+        mut asking: Asking,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Asking, StoreError> {
+        let Some(base) = self.base(kernel, &asking, index).await? else {
+            return Ok(asking);
+        };
+        let has =
+            |scope: &Scope| base.wish.scopes.contains(scope) || base.grant.scopes.contains(scope);
+        let wanted = asking.wish.scopes.iter();
+        asking.more_scopes = Some(wanted.filter(|scope| !has(scope)).cloned().collect());
+        // What was asked for then, as far as it may be asked for now: it does not grow by what providers add.
+        let allowed = &asking.provider.config().offer.allowed_scopes;
+        let kept = base.wish.scopes.iter().filter(|had| allowed.contains(had));
+        asking.wish.scopes = asking.wish.scopes.iter().chain(kept).cloned().collect();
+        let account = base.grant.account.email;
+        asking.login_hint = asking.login_hint.or(account);
+        Ok(asking)
+    }
+
+    /// The newest live connection of this server that lacks nothing but scopes.
+    async fn base(
+        &self,
+        kernel: &Kernel,
+        asking: &Asking,
+        index: Option<&Loaded<UserIndex>>,
+    ) -> Result<Option<Connection>, StoreError> {
+        let config = asking.provider.config();
+        let (Some(index), Sharing::Server | Sharing::User) = (index, config.sharing) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        for entry in index.value.connections_of(kernel) {
+            let found: Option<Loaded<Connection>> =
+                self.store.load(&Key::connection(&entry.id)).await?;
+            let Some(connection) = found.map(|loaded| loaded.value) else {
+                continue;
+            };
+            let same = connection.is_of(kernel)
+                && connection.provider == config.id
+                && connection.wish.audience == asking.wish.audience
+                && connection.wish.resource == asking.wish.resource
+                && connection.is_of_account(asking.wish.account.as_deref());
+            let live = !connection.waits_for_a_person(now)
+                && (connection.grant.refresh_token.is_some() || connection.is_valid_for(now, 1));
+            if same && live {
+                return Ok(Some(connection));
+            }
+        }
+        Ok(None)
+    }
+}

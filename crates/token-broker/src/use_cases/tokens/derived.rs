@@ -1,0 +1,246 @@
+//! Tokens of a connection beside its own: kept under exactly what was asked for, and fetched once at a time. What goes
+//! wrong with one of them is kept there too, and concerns no other.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use hubkey_protocol::{ConnectionId, SignInCause};
+use tokio::time::timeout;
+
+use crate::{
+    domain::{
+        chance::Chance,
+        clock::Clock,
+        connection::Connection,
+        renewal::{Need, Renewal, Trouble},
+        target::{Entry, Target, TargetToken, Targets, Way},
+    },
+    limits::Pace,
+    store::typed::Loaded,
+    use_cases::{
+        base::Base,
+        connections::extend::Extension,
+        failure::KernelFailure,
+        records::{Records, derived_tokens::DerivedTokenRecords},
+        rules::Rules,
+        tokens::{
+            ensure_valid::{count, outcome},
+            refresh::{Refresh, backoff::Backoff},
+            single_flight::{Flights, Missed, TargetLanding},
+        },
+    },
+};
+
+/// Ways to tokens beside a connection's own that a hub user goes at once, and after that one in each interval.
+const TARGETS: (u32, Duration) = (20, Duration::from_millis(200));
+/// How long a provider is not asked again for what it refused.
+const REFUSED_REST: Duration = Duration::from_secs(30);
+
+/// Takes a flight off the list, however it ended.
+struct Leaving {
+    flights: Arc<Flights>,
+    to: (ConnectionId, Target),
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.flights.leave_target(&self.to);
+    }
+}
+
+/// A target of a connection.
+pub(crate) struct Aim {
+    pub(crate) connection: Loaded<Connection>,
+    pub(crate) entry: Entry,
+}
+
+/// Brings a token of this connection for this target, newer than the one with this mark.
+pub(crate) type Fetch =
+    Box<dyn FnOnce(ConnectionId, Target, u64) -> BoxFuture<'static, TargetLanding> + Send>;
+
+/// Gives tokens beside a connection's own, fetched where that is needed.
+#[derive(Debug)]
+pub(crate) struct DerivedTokens {
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    rules: Arc<Rules>,
+    flights: Arc<Flights>,
+    targets: Pace<String>,
+    backoff: Arc<Backoff>,
+    derived: Arc<DerivedTokenRecords>,
+    extension: Arc<Extension>,
+}
+
+impl DerivedTokens {
+    pub(crate) fn new(base: &Base, records: &Records, refresh: &Refresh) -> Self {
+        Self {
+            clock: Arc::clone(&base.clock),
+            chance: Arc::clone(&base.chance),
+            rules: Arc::clone(&base.rules),
+            flights: Arc::clone(&base.flights),
+            targets: Pace::new(TARGETS.0, TARGETS.1),
+            backoff: Arc::clone(&refresh.backoff),
+            derived: Arc::clone(&records.derived),
+            extension: Arc::clone(&refresh.extension),
+        }
+    }
+
+    /// A token for a target that is valid for `min_valid` seconds, measured.
+    pub(crate) async fn draw_target(
+        self: &Arc<Self>,
+        aim: Aim,
+        min_valid: u64,
+        fetch: Fetch,
+    ) -> Result<Arc<TargetToken>, KernelFailure> {
+        let provider = aim.connection.value.provider.clone();
+        let way = match aim.entry.target.way {
+            Way::Refresh => "scoped",
+            Way::Exchange => "exchange",
+        };
+        let before = aim.entry.mark;
+        let drawn = self.drawn_target(aim, min_valid, fetch).await;
+        match &drawn {
+            Ok((_, mark)) if *mark == Some(before) => count(&provider, "cache", "ok"),
+            Ok(_) => count(&provider, way, "ok"),
+            Err(failure) => count(&provider, way, outcome(failure)),
+        }
+        drawn.map(|(token, _)| token)
+    }
+
+    /// With the mark of the token if it was there already.
+    async fn drawn_target(
+        self: &Arc<Self>,
+        aim: Aim,
+        min_valid: u64,
+        fetch: Fetch,
+    ) -> Result<(Arc<TargetToken>, Option<u64>), KernelFailure> {
+        if aim.connection.value.renewal == Renewal::Ended {
+            return Err(KernelFailure::SignInRequired(Some(
+                SignInCause::AccessEnded,
+            )));
+        }
+        let (need, mark) = (
+            aim.entry
+                .need(self.clock.now(), min_valid, self.chance.spread()),
+            aim.entry.mark,
+        );
+        let usable = match need {
+            Need::Nothing => true,
+            Need::Refresh { usable } => usable,
+            Need::TooLong(seconds) => return Err(KernelFailure::TokenTooShort(seconds)),
+            Need::SignIn => {
+                return Err(KernelFailure::SignInRequired(Some(
+                    SignInCause::AccessEnded,
+                )));
+            }
+        };
+        let token = aim.entry.token.clone().filter(|_| usable);
+        let kept = token.map(|token| (Arc::new(token), Some(mark)));
+        if need == Need::Nothing {
+            self.extension.touch(&aim.connection);
+            return kept.ok_or(KernelFailure::RefreshInProgress);
+        }
+        match self.fetched(aim, (min_valid, usable), fetch).await {
+            Ok(token) => Ok((token, None)),
+            Err(failure) if failure.says_it_is_over() => Err(failure),
+            Err(failure) => kept.ok_or(failure),
+        }
+    }
+
+    async fn fetched(
+        self: &Arc<Self>,
+        aim: Aim,
+        (min_valid, usable): (u64, bool),
+        fetch: Fetch,
+    ) -> Result<Arc<TargetToken>, KernelFailure> {
+        if let Some((rest, trouble)) = aim.entry.renewal.rest(self.clock.now()) {
+            return Err(KernelFailure::Provider(trouble, rest));
+        }
+        let times = self.rules.renewal;
+        let patience = if usable { times.patience } else { times.wait };
+        let fetched = timeout(patience, self.fetch(aim, fetch)).await;
+        let token = fetched.map_err(|_| KernelFailure::RefreshInProgress)??;
+        let (now, lifetime) = (self.clock.now(), token.lifetime());
+        if lifetime.is_valid_for(now, min_valid.max(1)) {
+            Ok(token)
+        } else {
+            Err(KernelFailure::TokenTooShort(lifetime.seconds_left(now)))
+        }
+    }
+
+    /// A newer token than that of the aim, by this process' one flight to it.
+    async fn fetch(self: &Arc<Self>, aim: Aim, fetch: Fetch) -> TargetLanding {
+        let user = aim.connection.value.kernel.user.as_str().to_owned();
+        let to = (aim.connection.value.id, aim.entry.target);
+        let mark = aim.entry.mark;
+        let begin = || {
+            let leaving = Leaving {
+                flights: Arc::clone(&self.flights),
+                to: to.clone(),
+            };
+            let this = Arc::clone(self);
+            async move {
+                let turn = this.targets.turn(&user);
+                timeout(this.rules.renewal.wait, turn)
+                    .await
+                    .map_err(|_| Missed::InProgress)?;
+                let (id, target) = leaving.to.clone();
+                fetch(id, target, mark).await
+            }
+            .boxed()
+        };
+        self.flights.join_target(&to, begin).await
+    }
+
+    /// What is known about a target, after its token changed.
+    pub(crate) fn with_token(&self, entry: Entry, token: TargetToken) -> Entry {
+        Entry {
+            token: Some(token),
+            mark: self.chance.number(),
+            renewal: Renewal::Idle,
+            ..entry
+        }
+    }
+
+    /// There is no token for this target, and it is not asked for again at once.
+    pub(crate) async fn miss_target(
+        &self,
+        id: &ConnectionId,
+        entry: Entry,
+        (trouble, asked): (Trouble, Option<Duration>),
+    ) -> TargetLanding {
+        let asked = match trouble {
+            Trouble::Refused => Some(REFUSED_REST),
+            Trouble::Unavailable | Trouble::Misconfigured => asked,
+        };
+        let renewal = self.backoff.retry_later(&entry.renewal, trouble, asked);
+        let missed = self.backoff.failure(&renewal, trouble);
+        self.derived.note(id, Entry { renewal, ..entry }).await;
+        Err(missed)
+    }
+}
+
+/// What is known about a target.
+pub(crate) fn entry_of(targets: Option<&Loaded<Targets>>, target: &Target) -> Entry {
+    let known = targets.and_then(|targets| targets.value.get(target));
+    known.cloned().unwrap_or_else(|| Entry::new(target.clone()))
+}
+
+/// The token that came since a mark was seen.
+pub(crate) fn newer(entry: &Entry, mark: u64) -> Option<Arc<TargetToken>> {
+    let token = entry.token.clone().filter(|_| entry.mark != mark);
+    token.map(Arc::new)
+}
+
+/// Why there is no token to exchange.
+pub(crate) fn missed(failure: KernelFailure) -> Missed {
+    match failure {
+        KernelFailure::SignInRequired(cause) => {
+            Missed::SignIn(cause.unwrap_or(SignInCause::AccessEnded))
+        }
+        KernelFailure::NotFound => Missed::Gone,
+        KernelFailure::Provider(trouble, rest) => Missed::Provider(trouble, rest),
+        KernelFailure::Store(error) => error.into(),
+        _ => Missed::InProgress,
+    }
+}

@@ -1,0 +1,365 @@
+//! Tokens of fewer scopes, or for another audience or resource, come by the connection's one refresh token. So they go
+//! through the same intent and lease as every refresh (SECURITY section 5.1), and leave the connection's own token alone.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use hubkey_protocol::{ConnectionId, SignInCause, TokenAnswer, TokenRequest};
+use tokio::time::Instant;
+
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::Connection,
+        kernel::Kernel,
+        renewal::{Lease, Next, Renewal, Trouble},
+        target::{Entry, Target, TargetToken, Targets},
+    },
+    idp::{IdentityProvider, RefreshError, Refreshed},
+    store::{
+        Expect, Key, Outcome, Store, StoreError,
+        typed::{Found, Loaded, TypedStore},
+    },
+    use_cases::{
+        base::Base,
+        common::Common,
+        connections::revocation::Revocation,
+        failure::KernelFailure,
+        providers::Providers,
+        records::{Records, connections::ConnectionRecords, derived_tokens::DerivedTokenRecords},
+        rules::Rules,
+        sign_in::request_policy,
+        tokens::{
+            derived::{Aim, DerivedTokens, Fetch, entry_of, newer},
+            ensure_valid::ValidTokens,
+            refresh::{
+                Refresh,
+                attempt::{Intent, Readiness, RefreshAttempts, Setback, trouble_of},
+                backoff::Backoff,
+                outcome::RefreshOutcomes,
+                refresher::Refresher,
+                unverified::UnverifiedRefreshes,
+                write::RefreshWrites,
+            },
+            single_flight::{Missed, TargetLanding},
+            sources::TokenSources,
+        },
+    },
+};
+
+/// What an attempt found.
+struct Scene {
+    connection: Loaded<Connection>,
+    lease: Found<Lease>,
+    targets: Found<Targets>,
+    entry: Entry,
+}
+
+/// Fetches tokens of fewer scopes, or for another audience or resource.
+#[derive(Debug)]
+pub(crate) struct DownscopedTokens {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    rules: Arc<Rules>,
+    attempts: Arc<RefreshAttempts>,
+    backoff: Arc<Backoff>,
+    connections: Arc<ConnectionRecords>,
+    derived: Arc<DerivedTokenRecords>,
+    derived_tokens: Arc<DerivedTokens>,
+    outcomes: Arc<RefreshOutcomes>,
+    writes: Arc<RefreshWrites>,
+    unverified: Arc<UnverifiedRefreshes>,
+    refresher: Arc<Refresher>,
+    revocation: Arc<Revocation>,
+    valid_tokens: Arc<ValidTokens>,
+}
+
+impl DownscopedTokens {
+    pub(crate) fn new(
+        base: &Base,
+        records: &Records,
+        common: &Common,
+        refresh: &Refresh,
+        sources: &TokenSources,
+    ) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            rules: Arc::clone(&base.rules),
+            attempts: Arc::clone(&refresh.attempts),
+            backoff: Arc::clone(&refresh.backoff),
+            connections: Arc::clone(&records.connections),
+            derived: Arc::clone(&records.derived),
+            derived_tokens: Arc::clone(&sources.derived_tokens),
+            outcomes: Arc::clone(&refresh.outcomes),
+            writes: Arc::clone(&refresh.writes),
+            unverified: Arc::clone(&refresh.unverified),
+            refresher: Arc::clone(&refresh.refresher),
+            revocation: Arc::clone(&common.revocation),
+            valid_tokens: Arc::clone(&sources.valid_tokens),
+        }
+    }
+
+    /// A token for a part of what the connection may.
+    pub(crate) async fn scoped_token(
+        self: &Arc<Self>,
+        kernel: &Kernel,
+        id: &ConnectionId,
+        request: &TokenRequest,
+    ) -> Result<TokenAnswer, KernelFailure> {
+        let (connection, targets) = self.derived.own_with_derived(kernel, id).await?;
+        let provider = self.providers.get(&connection.value.provider);
+        let offer = &provider.ok_or(KernelFailure::NotFound)?.config().offer;
+        let Some(target) = request_policy::scoped_target(request, offer, &connection.value)? else {
+            let drawn = self
+                .valid_tokens
+                .ensure_valid(connection, request.min_valid)
+                .await?;
+            Event::of(&drawn.connection)
+                .kernel(kernel)
+                .tell(What::TokenDelivered);
+            return Ok(drawn.connection.token());
+        };
+        let aim = Aim {
+            entry: entry_of(targets.as_ref(), &target),
+            connection: connection.clone(),
+        };
+        let this = Arc::clone(self);
+        let fetch: Fetch = Box::new(move |id, target, mark| {
+            async move { Box::pin(this.fly_scoped(&id, (&target, mark))).await }.boxed()
+        });
+        let token = self
+            .derived_tokens
+            .draw_target(aim, request.min_valid, fetch)
+            .await?;
+        Event::of(&connection.value)
+            .kernel(kernel)
+            .reason("scoped")
+            .tell(What::TokenDelivered);
+        Ok(token.answer(Vec::new()))
+    }
+
+    /// Looks until there is a newer token for the target, somebody has to sign in, or it takes too long.
+    async fn fly_scoped(
+        self: &Arc<Self>,
+        id: &ConnectionId,
+        (target, mark): (&Target, u64),
+    ) -> TargetLanding {
+        let end = Instant::now() + self.rules.renewal.wait;
+        loop {
+            let woken = self.store.watch(&Key::connection(id)).await?;
+            let scene = self.scene(id, target).await?;
+            if let Some(token) = newer(&scene.entry, mark) {
+                return Ok(token);
+            }
+            let renewal = &scene.connection.value.renewal;
+            let resting = [renewal, &scene.entry.renewal];
+            if let Some(missed) = resting
+                .into_iter()
+                .find_map(|one| self.backoff.not_before(one))
+            {
+                return Err(missed);
+            }
+            match renewal.next(scene.lease.is_some()) {
+                Next::Nothing => return Err(Missed::SignIn(SignInCause::AccessEnded)),
+                Next::Refresh => {
+                    if let Some(landing) = self.attempt_scoped(scene).await {
+                        return landing;
+                    }
+                }
+                Next::Wait => self.refresher.pause(end, woken).await?,
+                // What became of the refresh token is found out by a refresh of the connection's own token.
+                Next::Recover | Next::GiveUp | Next::TryAgain | Next::Verify => {
+                    self.refresher.refresh(&scene.connection.value).await?;
+                }
+            }
+            if Instant::now() >= end {
+                return Err(Missed::InProgress);
+            }
+        }
+    }
+
+    async fn scene(&self, id: &ConnectionId, target: &Target) -> Result<Scene, Missed> {
+        let (connection, lease) = self.connections.load_with_lease(id).await?;
+        let connection = connection.ok_or(Missed::Gone)?;
+        // Read after the connection, so that it is as new at least.
+        let targets: Found<Targets> = self.store.load(&Key::targets(id)).await?;
+        Ok(Scene {
+            entry: entry_of(targets.as_ref(), target),
+            connection,
+            lease,
+            targets,
+        })
+    }
+
+    /// Refreshes, once; absent where somebody else was faster.
+    async fn attempt_scoped(self: &Arc<Self>, scene: Scene) -> Option<TargetLanding> {
+        let found = scene.connection;
+        let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
+            return Some(Err(Missed::SignIn(SignInCause::AccessEnded)));
+        };
+        if found.value.grant.refresh_token.is_none() {
+            let refused = (Trouble::Refused, None);
+            return Some(
+                self.derived_tokens
+                    .miss_target(&found.value.id, scene.entry, refused)
+                    .await,
+            );
+        }
+        if let Err(error) = provider.ready().await {
+            let setback = Setback {
+                trouble: trouble_of(error),
+                asked: provider.rest(),
+            };
+            let landing = self
+                .attempts
+                .not_ready(found, Readiness::First, setback)
+                .await?;
+            return Some(landing.and(Err(Missed::InProgress)));
+        }
+        let lease = scene.lease.as_ref().map_or(Expect::Absent, Loaded::expect);
+        let intent = match self.attempts.intend(found, lease, Readiness::First).await {
+            Ok(intent) => intent?,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let target = Some(&scene.entry.target);
+        Some(
+            match self.attempts.send(provider.as_ref(), &intent, target).await {
+                Ok(refreshed) => {
+                    let kept = (scene.targets, scene.entry);
+                    self.keep_scoped(&provider, intent, kept, refreshed).await
+                }
+                Err(error) => {
+                    self.miss_scoped(&provider, intent, scene.entry, error)
+                        .await
+                }
+            },
+        )
+    }
+
+    /// There is a token for the target, and perhaps a new refresh token: both are stored in one commit.
+    async fn keep_scoped(
+        self: &Arc<Self>,
+        provider: &Arc<dyn IdentityProvider>,
+        intent: Intent,
+        (targets, entry): (Found<Targets>, Entry),
+        refreshed: Refreshed,
+    ) -> TargetLanding {
+        let mut connection = intent.connection;
+        let replaced = intent.replaced;
+        let token = take(&mut connection.value, &entry.target, refreshed);
+        let entry = self.derived_tokens.with_token(entry, token.clone());
+        let id = connection.value.id.clone();
+        let both = self.connections.put(&connection).and_then(|put| {
+            let beside = self.derived.put(&id, targets, entry.clone())?;
+            Ok(vec![put, beside])
+        });
+        let stored = match self.connections.commit(both).await {
+            // Perhaps only another target changed. The refresh token must not get lost for that.
+            Ok(Outcome::Conflict) => {
+                let stored = self.writes.write_result(&connection, replaced).await;
+                if matches!(stored, Ok(Outcome::Done)) {
+                    self.derived.note(&id, entry).await;
+                }
+                stored
+            }
+            stored => stored,
+        };
+        match stored {
+            Ok(Outcome::Done) => {}
+            Ok(Outcome::Conflict) => {
+                self.revocation
+                    .revoke_later(Arc::clone(provider), token.access_token);
+                let landing = self.writes.too_late(connection.value).await;
+                return landing.and(Err(Missed::InProgress));
+            }
+            Err(error) => self.writes.hold_in_memory(&connection, replaced, &error),
+        }
+        Event::of(&connection.value)
+            .reason("scoped")
+            .tell(What::TokenRefreshed);
+        Ok(Arc::new(token))
+    }
+
+    /// There is none. What is wrong with the target alone leaves the connection as it was.
+    async fn miss_scoped(
+        self: &Arc<Self>,
+        provider: &Arc<dyn IdentityProvider>,
+        intent: Intent,
+        entry: Entry,
+        error: RefreshError,
+    ) -> TargetLanding {
+        let id = intent.connection.value.id.clone();
+        let trouble = match error {
+            RefreshError::Rejected { refusal, .. } if refusal.is_of_what_was_asked() => {
+                Trouble::Refused
+            }
+            RefreshError::Misconfigured | RefreshError::Registration(_) => Trouble::Misconfigured,
+            // The grant may be gone, or only that target be out of reach: the connection's own token tells.
+            RefreshError::Revoked | RefreshError::Rejected { .. } => {
+                let connection = intent.connection.value.clone();
+                self.withdraw(intent).await?;
+                self.refresher.refresh(&connection).await?;
+                return self
+                    .derived_tokens
+                    .miss_target(&id, entry, (Trouble::Refused, None))
+                    .await;
+            }
+            // What came is not the connection's own token, and nobody gets it; the refresh token beside it is kept.
+            RefreshError::Unverified {
+                refresh_token,
+                mut unverified,
+            } => {
+                unverified.own = false;
+                let kept = (refresh_token, *unverified);
+                let landing = self.unverified.keep_unverified(intent, kept).await;
+                return landing.and(Err(Missed::InProgress));
+            }
+            error @ (RefreshError::NotSent
+            | RefreshError::Withheld
+            | RefreshError::Later { .. }
+            | RefreshError::Lost
+            | RefreshError::Unusable { .. }
+            | RefreshError::Foreign { .. }) => {
+                let landing = self.outcomes.miss(provider.as_ref(), intent, error).await;
+                return landing.and(Err(Missed::InProgress));
+            }
+        };
+        self.withdraw(intent).await?;
+        self.derived_tokens
+            .miss_target(&id, entry, (trouble, None))
+            .await
+    }
+
+    /// The refresh token was not used: as before.
+    async fn withdraw(&self, intent: Intent) -> Result<(), StoreError> {
+        let mut connection = intent.connection;
+        connection.value.renewal = intent.before;
+        let put = self.connections.put(&connection).map(|put| vec![put]);
+        let (Outcome::Done | Outcome::Conflict) = self.connections.commit(put).await?;
+        Ok(())
+    }
+}
+
+/// Takes what a refresh for a target brought: the token, and the next refresh token into the connection.
+pub(crate) fn take(
+    connection: &mut Connection,
+    target: &Target,
+    refreshed: Refreshed,
+) -> TargetToken {
+    let grant = &mut connection.grant;
+    let asked = target.scopes.clone();
+    let scopes = refreshed.scopes.or(asked);
+    let scopes = scopes.unwrap_or_else(|| grant.scopes.clone());
+    if refreshed.refresh_token.is_some() {
+        grant.refresh_token = refreshed.refresh_token;
+    }
+    grant.proof.issued_at = refreshed.issued_at.unwrap_or(grant.proof.issued_at);
+    connection.renewal = Renewal::Idle;
+    TargetToken {
+        access_token: refreshed.access_token,
+        obtained_at: refreshed.obtained_at,
+        expires_at: refreshed.expires_at,
+        scopes,
+    }
+}

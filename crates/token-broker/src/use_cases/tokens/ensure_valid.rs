@@ -1,0 +1,184 @@
+//! A kernel draws an access token from a connection.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{ProviderId, SignInCause};
+use tokio::time::timeout;
+
+use crate::{
+    domain::{
+        chance::Chance,
+        clock::Clock,
+        connection::Connection,
+        renewal::{Need, Trouble},
+    },
+    store::typed::Loaded,
+    use_cases::{
+        base::Base,
+        connections::extend::Extension,
+        failure::KernelFailure,
+        rules::Rules,
+        tokens::refresh::{Refresh, backoff::Backoff, refresher::Refresher},
+    },
+};
+
+/// A connection whose last token ends sooner is not worth handing out.
+const WORTHWHILE_SECONDS: u64 = 10;
+
+/// A connection whose token is as a kernel wants it.
+pub(crate) struct Drawn {
+    pub(crate) connection: Arc<Connection>,
+    source: &'static str,
+}
+
+/// Gives a connection's own token, refreshed where that is needed.
+#[derive(Debug)]
+pub(crate) struct ValidTokens {
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    rules: Arc<Rules>,
+    backoff: Arc<Backoff>,
+    extension: Arc<Extension>,
+    refresher: Arc<Refresher>,
+}
+
+impl ValidTokens {
+    pub(crate) fn new(base: &Base, refresh: &Refresh) -> Self {
+        Self {
+            clock: Arc::clone(&base.clock),
+            chance: Arc::clone(&base.chance),
+            rules: Arc::clone(&base.rules),
+            backoff: Arc::clone(&refresh.backoff),
+            extension: Arc::clone(&refresh.extension),
+            refresher: Arc::clone(&refresh.refresher),
+        }
+    }
+
+    /// The connection with a token that is worth handing out, or why a person should sign in. A failure only where it is
+    /// worth waiting a moment.
+    pub(crate) async fn ensure_worthwhile(
+        self: &Arc<Self>,
+        found: Loaded<Connection>,
+    ) -> Result<Result<Arc<Connection>, SignInCause>, KernelFailure> {
+        let min_valid = worthwhile(&found.value);
+        match self.ensure_valid(found, min_valid).await {
+            Ok(drawn) => Ok(Ok(drawn.connection)),
+            Err(failure) => failure.asks_for_a_person().map(Err).ok_or(failure),
+        }
+    }
+
+    /// The connection with a token that is valid for `min_valid` seconds, measured.
+    pub(crate) async fn ensure_valid(
+        self: &Arc<Self>,
+        connection: Loaded<Connection>,
+        min_valid: u64,
+    ) -> Result<Drawn, KernelFailure> {
+        let provider = connection.value.provider.clone();
+        let drawn = self.ensure_valid_unmeasured(connection, min_valid).await;
+        let (source, outcome) = match &drawn {
+            Ok(drawn) => (drawn.source, "ok"),
+            Err(failure) => ("refresh", outcome(failure)),
+        };
+        count(&provider, source, outcome);
+        drawn
+    }
+
+    /// The same, unmeasured.
+    pub(crate) async fn ensure_valid_unmeasured(
+        self: &Arc<Self>,
+        connection: Loaded<Connection>,
+        min_valid: u64,
+    ) -> Result<Drawn, KernelFailure> {
+        let now = self.clock.now();
+        match connection.value.need(now, min_valid, self.chance.spread()) {
+            Need::Nothing => {
+                self.extension.touch(&connection);
+                Ok(cached(connection))
+            }
+            Need::Refresh { usable } => {
+                Box::pin(self.refreshed(connection, min_valid, usable)).await
+            }
+            Need::TooLong(seconds) => Err(KernelFailure::TokenTooShort(seconds)),
+            Need::SignIn => Err(KernelFailure::SignInRequired(Some(
+                SignInCause::AccessEnded,
+            ))),
+        }
+    }
+
+    /// After a refresh. A token that is there and would do is good enough if the refresh fails or takes long.
+    async fn refreshed(
+        self: &Arc<Self>,
+        connection: Loaded<Connection>,
+        min_valid: u64,
+        usable: bool,
+    ) -> Result<Drawn, KernelFailure> {
+        if let Some(missed) = self.backoff.not_before(&connection.value.renewal) {
+            if usable {
+                return Ok(cached(connection));
+            }
+            return Err(missed.into());
+        }
+        let times = self.rules.renewal;
+        let patience = if usable { times.patience } else { times.wait };
+        match timeout(patience, self.refresher.refresh(&connection.value)).await {
+            Ok(Ok(refreshed)) => self.enough(refreshed, min_valid),
+            Ok(Err(missed)) => match KernelFailure::from(missed) {
+                failure if failure.says_it_is_over() => Err(failure),
+                _ if usable => Ok(cached(connection)),
+                failure => Err(failure),
+            },
+            Err(_) if usable => Ok(cached(connection)),
+            Err(_) => Err(KernelFailure::RefreshInProgress),
+        }
+    }
+
+    /// A new token may be shorter than the one before.
+    fn enough(&self, refreshed: Arc<Connection>, min_valid: u64) -> Result<Drawn, KernelFailure> {
+        let now = self.clock.now();
+        if refreshed.is_valid_for(now, min_valid.max(1)) {
+            return Ok(Drawn {
+                connection: refreshed,
+                source: "refresh",
+            });
+        }
+        let left = refreshed.grant.seconds_left(now);
+        Err(KernelFailure::TokenTooShort(left))
+    }
+}
+
+/// How long a connection's token has to be valid to be handed out.
+fn worthwhile(connection: &Connection) -> u64 {
+    match connection.grant.refresh_token {
+        Some(_) => 1,
+        None => WORTHWHILE_SECONDS,
+    }
+}
+
+fn cached(connection: Loaded<Connection>) -> Drawn {
+    Drawn {
+        connection: Arc::new(connection.value),
+        source: "cache",
+    }
+}
+
+pub(crate) fn outcome(failure: &KernelFailure) -> &'static str {
+    match failure {
+        KernelFailure::SignInRequired(_) => "sign_in_required",
+        KernelFailure::TokenTooShort(_) => "too_short",
+        KernelFailure::RefreshInProgress => "in_progress",
+        KernelFailure::Provider(Trouble::Unavailable, _) => "provider_unavailable",
+        KernelFailure::Provider(Trouble::Misconfigured, _) => "provider_misconfigured",
+        KernelFailure::Provider(Trouble::Refused, _) => "refused",
+        _ => "failed",
+    }
+}
+
+pub(crate) fn count(provider: &ProviderId, source: &'static str, outcome: &'static str) {
+    metrics::counter!(
+        "hubkey_token_requests_total",
+        "provider" => provider.as_str().to_owned(),
+        "source" => source,
+        "outcome" => outcome,
+    )
+    .increment(1);
+}

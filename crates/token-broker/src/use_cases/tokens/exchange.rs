@@ -1,0 +1,193 @@
+//! A kernel has its connection's token exchanged for one of another API, or of a provider behind this one (RFC 8693).
+//! What is exchanged comes out of the store, never from the kernel.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use hubkey_protocol::{ConnectionId, ExchangeRequest, SignInCause, TokenAnswer};
+
+use crate::{
+    audit::{Event, What},
+    domain::{
+        connection::Connection,
+        renewal::{Renewal, Trouble},
+        target::{Entry, Target, TargetToken, Targets},
+    },
+    idp::{Exchange, ExchangeError, Exchanged, IdentityProvider},
+    store::{
+        Key, Store,
+        typed::{Found, TypedStore},
+    },
+    use_cases::{
+        base::Base,
+        common::Common,
+        failure::KernelFailure,
+        providers::Providers,
+        records::{Records, derived_tokens::DerivedTokenRecords},
+        server_authentication::{Asker, ServerAuthentication},
+        sign_in::request_policy,
+        tokens::{
+            derived::{Aim, DerivedTokens, Fetch, entry_of, missed, newer},
+            ensure_valid::ValidTokens,
+            refresh::{Refresh, refresher::Refresher},
+            single_flight::{Flights, Missed, TargetLanding},
+            sources::TokenSources,
+        },
+    },
+};
+
+/// Exchanges a connection's token (RFC 8693).
+#[derive(Debug)]
+pub struct TokenExchange {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    flights: Arc<Flights>,
+    derived: Arc<DerivedTokenRecords>,
+    derived_tokens: Arc<DerivedTokens>,
+    refresher: Arc<Refresher>,
+    servers: Arc<ServerAuthentication>,
+    valid_tokens: Arc<ValidTokens>,
+}
+
+impl TokenExchange {
+    pub(crate) fn new(
+        base: &Base,
+        records: &Records,
+        common: &Common,
+        refresh: &Refresh,
+        sources: &TokenSources,
+    ) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            flights: Arc::clone(&base.flights),
+            derived: Arc::clone(&records.derived),
+            derived_tokens: Arc::clone(&sources.derived_tokens),
+            refresher: Arc::clone(&refresh.refresher),
+            servers: Arc::clone(&common.servers),
+            valid_tokens: Arc::clone(&sources.valid_tokens),
+        }
+    }
+
+    /// A token that a connection's own was exchanged for, valid for at least as long as asked.
+    pub async fn exchange(
+        self: &Arc<Self>,
+        asker: &Asker,
+        id: &ConnectionId,
+        request: &ExchangeRequest,
+    ) -> Result<TokenAnswer, KernelFailure> {
+        let kernel = self.servers.recognise(asker).await?;
+        let (connection, targets) = self.derived.own_with_derived(&kernel, id).await?;
+        let provider = self.providers.get(&connection.value.provider);
+        let offer = &provider.ok_or(KernelFailure::NotFound)?.config().exchange;
+        let target = request_policy::exchange_target(request, offer)?;
+        let origins = offer.origins_of(&target);
+        let aim = Aim {
+            entry: entry_of(targets.as_ref(), &target),
+            connection: connection.clone(),
+        };
+        let this = Arc::clone(self);
+        let fetch: Fetch = Box::new(move |id, target, mark| {
+            async move { Box::pin(this.fly_exchange(&id, (&target, mark))).await }.boxed()
+        });
+        let token = self
+            .derived_tokens
+            .draw_target(aim, request.min_valid, fetch)
+            .await?;
+        Event::of(&connection.value)
+            .kernel(&kernel)
+            .reason("exchange")
+            .tell(What::TokenDelivered);
+        Ok(token.answer(origins))
+    }
+
+    /// Exchanges, unless somebody was faster.
+    async fn fly_exchange(
+        self: &Arc<Self>,
+        id: &ConnectionId,
+        (target, mark): (&Target, u64),
+    ) -> TargetLanding {
+        let keys = (Key::connection(id), Key::targets(id));
+        let (found, targets): (Found<Connection>, Found<Targets>) =
+            self.store.load_pair(&keys.0, &keys.1).await?;
+        let found = self.flights.held(id).or(found).ok_or(Missed::Gone)?;
+        let entry = entry_of(targets.as_ref(), target);
+        if let Some(token) = newer(&entry, mark) {
+            return Ok(token);
+        }
+        let provider = self.providers.get(&found.value.provider).map(Arc::clone);
+        let provider = provider.ok_or(Missed::SignIn(SignInCause::AccessEnded))?;
+        let subject = self
+            .valid_tokens
+            .ensure_valid_unmeasured(found, 0)
+            .await
+            .map_err(missed)?;
+        match self
+            .exchanged(&provider, &subject.connection, &entry)
+            .await?
+        {
+            Ok(exchanged) => Ok(self
+                .keep_exchanged(&subject.connection, entry, exchanged)
+                .await),
+            Err(error) => {
+                self.derived_tokens
+                    .miss_target(id, entry, trouble(error))
+                    .await
+            }
+        }
+    }
+
+    /// A token that its provider does not take any more, though it has not ended, is replaced once.
+    async fn exchanged(
+        self: &Arc<Self>,
+        provider: &Arc<dyn IdentityProvider>,
+        subject: &Arc<Connection>,
+        entry: &Entry,
+    ) -> Result<Result<Exchanged, ExchangeError>, Missed> {
+        let result = provider.exchange(exchange(subject, &entry.target)).await;
+        let replaceable = subject.grant.refresh_token.is_some() && entry.renewal == Renewal::Idle;
+        if !replaceable || !matches!(result, Err(ExchangeError::SubjectRefused)) {
+            return Ok(result);
+        }
+        let renewed = self.refresher.refresh(subject).await?;
+        Ok(provider.exchange(exchange(&renewed, &entry.target)).await)
+    }
+
+    async fn keep_exchanged(
+        &self,
+        connection: &Connection,
+        entry: Entry,
+        exchanged: Exchanged,
+    ) -> Arc<TargetToken> {
+        let asked = entry.target.scopes.clone();
+        let token = TargetToken {
+            access_token: exchanged.access_token,
+            obtained_at: exchanged.obtained_at,
+            expires_at: exchanged.expires_at,
+            scopes: exchanged.scopes.or(asked).unwrap_or_default(),
+        };
+        let entry = self.derived_tokens.with_token(entry, token.clone());
+        self.derived.note(&connection.id, entry).await;
+        Event::of(connection).tell(What::TokenExchanged);
+        Arc::new(token)
+    }
+}
+
+pub(crate) fn exchange<'a>(subject: &'a Connection, target: &'a Target) -> Exchange<'a> {
+    Exchange {
+        subject_token: &subject.grant.access_token,
+        issuer: &subject.grant.issuer,
+        audience: target.audience.as_deref(),
+        resource: target.resource.as_deref(),
+        scopes: target.scopes.as_ref(),
+        requested_issuer: target.requested_issuer.as_deref(),
+    }
+}
+
+pub(crate) fn trouble(error: ExchangeError) -> (Trouble, Option<Duration>) {
+    match error {
+        ExchangeError::Unavailable { retry_after } => (Trouble::Unavailable, retry_after),
+        ExchangeError::Refused | ExchangeError::SubjectRefused => (Trouble::Refused, None),
+        ExchangeError::Misconfigured => (Trouble::Misconfigured, None),
+    }
+}

@@ -1,0 +1,64 @@
+//! A kernel asks for an access token.
+
+use std::sync::Arc;
+
+use hubkey_protocol::{ConnectionId, TokenAnswer, TokenRequest};
+
+use crate::{
+    audit::{Event, What},
+    use_cases::{
+        common::Common,
+        failure::KernelFailure,
+        records::{Records, connections::ConnectionRecords},
+        server_authentication::{Asker, ServerAuthentication},
+        tokens::{downscoped::DownscopedTokens, ensure_valid::ValidTokens},
+    },
+};
+
+/// Answers a kernel that asks for an access token.
+#[derive(Debug)]
+pub struct AccessTokens {
+    connections: Arc<ConnectionRecords>,
+    downscoped: Arc<DownscopedTokens>,
+    servers: Arc<ServerAuthentication>,
+    valid_tokens: Arc<ValidTokens>,
+}
+
+impl AccessTokens {
+    pub(crate) fn new(
+        records: &Records,
+        common: &Common,
+        downscoped: &Arc<DownscopedTokens>,
+        valid_tokens: &Arc<ValidTokens>,
+    ) -> Self {
+        Self {
+            connections: Arc::clone(&records.connections),
+            downscoped: Arc::clone(downscoped),
+            servers: Arc::clone(&common.servers),
+            valid_tokens: Arc::clone(valid_tokens),
+        }
+    }
+
+    /// An access token of a connection of this very server token, valid for at least as long as asked; refreshed where
+    /// that is needed.
+    pub async fn get(
+        self: &Arc<Self>,
+        asker: &Asker,
+        id: &ConnectionId,
+        request: &TokenRequest,
+    ) -> Result<TokenAnswer, KernelFailure> {
+        let kernel = self.servers.recognise(asker).await?;
+        if request.scopes.is_some() || request.audience.is_some() || request.resource.is_some() {
+            return Box::pin(self.downscoped.scoped_token(&kernel, id, request)).await;
+        }
+        let connection = self.connections.own(&kernel, id).await?;
+        let drawn = self
+            .valid_tokens
+            .ensure_valid(connection, request.min_valid)
+            .await?;
+        Event::of(&drawn.connection)
+            .kernel(&kernel)
+            .tell(What::TokenDelivered);
+        Ok(drawn.connection.token())
+    }
+}

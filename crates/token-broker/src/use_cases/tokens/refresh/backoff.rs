@@ -1,0 +1,58 @@
+//! When a provider is asked again.
+
+use std::{sync::Arc, time::Duration};
+
+use hubkey_protocol::SignInCause;
+
+use crate::{
+    domain::{
+        chance::Chance,
+        clock::Clock,
+        renewal::{Renewal, Trouble},
+    },
+    use_cases::{base::Base, rules::Rules, tokens::single_flight::Missed},
+};
+
+/// Says when a provider is asked again.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    rules: Arc<Rules>,
+}
+
+impl Backoff {
+    pub(crate) fn new(base: &Base) -> Self {
+        Self {
+            clock: Arc::clone(&base.clock),
+            chance: Arc::clone(&base.chance),
+            rules: Arc::clone(&base.rules),
+        }
+    }
+
+    pub(crate) fn retry_later(
+        &self,
+        renewal: &Renewal,
+        trouble: Trouble,
+        asked: Option<Duration>,
+    ) -> Renewal {
+        renewal.rest_again(self.clock.now(), trouble, asked, self.chance.spread())
+    }
+
+    pub(crate) fn failure(&self, renewal: &Renewal, trouble: Trouble) -> Missed {
+        let rest = renewal.rest(self.clock.now());
+        let rest = rest.map_or(self.rules.renewal.recover_after, |(rest, _)| rest);
+        Missed::Provider(trouble, rest)
+    }
+
+    /// Why nothing is asked of the provider for now, if so.
+    pub(crate) fn not_before(&self, renewal: &Renewal) -> Option<Missed> {
+        let now = self.clock.now();
+        let (rest, trouble) = renewal.rest(now)?;
+        Some(if renewal.waits_too_long(now) {
+            Missed::SignIn(SignInCause::NotRenewed)
+        } else {
+            Missed::Provider(trouble, rest)
+        })
+    }
+}

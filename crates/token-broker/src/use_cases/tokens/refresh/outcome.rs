@@ -1,0 +1,175 @@
+//! What came of an attempt to refresh.
+
+use std::sync::Arc;
+
+use crate::{
+    audit::{Event, What},
+    domain::{
+        clock::Clock,
+        connection::{Connection, Grant},
+        renewal::{Renewal, Trouble},
+    },
+    idp::{IdentityProvider, RefreshError, Refreshed},
+    store::typed::Loaded,
+    use_cases::{
+        base::Base,
+        connections::extend::Extension,
+        records::Records,
+        rules::Rules,
+        tokens::{
+            refresh::{
+                attempt::{Intent, Readiness},
+                recovery::Recoveries,
+                suspended::RefusedRefreshes,
+                timing::RefreshTiming,
+                unverified::UnverifiedRefreshes,
+                write::RefreshWrites,
+            },
+            single_flight::{Landing, Missed},
+        },
+    },
+};
+
+/// Tells apart what came of an attempt to refresh, and writes it down.
+#[derive(Debug)]
+pub(crate) struct RefreshOutcomes {
+    clock: Arc<dyn Clock>,
+    rules: Arc<Rules>,
+    extension: Arc<Extension>,
+    recoveries: Arc<Recoveries>,
+    writes: Arc<RefreshWrites>,
+    unverified: Arc<UnverifiedRefreshes>,
+    refused: RefusedRefreshes,
+}
+
+impl RefreshOutcomes {
+    pub(crate) fn new(
+        base: &Base,
+        records: &Records,
+        timing: &RefreshTiming,
+        writes: &Arc<RefreshWrites>,
+        unverified: &Arc<UnverifiedRefreshes>,
+    ) -> Self {
+        Self {
+            clock: Arc::clone(&base.clock),
+            rules: Arc::clone(&base.rules),
+            extension: Arc::clone(&timing.extension),
+            recoveries: Arc::clone(&timing.recoveries),
+            refused: RefusedRefreshes::new(base, records, timing, writes),
+            writes: Arc::clone(writes),
+            unverified: Arc::clone(unverified),
+        }
+    }
+
+    /// There is a new token. It is stored before anybody gets it; if the store fails, it is held here meanwhile.
+    pub(crate) async fn keep(self: &Arc<Self>, intent: Intent, refreshed: Refreshed) -> Landing {
+        let mut connection = intent.connection;
+        let replaced = intent.replaced;
+        connection.value.grant = renewed(connection.value.grant, refreshed);
+        connection.value.renewal = Renewal::Idle;
+        let now = self.clock.now();
+        let extends = connection
+            .value
+            .is_to_be_extended(now, self.rules.connection_life);
+        if extends {
+            connection.value.extended_at = now;
+        }
+        if let Some(landing) = self.writes.write_or_hold(&connection, replaced).await {
+            return landing;
+        }
+        self.recoveries
+            .note(&connection.value, &intent.before)
+            .await;
+        Event::of(&connection.value).tell(What::TokenRefreshed);
+        if extends {
+            self.extension.note_later(connection.value.clone());
+        }
+        Ok(Arc::new(connection.value))
+    }
+
+    /// There is no new token.
+    pub(crate) async fn miss(
+        self: &Arc<Self>,
+        provider: &dyn IdentityProvider,
+        intent: Intent,
+        error: RefreshError,
+    ) -> Landing {
+        use RefreshError as E;
+        let (writes, refused, unverified) = (&self.writes, &self.refused, &self.unverified);
+        match error {
+            E::NotSent | E::Withheld => writes.rest(intent, Trouble::Unavailable, None).await,
+            E::Misconfigured => writes.rest(intent, Trouble::Misconfigured, None).await,
+            E::Later {
+                refusal,
+                retry_after,
+            } => refused.rest_or_suspend(intent, refusal, retry_after).await,
+            E::Registration(refusal) => refused.refuse_registration(intent, &refusal).await,
+            E::Rejected { refusal, everybody } => refused.reject(intent, refusal, everybody).await,
+            E::Unusable { refresh_token } => {
+                unverified.keep_refresh_token(intent, refresh_token).await
+            }
+            E::Unverified {
+                refresh_token,
+                unverified: held_back,
+            } => {
+                let kept = (refresh_token, *held_back);
+                unverified.keep_unverified(intent, kept).await
+            }
+            E::Lost if intent.ready == Readiness::First => self.lose(intent).await,
+            E::Lost => self.give_up(intent.connection).await,
+            E::Revoked => {
+                let what = match intent.ready {
+                    Readiness::First => What::TokenRevoked,
+                    Readiness::Recovery => What::ReuseDetected,
+                };
+                writes.end(intent.connection, what, "invalid_grant").await
+            }
+            E::Foreign {
+                word,
+                access_token,
+                refresh_token,
+            } => {
+                let (connection, what) = (intent.connection, What::IdentityConflict);
+                let landing = writes.end(connection, what, word).await;
+                provider.revoke(&access_token, refresh_token.as_ref()).await;
+                landing
+            }
+        }
+    }
+
+    /// Nobody knows whether the refresh token was used.
+    async fn lose(&self, intent: Intent) -> Landing {
+        Event::of(&intent.connection.value)
+            .reason("refresh_lost")
+            .tell(What::ProviderFailed);
+        self.writes
+            .forget_outcome(intent.connection, intent.lease)
+            .await?;
+        Err(Missed::InProgress)
+    }
+
+    /// Nobody knows how the second and last attempt ended.
+    pub(crate) async fn give_up(&self, connection: Loaded<Connection>) -> Landing {
+        self.writes
+            .end(connection, What::TokenRevoked, "lost")
+            .await
+    }
+}
+
+/// The grant after a refresh. Without a new refresh token the old one stays (RFC 6749 section 6).
+pub(crate) fn renewed(old: Grant, refreshed: Refreshed) -> Grant {
+    let mut proof = old.proof;
+    proof.issued_at = refreshed.issued_at.unwrap_or(proof.issued_at);
+    Grant {
+        scopes: refreshed.scopes.unwrap_or(old.scopes),
+        access_token: refreshed.access_token,
+        obtained_at: refreshed.obtained_at,
+        expires_at: refreshed.expires_at,
+        refresh_token: refreshed.refresh_token.or(old.refresh_token),
+        serial: old.serial + 1,
+        proof,
+        issuer: old.issuer,
+        account: old.account,
+        token_type: old.token_type,
+    }
+}

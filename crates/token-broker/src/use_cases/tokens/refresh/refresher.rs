@@ -1,0 +1,300 @@
+//! Refreshing a connection's token once, however many kernels, replicas and crashes are in play (SECURITY section 5.1).
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use hubkey_protocol::{ConnectionId, SignInCause};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    audit::{Event, What},
+    domain::{
+        chance::Chance,
+        clock::Clock,
+        connection::{Connection, Unverified},
+        renewal::{Lease, Next, Renewal},
+    },
+    idp::{IdentityProvider, Known, Refreshed, VerifyError},
+    store::{
+        Expect, Key, Outcome, Store,
+        typed::{Found, Loaded},
+    },
+    use_cases::{
+        base::Base,
+        providers::Providers,
+        records::{Records, connections::ConnectionRecords},
+        rules::Rules,
+        tokens::{
+            refresh::{
+                attempt::{Intent, Readiness, RefreshAttempts, Setback, recoverable, trouble_of},
+                backoff::Backoff,
+                outcome::{RefreshOutcomes, renewed},
+                recovery::Recoveries,
+                steps::RefreshSteps,
+                timing::RefreshTiming,
+                write::RefreshWrites,
+            },
+            single_flight::{Flights, Landing, Missed},
+        },
+    },
+};
+
+/// Takes a flight off the list, however it ended.
+struct Leaving {
+    refresher: Arc<Refresher>,
+    id: ConnectionId,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.refresher.flights.leave(&self.id);
+    }
+}
+
+/// Refreshes a connection, once at a time.
+#[derive(Debug)]
+pub(crate) struct Refresher {
+    store: Arc<dyn Store>,
+    providers: Arc<Providers>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    rules: Arc<Rules>,
+    flights: Arc<Flights>,
+    attempts: Arc<RefreshAttempts>,
+    backoff: Arc<Backoff>,
+    connections: Arc<ConnectionRecords>,
+    outcomes: Arc<RefreshOutcomes>,
+    writes: Arc<RefreshWrites>,
+    recoveries: Arc<Recoveries>,
+}
+
+impl Refresher {
+    pub(crate) fn new(
+        base: &Base,
+        records: &Records,
+        timing: &RefreshTiming,
+        steps: &RefreshSteps,
+    ) -> Self {
+        Self {
+            store: Arc::clone(&base.store),
+            providers: Arc::clone(&base.providers),
+            clock: Arc::clone(&base.clock),
+            chance: Arc::clone(&base.chance),
+            rules: Arc::clone(&base.rules),
+            flights: Arc::clone(&base.flights),
+            attempts: Arc::clone(&steps.attempts),
+            backoff: Arc::clone(&timing.backoff),
+            connections: Arc::clone(&records.connections),
+            outcomes: Arc::clone(&steps.outcomes),
+            writes: Arc::clone(&steps.writes),
+            recoveries: Arc::clone(&timing.recoveries),
+        }
+    }
+
+    /// Refreshes, once; absent where somebody else was faster.
+    async fn attempt(
+        self: &Arc<Self>,
+        found: Loaded<Connection>,
+        lease: Found<Lease>,
+        ready: Readiness,
+    ) -> Option<Landing> {
+        let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
+            return Some(Err(Missed::SignIn(SignInCause::AccessEnded)));
+        };
+        // Before anything is risked: an answer that cannot be judged would be lost, and a provider that is down would
+        // not answer the last time either.
+        let setback = match ready {
+            Readiness::First => provider.ready().await.err().map(trouble_of),
+            Readiness::Recovery => recoverable(provider.answers().await).err(),
+        };
+        if let Some(trouble) = setback {
+            let asked = provider.rest();
+            return self
+                .attempts
+                .not_ready(found, ready, Setback { trouble, asked })
+                .await;
+        }
+        let lease = lease.as_ref().map_or(Expect::Absent, Loaded::expect);
+        match self.attempts.intend(found, lease, ready).await {
+            Ok(Some(intent)) => Some(self.carry_out(&provider, intent).await),
+            Ok(None) => None,
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        provider: &Arc<dyn IdentityProvider>,
+        intent: Intent,
+    ) -> Landing {
+        match self.attempts.send(provider.as_ref(), &intent, None).await {
+            Ok(refreshed) => self.outcomes.keep(intent, refreshed).await,
+            Err(error) => self.outcomes.miss(provider.as_ref(), intent, error).await,
+        }
+    }
+
+    /// The connection with a newer token than this one has.
+    pub(crate) async fn refresh(self: &Arc<Self>, old: &Connection) -> Landing {
+        let (id, serial) = (old.id.clone(), old.grant.serial);
+        let refresher = Arc::clone(self);
+        let begin = || {
+            let leaving = Leaving {
+                refresher: Arc::clone(&refresher),
+                id: id.clone(),
+            };
+            async move { leaving.refresher.fly(&leaving.id, serial).await }.boxed()
+        };
+        self.flights.join(&old.id, begin).await
+    }
+
+    /// Looks until there is a newer token, somebody has to sign in, or it takes too long. Refreshes if nobody else does.
+    async fn fly(self: &Arc<Self>, id: &ConnectionId, mut serial: u64) -> Landing {
+        let end = Instant::now() + self.rules.renewal.wait;
+        let mut orphan = None;
+        loop {
+            let woken = self.store.watch(&Key::connection(id)).await?;
+            let (connection, lease) = self.connections.load_with_lease(id).await?;
+            let connection = connection.ok_or(Missed::Gone)?;
+            if connection.value.grant.serial != serial {
+                return Ok(Arc::new(connection.value));
+            }
+            if let Some(missed) = self.backoff.not_before(&connection.value.renewal) {
+                return Err(missed);
+            }
+            // Whoever is at it may only be late: an intent is given up for lost when it is seen so twice.
+            let seen = orphan == Some(connection.generation);
+            let ready = match connection.value.renewal.next(lease.is_some()) {
+                Next::Nothing => return Err(Missed::SignIn(SignInCause::AccessEnded)),
+                Next::Refresh => Readiness::First,
+                Next::TryAgain if self.recoveries.may_try_again(&connection.value).await? => {
+                    Readiness::First
+                }
+                Next::TryAgain => return Err(Missed::SignIn(SignInCause::NotRenewed)),
+                Next::Verify => match self.verify(connection).await? {
+                    Some(verified) if verified.is_valid_for(self.clock.now(), 1) => {
+                        return Ok(verified);
+                    }
+                    verified => {
+                        serial = verified.map_or(serial, |verified| verified.grant.serial);
+                        continue;
+                    }
+                },
+                Next::Recover if seen => Readiness::Recovery,
+                Next::GiveUp if seen => return self.outcomes.give_up(connection).await,
+                Next::Recover | Next::GiveUp | Next::Wait => {
+                    orphan = lease.is_none().then_some(connection.generation);
+                    self.pause(end, woken).await?;
+                    continue;
+                }
+            };
+            if let Some(landing) = self.attempt(connection, lease, ready).await {
+                return landing;
+            }
+        }
+    }
+
+    /// Until somebody changes the connection, but not for long.
+    pub(crate) async fn pause(
+        &self,
+        end: Instant,
+        woken: impl Future<Output = ()>,
+    ) -> Result<(), Missed> {
+        let until = end.min(Instant::now() + self.rules.refresh_safety);
+        // Either way it is time to look.
+        let _ = timeout_at(until, woken).await;
+        if Instant::now() >= end {
+            return Err(Missed::InProgress);
+        }
+        Ok(())
+    }
+
+    /// Judges what was held back. The connection with it, where it is good; nothing where somebody else was faster.
+    async fn verify(&self, found: Loaded<Connection>) -> Result<Option<Arc<Connection>>, Missed> {
+        let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
+            return Err(Missed::SignIn(SignInCause::AccessEnded));
+        };
+        let mut found = found;
+        let Some(unverified) = found.value.unverified.take() else {
+            found.value.renewal = Renewal::Idle;
+            return self.verified(found).await;
+        };
+        let grant = &found.value.grant;
+        let known = Known {
+            issuer: &grant.issuer,
+            subject: &grant.account.sub,
+            proof: &grant.proof,
+        };
+        match provider.verify(known, &unverified).await {
+            Ok(issued_at) => {
+                found.value.renewal = Renewal::Idle;
+                found.value = with_judged(found.value, unverified, issued_at);
+                self.verified(found).await
+            }
+            Err(VerifyError::NotYet) => {
+                found.value.unverified = Some(unverified);
+                self.still_unverified(found).await
+            }
+            Err(VerifyError::Foreign(word)) => {
+                let refresh_token = found.value.grant.refresh_token.clone();
+                let ended = self.writes.end(found, What::IdentityConflict, word).await;
+                provider
+                    .revoke(&unverified.access_token, refresh_token.as_ref())
+                    .await;
+                ended.map(Some)
+            }
+        }
+    }
+
+    async fn verified(
+        &self,
+        judged: Loaded<Connection>,
+    ) -> Result<Option<Arc<Connection>>, Missed> {
+        let put = self.connections.put(&judged).map(|put| vec![put]);
+        if self.connections.commit(put).await? == Outcome::Conflict {
+            return Ok(None);
+        }
+        Event::of(&judged.value).tell(What::TokenRefreshed);
+        Ok(Some(Arc::new(judged.value)))
+    }
+
+    /// The key is still not there.
+    async fn still_unverified(
+        &self,
+        mut found: Loaded<Connection>,
+    ) -> Result<Option<Arc<Connection>>, Missed> {
+        let now = self.clock.now();
+        found.value.renewal = found
+            .value
+            .renewal
+            .unverified_again(now, self.chance.spread());
+        let put = self.connections.put(&found).map(|put| vec![put]);
+        let (Outcome::Done | Outcome::Conflict) = self.connections.commit(put).await?;
+        Err(self
+            .backoff
+            .not_before(&found.value.renewal)
+            .unwrap_or(Missed::InProgress))
+    }
+}
+
+/// The connection with what was held back. A token for a part of what it may is asked for again by whoever wants it.
+fn with_judged(
+    mut connection: Connection,
+    judged: Unverified,
+    issued_at: Option<u64>,
+) -> Connection {
+    if judged.own {
+        let refreshed = Refreshed {
+            access_token: judged.access_token,
+            refresh_token: None,
+            obtained_at: judged.obtained_at,
+            expires_at: judged.expires_at,
+            scopes: judged.scopes,
+            issued_at,
+        };
+        connection.grant = renewed(connection.grant, refreshed);
+    } else {
+        let proof = &mut connection.grant.proof;
+        proof.issued_at = issued_at.unwrap_or(proof.issued_at);
+    }
+    connection
+}

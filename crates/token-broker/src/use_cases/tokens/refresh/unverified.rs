@@ -1,0 +1,104 @@
+//! What a refresh brought whose ID token cannot be judged yet, since its key is out of reach: the refresh token is the
+//! connection's at once, the access token is held back until it is judged (OpenID Connect Core 1.0 section 12.2).
+
+use std::sync::Arc;
+
+use hubkey_protocol::secret::RefreshToken;
+
+use crate::{
+    audit::{Event, What},
+    domain::{
+        chance::Chance,
+        clock::Clock,
+        connection::Unverified,
+        renewal::{Renewal, Trouble},
+    },
+    use_cases::{
+        base::Base,
+        tokens::{
+            refresh::{
+                attempt::Intent, backoff::Backoff, recovery::Recoveries, timing::RefreshTiming,
+                write::RefreshWrites,
+            },
+            single_flight::Landing,
+        },
+    },
+};
+
+/// Keeps what a refresh brought where it cannot be judged yet, or is of no use.
+#[derive(Debug)]
+pub(crate) struct UnverifiedRefreshes {
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    backoff: Arc<Backoff>,
+    recoveries: Arc<Recoveries>,
+    writes: Arc<RefreshWrites>,
+}
+
+impl UnverifiedRefreshes {
+    pub(crate) fn new(base: &Base, timing: &RefreshTiming, writes: &Arc<RefreshWrites>) -> Self {
+        Self {
+            clock: Arc::clone(&base.clock),
+            chance: Arc::clone(&base.chance),
+            backoff: Arc::clone(&timing.backoff),
+            recoveries: Arc::clone(&timing.recoveries),
+            writes: Arc::clone(writes),
+        }
+    }
+
+    /// The answer was good, and nobody can say yet whether it is for this grant.
+    pub(crate) async fn keep_unverified(
+        &self,
+        intent: Intent,
+        (refresh_token, unverified): (Option<RefreshToken>, Unverified),
+    ) -> Landing {
+        let mut connection = intent.connection;
+        let grant = &mut connection.value.grant;
+        grant.refresh_token = refresh_token.or(grant.refresh_token.take());
+        connection.value.unverified = Some(unverified);
+        connection.value.renewal =
+            Renewal::Idle.unverified_again(self.clock.now(), self.chance.spread());
+        if let Some(landing) = self
+            .writes
+            .write_or_hold(&connection, intent.replaced)
+            .await
+        {
+            return landing;
+        }
+        self.recoveries
+            .note(&connection.value, &intent.before)
+            .await;
+        Event::of(&connection.value)
+            .reason("id_token_key_out_of_reach")
+            .tell(What::ProviderFailed);
+        Err(self
+            .backoff
+            .failure(&connection.value.renewal, Trouble::Unavailable))
+    }
+
+    /// The answer was of no use but for the refresh token, which takes the place of the one that was sent.
+    pub(crate) async fn keep_refresh_token(
+        &self,
+        intent: Intent,
+        refresh_token: RefreshToken,
+    ) -> Landing {
+        let mut connection = intent.connection;
+        connection.value.grant.refresh_token = Some(refresh_token);
+        connection.value.renewal =
+            self.backoff
+                .retry_later(&intent.before, Trouble::Misconfigured, None);
+        if let Some(landing) = self
+            .writes
+            .write_or_hold(&connection, intent.replaced)
+            .await
+        {
+            return landing;
+        }
+        Event::of(&connection.value)
+            .reason("answer_unusable")
+            .tell(What::ProviderFailed);
+        Err(self
+            .backoff
+            .failure(&connection.value.renewal, Trouble::Misconfigured))
+    }
+}

@@ -1,0 +1,124 @@
+//! A kernel asks what the provider says of the account of a connection.
+
+use std::{future::ready, sync::Arc, time::Duration};
+
+use hubkey_protocol::{ConnectionId, UserInfo};
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::{connection::Connection, renewal::Trouble},
+    idp::{IdentityProvider, IdpError},
+    keys::IndexKey,
+    limits::Answers,
+    use_cases::{
+        base::Base,
+        common::Common,
+        failure::KernelFailure,
+        providers::Providers,
+        records::{Records, connections::ConnectionRecords},
+        server_authentication::{Asker, ServerAuthentication},
+        tokens::{ensure_valid::ValidTokens, single_flight::Flights},
+    },
+};
+
+/// Of so many connections is remembered what userinfo said; an answer has up to 64 KiB.
+const MOST_USERINFO: u64 = 256;
+/// When to try again.
+const REST: Duration = Duration::from_secs(1);
+
+/// So long an answer stays as it is, and a refusal too.
+const REMEMBER: Duration = Duration::from_secs(5);
+
+/// Asks the userinfo endpoint for a kernel.
+#[derive(Debug)]
+pub struct UserInfoRequests {
+    providers: Arc<Providers>,
+    index_key: IndexKey,
+    flights: Arc<Flights>,
+    userinfo: Answers<Result<Arc<Map<String, Value>>, IdpError>>,
+    connections: Arc<ConnectionRecords>,
+    servers: Arc<ServerAuthentication>,
+    valid_tokens: Arc<ValidTokens>,
+}
+
+impl UserInfoRequests {
+    pub(crate) fn new(
+        base: &Base,
+        records: &Records,
+        common: &Common,
+        valid_tokens: &Arc<ValidTokens>,
+    ) -> Self {
+        Self {
+            providers: Arc::clone(&base.providers),
+            index_key: base.index_key.clone(),
+            flights: Arc::clone(&base.flights),
+            userinfo: Answers::new(Arc::clone(&base.clock), MOST_USERINFO),
+            connections: Arc::clone(&records.connections),
+            servers: Arc::clone(&common.servers),
+            valid_tokens: Arc::clone(valid_tokens),
+        }
+    }
+
+    /// What the userinfo endpoint says of a connection of this very server token. It is asked with the access token that
+    /// the kernel can draw, so the kernel learns nothing that it could not ask itself. Asked again within seconds, the
+    /// answer is the same.
+    pub async fn userinfo(
+        self: &Arc<Self>,
+        asker: &Asker,
+        id: &ConnectionId,
+    ) -> Result<UserInfo, KernelFailure> {
+        let kernel = self.servers.recognise(asker).await?;
+        let connection = self.connections.own(&kernel, id).await?;
+        let provider = self.providers.get(&connection.value.provider).cloned();
+        let provider = provider.ok_or(KernelFailure::NotFound)?;
+        let drawn = self.valid_tokens.ensure_valid(connection, 0).await?;
+        let claims = self.claims(provider, drawn.connection).await;
+        claims
+            .map(|claims| UserInfo {
+                claims: Map::clone(&claims),
+            })
+            .map_err(|error| failure(&error))
+    }
+
+    /// The question is carried out and its answer remembered though who asks hangs up: the next one finds it.
+    async fn claims(
+        self: &Arc<Self>,
+        provider: Arc<dyn IdentityProvider>,
+        connection: Arc<Connection>,
+    ) -> Result<Arc<Map<String, Value>>, IdpError> {
+        let this = Arc::clone(self);
+        let work = self.flights.spawn(async move {
+            let about = this
+                .index_key
+                .hash("userinfo", connection.id.as_str().as_bytes());
+            let question = async {
+                let claims = provider.userinfo(&connection.grant).await;
+                let good_for = remember(claims.as_ref().err());
+                (claims.map(Arc::new), good_for)
+            };
+            let answers = &this.userinfo;
+            answers.get(about, ready(()), question).await
+        });
+        work.await.unwrap_or(Err(IdpError::Unavailable))
+    }
+}
+
+/// What may be over in a moment is asked for again in a moment.
+pub(crate) fn remember(error: Option<&IdpError>) -> Duration {
+    match error {
+        Some(IdpError::Unavailable | IdpError::OutcomeUnknown) => REST,
+        Some(IdpError::Refused(_) | IdpError::Misbehaved(_) | IdpError::Misconfigured(_))
+        | None => REMEMBER,
+    }
+}
+
+pub(crate) fn failure(error: &IdpError) -> KernelFailure {
+    let trouble = match error {
+        IdpError::Unavailable | IdpError::OutcomeUnknown => Trouble::Unavailable,
+        IdpError::Refused(_) | IdpError::Misbehaved(_) | IdpError::Misconfigured(_) => {
+            tracing::warn!(%error, "a provider's userinfo could not be used");
+            Trouble::Misconfigured
+        }
+    };
+    KernelFailure::Provider(trouble, REST)
+}
