@@ -1,7 +1,6 @@
 //! The route tables: one for kernels, one for callback-server. Nothing is decided here.
 
 mod acknowledge;
-mod asker;
 mod cancel;
 mod channel;
 mod connections;
@@ -9,6 +8,7 @@ mod create_sign_in;
 mod exchange;
 mod failure;
 mod internal;
+mod kernel_credentials;
 mod of_connection;
 mod openapi;
 mod poll;

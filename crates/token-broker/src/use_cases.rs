@@ -23,4 +23,4 @@ pub use base::Backends;
 pub use broker::{Broker, Browsers, Connections, SignIns, TokenUses};
 pub use providers::Providers;
 pub use rules::{Rules, SharedServers};
-pub use server_authentication::Asker;
+pub use server_authentication::KernelCredentials;

@@ -8,7 +8,7 @@ use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::poll::Poll;
-use crate::use_cases::{Asker, sign_in::acknowledge::AcknowledgeSignIn};
+use crate::use_cases::{KernelCredentials, sign_in::acknowledge::AcknowledgeSignIn};
 
 /// Confirms that the result arrived. Twice is as good as once.
 #[utoipa::path(
@@ -25,11 +25,11 @@ use crate::use_cases::{Asker, sign_in::acknowledge::AcknowledgeSignIn};
 )]
 pub(super) async fn handler(
     State(acknowledgements): State<Arc<AcknowledgeSignIn>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     poll: Poll,
 ) -> Result<StatusCode, Failure> {
     acknowledgements
-        .acknowledge(&asker, &poll.nonce, &poll.secret)
+        .acknowledge(&credentials, &poll.nonce, &poll.secret)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

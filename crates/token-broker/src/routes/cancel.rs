@@ -8,7 +8,7 @@ use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::poll::Poll;
-use crate::use_cases::{Asker, sign_in::cancel::CancelSignIn};
+use crate::use_cases::{KernelCredentials, sign_in::cancel::CancelSignIn};
 
 /// Ends an open sign-in; its link is dead from then on.
 #[utoipa::path(
@@ -25,11 +25,11 @@ use crate::use_cases::{Asker, sign_in::cancel::CancelSignIn};
 )]
 pub(super) async fn handler(
     State(cancellations): State<Arc<CancelSignIn>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     poll: Poll,
 ) -> Result<StatusCode, Failure> {
     cancellations
-        .cancel(&asker, &poll.nonce, &poll.secret)
+        .cancel(&credentials, &poll.nonce, &poll.secret)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

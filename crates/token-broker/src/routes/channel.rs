@@ -11,7 +11,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use hubkey_protocol::{ErrorCode, secret::ChannelSecret};
 use hubkey_service::http::Failure;
 
-use super::asker::bearer;
+use super::kernel_credentials::bearer;
 
 pub(super) async fn gate(
     State(secrets): State<Arc<Vec<ChannelSecret>>>,

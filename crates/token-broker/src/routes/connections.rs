@@ -6,7 +6,7 @@ use axum::extract::State;
 use hubkey_protocol::{ConnectionList, Problem};
 use hubkey_service::http::{Failure, Json};
 
-use crate::use_cases::{Asker, connections::list::ListConnections};
+use crate::use_cases::{KernelCredentials, connections::list::ListConnections};
 
 /// The connections made with the very server token that asks, newest first.
 #[utoipa::path(
@@ -19,7 +19,7 @@ use crate::use_cases::{Asker, connections::list::ListConnections};
 )]
 pub(super) async fn handler(
     State(connections): State<Arc<ListConnections>>,
-    asker: Asker,
+    credentials: KernelCredentials,
 ) -> Result<Json<ConnectionList>, Failure> {
-    Ok(Json(connections.connections(&asker).await?))
+    Ok(Json(connections.connections(&credentials).await?))
 }

@@ -9,7 +9,7 @@ use hubkey_protocol::{
 };
 use hubkey_service::http::{Failure, Json};
 
-use crate::use_cases::{Asker, sign_in::open::SignInRequests};
+use crate::use_cases::{KernelCredentials, sign_in::open::SignInRequests};
 
 /// Answers with a connection of this very server, or opens a sign-in.
 #[utoipa::path(
@@ -26,12 +26,12 @@ use crate::use_cases::{Asker, sign_in::open::SignInRequests};
 )]
 pub(super) async fn handler(
     State(sign_ins): State<Arc<SignInRequests>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     headers: HeaderMap,
     Json(request): Json<CreateSignIn>,
 ) -> Result<(StatusCode, Json<CreateSignInAnswer>), Failure> {
     let key = idempotency_key(&headers)?;
-    let answer = sign_ins.create_sign_in(&asker, &request, key).await?;
+    let answer = sign_ins.create_sign_in(&credentials, &request, key).await?;
     let status = match &answer {
         CreateSignInAnswer::Connected { .. } => StatusCode::OK,
         CreateSignInAnswer::Opened(_) => StatusCode::CREATED,

@@ -7,7 +7,7 @@ use hubkey_protocol::{ExchangeRequest, Problem, TokenAnswer};
 use hubkey_service::http::{Failure, Json};
 
 use super::of_connection::OfConnection;
-use crate::use_cases::{Asker, tokens::exchange::TokenExchange};
+use crate::use_cases::{KernelCredentials, tokens::exchange::TokenExchange};
 
 /// An access token that the connection's own was exchanged for (RFC 8693).
 #[utoipa::path(
@@ -27,9 +27,9 @@ use crate::use_cases::{Asker, tokens::exchange::TokenExchange};
 )]
 pub(super) async fn handler(
     State(exchanges): State<Arc<TokenExchange>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     OfConnection(id): OfConnection,
     Json(request): Json<ExchangeRequest>,
 ) -> Result<Json<TokenAnswer>, Failure> {
-    Ok(Json(exchanges.exchange(&asker, &id, &request).await?))
+    Ok(Json(exchanges.exchange(&credentials, &id, &request).await?))
 }

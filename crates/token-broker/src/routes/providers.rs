@@ -6,7 +6,7 @@ use axum::extract::State;
 use hubkey_protocol::{Problem, ProviderList};
 use hubkey_service::http::{Failure, Json};
 
-use crate::use_cases::{Asker, catalog::Catalog};
+use crate::use_cases::{KernelCredentials, catalog::Catalog};
 
 /// The configured providers, in the operator's order.
 #[utoipa::path(
@@ -19,7 +19,7 @@ use crate::use_cases::{Asker, catalog::Catalog};
 )]
 pub(super) async fn handler(
     State(catalog): State<Arc<Catalog>>,
-    asker: Asker,
+    credentials: KernelCredentials,
 ) -> Result<Json<ProviderList>, Failure> {
-    Ok(Json(catalog.providers(&asker).await?))
+    Ok(Json(catalog.providers(&credentials).await?))
 }

@@ -8,7 +8,7 @@ use hubkey_protocol::{Problem, ServerEnded};
 use hubkey_service::http::{Failure, Json};
 use tracing::Instrument;
 
-use crate::use_cases::{Asker, connections::server_stopped::ServerStopped};
+use crate::use_cases::{KernelCredentials, connections::server_stopped::ServerStopped};
 
 /// The Hub tells that a server ended: its connections end, and its sign-ins that wait for a person.
 #[utoipa::path(
@@ -23,11 +23,11 @@ use crate::use_cases::{Asker, connections::server_stopped::ServerStopped};
 )]
 pub(super) async fn handler(
     State(servers): State<Arc<ServerStopped>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     Json(ended): Json<ServerEnded>,
 ) -> Result<StatusCode, Failure> {
     // The Hub's hook does not wait long; what it began is carried out all the same.
-    let work = async move { servers.server_ended(&asker, &ended).await }.in_current_span();
+    let work = async move { servers.server_ended(&credentials, &ended).await }.in_current_span();
     tokio::spawn(work).await.map_err(Failure::internal)??;
     Ok(StatusCode::NO_CONTENT)
 }

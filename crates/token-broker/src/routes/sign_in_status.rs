@@ -7,7 +7,7 @@ use hubkey_protocol::{Problem, SignInStatus};
 use hubkey_service::http::{Failure, Json};
 
 use super::poll::Poll;
-use crate::use_cases::{Asker, sign_in::poll::PollSignIn};
+use crate::use_cases::{KernelCredentials, sign_in::poll::PollSignIn};
 
 /// Waits up to 25 s for the end of a sign-in. The result is repeated, with the same bytes, until it is acknowledged.
 #[utoipa::path(
@@ -27,12 +27,12 @@ use crate::use_cases::{Asker, sign_in::poll::PollSignIn};
 )]
 pub(super) async fn handler(
     State(sign_ins): State<Arc<PollSignIn>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     poll: Poll,
 ) -> Result<Json<SignInStatus>, Failure> {
     Ok(Json(
         sign_ins
-            .sign_in_status(&asker, &poll.nonce, &poll.secret)
+            .sign_in_status(&credentials, &poll.nonce, &poll.secret)
             .await?,
     ))
 }

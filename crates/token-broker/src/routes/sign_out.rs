@@ -8,7 +8,7 @@ use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::of_connection::OfConnection;
-use crate::use_cases::{Asker, connections::sign_out::SignOut};
+use crate::use_cases::{KernelCredentials, connections::sign_out::SignOut};
 
 /// Ends a connection. Its tokens are revoked at the provider, which nobody waits for.
 #[utoipa::path(
@@ -22,9 +22,9 @@ use crate::use_cases::{Asker, connections::sign_out::SignOut};
 )]
 pub(super) async fn handler(
     State(connections): State<Arc<SignOut>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     OfConnection(id): OfConnection,
 ) -> Result<StatusCode, Failure> {
-    connections.sign_out(&asker, &id).await?;
+    connections.sign_out(&credentials, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

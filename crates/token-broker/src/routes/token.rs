@@ -7,7 +7,7 @@ use hubkey_protocol::{Problem, TokenAnswer, TokenRequest};
 use hubkey_service::http::{Failure, Json};
 
 use super::of_connection::OfConnection;
-use crate::use_cases::{Asker, tokens::get::AccessTokens};
+use crate::use_cases::{KernelCredentials, tokens::get::AccessTokens};
 
 /// An access token of a connection, valid for at least as long as asked.
 #[utoipa::path(
@@ -27,9 +27,9 @@ use crate::use_cases::{Asker, tokens::get::AccessTokens};
 )]
 pub(super) async fn handler(
     State(tokens): State<Arc<AccessTokens>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     OfConnection(id): OfConnection,
     Json(request): Json<TokenRequest>,
 ) -> Result<Json<TokenAnswer>, Failure> {
-    Ok(Json(tokens.get(&asker, &id, &request).await?))
+    Ok(Json(tokens.get(&credentials, &id, &request).await?))
 }

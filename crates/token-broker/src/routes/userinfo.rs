@@ -7,7 +7,7 @@ use hubkey_protocol::{Problem, UserInfo};
 use hubkey_service::http::{Failure, Json};
 
 use super::of_connection::OfConnection;
-use crate::use_cases::{Asker, tokens::userinfo::UserInfoRequests};
+use crate::use_cases::{KernelCredentials, tokens::userinfo::UserInfoRequests};
 
 /// What the provider says of the account of a connection.
 #[utoipa::path(
@@ -24,8 +24,8 @@ use crate::use_cases::{Asker, tokens::userinfo::UserInfoRequests};
 )]
 pub(super) async fn handler(
     State(accounts): State<Arc<UserInfoRequests>>,
-    asker: Asker,
+    credentials: KernelCredentials,
     OfConnection(id): OfConnection,
 ) -> Result<Json<UserInfo>, Failure> {
-    Ok(Json(accounts.userinfo(&asker, &id).await?))
+    Ok(Json(accounts.userinfo(&credentials, &id).await?))
 }

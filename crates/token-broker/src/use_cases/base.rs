@@ -11,7 +11,7 @@ use crate::{
     keys::IndexKey,
     store::Store,
     use_cases::{
-        providers::Providers, refusals::Refusals, rules::Rules, tokens::single_flight::Flights,
+        providers::Providers, refusals::Refusals, rules::Rules, tokens::single_flight::SingleFlight,
     },
 };
 
@@ -52,7 +52,7 @@ pub(crate) struct Base {
     pub(crate) rules: Arc<Rules>,
     pub(crate) polls: Arc<Semaphore>,
     pub(crate) stopping: CancellationToken,
-    pub(crate) flights: Arc<Flights>,
+    pub(crate) single_flight: Arc<SingleFlight>,
     pub(crate) refusals: Arc<Refusals>,
 }
 
@@ -72,7 +72,7 @@ impl Base {
         } = backends;
         Self {
             refusals: Arc::new(Refusals::new(Arc::clone(&clock))),
-            flights: Arc::new(Flights::default()),
+            single_flight: Arc::new(SingleFlight::default()),
             store,
             kernels,
             browsers,

@@ -22,7 +22,7 @@ use crate::use_cases::{
     },
     tokens::{
         downscoped::DownscopedTokens, exchange::TokenExchange, get::AccessTokens, refresh::Refresh,
-        single_flight::Flights, sources::TokenSources, userinfo::UserInfoRequests,
+        single_flight::SingleFlight, sources::TokenSources, userinfo::UserInfoRequests,
     },
 };
 
@@ -39,7 +39,7 @@ pub struct Broker {
     pub connections: Connections,
     /// What browsers do.
     pub browsers: Browsers,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
 }
 
 /// What kernels do with a sign-in.
@@ -118,13 +118,13 @@ impl Broker {
             tokens: TokenUses::new(&base, &records, &common, (&refresh, &sources)),
             browsers: Browsers::new(&base, &records, &common, (&refresh, &connections.sign_out)),
             connections,
-            flights: base.flights,
+            single_flight: base.single_flight,
         }
     }
 
     /// Waits for refreshes and revocations that are under way, for that long.
     pub async fn finish(&self, patience: Duration) {
-        self.flights.land(patience).await;
+        self.single_flight.finish(patience).await;
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         failure::KernelFailure,
         providers::Providers,
         rules::Rules,
-        server_authentication::{Asker, ServerAuthentication},
+        server_authentication::{KernelCredentials, ServerAuthentication},
     },
 };
 
@@ -34,8 +34,11 @@ impl Catalog {
     }
 
     /// The configured providers, in the operator's order.
-    pub async fn providers(&self, asker: &Asker) -> Result<ProviderList, KernelFailure> {
-        self.servers.recognise(asker).await?;
+    pub async fn providers(
+        &self,
+        credentials: &KernelCredentials,
+    ) -> Result<ProviderList, KernelFailure> {
+        self.servers.recognise(credentials).await?;
         Ok(ProviderList {
             providers: self
                 .providers

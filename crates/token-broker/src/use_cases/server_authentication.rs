@@ -13,7 +13,7 @@ use crate::{
 
 /// A kernel request's proof, and where it came from.
 #[derive(Debug)]
-pub struct Asker {
+pub struct KernelCredentials {
     /// The token.
     pub token: ServerToken,
     /// The address.
@@ -37,19 +37,19 @@ impl ServerAuthentication {
 
     pub(crate) async fn authenticate(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         freshness: Freshness,
     ) -> Result<Kernel, KernelFailure> {
         let kernel = self
             .kernels
-            .authenticate(&asker.token, freshness, asker.peer)
+            .authenticate(&credentials.token, freshness, credentials.peer)
             .await;
-        Ok(kernel.inspect_err(|error| self.tell_refused(*error, asker))?)
+        Ok(kernel.inspect_err(|error| self.tell_refused(*error, credentials))?)
     }
 
     /// A token that the Hub knows and that is no kernel's is somebody's attempt, or the operator's mistake. What the Hub
     /// does not know is told by its measurements only: guesses would flood the audit stream.
-    fn tell_refused(&self, error: KernelError, asker: &Asker) {
+    fn tell_refused(&self, error: KernelError, credentials: &KernelCredentials) {
         let reason = match error {
             KernelError::NotAServerToken => "not_a_server_token",
             KernelError::MissingKernelScope => "missing_kernel_scope",
@@ -58,13 +58,16 @@ impl ServerAuthentication {
             | KernelError::TooMany
             | KernelError::HubUnavailable => return,
         };
-        let source = asker.peer.map(|peer| peer.to_string());
+        let source = credentials.peer.map(|peer| peer.to_string());
         let event = Event::new().source(source.as_deref()).reason(reason);
         self.refusals.tell(event, What::PolicyDenied);
     }
 
     /// Who asks, where only a kernel that the Hub still knows may.
-    pub(crate) async fn recognise(&self, asker: &Asker) -> Result<Kernel, KernelFailure> {
-        self.authenticate(asker, Freshness::Cached).await
+    pub(crate) async fn recognise(
+        &self,
+        credentials: &KernelCredentials,
+    ) -> Result<Kernel, KernelFailure> {
+        self.authenticate(credentials, Freshness::Cached).await
     }
 }

@@ -28,7 +28,7 @@ use hubkey_token_broker::{
     keys::{IndexKey, KeyRing},
     store::{Change, Expect, Key, Outcome, Store, memory::MemoryStore, sealed::SealedStore},
     system::SystemClock,
-    use_cases::{Asker, Backends, Broker, Providers, Rules, failure::KernelFailure},
+    use_cases::{Backends, Broker, KernelCredentials, Providers, Rules, failure::KernelFailure},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -327,7 +327,7 @@ pub(crate) fn broker(
 
 /// A kernel asks a broker for a token.
 pub(crate) async fn draw(broker: &Broker, id: &ConnectionId) -> Result<String, KernelFailure> {
-    let asker = Asker {
+    let credentials = KernelCredentials {
         token: ServerToken::new("0123456789abcdef"),
         peer: None,
     };
@@ -335,7 +335,7 @@ pub(crate) async fn draw(broker: &Broker, id: &ConnectionId) -> Result<String, K
         min_valid: 30,
         ..TokenRequest::default()
     };
-    let answer = broker.tokens.get.get(&asker, id, &request).await?;
+    let answer = broker.tokens.get.get(&credentials, id, &request).await?;
     Ok(answer.access_token.expose().to_owned())
 }
 

@@ -26,7 +26,7 @@ use crate::{
         providers::Providers,
         records::{Records, sign_ins::SignInRecords},
         rules::Rules,
-        sign_in::ending::{Ending, SignInEndings},
+        sign_in::ending::{SignInEndings, SignInOutcome},
     },
 };
 
@@ -108,16 +108,17 @@ impl AuthorizationRedirect {
                     once,
                     redirect_uri,
                 };
-                self.depart(browser, claimed, leaving, destination).await
+                self.commit_redirect(browser, claimed, leaving, destination)
+                    .await
             }
             Err(error) => {
-                let ending = Ending::provider(error).using_up(leaving.use_up);
+                let ending = SignInOutcome::provider(error).using_up(leaving.use_up);
                 self.endings.end_with_page(browser, claimed, ending).await
             }
         }
     }
 
-    async fn depart(
+    async fn commit_redirect(
         &self,
         browser: Browser<'_>,
         claimed: Loaded<SignIn>,

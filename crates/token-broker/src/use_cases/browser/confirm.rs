@@ -16,7 +16,7 @@ use crate::{
         browser::{
             error_pages::ErrorPages,
             flow::{Browser, BrowserFlows},
-            hub_login::{HubLogin, Presence},
+            hub_login::{HubLogin, UserCheck},
         },
         common::Common,
         records::{Records, sign_ins::SignInRecords},
@@ -24,7 +24,7 @@ use crate::{
             account_link::{AccountLinks, Pinned},
             account_policy::AccountPolicy,
             complete::CompleteSignIn,
-            ending::{Ending, SignInEndings},
+            ending::{SignInEndings, SignInOutcome},
         },
     },
 };
@@ -80,22 +80,22 @@ impl ConfirmAccount {
         if request.decision == Decision::Cancel {
             return self
                 .endings
-                .end_with_page(browser, loaded, Ending::cancelled("confirm_page"))
+                .end_with_page(browser, loaded, SignInOutcome::cancelled("confirm_page"))
                 .await;
         }
         match self
             .hub_login
-            .presence(&hub_token, &loaded.value.kernel.user)
+            .check_user(&hub_token, &loaded.value.kernel.user)
             .await
         {
-            Presence::Same => self.confirmed(browser, loaded).await,
-            Presence::Gone(word) => {
+            UserCheck::Same => self.confirmed(browser, loaded).await,
+            UserCheck::Gone(word) => {
                 self.endings
                     .deny_and_refuse(browser, loaded, What::HubMismatch, word)
                     .await
             }
             // Nothing has changed: the person may press the button again.
-            Presence::Unknown => Ok(self.error_pages.hub_unavailable(source)),
+            UserCheck::Unknown => Ok(self.error_pages.hub_unavailable(source)),
         }
     }
 
@@ -128,7 +128,7 @@ impl ConfirmAccount {
             .tell(What::IdentityPinned);
         // Where the store failed the grant still waits in the sign-in, and the person may press the button again.
         self.complete
-            .settle(browser, loaded, candidate)
+            .connect(browser, loaded, candidate)
             .await
             .map_err(|undone| undone.error)
     }

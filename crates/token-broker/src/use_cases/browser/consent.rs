@@ -15,7 +15,7 @@ use crate::{
         },
         common::Common,
         records::{Records, sign_ins::SignInRecords},
-        sign_in::ending::{Ending, SignInEndings},
+        sign_in::ending::{SignInEndings, SignInOutcome},
     },
 };
 
@@ -75,7 +75,7 @@ impl ContinueToProvider {
             }
             Decision::Cancel => {
                 self.endings
-                    .end_with_page(browser, loaded, Ending::cancelled("start_page"))
+                    .end_with_page(browser, loaded, SignInOutcome::cancelled("start_page"))
                     .await
             }
         }

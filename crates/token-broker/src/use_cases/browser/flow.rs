@@ -54,12 +54,12 @@ impl Browser<'_> {
 }
 
 /// What a state and a cookie that came back together say.
-pub(crate) enum Arrival<'a> {
+pub(crate) enum CallbackMatch<'a> {
     /// They belong together, and the state leads back from where it was sent to. It is used up.
-    Fits(Browser<'a>, FlowStage),
+    Matches(Browser<'a>, FlowStage),
     /// A provider's state of this sign-in came without its cookie or from elsewhere: it is in the wrong browser. It is
     /// used up.
-    Strange(Nonce),
+    WrongBrowser(Nonce),
     /// No such state, or used before. Or one on the way to the Hub in the wrong browser: whoever opens a link gets
     /// such a state, before anybody knows who that is, so it says nothing of the sign-in (SECURITY Q15).
     Unknown,
@@ -96,20 +96,20 @@ impl BrowserFlows {
 
     /// The flow of a redirect that came back. The state is used up in any case where it exists: exactly one of
     /// concurrent requests gets to use it.
-    pub(crate) async fn arrival<'a>(
+    pub(crate) async fn match_callback<'a>(
         &self,
         state: &State,
         cookie: Option<&'a FlowCookie>,
         leg: &Leg,
         source: Option<&'a str>,
-    ) -> Result<Arrival<'a>, StoreError> {
+    ) -> Result<CallbackMatch<'a>, StoreError> {
         let Ok(short) = ShortId::of(state.expose()) else {
-            return Ok(Arrival::Unknown);
+            return Ok(CallbackMatch::Unknown);
         };
         let key = Key::state(&short, state);
         let (record, flow) = self.state_and_flow(&short, &key, cookie).await?;
         let Some(record) = record else {
-            return Ok(Arrival::Unknown);
+            return Ok(CallbackMatch::Unknown);
         };
         if self
             .store
@@ -117,18 +117,18 @@ impl BrowserFlows {
             .await?
             == Outcome::Conflict
         {
-            return Ok(Arrival::Unknown);
+            return Ok(CallbackMatch::Unknown);
         }
         let record = record.value;
         if let (Some(flow), Some(cookie)) = (flow, cookie) {
             let (browser, at) = self.opened(flow, cookie, source);
             if record.leg == *leg && record.flow.matches(&browser.fingerprint) {
-                return Ok(Arrival::Fits(browser, at));
+                return Ok(CallbackMatch::Matches(browser, at));
             }
         }
         Ok(match record.leg {
-            Leg::Provider { .. } => Arrival::Strange(record.nonce),
-            Leg::Hub => Arrival::Unknown,
+            Leg::Provider { .. } => CallbackMatch::WrongBrowser(record.nonce),
+            Leg::Hub => CallbackMatch::Unknown,
         })
     }
 

@@ -28,7 +28,7 @@ use crate::{
         browser::{
             authorize::{AuthorizationRedirect, Leaving, Via},
             error_pages::{ErrorPages, reply},
-            flow::{Arrival, Browser, BrowserFlows},
+            flow::{Browser, BrowserFlows, CallbackMatch},
             hub_login::{Admitted, Entrance, HubLogin},
             my_connections::MyConnections,
         },
@@ -38,7 +38,7 @@ use crate::{
         rules::Rules,
         sign_in::{
             account_link::AccountLinks,
-            ending::{End, SignInEndings},
+            ending::{KernelOutcome, SignInEndings},
         },
     },
 };
@@ -124,9 +124,9 @@ impl HubCallbacks {
         };
         let arrival = self
             .flows
-            .arrival(&request.state, cookie, &Leg::Hub, source)
+            .match_callback(&request.state, cookie, &Leg::Hub, source)
             .await?;
-        let Arrival::Fits(browser, FlowStage::AtHub { ticket, verifier }) = arrival else {
+        let CallbackMatch::Matches(browser, FlowStage::AtHub { ticket, verifier }) = arrival else {
             return Ok(self.error_pages.forbidden(source, "hub_state_or_cookie"));
         };
         match question {
@@ -189,7 +189,7 @@ impl HubCallbacks {
             return Ok(self.error_pages.invalid_link(browser.source));
         };
         if !loaded.value.kernel.user.may_be(user) {
-            return self.burn(browser, loaded, user, use_up).await;
+            return self.invalidate_link(browser, loaded, user, use_up).await;
         }
         if loaded.value.is_expired(self.clock.now()) {
             return Ok(self.error_pages.invalid_link(browser.source));
@@ -230,7 +230,7 @@ impl HubCallbacks {
     }
 
     /// The link was opened by another hub user: it is burned, and the page does not say so (SECURITY B1).
-    async fn burn(
+    async fn invalidate_link(
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
@@ -244,7 +244,11 @@ impl HubCallbacks {
             .reference(&reference)
             .tell(What::CrossUserTicket);
         self.endings
-            .end_sign_in(loaded, End::Denied, vec![use_up, browser.delete()])
+            .end_sign_in(
+                loaded,
+                KernelOutcome::Denied,
+                vec![use_up, browser.delete()],
+            )
             .await?;
         let answer = BrowserAnswer::Refused {
             refusal: Refusal::DeadLink,

@@ -134,7 +134,7 @@ impl Denied {
 }
 
 /// What the Hub says now of a browser that it knew before.
-pub(crate) enum Presence {
+pub(crate) enum UserCheck {
     /// Still the same hub user.
     Same,
     /// Another hub user, or logged out; the word says which.
@@ -219,12 +219,12 @@ impl HubLogin {
     }
 
     /// Asks the Hub again who the browser is.
-    pub(crate) async fn presence(&self, hub_token: &HubAccessToken, user: &HubUser) -> Presence {
+    pub(crate) async fn check_user(&self, hub_token: &HubAccessToken, user: &HubUser) -> UserCheck {
         match self.browsers.ask_again(hub_token).await {
-            Ok(now) if now.may_be(user) => Presence::Same,
-            Ok(_) => Presence::Gone("other_user"),
-            Err(BrowserError::Refused) => Presence::Gone("logged_out"),
-            Err(BrowserError::HubUnavailable) => Presence::Unknown,
+            Ok(now) if now.may_be(user) => UserCheck::Same,
+            Ok(_) => UserCheck::Gone("other_user"),
+            Err(BrowserError::Refused) => UserCheck::Gone("logged_out"),
+            Err(BrowserError::HubUnavailable) => UserCheck::Unknown,
         }
     }
 

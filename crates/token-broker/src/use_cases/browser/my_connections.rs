@@ -30,7 +30,7 @@ use crate::{
         browser::{
             error_pages::{ErrorPages, reply},
             flow::{Browser, BrowserFlows},
-            hub_login::{Admitted, Entrance, HubLogin, Presence},
+            hub_login::{Admitted, Entrance, HubLogin, UserCheck},
             labels::Labels,
         },
         common::Common,
@@ -269,12 +269,14 @@ impl MyConnections {
     ) -> Result<Option<BrowserReply>, StoreError> {
         let word = match self
             .hub_login
-            .presence(&visiting.hub_token, &visiting.user)
+            .check_user(&visiting.hub_token, &visiting.user)
             .await
         {
-            Presence::Same => return Ok(None),
-            Presence::Unknown => return Ok(Some(self.error_pages.hub_unavailable(browser.source))),
-            Presence::Gone(word) => word,
+            UserCheck::Same => return Ok(None),
+            UserCheck::Unknown => {
+                return Ok(Some(self.error_pages.hub_unavailable(browser.source)));
+            }
+            UserCheck::Gone(word) => word,
         };
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![browser.delete()]).await?;
         let event = Event::new()

@@ -21,8 +21,8 @@ use crate::{
         base::Base,
         browser::{
             error_pages::ErrorPages,
-            flow::{Arrival, Browser, BrowserFlows},
-            hub_login::{HubLogin, Presence},
+            flow::{Browser, BrowserFlows, CallbackMatch},
+            hub_login::{HubLogin, UserCheck},
             stop::Stop,
         },
         common::Common,
@@ -30,7 +30,7 @@ use crate::{
         records::{Records, sign_ins::SignInRecords},
         sign_in::{
             account_policy::AccountPolicy,
-            ending::{End, Ending, SignInEndings},
+            ending::{KernelOutcome, SignInEndings, SignInOutcome},
         },
     },
 };
@@ -54,11 +54,11 @@ impl Response {
     }
 
     /// The code; an error beside it counts (RFC 6749 section 4.1.2.1).
-    fn code(self) -> Result<AuthorizationCode, Ending> {
+    fn code(self) -> Result<AuthorizationCode, SignInOutcome> {
         match (self.error, self.code) {
-            (Some(error), _) => Err(Ending::refused(OAuthError::parse(&error))),
+            (Some(error), _) => Err(SignInOutcome::refused(OAuthError::parse(&error))),
             (None, Some(code)) => Ok(code),
-            (None, None) => Err(Ending::empty_response()),
+            (None, None) => Err(SignInOutcome::empty_response()),
         }
     }
 }
@@ -148,12 +148,18 @@ impl ProviderCallbacks {
         let leg = Leg::Provider {
             id: provider.clone(),
         };
-        let arrival = self.flows.arrival(&request.state, cookie, &leg, source);
+        let arrival = self
+            .flows
+            .match_callback(&request.state, cookie, &leg, source);
         let nonce = match arrival.await? {
-            Arrival::Fits(browser, FlowStage::AtProvider(at)) => return Ok((browser, *at)),
-            Arrival::Fits(browser, _) => browser.nonce,
-            Arrival::Strange(nonce) => nonce,
-            Arrival::Unknown => return Err(self.error_pages.forbidden(source, "state").into()),
+            CallbackMatch::Matches(browser, FlowStage::AtProvider(at)) => {
+                return Ok((browser, *at));
+            }
+            CallbackMatch::Matches(browser, _) => browser.nonce,
+            CallbackMatch::WrongBrowser(nonce) => nonce,
+            CallbackMatch::Unknown => {
+                return Err(self.error_pages.forbidden(source, "state").into());
+            }
         };
         Err(self.wrong_browser(&nonce, source).await?.into())
     }
@@ -170,7 +176,7 @@ impl ProviderCallbacks {
                 .reason("wrong_browser")
                 .tell(What::PolicyDenied);
             self.endings
-                .end_sign_in(loaded, End::Denied, Vec::new())
+                .end_sign_in(loaded, KernelOutcome::Denied, Vec::new())
                 .await?;
         }
         Ok(self.error_pages.forbidden(source, "flow_cookie"))
@@ -198,11 +204,11 @@ impl ProviderCallbacks {
     ) -> Result<(Loaded<SignIn>, AuthorizationCode), Stop> {
         let issuer = response.iss.as_deref();
         let checked = match response.too_long {
-            Some(what) => Err(Ending::too_long(what)),
+            Some(what) => Err(SignInOutcome::too_long(what)),
             None => provider
                 .check_response_issuer(&at.issuer, issuer)
                 .await
-                .map_err(Ending::provider),
+                .map_err(SignInOutcome::provider),
         };
         match checked.and_then(|()| response.code()) {
             Ok(code) => Ok((sign_in, code)),
@@ -217,14 +223,17 @@ impl ProviderCallbacks {
         at: &AtProvider,
     ) -> Result<Loaded<SignIn>, Stop> {
         let user = &sign_in.value.kernel.user;
-        match self.hub_login.presence(&at.hub_token, user).await {
-            Presence::Same => Ok(sign_in),
-            Presence::Gone(word) => {
+        match self.hub_login.check_user(&at.hub_token, user).await {
+            UserCheck::Same => Ok(sign_in),
+            UserCheck::Gone(word) => {
                 let (browser, what) = (browser.clone(), What::HubMismatch);
                 let refused = self.endings.deny_and_refuse(browser, sign_in, what, word);
                 Err(refused.await?.into())
             }
-            Presence::Unknown => self.end(browser, sign_in, Ending::hub_unavailable()).await,
+            UserCheck::Unknown => {
+                self.end(browser, sign_in, SignInOutcome::hub_unavailable())
+                    .await
+            }
         }
     }
 
@@ -252,7 +261,10 @@ impl ProviderCallbacks {
     ) -> Result<(Loaded<SignIn>, Granted), Stop> {
         match provider.redeem(redemption).await {
             Ok(granted) => Ok((exchanging, granted)),
-            Err(error) => self.end(browser, exchanging, Ending::provider(error)).await,
+            Err(error) => {
+                self.end(browser, exchanging, SignInOutcome::provider(error))
+                    .await
+            }
         }
     }
 
@@ -260,7 +272,7 @@ impl ProviderCallbacks {
         &self,
         browser: &Browser<'_>,
         sign_in: Loaded<SignIn>,
-        ending: Ending,
+        ending: SignInOutcome,
     ) -> Result<T, Stop> {
         let endings = &self.endings;
         let ended = endings.end_with_page(browser.clone(), sign_in, ending);

@@ -32,8 +32,8 @@ use crate::{
             sign_ins::SignInRecords,
         },
         refusals::Refusals,
-        sign_in::ending::{End, SignInEndings},
-        tokens::single_flight::Flights,
+        sign_in::ending::{KernelOutcome, SignInEndings},
+        tokens::single_flight::SingleFlight,
     },
 };
 
@@ -45,7 +45,7 @@ const TRIES: usize = 16;
 pub struct BackchannelLogouts {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     logout_failures: Failures,
     refusals: Arc<Refusals>,
     connections: Arc<ConnectionRecords>,
@@ -60,7 +60,7 @@ impl BackchannelLogouts {
         Self {
             store: Arc::clone(&base.store),
             providers: Arc::clone(&base.providers),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             logout_failures: Failures::new(Arc::clone(&base.clock)),
             refusals: Arc::clone(&base.refusals),
             connections: Arc::clone(&records.connections),
@@ -181,7 +181,7 @@ impl BackchannelLogouts {
             let provider = waiting.value.provider.clone();
             if self
                 .endings
-                .end_sign_in(waiting, End::Denied, Vec::new())
+                .end_sign_in(waiting, KernelOutcome::Denied, Vec::new())
                 .await?
             {
                 let event = Event::new().kernel(&kernel).provider(&provider);
@@ -204,11 +204,11 @@ impl BackchannelLogouts {
             let put = self.connections.put(&without_tokens(found.clone()))?;
             let outcome = self.store.commit(vec![put]).await?;
             // What is held in memory may be older than what was stored at last.
-            self.flights.let_go(id);
+            self.single_flight.let_go(id);
             if outcome == Outcome::Done {
                 let event = Event::of(&found.value).reason("backchannel_logout");
                 event.tell(What::TokenRevoked);
-                self.revocation.give_back_whole(found.value).await;
+                self.revocation.revoke_whole(found.value).await;
                 return Ok(true);
             }
         }

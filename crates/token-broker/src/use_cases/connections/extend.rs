@@ -12,7 +12,7 @@ use crate::{
             user_indexes::UserIndexes,
         },
         rules::Rules,
-        tokens::single_flight::Flights,
+        tokens::single_flight::SingleFlight,
     },
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct Extension {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     connections: Arc<ConnectionRecords>,
     indexes: Arc<UserIndexes>,
     sessions: Arc<ProviderSessions>,
@@ -34,7 +34,7 @@ impl Extension {
             store: Arc::clone(&base.store),
             clock: Arc::clone(&base.clock),
             rules: Arc::clone(&base.rules),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             connections: Arc::clone(&records.connections),
             indexes: Arc::clone(&records.indexes),
             sessions: Arc::clone(&records.sessions),
@@ -51,7 +51,7 @@ impl Extension {
         let this = Arc::clone(self);
         let mut connection = connection.clone();
         connection.value.extended_at = now;
-        self.flights.spawn(async move {
+        self.single_flight.spawn(async move {
             if let Err(error) = this.write_extended(&connection).await {
                 tracing::warn!(%error, "a connection could not be extended");
             }
@@ -79,7 +79,7 @@ impl Extension {
 
     pub(crate) fn note_later(self: &Arc<Self>, connection: Connection) {
         let this = Arc::clone(self);
-        self.flights.spawn(async move {
+        self.single_flight.spawn(async move {
             if let Err(error) = this.note(&connection).await {
                 tracing::warn!(%error, "a connection could not be extended in its user's index");
             }

@@ -16,7 +16,7 @@ use crate::{
         failure::KernelFailure,
         providers::Providers,
         records::{Records, user_indexes::UserIndexes},
-        server_authentication::{Asker, ServerAuthentication},
+        server_authentication::{KernelCredentials, ServerAuthentication},
     },
 };
 
@@ -42,8 +42,11 @@ impl ListConnections {
     }
 
     /// The connections made with the very server token that asks, newest first.
-    pub async fn connections(&self, asker: &Asker) -> Result<ConnectionList, KernelFailure> {
-        let kernel = self.servers.recognise(asker).await?;
+    pub async fn connections(
+        &self,
+        credentials: &KernelCredentials,
+    ) -> Result<ConnectionList, KernelFailure> {
+        let kernel = self.servers.recognise(credentials).await?;
         let index = self.indexes.load(&kernel.user).await?;
         let mut connections = Vec::new();
         for entry in index

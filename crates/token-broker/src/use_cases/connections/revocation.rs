@@ -28,10 +28,10 @@ use crate::{
         providers::Providers,
         records::{
             Records,
-            derived_tokens::{DerivedTokenRecords, Extent},
+            derived_tokens::{DerivedTokenRecords, RevocationScope},
             sign_ins::SignInRecords,
         },
-        tokens::single_flight::Flights,
+        tokens::single_flight::SingleFlight,
     },
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct Revocation {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
     clock: Arc<dyn Clock>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     derived: Arc<DerivedTokenRecords>,
     sign_ins: Arc<SignInRecords>,
 }
@@ -55,7 +55,7 @@ impl Revocation {
             store: Arc::clone(&base.store),
             providers: Arc::clone(&base.providers),
             clock: Arc::clone(&base.clock),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             derived: Arc::clone(&records.derived),
             sign_ins: Arc::clone(&records.sign_ins),
         }
@@ -78,27 +78,28 @@ impl Revocation {
     }
 
     /// Gives an ended connection's tokens back, and forgets those beside its own.
-    pub(crate) async fn give_back(&self, connection: Connection) {
+    pub(crate) async fn revoke(&self, connection: Connection) {
         let extent = self
             .extent(&connection.provider, &connection.id, &connection.grant)
             .await;
-        self.let_go_of(connection, extent).await;
+        self.revoke_connection(connection, extent).await;
     }
 
     /// As [`Self::give_back`], of a connection whose session has ended at the provider: nothing rests on it any more.
-    pub(crate) async fn give_back_whole(&self, connection: Connection) {
-        self.let_go_of(connection, Extent::Grant).await;
+    pub(crate) async fn revoke_whole(&self, connection: Connection) {
+        self.revoke_connection(connection, RevocationScope::Grant)
+            .await;
     }
 
     /// Gives back a grant that is no connection's any more, or never was one's.
-    pub(crate) async fn give_back_grant(
+    pub(crate) async fn revoke_grant(
         &self,
         provider: &ProviderId,
         id: &ConnectionId,
         grant: Grant,
     ) {
         let extent = self.extent(provider, id, &grant).await;
-        self.tell_provider(provider, grant, (extent, Vec::new()));
+        self.revoke_at_provider(provider, grant, (extent, Vec::new()));
     }
 
     /// Nobody waits for it.
@@ -107,29 +108,31 @@ impl Revocation {
         provider: Arc<dyn IdentityProvider>,
         access_token: AccessToken,
     ) {
-        self.flights.spawn(async move {
+        self.single_flight.spawn(async move {
             provider.revoke(&access_token, None).await;
         });
     }
 
-    async fn let_go_of(&self, connection: Connection, extent: Extent) {
+    async fn revoke_connection(&self, connection: Connection, extent: RevocationScope) {
         let beside = self.derived.forget(&connection.id, extent).await;
-        self.tell_provider(&connection.provider, connection.grant, (extent, beside));
+        self.revoke_at_provider(&connection.provider, connection.grant, (extent, beside));
     }
 
     /// Of the grant, then of the tokens beside its own: where an exchanged token goes first, the provider may not know the
     /// grant any more, and leave its session (seen at Keycloak). Nothing, where the provider is not configured any more.
-    fn tell_provider(
+    fn revoke_at_provider(
         &self,
         provider: &ProviderId,
         grant: Grant,
-        (extent, beside): (Extent, Vec<AccessToken>),
+        (extent, beside): (RevocationScope, Vec<AccessToken>),
     ) {
         let Some(provider) = self.providers.get(provider).map(Arc::clone) else {
             return;
         };
-        let refresh_token = grant.refresh_token.filter(|_| extent == Extent::Grant);
-        self.flights.spawn(async move {
+        let refresh_token = grant
+            .refresh_token
+            .filter(|_| extent == RevocationScope::Grant);
+        self.single_flight.spawn(async move {
             provider
                 .revoke(&grant.access_token, refresh_token.as_ref())
                 .await;
@@ -140,21 +143,26 @@ impl Revocation {
 
     /// How much of the grant goes back. All of it where nobody can say: better that a person signs in again than that a
     /// grant stays behind.
-    async fn extent(&self, provider: &ProviderId, id: &ConnectionId, grant: &Grant) -> Extent {
-        match self.is_left_to_others(provider, id, grant).await {
-            Ok(true) => Extent::AccessTokens,
-            Ok(false) => Extent::Grant,
+    async fn extent(
+        &self,
+        provider: &ProviderId,
+        id: &ConnectionId,
+        grant: &Grant,
+    ) -> RevocationScope {
+        match self.is_shared_by_others(provider, id, grant).await {
+            Ok(true) => RevocationScope::AccessTokens,
+            Ok(false) => RevocationScope::Grant,
             Err(error) => {
                 tracing::warn!(
                     %error,
                     "what else rests on an ended connection's grant is not known; the grant is revoked"
                 );
-                Extent::Grant
+                RevocationScope::Grant
             }
         }
     }
 
-    async fn is_left_to_others(
+    async fn is_shared_by_others(
         &self,
         provider: &ProviderId,
         id: &ConnectionId,
@@ -165,9 +173,9 @@ impl Revocation {
             return Ok(false);
         };
         let key = Key::logins_of_session(&grant.issuer, session);
-        let others = self.leave_session(&key, id).await?;
+        let others = self.remove_from_session(&key, id).await?;
         for login in others.iter().rev() {
-            if self.is_of_registration(login, provider) && self.rests_on(login, grant).await? {
+            if self.is_of_registration(login, provider) && self.shares_grant(login, grant).await? {
                 return Ok(true);
             }
         }
@@ -175,7 +183,11 @@ impl Revocation {
     }
 
     /// Takes a connection off its session's list. The others: hints, their records are the truth.
-    async fn leave_session(&self, key: &Key, id: &ConnectionId) -> Result<Vec<Login>, StoreError> {
+    async fn remove_from_session(
+        &self,
+        key: &Key,
+        id: &ConnectionId,
+    ) -> Result<Vec<Login>, StoreError> {
         let mut others = Vec::new();
         for _ in 0..TRIES {
             let found: Found<LoginIndex> = self.store.load(key).await?;
@@ -199,7 +211,7 @@ impl Revocation {
     }
 
     /// Whether what this entry names is there, and will give back what it has in common with the grant.
-    async fn rests_on(&self, login: &Login, grant: &Grant) -> Result<bool, StoreError> {
+    async fn shares_grant(&self, login: &Login, grant: &Grant) -> Result<bool, StoreError> {
         if let Some(nonce) = &login.waiting
             && self.waits_with(nonce, grant).await?
         {

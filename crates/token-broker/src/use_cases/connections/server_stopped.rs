@@ -25,8 +25,8 @@ use crate::{
             sign_ins::SignInRecords,
             user_indexes::UserIndexes,
         },
-        server_authentication::Asker,
-        sign_in::ending::{End, SignInEndings},
+        server_authentication::KernelCredentials,
+        sign_in::ending::{KernelOutcome, SignInEndings},
     },
 };
 
@@ -100,10 +100,10 @@ impl ServerStopped {
     /// is still good.
     pub async fn server_ended(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         ended: &ServerEnded,
     ) -> Result<(), KernelFailure> {
-        if !self.kernels.is_the_hub(&asker.token) {
+        if !self.kernels.is_the_hub(&credentials.token) {
             return Err(KernelFailure::NotTheHub);
         }
         let (Some(user), Some(server)) = (
@@ -171,7 +171,7 @@ impl ServerStopped {
         if let Some(loaded) = of_it {
             // Where it moved meanwhile, it ended or became a connection, which is looked for next.
             self.endings
-                .end_sign_in(loaded, End::Denied, Vec::new())
+                .end_sign_in(loaded, KernelOutcome::Denied, Vec::new())
                 .await?;
         }
         Ok(())

@@ -25,7 +25,7 @@ use crate::{
             user_indexes::UserIndexes,
         },
         rules::Rules,
-        sign_in::{request_policy::Asking, shared_servers::SharedServerPolicy},
+        sign_in::{request_policy::ProviderRequest, shared_servers::SharedServerPolicy},
         tokens::ensure_valid::ValidTokens,
     },
 };
@@ -68,10 +68,10 @@ impl ConnectionSharing {
     pub(crate) async fn of_another_server(
         self: &Arc<Self>,
         kernel: &Kernel,
-        asking: &Asking,
+        wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Arc<Connection>>, KernelFailure> {
-        let config = asking.provider.config();
+        let config = wanted.provider.config();
         let (Some(index), Sharing::User) = (index, config.sharing) else {
             return Ok(None);
         };
@@ -79,7 +79,7 @@ impl ConnectionSharing {
             let found: Found<Connection> = self.store.load(&Key::connection(&entry.id)).await?;
             let of_this_user = |found: &Loaded<Connection>| {
                 found.value.kernel.user.is(&kernel.user)
-                    && found.value.satisfies(&config.id, &asking.wish)
+                    && found.value.satisfies(&config.id, &wanted.wish)
             };
             let Some(found) = found.filter(of_this_user) else {
                 continue;

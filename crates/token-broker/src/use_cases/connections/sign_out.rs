@@ -14,8 +14,8 @@ use crate::{
         connections::revocation::Revocation,
         failure::KernelFailure,
         records::{Records, connections::ConnectionRecords, user_indexes::UserIndexes},
-        server_authentication::{Asker, ServerAuthentication},
-        tokens::single_flight::Flights,
+        server_authentication::{KernelCredentials, ServerAuthentication},
+        tokens::single_flight::SingleFlight,
     },
 };
 
@@ -26,7 +26,7 @@ const TRIES: usize = 8;
 #[derive(Debug)]
 pub struct SignOut {
     store: Arc<dyn Store>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     connections: Arc<ConnectionRecords>,
     indexes: Arc<UserIndexes>,
     revocation: Arc<Revocation>,
@@ -37,7 +37,7 @@ impl SignOut {
     pub(crate) fn new(base: &Base, records: &Records, common: &Common) -> Self {
         Self {
             store: Arc::clone(&base.store),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             connections: Arc::clone(&records.connections),
             indexes: Arc::clone(&records.indexes),
             revocation: Arc::clone(&common.revocation),
@@ -46,8 +46,12 @@ impl SignOut {
     }
 
     /// Forgets the connection, then has its tokens revoked (RFC 7009). The first never waits for the second.
-    pub async fn sign_out(&self, asker: &Asker, id: &ConnectionId) -> Result<(), KernelFailure> {
-        let kernel = self.servers.recognise(asker).await?;
+    pub async fn sign_out(
+        &self,
+        credentials: &KernelCredentials,
+        id: &ConnectionId,
+    ) -> Result<(), KernelFailure> {
+        let kernel = self.servers.recognise(credentials).await?;
         let own = |connection: &Connection| connection.is_of(&kernel);
         self.end_connection(id, own, "sign_out").await
     }
@@ -66,10 +70,10 @@ impl SignOut {
             let delete = Change::delete(Key::connection(id), found.generation);
             if self.store.commit(vec![delete]).await? == Outcome::Conflict {
                 // What is held in memory may be older than what was stored at last.
-                self.flights.let_go(id);
+                self.single_flight.let_go(id);
                 continue;
             }
-            self.flights.let_go(id);
+            self.single_flight.let_go(id);
             self.ended(found.value, why).await;
             return Ok(());
         }
@@ -87,6 +91,6 @@ impl SignOut {
         if let Err(error) = noted {
             tracing::warn!(%error, "an ended connection stays in its user's index until it would have expired");
         }
-        self.revocation.give_back(connection).await;
+        self.revocation.revoke(connection).await;
     }
 }

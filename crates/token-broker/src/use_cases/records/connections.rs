@@ -14,7 +14,9 @@ use crate::{
         Change, Key, Outcome, Purpose, Store, StoreError,
         typed::{Found, Loaded, TypedStore},
     },
-    use_cases::{base::Base, failure::KernelFailure, rules::Rules, tokens::single_flight::Flights},
+    use_cases::{
+        base::Base, failure::KernelFailure, rules::Rules, tokens::single_flight::SingleFlight,
+    },
 };
 
 /// Of a record that was created and not changed since.
@@ -25,7 +27,7 @@ const FIRST_GENERATION: u64 = 1;
 pub(crate) struct ConnectionRecords {
     store: Arc<dyn Store>,
     rules: Arc<Rules>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
 }
 
 impl ConnectionRecords {
@@ -33,7 +35,7 @@ impl ConnectionRecords {
         Self {
             store: Arc::clone(&base.store),
             rules: Arc::clone(&base.rules),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
         }
     }
 
@@ -84,7 +86,7 @@ impl ConnectionRecords {
 
     /// Whether nobody is using its refresh token: who does must find the record as they left it.
     pub(crate) fn is_at_rest(&self, connection: &Connection) -> bool {
-        self.flights.held(&connection.id).is_none()
+        self.single_flight.held(&connection.id).is_none()
             && matches!(
                 connection.renewal,
                 Renewal::Idle
@@ -111,7 +113,7 @@ impl ConnectionRecords {
         &self,
         id: &ConnectionId,
     ) -> Result<Option<Loaded<Connection>>, StoreError> {
-        match self.flights.held(id) {
+        match self.single_flight.held(id) {
             Some(held) => Ok(Some(held)),
             None => self.store.load(&Key::connection(id)).await,
         }

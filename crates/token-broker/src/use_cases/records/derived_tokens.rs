@@ -15,7 +15,7 @@ use crate::{
         Change, Key, Store, StoreError,
         typed::{Found, Loaded, TypedStore},
     },
-    use_cases::{base::Base, failure::KernelFailure, tokens::single_flight::Flights},
+    use_cases::{base::Base, failure::KernelFailure, tokens::single_flight::SingleFlight},
 };
 
 /// How long the record lives at least.
@@ -26,7 +26,7 @@ const TRIES: usize = 8;
 
 /// What a provider is told to forget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Extent {
+pub(crate) enum RevocationScope {
     /// All of a grant.
     Grant,
     /// Only access tokens that came straight from the grant: others still rest on it. The end of an exchanged token may be
@@ -39,7 +39,7 @@ pub(crate) enum Extent {
 pub(crate) struct DerivedTokenRecords {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
 }
 
 impl DerivedTokenRecords {
@@ -47,7 +47,7 @@ impl DerivedTokenRecords {
         Self {
             store: Arc::clone(&base.store),
             clock: Arc::clone(&base.clock),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
         }
     }
 
@@ -59,7 +59,7 @@ impl DerivedTokenRecords {
     ) -> Result<(Loaded<Connection>, Found<Targets>), KernelFailure> {
         let keys = (Key::connection(id), Key::targets(id));
         let (found, targets) = self.store.load_pair(&keys.0, &keys.1).await?;
-        let found: Found<Connection> = self.flights.held(id).or(found);
+        let found: Found<Connection> = self.single_flight.held(id).or(found);
         let found = found.filter(|found| found.value.is_of(kernel));
         Ok((found.ok_or(KernelFailure::NotFound)?, targets))
     }
@@ -88,7 +88,11 @@ impl DerivedTokenRecords {
 
     /// Forgets the tokens beside a connection's own, and says which are to be revoked. Those of a provider behind it are never
     /// shown to it.
-    pub(crate) async fn forget(&self, id: &ConnectionId, extent: Extent) -> Vec<AccessToken> {
+    pub(crate) async fn forget(
+        &self,
+        id: &ConnectionId,
+        extent: RevocationScope,
+    ) -> Vec<AccessToken> {
         let found: Result<Found<Targets>, _> = self.store.load(&Key::targets(id)).await;
         let Ok(Some(found)) = found else {
             return Vec::new();
@@ -98,8 +102,8 @@ impl DerivedTokenRecords {
             tracing::warn!("tokens of an ended connection stay sealed in the store until they end");
         }
         let own = found.value.iter().filter(|entry| match extent {
-            Extent::Grant => entry.target.requested_issuer.is_none(),
-            Extent::AccessTokens => entry.target.way == Way::Refresh,
+            RevocationScope::Grant => entry.target.requested_issuer.is_none(),
+            RevocationScope::AccessTokens => entry.target.way == Way::Refresh,
         });
         let tokens = own.filter_map(|entry| entry.token.as_ref());
         tokens.map(|token| token.access_token.clone()).collect()

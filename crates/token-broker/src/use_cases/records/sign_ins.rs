@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a finished sign-in's record outlives its end, so that its kernel learns how it ended.
-pub(crate) const AFTERLIFE: Duration = Duration::from_mins(3);
+pub(crate) const RESULT_RETENTION: Duration = Duration::from_mins(3);
 
 /// Reads and writes sign-ins.
 #[derive(Debug)]
@@ -58,13 +58,13 @@ impl SignInRecords {
         let life = if sign_in.is_open() {
             self.lifetime_until(sign_in.expires_at)
         } else {
-            self.rules.redelivery + AFTERLIFE
+            self.rules.redelivery + RESULT_RETENTION
         };
         Change::put(Key::sign_in(&sign_in.nonce), moved.expect(), sign_in, life)
     }
 
     /// How long the record of a sign-in that ends at `end` has to live.
     pub(crate) fn lifetime_until(&self, end: Timestamp) -> Duration {
-        self.clock.now().until(end) + AFTERLIFE
+        self.clock.now().until(end) + RESULT_RETENTION
     }
 }

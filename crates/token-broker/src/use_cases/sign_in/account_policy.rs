@@ -31,7 +31,7 @@ use crate::{
         sign_in::{
             account_link::{AccountLinks, OF_ANOTHER, Pinned, Verdict, grant},
             complete::CompleteSignIn,
-            ending::{Ending, SignInEndings},
+            ending::{SignInEndings, SignInOutcome},
             undone::{Left, Undone},
         },
     },
@@ -140,7 +140,7 @@ impl AccountPolicy {
         verdict: Verdict,
     ) -> Result<BrowserReply, Undone> {
         let refused = match verdict {
-            Verdict::Refused(word) => Ending::account(word),
+            Verdict::Refused(word) => SignInOutcome::account(word),
             Verdict::OwnerUnreadable(retired) => {
                 self.owner_unreadable(&exchanging.value, &candidate, retired)
             }
@@ -151,7 +151,7 @@ impl AccountPolicy {
                     .await;
                 match pinned.map_err(Undone::unwritten)? {
                     Pinned::Done => {
-                        return self.complete.settle(browser, exchanging, candidate).await;
+                        return self.complete.connect(browser, exchanging, candidate).await;
                     }
                     refused => self.not_pinned(&exchanging.value, &candidate, refused),
                 }
@@ -168,10 +168,10 @@ impl AccountPolicy {
         sign_in: &SignIn,
         candidate: &Candidate,
         pinned: Pinned,
-    ) -> Ending {
+    ) -> SignInOutcome {
         match pinned {
             Pinned::OwnerUnreadable(retired) => self.owner_unreadable(sign_in, candidate, retired),
-            Pinned::OfAnother | Pinned::Done => Ending::account(OF_ANOTHER),
+            Pinned::OfAnother | Pinned::Done => SignInOutcome::account(OF_ANOTHER),
         }
     }
 
@@ -181,7 +181,7 @@ impl AccountPolicy {
         sign_in: &SignIn,
         candidate: &Candidate,
         retired: RetiredKey,
-    ) -> Ending {
+    ) -> SignInOutcome {
         let reference = self.chance.reference();
         let grant = &candidate.grant;
         let record = Key::owner(&grant.issuer, &grant.account.sub);
@@ -195,7 +195,7 @@ impl AccountPolicy {
              key back, after the first of `keys.sealing_files`, until they have signed in; or, where the account is theirs, \
              delete this record from Redis, and they are asked to confirm once more"
         );
-        Ending::owner_unreadable(retired.key, reference)
+        SignInOutcome::owner_unreadable(retired.key, reference)
     }
 
     /// The account is another hub user's, or does not fit this one: its tokens are given back.
@@ -204,7 +204,7 @@ impl AccountPolicy {
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
         candidate: Candidate,
-        ending: Ending,
+        ending: SignInOutcome,
     ) -> Result<BrowserReply, StoreError> {
         let (kernel, nonce) = (loaded.value.kernel.clone(), loaded.value.nonce.clone());
         let provider = loaded.value.provider.clone();
@@ -213,7 +213,7 @@ impl AccountPolicy {
         let event = Event::new().kernel(&kernel).provider(&provider);
         event.sign_in(&nonce).tell(What::TokenRevoked);
         self.revocation
-            .give_back_grant(&provider, &candidate.connection, candidate.grant)
+            .revoke_grant(&provider, &candidate.connection, candidate.grant)
             .await;
         reply
     }
@@ -276,7 +276,7 @@ impl AccountPolicy {
         if now.generation != before.generation {
             return Ok(Some(Fate::Nowhere));
         }
-        let (browser, ending) = (loose.browser.clone(), Ending::store_unavailable());
+        let (browser, ending) = (loose.browser.clone(), SignInOutcome::store_unavailable());
         let ended = self.endings.end_unless_moved(browser, now, ending).await?;
         Ok(ended.map(|page| Fate::Ended(Box::new(page))))
     }

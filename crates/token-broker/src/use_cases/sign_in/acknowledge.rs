@@ -8,8 +8,8 @@ use crate::{
     domain::sign_in::{SignIn, SignInState},
     store::{Change, Key, Outcome, Store},
     use_cases::{
-        base::Base, common::Common, failure::KernelFailure, records::sign_ins::AFTERLIFE,
-        server_authentication::Asker, sign_in::own::OwnSignIns,
+        base::Base, common::Common, failure::KernelFailure, records::sign_ins::RESULT_RETENTION,
+        server_authentication::KernelCredentials, sign_in::own::OwnSignIns,
     },
 };
 
@@ -34,12 +34,12 @@ impl AcknowledgeSignIn {
     /// Closes a delivered sign-in. Twice is as good as once (SECURITY R18).
     pub async fn acknowledge(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         nonce: &Nonce,
         secret: &PollSecret,
     ) -> Result<(), KernelFailure> {
         for _ in 0..TRIES {
-            let loaded = self.own_sign_ins.load(asker, nonce, secret).await?;
+            let loaded = self.own_sign_ins.load(credentials, nonce, secret).await?;
             if matches!(loaded.value.state, SignInState::Closed) {
                 return Ok(());
             }
@@ -50,7 +50,7 @@ impl AcknowledgeSignIn {
                 Key::sign_in(nonce),
                 closed.expect(),
                 &closed.value,
-                AFTERLIFE,
+                RESULT_RETENTION,
             )?;
             if self.store.commit(vec![put.waking()]).await? == Outcome::Done {
                 return Ok(());

@@ -10,9 +10,9 @@ use crate::{
         common::Common,
         connect_span::ConnectSpans,
         failure::KernelFailure,
-        server_authentication::Asker,
+        server_authentication::KernelCredentials,
         sign_in::{
-            ending::{End, SignInEndings},
+            ending::{KernelOutcome, SignInEndings},
             own::OwnSignIns,
         },
     },
@@ -41,12 +41,12 @@ impl CancelSignIn {
     /// Ends an open sign-in; its link is dead from then on. One that has ended stays as it is.
     pub async fn cancel(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         nonce: &Nonce,
         secret: &PollSecret,
     ) -> Result<(), KernelFailure> {
         for _ in 0..TRIES {
-            let loaded = self.own_sign_ins.load(asker, nonce, secret).await?;
+            let loaded = self.own_sign_ins.load(credentials, nonce, secret).await?;
             if !loaded.value.is_open() {
                 return Ok(());
             }
@@ -55,7 +55,7 @@ impl CancelSignIn {
             let (span, asked_at) = (loaded.value.span, loaded.value.asked_at);
             if self
                 .endings
-                .end_sign_in(loaded, End::Denied, Vec::new())
+                .end_sign_in(loaded, KernelOutcome::Denied, Vec::new())
                 .await?
             {
                 if let Some(span) = span {

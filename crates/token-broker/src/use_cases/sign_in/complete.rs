@@ -133,7 +133,7 @@ impl CompleteSignIn {
     /// `exchanging | confirming → ready`. First the connection, which nobody is told of; then the sign-in, which
     /// decides against a concurrent end of it; last the user's index. A crash between leaves a connection that ends by
     /// itself, or one that its kernel has and no list names.
-    pub(crate) async fn settle(
+    pub(crate) async fn connect(
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,

@@ -33,7 +33,7 @@ use crate::{
 
 /// How a sign-in ends for its kernel.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum End {
+pub(crate) enum KernelOutcome {
     /// Refused or cancelled.
     Denied,
     /// By a fault.
@@ -41,9 +41,9 @@ pub(crate) enum End {
 }
 
 /// How a sign-in ends: for its person, for its kernel and in the audit stream.
-pub(crate) struct Ending {
+pub(crate) struct SignInOutcome {
     reason: EndReason,
-    end: End,
+    end: KernelOutcome,
     what: What,
     word: &'static str,
     use_up: Vec<Change>,
@@ -51,10 +51,15 @@ pub(crate) struct Ending {
     missing: Option<(KeyId, Reference)>,
 }
 
-impl Ending {
+impl SignInOutcome {
     /// The person chose not to; the word says where.
     pub(crate) fn cancelled(word: &'static str) -> Self {
-        Self::new(EndReason::Cancelled, End::Denied, What::ConsentDenied, word)
+        Self::new(
+            EndReason::Cancelled,
+            KernelOutcome::Denied,
+            What::ConsentDenied,
+            word,
+        )
     }
 
     /// The account is another hub user's, or does not fit this one.
@@ -64,12 +69,12 @@ impl Ending {
         } else {
             EndReason::AccountRefused
         };
-        Self::new(reason, End::Denied, What::IdentityConflict, word)
+        Self::new(reason, KernelOutcome::Denied, What::IdentityConflict, word)
     }
 
     /// Nobody can read any more whose the account is; the operator was told, with this reference.
     pub(crate) fn owner_unreadable(key: KeyId, reference: Reference) -> Self {
-        let end = End::Failed(SignInFailure::OperatorNeeded);
+        let end = KernelOutcome::Failed(SignInFailure::OperatorNeeded);
         let ending = Self::new(
             EndReason::OwnerUnreadable,
             end,
@@ -84,7 +89,7 @@ impl Ending {
 
     /// What was granted could not be stored.
     pub(crate) fn store_unavailable() -> Self {
-        let end = End::Failed(SignInFailure::RetrySignIn);
+        let end = KernelOutcome::Failed(SignInFailure::RetrySignIn);
         Self::new(
             EndReason::StoreUnavailable,
             end,
@@ -95,7 +100,7 @@ impl Ending {
 
     /// The Hub did not say who the browser is.
     pub(crate) fn hub_unavailable() -> Self {
-        let end = End::Failed(SignInFailure::RetrySignIn);
+        let end = KernelOutcome::Failed(SignInFailure::RetrySignIn);
         Self::new(
             EndReason::ProviderUnavailable,
             end,
@@ -199,10 +204,15 @@ impl Ending {
     }
 
     fn failed(reason: EndReason, failure: SignInFailure, word: &'static str) -> Self {
-        Self::new(reason, End::Failed(failure), What::ProviderFailed, word)
+        Self::new(
+            reason,
+            KernelOutcome::Failed(failure),
+            What::ProviderFailed,
+            word,
+        )
     }
 
-    fn new(reason: EndReason, end: End, what: What, word: &'static str) -> Self {
+    fn new(reason: EndReason, end: KernelOutcome, what: What, word: &'static str) -> Self {
         Self {
             reason,
             end,
@@ -248,13 +258,13 @@ impl SignInEndings {
     pub(crate) async fn end_sign_in(
         &self,
         loaded: Loaded<SignIn>,
-        end: End,
+        end: KernelOutcome,
         mut changes: Vec<Change>,
     ) -> Result<bool, StoreError> {
         let (loaded, left) = without_candidate(loaded);
         let ended = loaded.try_map(|sign_in| match end {
-            End::Denied => sign_in.deny(),
-            End::Failed(reason) => sign_in.fail(reason),
+            KernelOutcome::Denied => sign_in.deny(),
+            KernelOutcome::Failed(reason) => sign_in.fail(reason),
         });
         let Ok(ended) = ended else { return Ok(false) };
         changes.push(self.sign_ins.put(&ended)?.waking());
@@ -275,7 +285,7 @@ impl SignInEndings {
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
-        ending: Ending,
+        ending: SignInOutcome,
     ) -> Result<BrowserReply, StoreError> {
         let source = browser.source;
         let ended = self.end_unless_moved(browser, loaded, ending).await?;
@@ -287,7 +297,7 @@ impl SignInEndings {
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
-        ending: Ending,
+        ending: SignInOutcome,
     ) -> Result<Option<BrowserReply>, StoreError> {
         let (key, reference) = ending.missing.unzip();
         let reference = reference.unwrap_or_else(|| self.chance.reference());
@@ -324,7 +334,7 @@ impl SignInEndings {
             .reference(&reference)
             .reason(word)
             .tell(what);
-        self.end_sign_in(loaded, End::Denied, vec![browser.delete()])
+        self.end_sign_in(loaded, KernelOutcome::Denied, vec![browser.delete()])
             .await?;
         let answer = BrowserAnswer::Refused {
             refusal: Refusal::Forbidden,
@@ -341,7 +351,7 @@ impl SignInEndings {
     pub(crate) async fn revoke(&self, sign_in: &SignIn, id: &ConnectionId, grant: Grant) {
         Event::about(sign_in).tell(What::TokenRevoked);
         self.revocation
-            .give_back_grant(&sign_in.provider, id, grant)
+            .revoke_grant(&sign_in.provider, id, grant)
             .await;
     }
 }
@@ -368,15 +378,15 @@ pub(crate) fn count(provider: &ProviderId, outcome: &'static str) {
         .increment(1);
 }
 
-pub(crate) fn outcome(end: End) -> &'static str {
+pub(crate) fn outcome(end: KernelOutcome) -> &'static str {
     match end {
-        End::Denied => "denied",
-        End::Failed(SignInFailure::ProviderDenied) => "provider_denied",
-        End::Failed(SignInFailure::ProviderUnavailable) => "provider_unavailable",
-        End::Failed(SignInFailure::ProviderMisbehaved) => "provider_misbehaved",
-        End::Failed(SignInFailure::ProviderMisconfigured) => "provider_misconfigured",
-        End::Failed(SignInFailure::AnswerTooLong) => "answer_too_long",
-        End::Failed(SignInFailure::RetrySignIn) => "retry_sign_in",
-        End::Failed(SignInFailure::OperatorNeeded) => "operator_needed",
+        KernelOutcome::Denied => "denied",
+        KernelOutcome::Failed(SignInFailure::ProviderDenied) => "provider_denied",
+        KernelOutcome::Failed(SignInFailure::ProviderUnavailable) => "provider_unavailable",
+        KernelOutcome::Failed(SignInFailure::ProviderMisbehaved) => "provider_misbehaved",
+        KernelOutcome::Failed(SignInFailure::ProviderMisconfigured) => "provider_misconfigured",
+        KernelOutcome::Failed(SignInFailure::AnswerTooLong) => "answer_too_long",
+        KernelOutcome::Failed(SignInFailure::RetrySignIn) => "retry_sign_in",
+        KernelOutcome::Failed(SignInFailure::OperatorNeeded) => "operator_needed",
     }
 }

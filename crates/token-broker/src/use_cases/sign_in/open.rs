@@ -40,10 +40,10 @@ use crate::{
             user_indexes::{REPEATABLE, UserIndexes},
         },
         rules::Rules,
-        server_authentication::{Asker, ServerAuthentication},
+        server_authentication::{KernelCredentials, ServerAuthentication},
         sign_in::{
             own::OwnSignIns,
-            request_policy::{self, Asking},
+            request_policy::{self, ProviderRequest},
             shared_servers::SharedServerPolicy,
             step_up::StepUp,
         },
@@ -56,20 +56,20 @@ const TRIES: usize = 8;
 
 /// The answer to a request that may come again.
 #[derive(Debug, Serialize, Deserialize)]
-struct Repeatable {
+struct IdempotencyRecord {
     /// Of the request.
     request: [u8; 32],
     answer: SignInOpened,
 }
 
-impl Stored for Repeatable {
+impl Stored for IdempotencyRecord {
     const PURPOSE: Purpose = Purpose::Idempotency;
 }
 
-impl Repeatable {
+impl IdempotencyRecord {
     /// The same answer again, to the same request.
-    fn answer_to(self, repetition: &Repetition) -> Result<SignInOpened, KernelFailure> {
-        if self.request == repetition.request {
+    fn answer_to(self, idempotency: &IdempotencyKey) -> Result<SignInOpened, KernelFailure> {
+        if self.request == idempotency.request {
             Ok(self.answer)
         } else {
             Err(KernelFailure::KeyReused)
@@ -77,9 +77,9 @@ impl Repeatable {
     }
 }
 
-struct Opening {
+struct NewSignIn {
     kernel: Kernel,
-    asking: Asking,
+    wanted: ProviderRequest,
     shared_server: bool,
     cause: Option<SignInCause>,
 }
@@ -102,7 +102,7 @@ pub(crate) enum Entry {
 }
 
 /// A request that may come again, by its idempotency key.
-struct Repetition {
+struct IdempotencyKey {
     key: Key,
     request: [u8; 32],
 }
@@ -157,49 +157,52 @@ impl SignInRequests {
     /// Answers with a connection of this very server token, or opens a sign-in.
     pub async fn create_sign_in(
         self: &Arc<Self>,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         request: &CreateSignIn,
         idempotency_key: Option<&str>,
     ) -> Result<CreateSignInAnswer, KernelFailure> {
-        let kernel = self.servers.authenticate(asker, Freshness::Asked).await?;
-        let asking = request_policy::asking(&self.providers, request).inspect_err(|_| {
+        let kernel = self
+            .servers
+            .authenticate(credentials, Freshness::Asked)
+            .await?;
+        let wanted = request_policy::wanted(&self.providers, request).inspect_err(|_| {
             Event::new()
                 .kernel(&kernel)
                 .reason("wish_refused")
                 .tell(What::PolicyDenied);
         })?;
         let index = self.indexes.load(&kernel.user).await?;
-        let cause = match self.found(&kernel, &asking, index.as_ref()).await? {
+        let cause = match self.found(&kernel, &wanted, index.as_ref()).await? {
             Ok(connection) => {
                 self.connect_spans
                     .tell_short_connect(&connection.provider, "existing");
-                return Ok(connected(&connection, &kernel, &asking));
+                return Ok(connected(&connection, &kernel, &wanted));
             }
             Err(cause) => cause,
         };
         if request.existing_only {
             self.connect_spans
-                .tell_short_connect(&asking.provider.config().id, "sign_in_required");
+                .tell_short_connect(&wanted.provider.config().id, "sign_in_required");
             return Err(KernelFailure::SignInRequired(cause));
         }
-        let repetition = idempotency_key.map(|key| self.repetition(&kernel, request, key));
-        let earlier = self.without_room(index.as_ref(), repetition.as_ref());
+        let idempotency = idempotency_key.map(|key| self.idempotency(&kernel, request, key));
+        let earlier = self.without_room(index.as_ref(), idempotency.as_ref());
         if let Some(earlier) = earlier.await? {
             return Ok(CreateSignInAnswer::Opened(earlier));
         }
         let shared_server = self.shared_servers.check(&kernel).await?;
-        let asking = self
+        let wanted = self
             .step_up
-            .stepped_up(&kernel, asking, index.as_ref())
+            .stepped_up(&kernel, wanted, index.as_ref())
             .await?;
-        let opening = Opening {
+        let opening = NewSignIn {
             kernel,
-            asking,
+            wanted,
             shared_server,
             cause,
         };
         Ok(CreateSignInAnswer::Opened(
-            self.open(opening, repetition).await?,
+            self.open(opening, idempotency).await?,
         ))
     }
 
@@ -207,18 +210,18 @@ impl SignInRequests {
     async fn without_room(
         &self,
         index: Option<&Loaded<UserIndex>>,
-        repetition: Option<&Repetition>,
+        idempotency: Option<&IdempotencyKey>,
     ) -> Result<Option<SignInOpened>, KernelFailure> {
         let (now, limits) = (self.clock.now(), self.rules.open);
         let Some(Err(limit)) = index.map(|index| index.value.room(now, limits)) else {
             return Ok(None);
         };
-        let Some(repetition) = repetition else {
+        let Some(idempotency) = idempotency else {
             return Err(KernelFailure::TooMany(limit));
         };
-        let earlier: Found<Repeatable> = self.store.load(&repetition.key).await?;
+        let earlier: Found<IdempotencyRecord> = self.store.load(&idempotency.key).await?;
         match earlier {
-            Some(earlier) => earlier.value.answer_to(repetition).map(Some),
+            Some(earlier) => earlier.value.answer_to(idempotency).map(Some),
             None => Err(KernelFailure::TooMany(limit)),
         }
     }
@@ -228,14 +231,14 @@ impl SignInRequests {
     async fn found(
         self: &Arc<Self>,
         kernel: &Kernel,
-        asking: &Asking,
+        wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Existing, KernelFailure> {
-        match self.existing(kernel, asking, index).await? {
+        match self.existing(kernel, wanted, index).await? {
             Err(cause) => {
                 let others = self
                     .sharing
-                    .of_another_server(kernel, asking, index)
+                    .of_another_server(kernel, wanted, index)
                     .await?;
                 Ok(others.ok_or(cause))
             }
@@ -247,11 +250,11 @@ impl SignInRequests {
     async fn existing(
         self: &Arc<Self>,
         kernel: &Kernel,
-        asking: &Asking,
+        wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Existing, KernelFailure> {
         let (Some(index), Sharing::Server | Sharing::User) =
-            (index, asking.provider.config().sharing)
+            (index, wanted.provider.config().sharing)
         else {
             return Ok(Err(None));
         };
@@ -266,7 +269,7 @@ impl SignInRequests {
             };
             let connection = &found.value;
             if !connection.is_of(kernel)
-                || !connection.satisfies(&asking.provider.config().id, &asking.wish)
+                || !connection.satisfies(&wanted.provider.config().id, &wanted.wish)
             {
                 continue;
             }
@@ -278,10 +281,10 @@ impl SignInRequests {
         Ok(Err(newest))
     }
 
-    fn repetition(&self, kernel: &Kernel, request: &CreateSignIn, key: &str) -> Repetition {
+    fn idempotency(&self, kernel: &Kernel, request: &CreateSignIn, key: &str) -> IdempotencyKey {
         let fingerprint = hex(kernel.fingerprint.as_bytes());
         let request = serde_json::to_vec(request).unwrap_or_default();
-        Repetition {
+        IdempotencyKey {
             key: Key::idempotency(&kernel.user, &fingerprint, key),
             request: self.index_key.hash("request", &request),
         }
@@ -291,11 +294,11 @@ impl SignInRequests {
     /// counts. A crash between leaves records that end by themselves, and never an answer without a sign-in.
     async fn open(
         &self,
-        opening: Opening,
-        repetition: Option<Repetition>,
+        opening: NewSignIn,
+        idempotency: Option<IdempotencyKey>,
     ) -> Result<SignInOpened, KernelFailure> {
         let draft = self.draft(opening);
-        let mut entry = self.entry(&draft, repetition.as_ref()).await?;
+        let mut entry = self.entry(&draft, idempotency.as_ref()).await?;
         if let Entry::New(_) = entry {
             self.write(&draft).await?;
         }
@@ -309,7 +312,7 @@ impl SignInRequests {
                     }
                 }
             }
-            entry = self.entry(&draft, repetition.as_ref()).await?;
+            entry = self.entry(&draft, idempotency.as_ref()).await?;
         }
         Err(KernelFailure::Contended)
     }
@@ -337,10 +340,10 @@ impl SignInRequests {
         }
     }
 
-    fn draft(&self, opening: Opening) -> Draft {
-        let Opening {
+    fn draft(&self, opening: NewSignIn) -> Draft {
+        let NewSignIn {
             kernel,
-            asking,
+            wanted,
             shared_server,
             cause,
         } = opening;
@@ -349,7 +352,7 @@ impl SignInRequests {
         let short = chance.short_id();
         let ticket = chance.ticket(&short);
         let poll_secret = chance.poll_secret();
-        let config = asking.provider.config();
+        let config = wanted.provider.config();
         let opened = SignInOpened {
             nonce: chance.nonce(&short),
             poll_secret: poll_secret.clone(),
@@ -362,15 +365,15 @@ impl SignInRequests {
             provider: config.id.clone(),
             display_name: config.display_name.clone(),
             user: kernel.user.as_str().to_owned(),
-            more_scopes: asking.more_scopes,
+            more_scopes: wanted.more_scopes,
             cause,
         };
         let sign_in = SignIn {
             nonce: opened.nonce.clone(),
             kernel,
             provider: config.id.clone(),
-            wish: asking.wish,
-            login_hint: asking.login_hint,
+            wish: wanted.wish,
+            login_hint: wanted.login_hint,
             poll_secret: self.own_sign_ins.poll_secret_hash(&poll_secret),
             shared_server,
             asked_at: now,
@@ -390,27 +393,27 @@ impl SignInRequests {
     async fn entry(
         &self,
         draft: &Draft,
-        repetition: Option<&Repetition>,
+        idempotency: Option<&IdempotencyKey>,
     ) -> Result<Entry, KernelFailure> {
         let user = &draft.sign_in.kernel.user;
-        let (index, earlier) = self.read_index(user, repetition).await?;
-        match (earlier, repetition) {
-            (Some(earlier), Some(repetition)) => {
-                Ok(Entry::Earlier(earlier.value.answer_to(repetition)?))
+        let (index, earlier) = self.read_index(user, idempotency).await?;
+        match (earlier, idempotency) {
+            (Some(earlier), Some(idempotency)) => {
+                Ok(Entry::Earlier(earlier.value.answer_to(idempotency)?))
             }
             (Some(_), None) => Err(KernelFailure::KeyReused),
-            (None, repetition) => Ok(Entry::New(self.changes(draft, index, repetition)?)),
+            (None, idempotency) => Ok(Entry::New(self.changes(draft, index, idempotency)?)),
         }
     }
 
     async fn read_index(
         &self,
         user: &HubUser,
-        repetition: Option<&Repetition>,
-    ) -> Result<(Found<UserIndex>, Found<Repeatable>), StoreError> {
+        idempotency: Option<&IdempotencyKey>,
+    ) -> Result<(Found<UserIndex>, Found<IdempotencyRecord>), StoreError> {
         let index = Key::user_index(user);
-        match repetition {
-            Some(repetition) => self.store.load_pair(&index, &repetition.key).await,
+        match idempotency {
+            Some(idempotency) => self.store.load_pair(&index, &idempotency.key).await,
             None => Ok((self.store.load(&index).await?, None)),
         }
     }
@@ -419,7 +422,7 @@ impl SignInRequests {
         &self,
         draft: &Draft,
         index: Found<UserIndex>,
-        repetition: Option<&Repetition>,
+        idempotency: Option<&IdempotencyKey>,
     ) -> Result<Vec<Change>, KernelFailure> {
         let sign_in = &draft.sign_in;
         let (mut index, expect) = Loaded::or_new(index);
@@ -429,13 +432,13 @@ impl SignInRequests {
             .open(open_entry(sign_in), sign_in.asked_at, self.rules.open)
             .map_err(KernelFailure::TooMany)?;
         let mut changes = vec![self.indexes.put(&sign_in.kernel.user, expect, &index)?];
-        if let Some(repetition) = repetition {
-            let record = Repeatable {
-                request: repetition.request,
+        if let Some(idempotency) = idempotency {
+            let record = IdempotencyRecord {
+                request: idempotency.request,
                 answer: draft.opened.clone(),
             };
             changes.push(Change::put(
-                repetition.key.clone(),
+                idempotency.key.clone(),
                 Expect::Absent,
                 &record,
                 REPEATABLE,
@@ -448,13 +451,13 @@ impl SignInRequests {
 pub(crate) fn connected(
     connection: &Connection,
     kernel: &Kernel,
-    asking: &Asking,
+    wanted: &ProviderRequest,
 ) -> CreateSignInAnswer {
     Event::of(connection)
         .kernel(kernel)
         .tell(What::TokenDelivered);
     CreateSignInAnswer::Connected {
-        connection: connection.message(asking.provider.config()),
+        connection: connection.message(wanted.provider.config()),
         token: connection.token(),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         connect_span,
         failure::KernelFailure,
         records::{Records, sign_ins::SignInRecords},
-        server_authentication::Asker,
+        server_authentication::KernelCredentials,
     },
 };
 
@@ -40,22 +40,22 @@ impl OwnSignIns {
     /// The sign-in, for the kernel that opened it.
     pub(crate) async fn load(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         nonce: &Nonce,
         secret: &PollSecret,
     ) -> Result<Loaded<SignIn>, KernelFailure> {
         let found = self.sign_ins.load(nonce).await?;
-        self.owned(asker, secret, found)
+        self.owned(credentials, secret, found)
     }
 
     pub(crate) fn owned(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         secret: &PollSecret,
         found: Found<SignIn>,
     ) -> Result<Loaded<SignIn>, KernelFailure> {
         // Both hashes are made in any case, so that an unknown nonce takes as long as a wrong secret.
-        let token = self.index_key.fingerprint(&asker.token);
+        let token = self.index_key.fingerprint(&credentials.token);
         let poll_secret = self.poll_secret_hash(secret);
         let loaded = found.ok_or(KernelFailure::NotFound)?;
         let by_token = loaded.value.kernel.fingerprint.matches(&token);
@@ -66,7 +66,7 @@ impl OwnSignIns {
         }
         // Whoever has the secret knew already that there is such a sign-in, so the time that this takes tells nothing.
         if by_secret {
-            let source = asker.peer.map(|peer| peer.to_string());
+            let source = credentials.peer.map(|peer| peer.to_string());
             Event::about(&loaded.value)
                 .source(source.as_deref())
                 .reason("foreign_server_token")

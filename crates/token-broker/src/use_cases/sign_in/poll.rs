@@ -33,10 +33,10 @@ use crate::{
         providers::Providers,
         records::{
             Records,
-            sign_ins::{AFTERLIFE, SignInRecords},
+            sign_ins::{RESULT_RETENTION, SignInRecords},
         },
         rules::Rules,
-        server_authentication::{Asker, ServerAuthentication},
+        server_authentication::{KernelCredentials, ServerAuthentication},
         sign_in::own::OwnSignIns,
     },
 };
@@ -103,7 +103,7 @@ impl PollSignIn {
     /// token is answered; all others get the same `NotFound`.
     pub async fn sign_in_status(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         nonce: &Nonce,
         secret: &PollSecret,
     ) -> Result<SignInStatus, KernelFailure> {
@@ -112,12 +112,12 @@ impl PollSignIn {
             .clone()
             .try_acquire_owned()
             .map_err(|_| KernelFailure::Overloaded)?;
-        let number = self.take_over(asker, nonce, secret).await?;
+        let number = self.take_over(credentials, nonce, secret).await?;
         let deadline = Instant::now() + self.hold();
         loop {
             let woken = self.wakeup(nonce).await?;
             // On the heap for as long as it takes: a poll that waits is to hold little.
-            let look = Box::pin(self.look(asker, nonce, secret, number));
+            let look = Box::pin(self.look(credentials, nonce, secret, number));
             let left = match look.await? {
                 Look::Answer(status) => return Ok(*status),
                 Look::Wait { left } => left,
@@ -138,7 +138,7 @@ impl PollSignIn {
     /// Makes this poll the newest one; older ones end as superseded.
     async fn take_over(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         nonce: &Nonce,
         secret: &PollSecret,
     ) -> Result<u64, KernelFailure> {
@@ -147,7 +147,7 @@ impl PollSignIn {
                 .store
                 .load_pair::<SignIn, NewestPoll>(&Key::sign_in(nonce), &Key::poll(nonce))
                 .await?;
-            let sign_in = self.own_sign_ins.owned(asker, secret, sign_in)?.value;
+            let sign_in = self.own_sign_ins.owned(credentials, secret, sign_in)?.value;
             let number = newest.as_ref().map_or(1, |newest| newest.value.number + 1);
             let expect = newest.as_ref().map_or(Expect::Absent, Loaded::expect);
             let life = self.sign_ins.lifetime_until(sign_in.expires_at);
@@ -172,7 +172,7 @@ impl PollSignIn {
 
     async fn look(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         nonce: &Nonce,
         secret: &PollSecret,
         number: u64,
@@ -181,7 +181,7 @@ impl PollSignIn {
             .store
             .load_pair::<SignIn, NewestPoll>(&Key::sign_in(nonce), &Key::poll(nonce))
             .await?;
-        let loaded = self.own_sign_ins.owned(asker, secret, sign_in)?;
+        let loaded = self.own_sign_ins.owned(credentials, secret, sign_in)?;
         if newest.is_some_and(|newest| newest.value.number > number) {
             return Err(KernelFailure::Superseded);
         }
@@ -189,10 +189,14 @@ impl PollSignIn {
             self.connect_spans.tell_connect(&loaded.value, "expired");
             return Ok(Look::answer(SignInStatus::Expired));
         }
-        self.answer(asker, loaded).await
+        self.answer(credentials, loaded).await
     }
 
-    async fn answer(&self, asker: &Asker, loaded: Loaded<SignIn>) -> Result<Look, KernelFailure> {
+    async fn answer(
+        &self,
+        credentials: &KernelCredentials,
+        loaded: Loaded<SignIn>,
+    ) -> Result<Look, KernelFailure> {
         match &loaded.value.state {
             SignInState::Created
             | SignInState::Claimed { .. }
@@ -201,7 +205,9 @@ impl PollSignIn {
             | SignInState::Confirming { .. } => Ok(self.wait_for(&loaded.value)),
             SignInState::Ready { .. } => {
                 let span = tracing::info_span!(target: TRACE, "delivery");
-                self.first_delivery(asker, loaded).instrument(span).await
+                self.first_delivery(credentials, loaded)
+                    .instrument(span)
+                    .await
             }
             SignInState::Delivered { since, .. } => {
                 if self.clock.now() > since.after(self.rules.redelivery) {
@@ -224,10 +230,13 @@ impl PollSignIn {
     /// Asks the Hub now whether the server still runs, then hands the connection out.
     async fn first_delivery(
         &self,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         loaded: Loaded<SignIn>,
     ) -> Result<Look, KernelFailure> {
-        let kernel = self.servers.authenticate(asker, Freshness::Asked).await?;
+        let kernel = self
+            .servers
+            .authenticate(credentials, Freshness::Asked)
+            .await?;
         if !kernel.is_same_server(&loaded.value.kernel) {
             return Err(KernelFailure::NotFound);
         }
@@ -238,7 +247,7 @@ impl PollSignIn {
             .deliver(now)
             .map_err(|_| KernelFailure::Contended)?;
         let status = self.deliver(&delivered).await?;
-        let life = self.rules.redelivery + AFTERLIFE;
+        let life = self.rules.redelivery + RESULT_RETENTION;
         let put = Change::put(Key::sign_in(&delivered.nonce), expect, &delivered, life)?;
         match self.store.commit(vec![put]).await? {
             Outcome::Done => {

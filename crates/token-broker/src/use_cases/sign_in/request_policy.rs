@@ -19,7 +19,7 @@ use crate::{
 const MAX_ACCOUNT: usize = 256;
 
 /// A provider and what is asked for there.
-pub(crate) struct Asking {
+pub(crate) struct ProviderRequest {
     pub(crate) provider: Arc<dyn IdentityProvider>,
     pub(crate) wish: AccessRequest,
     /// Which account the provider is to suggest.
@@ -29,13 +29,13 @@ pub(crate) struct Asking {
 }
 
 /// What a kernel's request asks for, where the operator permits it.
-pub(crate) fn asking(
+pub(crate) fn wanted(
     providers: &Providers,
     request: &CreateSignIn,
-) -> Result<Asking, KernelFailure> {
+) -> Result<ProviderRequest, KernelFailure> {
     let provider = Arc::clone(chosen_provider(providers, request)?);
     let wish = wish(request, &provider.config().offer)?;
-    Ok(Asking {
+    Ok(ProviderRequest {
         login_hint: wish.account.clone(),
         more_scopes: None,
         provider,

@@ -13,7 +13,7 @@ use crate::{
         Key, Store, StoreError,
         typed::{Loaded, TypedStore},
     },
-    use_cases::{base::Base, sign_in::request_policy::Asking},
+    use_cases::{base::Base, sign_in::request_policy::ProviderRequest},
 };
 
 /// Adds what a connection has to a request for more.
@@ -36,33 +36,33 @@ impl StepUp {
     pub(crate) async fn stepped_up(
         &self,
         kernel: &Kernel,
-        mut asking: Asking,
+        mut wanted: ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
-    ) -> Result<Asking, StoreError> {
-        let Some(base) = self.base(kernel, &asking, index).await? else {
-            return Ok(asking);
+    ) -> Result<ProviderRequest, StoreError> {
+        let Some(base) = self.base(kernel, &wanted, index).await? else {
+            return Ok(wanted);
         };
         let has =
             |scope: &Scope| base.wish.scopes.contains(scope) || base.grant.scopes.contains(scope);
-        let wanted = asking.wish.scopes.iter();
-        asking.more_scopes = Some(wanted.filter(|scope| !has(scope)).cloned().collect());
+        let scopes = wanted.wish.scopes.iter();
+        wanted.more_scopes = Some(scopes.filter(|scope| !has(scope)).cloned().collect());
         // What was asked for then, as far as it may be asked for now: it does not grow by what providers add.
-        let allowed = &asking.provider.config().offer.allowed_scopes;
+        let allowed = &wanted.provider.config().offer.allowed_scopes;
         let kept = base.wish.scopes.iter().filter(|had| allowed.contains(had));
-        asking.wish.scopes = asking.wish.scopes.iter().chain(kept).cloned().collect();
+        wanted.wish.scopes = wanted.wish.scopes.iter().chain(kept).cloned().collect();
         let account = base.grant.account.email;
-        asking.login_hint = asking.login_hint.or(account);
-        Ok(asking)
+        wanted.login_hint = wanted.login_hint.or(account);
+        Ok(wanted)
     }
 
     /// The newest live connection of this server that lacks nothing but scopes.
     async fn base(
         &self,
         kernel: &Kernel,
-        asking: &Asking,
+        wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Connection>, StoreError> {
-        let config = asking.provider.config();
+        let config = wanted.provider.config();
         let (Some(index), Sharing::Server | Sharing::User) = (index, config.sharing) else {
             return Ok(None);
         };
@@ -75,9 +75,9 @@ impl StepUp {
             };
             let same = connection.is_of(kernel)
                 && connection.provider == config.id
-                && connection.wish.audience == asking.wish.audience
-                && connection.wish.resource == asking.wish.resource
-                && connection.is_of_account(asking.wish.account.as_deref());
+                && connection.wish.audience == wanted.wish.audience
+                && connection.wish.resource == wanted.wish.resource
+                && connection.is_of_account(wanted.wish.account.as_deref());
             let live = !connection.waits_for_a_person(now)
                 && (connection.grant.refresh_token.is_some() || connection.is_valid_for(now, 1));
             if same && live {

@@ -26,7 +26,7 @@ use crate::{
         tokens::{
             ensure_valid::{count, outcome},
             refresh::{Refresh, backoff::Backoff},
-            single_flight::{Flights, Missed, TargetLanding},
+            single_flight::{DerivedTokenResult, RefreshFailure, SingleFlight},
         },
     },
 };
@@ -38,25 +38,25 @@ const REFUSED_REST: Duration = Duration::from_secs(30);
 
 /// Takes a flight off the list, however it ended.
 struct Leaving {
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     to: (ConnectionId, Target),
 }
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.flights.leave_target(&self.to);
+        self.single_flight.end_derived(&self.to);
     }
 }
 
 /// A target of a connection.
-pub(crate) struct Aim {
+pub(crate) struct DerivedTokenRequest {
     pub(crate) connection: Loaded<Connection>,
     pub(crate) entry: Entry,
 }
 
 /// Brings a token of this connection for this target, newer than the one with this mark.
 pub(crate) type Fetch =
-    Box<dyn FnOnce(ConnectionId, Target, u64) -> BoxFuture<'static, TargetLanding> + Send>;
+    Box<dyn FnOnce(ConnectionId, Target, u64) -> BoxFuture<'static, DerivedTokenResult> + Send>;
 
 /// Gives tokens beside a connection's own, fetched where that is needed.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(crate) struct DerivedTokens {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     rules: Arc<Rules>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     targets: Pace<String>,
     backoff: Arc<Backoff>,
     derived: Arc<DerivedTokenRecords>,
@@ -77,7 +77,7 @@ impl DerivedTokens {
             clock: Arc::clone(&base.clock),
             chance: Arc::clone(&base.chance),
             rules: Arc::clone(&base.rules),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             targets: Pace::new(TARGETS.0, TARGETS.1),
             backoff: Arc::clone(&refresh.backoff),
             derived: Arc::clone(&records.derived),
@@ -86,9 +86,9 @@ impl DerivedTokens {
     }
 
     /// A token for a target that is valid for `min_valid` seconds, measured.
-    pub(crate) async fn draw_target(
+    pub(crate) async fn ensure_valid(
         self: &Arc<Self>,
-        aim: Aim,
+        aim: DerivedTokenRequest,
         min_valid: u64,
         fetch: Fetch,
     ) -> Result<Arc<TargetToken>, KernelFailure> {
@@ -98,7 +98,7 @@ impl DerivedTokens {
             Way::Exchange => "exchange",
         };
         let before = aim.entry.mark;
-        let drawn = self.drawn_target(aim, min_valid, fetch).await;
+        let drawn = self.ensure_valid_unmeasured(aim, min_valid, fetch).await;
         match &drawn {
             Ok((_, mark)) if *mark == Some(before) => count(&provider, "cache", "ok"),
             Ok(_) => count(&provider, way, "ok"),
@@ -108,9 +108,9 @@ impl DerivedTokens {
     }
 
     /// With the mark of the token if it was there already.
-    async fn drawn_target(
+    async fn ensure_valid_unmeasured(
         self: &Arc<Self>,
-        aim: Aim,
+        aim: DerivedTokenRequest,
         min_valid: u64,
         fetch: Fetch,
     ) -> Result<(Arc<TargetToken>, Option<u64>), KernelFailure> {
@@ -149,7 +149,7 @@ impl DerivedTokens {
 
     async fn fetched(
         self: &Arc<Self>,
-        aim: Aim,
+        aim: DerivedTokenRequest,
         (min_valid, usable): (u64, bool),
         fetch: Fetch,
     ) -> Result<Arc<TargetToken>, KernelFailure> {
@@ -169,13 +169,13 @@ impl DerivedTokens {
     }
 
     /// A newer token than that of the aim, by this process' one flight to it.
-    async fn fetch(self: &Arc<Self>, aim: Aim, fetch: Fetch) -> TargetLanding {
+    async fn fetch(self: &Arc<Self>, aim: DerivedTokenRequest, fetch: Fetch) -> DerivedTokenResult {
         let user = aim.connection.value.kernel.user.as_str().to_owned();
         let to = (aim.connection.value.id, aim.entry.target);
         let mark = aim.entry.mark;
         let begin = || {
             let leaving = Leaving {
-                flights: Arc::clone(&self.flights),
+                single_flight: Arc::clone(&self.single_flight),
                 to: to.clone(),
             };
             let this = Arc::clone(self);
@@ -183,13 +183,13 @@ impl DerivedTokens {
                 let turn = this.targets.turn(&user);
                 timeout(this.rules.renewal.wait, turn)
                     .await
-                    .map_err(|_| Missed::InProgress)?;
+                    .map_err(|_| RefreshFailure::InProgress)?;
                 let (id, target) = leaving.to.clone();
                 fetch(id, target, mark).await
             }
             .boxed()
         };
-        self.flights.join_target(&to, begin).await
+        self.single_flight.join_derived(&to, begin).await
     }
 
     /// What is known about a target, after its token changed.
@@ -208,7 +208,7 @@ impl DerivedTokens {
         id: &ConnectionId,
         entry: Entry,
         (trouble, asked): (Trouble, Option<Duration>),
-    ) -> TargetLanding {
+    ) -> DerivedTokenResult {
         let asked = match trouble {
             Trouble::Refused => Some(REFUSED_REST),
             Trouble::Unavailable | Trouble::Misconfigured => asked,
@@ -233,14 +233,14 @@ pub(crate) fn newer(entry: &Entry, mark: u64) -> Option<Arc<TargetToken>> {
 }
 
 /// Why there is no token to exchange.
-pub(crate) fn missed(failure: KernelFailure) -> Missed {
+pub(crate) fn missed(failure: KernelFailure) -> RefreshFailure {
     match failure {
         KernelFailure::SignInRequired(cause) => {
-            Missed::SignIn(cause.unwrap_or(SignInCause::AccessEnded))
+            RefreshFailure::SignIn(cause.unwrap_or(SignInCause::AccessEnded))
         }
-        KernelFailure::NotFound => Missed::Gone,
-        KernelFailure::Provider(trouble, rest) => Missed::Provider(trouble, rest),
+        KernelFailure::NotFound => RefreshFailure::Gone,
+        KernelFailure::Provider(trouble, rest) => RefreshFailure::Provider(trouble, rest),
         KernelFailure::Store(error) => error.into(),
-        _ => Missed::InProgress,
+        _ => RefreshFailure::InProgress,
     }
 }

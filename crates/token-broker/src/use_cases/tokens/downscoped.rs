@@ -30,18 +30,18 @@ use crate::{
         rules::Rules,
         sign_in::request_policy,
         tokens::{
-            derived::{Aim, DerivedTokens, Fetch, entry_of, newer},
+            derived::{DerivedTokenRequest, DerivedTokens, Fetch, entry_of, newer},
             ensure_valid::ValidTokens,
             refresh::{
                 Refresh,
-                attempt::{Intent, Readiness, RefreshAttempts, Setback, trouble_of},
+                attempt::{Intent, NotReady, Readiness, RefreshAttempts, trouble_of},
                 backoff::Backoff,
                 outcome::RefreshOutcomes,
                 refresher::Refresher,
                 unverified::UnverifiedRefreshes,
                 write::RefreshWrites,
             },
-            single_flight::{Missed, TargetLanding},
+            single_flight::{DerivedTokenResult, RefreshFailure},
             sources::TokenSources,
         },
     },
@@ -120,17 +120,17 @@ impl DownscopedTokens {
                 .tell(What::TokenDelivered);
             return Ok(drawn.connection.token());
         };
-        let aim = Aim {
+        let aim = DerivedTokenRequest {
             entry: entry_of(targets.as_ref(), &target),
             connection: connection.clone(),
         };
         let this = Arc::clone(self);
         let fetch: Fetch = Box::new(move |id, target, mark| {
-            async move { Box::pin(this.fly_scoped(&id, (&target, mark))).await }.boxed()
+            async move { Box::pin(this.fetch(&id, (&target, mark))).await }.boxed()
         });
         let token = self
             .derived_tokens
-            .draw_target(aim, request.min_valid, fetch)
+            .ensure_valid(aim, request.min_valid, fetch)
             .await?;
         Event::of(&connection.value)
             .kernel(kernel)
@@ -140,11 +140,11 @@ impl DownscopedTokens {
     }
 
     /// Looks until there is a newer token for the target, somebody has to sign in, or it takes too long.
-    async fn fly_scoped(
+    async fn fetch(
         self: &Arc<Self>,
         id: &ConnectionId,
         (target, mark): (&Target, u64),
-    ) -> TargetLanding {
+    ) -> DerivedTokenResult {
         let end = Instant::now() + self.rules.renewal.wait;
         loop {
             let woken = self.store.watch(&Key::connection(id)).await?;
@@ -161,7 +161,7 @@ impl DownscopedTokens {
                 return Err(missed);
             }
             match renewal.next(scene.lease.is_some()) {
-                Next::Nothing => return Err(Missed::SignIn(SignInCause::AccessEnded)),
+                Next::Nothing => return Err(RefreshFailure::SignIn(SignInCause::AccessEnded)),
                 Next::Refresh => {
                     if let Some(landing) = self.attempt_scoped(scene).await {
                         return landing;
@@ -174,14 +174,14 @@ impl DownscopedTokens {
                 }
             }
             if Instant::now() >= end {
-                return Err(Missed::InProgress);
+                return Err(RefreshFailure::InProgress);
             }
         }
     }
 
-    async fn scene(&self, id: &ConnectionId, target: &Target) -> Result<Scene, Missed> {
+    async fn scene(&self, id: &ConnectionId, target: &Target) -> Result<Scene, RefreshFailure> {
         let (connection, lease) = self.connections.load_with_lease(id).await?;
-        let connection = connection.ok_or(Missed::Gone)?;
+        let connection = connection.ok_or(RefreshFailure::Gone)?;
         // Read after the connection, so that it is as new at least.
         let targets: Found<Targets> = self.store.load(&Key::targets(id)).await?;
         Ok(Scene {
@@ -193,10 +193,10 @@ impl DownscopedTokens {
     }
 
     /// Refreshes, once; absent where somebody else was faster.
-    async fn attempt_scoped(self: &Arc<Self>, scene: Scene) -> Option<TargetLanding> {
+    async fn attempt_scoped(self: &Arc<Self>, scene: Scene) -> Option<DerivedTokenResult> {
         let found = scene.connection;
         let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
-            return Some(Err(Missed::SignIn(SignInCause::AccessEnded)));
+            return Some(Err(RefreshFailure::SignIn(SignInCause::AccessEnded)));
         };
         if found.value.grant.refresh_token.is_none() {
             let refused = (Trouble::Refused, None);
@@ -207,7 +207,7 @@ impl DownscopedTokens {
             );
         }
         if let Err(error) = provider.ready().await {
-            let setback = Setback {
+            let setback = NotReady {
                 trouble: trouble_of(error),
                 asked: provider.rest(),
             };
@@ -215,7 +215,7 @@ impl DownscopedTokens {
                 .attempts
                 .not_ready(found, Readiness::First, setback)
                 .await?;
-            return Some(landing.and(Err(Missed::InProgress)));
+            return Some(landing.and(Err(RefreshFailure::InProgress)));
         }
         let lease = scene.lease.as_ref().map_or(Expect::Absent, Loaded::expect);
         let intent = match self.attempts.intend(found, lease, Readiness::First).await {
@@ -244,7 +244,7 @@ impl DownscopedTokens {
         intent: Intent,
         (targets, entry): (Found<Targets>, Entry),
         refreshed: Refreshed,
-    ) -> TargetLanding {
+    ) -> DerivedTokenResult {
         let mut connection = intent.connection;
         let replaced = intent.replaced;
         let token = take(&mut connection.value, &entry.target, refreshed);
@@ -271,7 +271,7 @@ impl DownscopedTokens {
                 self.revocation
                     .revoke_later(Arc::clone(provider), token.access_token);
                 let landing = self.writes.too_late(connection.value).await;
-                return landing.and(Err(Missed::InProgress));
+                return landing.and(Err(RefreshFailure::InProgress));
             }
             Err(error) => self.writes.hold_in_memory(&connection, replaced, &error),
         }
@@ -288,7 +288,7 @@ impl DownscopedTokens {
         intent: Intent,
         entry: Entry,
         error: RefreshError,
-    ) -> TargetLanding {
+    ) -> DerivedTokenResult {
         let id = intent.connection.value.id.clone();
         let trouble = match error {
             RefreshError::Rejected { refusal, .. } if refusal.is_of_what_was_asked() => {
@@ -313,7 +313,7 @@ impl DownscopedTokens {
                 unverified.own = false;
                 let kept = (refresh_token, *unverified);
                 let landing = self.unverified.keep_unverified(intent, kept).await;
-                return landing.and(Err(Missed::InProgress));
+                return landing.and(Err(RefreshFailure::InProgress));
             }
             error @ (RefreshError::NotSent
             | RefreshError::Withheld
@@ -322,7 +322,7 @@ impl DownscopedTokens {
             | RefreshError::Unusable { .. }
             | RefreshError::Foreign { .. }) => {
                 let landing = self.outcomes.miss(provider.as_ref(), intent, error).await;
-                return landing.and(Err(Missed::InProgress));
+                return landing.and(Err(RefreshFailure::InProgress));
             }
         };
         self.withdraw(intent).await?;

@@ -26,7 +26,7 @@ use crate::{
 const WORTHWHILE_SECONDS: u64 = 10;
 
 /// A connection whose token is as a kernel wants it.
-pub(crate) struct Drawn {
+pub(crate) struct ValidToken {
     pub(crate) connection: Arc<Connection>,
     source: &'static str,
 }
@@ -72,7 +72,7 @@ impl ValidTokens {
         self: &Arc<Self>,
         connection: Loaded<Connection>,
         min_valid: u64,
-    ) -> Result<Drawn, KernelFailure> {
+    ) -> Result<ValidToken, KernelFailure> {
         let provider = connection.value.provider.clone();
         let drawn = self.ensure_valid_unmeasured(connection, min_valid).await;
         let (source, outcome) = match &drawn {
@@ -88,7 +88,7 @@ impl ValidTokens {
         self: &Arc<Self>,
         connection: Loaded<Connection>,
         min_valid: u64,
-    ) -> Result<Drawn, KernelFailure> {
+    ) -> Result<ValidToken, KernelFailure> {
         let now = self.clock.now();
         match connection.value.need(now, min_valid, self.chance.spread()) {
             Need::Nothing => {
@@ -111,7 +111,7 @@ impl ValidTokens {
         connection: Loaded<Connection>,
         min_valid: u64,
         usable: bool,
-    ) -> Result<Drawn, KernelFailure> {
+    ) -> Result<ValidToken, KernelFailure> {
         if let Some(missed) = self.backoff.not_before(&connection.value.renewal) {
             if usable {
                 return Ok(cached(connection));
@@ -133,10 +133,14 @@ impl ValidTokens {
     }
 
     /// A new token may be shorter than the one before.
-    fn enough(&self, refreshed: Arc<Connection>, min_valid: u64) -> Result<Drawn, KernelFailure> {
+    fn enough(
+        &self,
+        refreshed: Arc<Connection>,
+        min_valid: u64,
+    ) -> Result<ValidToken, KernelFailure> {
         let now = self.clock.now();
         if refreshed.is_valid_for(now, min_valid.max(1)) {
-            return Ok(Drawn {
+            return Ok(ValidToken {
                 connection: refreshed,
                 source: "refresh",
             });
@@ -154,8 +158,8 @@ fn worthwhile(connection: &Connection) -> u64 {
     }
 }
 
-fn cached(connection: Loaded<Connection>) -> Drawn {
-    Drawn {
+fn cached(connection: Loaded<Connection>) -> ValidToken {
+    ValidToken {
         connection: Arc::new(connection.value),
         source: "cache",
     }

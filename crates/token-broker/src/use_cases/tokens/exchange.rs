@@ -24,13 +24,13 @@ use crate::{
         failure::KernelFailure,
         providers::Providers,
         records::{Records, derived_tokens::DerivedTokenRecords},
-        server_authentication::{Asker, ServerAuthentication},
+        server_authentication::{KernelCredentials, ServerAuthentication},
         sign_in::request_policy,
         tokens::{
-            derived::{Aim, DerivedTokens, Fetch, entry_of, missed, newer},
+            derived::{DerivedTokenRequest, DerivedTokens, Fetch, entry_of, missed, newer},
             ensure_valid::ValidTokens,
             refresh::{Refresh, refresher::Refresher},
-            single_flight::{Flights, Missed, TargetLanding},
+            single_flight::{DerivedTokenResult, RefreshFailure, SingleFlight},
             sources::TokenSources,
         },
     },
@@ -41,7 +41,7 @@ use crate::{
 pub struct TokenExchange {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     derived: Arc<DerivedTokenRecords>,
     derived_tokens: Arc<DerivedTokens>,
     refresher: Arc<Refresher>,
@@ -60,7 +60,7 @@ impl TokenExchange {
         Self {
             store: Arc::clone(&base.store),
             providers: Arc::clone(&base.providers),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             derived: Arc::clone(&records.derived),
             derived_tokens: Arc::clone(&sources.derived_tokens),
             refresher: Arc::clone(&refresh.refresher),
@@ -72,27 +72,27 @@ impl TokenExchange {
     /// A token that a connection's own was exchanged for, valid for at least as long as asked.
     pub async fn exchange(
         self: &Arc<Self>,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         id: &ConnectionId,
         request: &ExchangeRequest,
     ) -> Result<TokenAnswer, KernelFailure> {
-        let kernel = self.servers.recognise(asker).await?;
+        let kernel = self.servers.recognise(credentials).await?;
         let (connection, targets) = self.derived.own_with_derived(&kernel, id).await?;
         let provider = self.providers.get(&connection.value.provider);
         let offer = &provider.ok_or(KernelFailure::NotFound)?.config().exchange;
         let target = request_policy::exchange_target(request, offer)?;
         let origins = offer.origins_of(&target);
-        let aim = Aim {
+        let aim = DerivedTokenRequest {
             entry: entry_of(targets.as_ref(), &target),
             connection: connection.clone(),
         };
         let this = Arc::clone(self);
         let fetch: Fetch = Box::new(move |id, target, mark| {
-            async move { Box::pin(this.fly_exchange(&id, (&target, mark))).await }.boxed()
+            async move { Box::pin(this.fetch(&id, (&target, mark))).await }.boxed()
         });
         let token = self
             .derived_tokens
-            .draw_target(aim, request.min_valid, fetch)
+            .ensure_valid(aim, request.min_valid, fetch)
             .await?;
         Event::of(&connection.value)
             .kernel(&kernel)
@@ -102,21 +102,25 @@ impl TokenExchange {
     }
 
     /// Exchanges, unless somebody was faster.
-    async fn fly_exchange(
+    async fn fetch(
         self: &Arc<Self>,
         id: &ConnectionId,
         (target, mark): (&Target, u64),
-    ) -> TargetLanding {
+    ) -> DerivedTokenResult {
         let keys = (Key::connection(id), Key::targets(id));
         let (found, targets): (Found<Connection>, Found<Targets>) =
             self.store.load_pair(&keys.0, &keys.1).await?;
-        let found = self.flights.held(id).or(found).ok_or(Missed::Gone)?;
+        let found = self
+            .single_flight
+            .held(id)
+            .or(found)
+            .ok_or(RefreshFailure::Gone)?;
         let entry = entry_of(targets.as_ref(), target);
         if let Some(token) = newer(&entry, mark) {
             return Ok(token);
         }
         let provider = self.providers.get(&found.value.provider).map(Arc::clone);
-        let provider = provider.ok_or(Missed::SignIn(SignInCause::AccessEnded))?;
+        let provider = provider.ok_or(RefreshFailure::SignIn(SignInCause::AccessEnded))?;
         let subject = self
             .valid_tokens
             .ensure_valid_unmeasured(found, 0)
@@ -143,7 +147,7 @@ impl TokenExchange {
         provider: &Arc<dyn IdentityProvider>,
         subject: &Arc<Connection>,
         entry: &Entry,
-    ) -> Result<Result<Exchanged, ExchangeError>, Missed> {
+    ) -> Result<Result<Exchanged, ExchangeError>, RefreshFailure> {
         let result = provider.exchange(exchange(subject, &entry.target)).await;
         let replaceable = subject.grant.refresh_token.is_some() && entry.renewal == Renewal::Idle;
         if !replaceable || !matches!(result, Err(ExchangeError::SubjectRefused)) {

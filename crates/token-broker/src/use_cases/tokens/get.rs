@@ -10,7 +10,7 @@ use crate::{
         common::Common,
         failure::KernelFailure,
         records::{Records, connections::ConnectionRecords},
-        server_authentication::{Asker, ServerAuthentication},
+        server_authentication::{KernelCredentials, ServerAuthentication},
         tokens::{downscoped::DownscopedTokens, ensure_valid::ValidTokens},
     },
 };
@@ -43,11 +43,11 @@ impl AccessTokens {
     /// that is needed.
     pub async fn get(
         self: &Arc<Self>,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         id: &ConnectionId,
         request: &TokenRequest,
     ) -> Result<TokenAnswer, KernelFailure> {
-        let kernel = self.servers.recognise(asker).await?;
+        let kernel = self.servers.recognise(credentials).await?;
         if request.scopes.is_some() || request.audience.is_some() || request.resource.is_some() {
             return Box::pin(self.downscoped.scoped_token(&kernel, id, request)).await;
         }

@@ -28,7 +28,7 @@ use crate::{
 
 /// Why a refresh brought no token.
 #[derive(Debug, Clone)]
-pub(crate) enum Missed {
+pub(crate) enum RefreshFailure {
     /// A person has to sign in.
     SignIn(SignInCause),
     /// Somebody else is at it, or nobody knows yet how it ended.
@@ -41,20 +41,20 @@ pub(crate) enum Missed {
     Store(Arc<StoreError>),
 }
 
-impl From<StoreError> for Missed {
+impl From<StoreError> for RefreshFailure {
     fn from(error: StoreError) -> Self {
         Self::Store(Arc::new(error))
     }
 }
 
-impl From<Missed> for KernelFailure {
-    fn from(missed: Missed) -> Self {
+impl From<RefreshFailure> for KernelFailure {
+    fn from(missed: RefreshFailure) -> Self {
         match missed {
-            Missed::SignIn(cause) => Self::SignInRequired(Some(cause)),
-            Missed::InProgress => Self::RefreshInProgress,
-            Missed::Provider(trouble, rest) => Self::Provider(trouble, rest),
-            Missed::Gone => Self::NotFound,
-            Missed::Store(error) => Self::Store(match *error {
+            RefreshFailure::SignIn(cause) => Self::SignInRequired(Some(cause)),
+            RefreshFailure::InProgress => Self::RefreshInProgress,
+            RefreshFailure::Provider(trouble, rest) => Self::Provider(trouble, rest),
+            RefreshFailure::Gone => Self::NotFound,
+            RefreshFailure::Store(error) => Self::Store(match *error {
                 StoreError::Unavailable(_) => StoreError::Unavailable(Box::new(error)),
                 StoreError::Unsealable => StoreError::Unsealable,
                 StoreError::Malformed => StoreError::Malformed,
@@ -65,30 +65,30 @@ impl From<Missed> for KernelFailure {
 }
 
 /// How a refresh ended: with the connection as it is now, or not.
-pub(crate) type Landing = Result<Arc<Connection>, Missed>;
+pub(crate) type RefreshResult = Result<Arc<Connection>, RefreshFailure>;
 
 /// How the way to a token beside the connection's own ended.
-pub(crate) type TargetLanding = Result<Arc<TargetToken>, Missed>;
+pub(crate) type DerivedTokenResult = Result<Arc<TargetToken>, RefreshFailure>;
 
 /// One way to something, for all who wait for it.
-type Flight<L> = Shared<BoxFuture<'static, L>>;
+type SharedRun<L> = Shared<BoxFuture<'static, L>>;
 
-type Running<K, L> = Mutex<HashMap<K, Flight<L>>>;
+type Running<K, L> = Mutex<HashMap<K, SharedRun<L>>>;
 
 /// See the module. A flight goes on when those who wait for it give up: what a provider answers must not get lost.
 #[derive(Default)]
-pub(crate) struct Flights {
-    running: Running<ConnectionId, Landing>,
+pub(crate) struct SingleFlight {
+    running: Running<ConnectionId, RefreshResult>,
     /// Those to tokens beside a connection's own.
-    targets: Running<(ConnectionId, Target), TargetLanding>,
+    targets: Running<(ConnectionId, Target), DerivedTokenResult>,
     /// Refreshed connections that the store did not take yet.
     held: Mutex<HashMap<ConnectionId, Loaded<Connection>>>,
     tasks: TaskTracker,
 }
 
-impl Flights {
+impl SingleFlight {
     /// Waits for what is under way, for that long.
-    pub(crate) async fn land(&self, patience: Duration) {
+    pub(crate) async fn finish(&self, patience: Duration) {
         self.tasks.close();
         if timeout(patience, self.tasks.wait()).await.is_err() {
             tracing::warn!("refreshes or revocations were still under way when the process ended");
@@ -99,8 +99,8 @@ impl Flights {
     pub(crate) fn join(
         &self,
         id: &ConnectionId,
-        begin: impl FnOnce() -> BoxFuture<'static, Landing>,
-    ) -> Flight<Landing> {
+        begin: impl FnOnce() -> BoxFuture<'static, RefreshResult>,
+    ) -> SharedRun<RefreshResult> {
         self.join_in(&self.running, id, begin)
     }
 
@@ -110,31 +110,31 @@ impl Flights {
     }
 
     /// As [`Self::join`], for one target of a connection.
-    pub(crate) fn join_target(
+    pub(crate) fn join_derived(
         &self,
         to: &(ConnectionId, Target),
-        begin: impl FnOnce() -> BoxFuture<'static, TargetLanding>,
-    ) -> Flight<TargetLanding> {
+        begin: impl FnOnce() -> BoxFuture<'static, DerivedTokenResult>,
+    ) -> SharedRun<DerivedTokenResult> {
         self.join_in(&self.targets, to, begin)
     }
 
     /// Ends that flight.
-    pub(crate) fn leave_target(&self, to: &(ConnectionId, Target)) {
+    pub(crate) fn end_derived(&self, to: &(ConnectionId, Target)) {
         lock(&self.targets).remove(to);
     }
 
     fn join_in<K: Clone + Eq + Hash, T: Clone + Send + Sync + 'static>(
         &self,
-        running: &Running<K, Result<T, Missed>>,
+        running: &Running<K, Result<T, RefreshFailure>>,
         to: &K,
-        begin: impl FnOnce() -> BoxFuture<'static, Result<T, Missed>>,
-    ) -> Flight<Result<T, Missed>> {
+        begin: impl FnOnce() -> BoxFuture<'static, Result<T, RefreshFailure>>,
+    ) -> SharedRun<Result<T, RefreshFailure>> {
         let mut running = lock(running);
         if let Some(flight) = running.get(to) {
             return flight.clone();
         }
         let task = self.spawn(begin());
-        let flight = async move { task.await.unwrap_or(Err(Missed::InProgress)) };
+        let flight = async move { task.await.unwrap_or(Err(RefreshFailure::InProgress)) };
         let flight = flight.boxed().shared();
         running.insert(to.clone(), flight.clone());
         flight
@@ -161,9 +161,9 @@ impl Flights {
     }
 }
 
-impl fmt::Debug for Flights {
+impl fmt::Debug for SingleFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights")
+        f.debug_struct("SingleFlight")
             .field("running", &lock(&self.running).len())
             .field("held", &lock(&self.held).len())
             .finish_non_exhaustive()

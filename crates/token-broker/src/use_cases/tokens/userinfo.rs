@@ -16,8 +16,8 @@ use crate::{
         failure::KernelFailure,
         providers::Providers,
         records::{Records, connections::ConnectionRecords},
-        server_authentication::{Asker, ServerAuthentication},
-        tokens::{ensure_valid::ValidTokens, single_flight::Flights},
+        server_authentication::{KernelCredentials, ServerAuthentication},
+        tokens::{ensure_valid::ValidTokens, single_flight::SingleFlight},
     },
 };
 
@@ -34,7 +34,7 @@ const REMEMBER: Duration = Duration::from_secs(5);
 pub struct UserInfoRequests {
     providers: Arc<Providers>,
     index_key: IndexKey,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     userinfo: Answers<Result<Arc<Map<String, Value>>, IdpError>>,
     connections: Arc<ConnectionRecords>,
     servers: Arc<ServerAuthentication>,
@@ -51,7 +51,7 @@ impl UserInfoRequests {
         Self {
             providers: Arc::clone(&base.providers),
             index_key: base.index_key.clone(),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             userinfo: Answers::new(Arc::clone(&base.clock), MOST_USERINFO),
             connections: Arc::clone(&records.connections),
             servers: Arc::clone(&common.servers),
@@ -64,10 +64,10 @@ impl UserInfoRequests {
     /// answer is the same.
     pub async fn userinfo(
         self: &Arc<Self>,
-        asker: &Asker,
+        credentials: &KernelCredentials,
         id: &ConnectionId,
     ) -> Result<UserInfo, KernelFailure> {
-        let kernel = self.servers.recognise(asker).await?;
+        let kernel = self.servers.recognise(credentials).await?;
         let connection = self.connections.own(&kernel, id).await?;
         let provider = self.providers.get(&connection.value.provider).cloned();
         let provider = provider.ok_or(KernelFailure::NotFound)?;
@@ -87,7 +87,7 @@ impl UserInfoRequests {
         connection: Arc<Connection>,
     ) -> Result<Arc<Map<String, Value>>, IdpError> {
         let this = Arc::clone(self);
-        let work = self.flights.spawn(async move {
+        let work = self.single_flight.spawn(async move {
             let about = this
                 .index_key
                 .hash("userinfo", connection.id.as_str().as_bytes());

@@ -23,7 +23,7 @@ use crate::{
         rules::Rules,
         tokens::{
             refresh::{backoff::Backoff, timing::RefreshTiming},
-            single_flight::Landing,
+            single_flight::RefreshResult,
         },
     },
 };
@@ -68,7 +68,7 @@ pub(crate) struct Replaced {
 }
 
 /// Why nothing was risked, and for how long the provider is not asked, if that is known.
-pub(crate) struct Setback {
+pub(crate) struct NotReady {
     pub(crate) trouble: Trouble,
     pub(crate) asked: Option<Duration>,
 }
@@ -200,8 +200,8 @@ impl RefreshAttempts {
         &self,
         found: Loaded<Connection>,
         ready: Readiness,
-        Setback { trouble, asked }: Setback,
-    ) -> Option<Landing> {
+        NotReady { trouble, asked }: NotReady,
+    ) -> Option<RefreshResult> {
         let mut found = found;
         let changes = match ready {
             Readiness::First => {

@@ -10,7 +10,7 @@ use crate::{
         clock::Clock,
         renewal::{Renewal, Trouble},
     },
-    use_cases::{base::Base, rules::Rules, tokens::single_flight::Missed},
+    use_cases::{base::Base, rules::Rules, tokens::single_flight::RefreshFailure},
 };
 
 /// Says when a provider is asked again.
@@ -39,20 +39,20 @@ impl Backoff {
         renewal.rest_again(self.clock.now(), trouble, asked, self.chance.spread())
     }
 
-    pub(crate) fn failure(&self, renewal: &Renewal, trouble: Trouble) -> Missed {
+    pub(crate) fn failure(&self, renewal: &Renewal, trouble: Trouble) -> RefreshFailure {
         let rest = renewal.rest(self.clock.now());
         let rest = rest.map_or(self.rules.renewal.recover_after, |(rest, _)| rest);
-        Missed::Provider(trouble, rest)
+        RefreshFailure::Provider(trouble, rest)
     }
 
     /// Why nothing is asked of the provider for now, if so.
-    pub(crate) fn not_before(&self, renewal: &Renewal) -> Option<Missed> {
+    pub(crate) fn not_before(&self, renewal: &Renewal) -> Option<RefreshFailure> {
         let now = self.clock.now();
         let (rest, trouble) = renewal.rest(now)?;
         Some(if renewal.waits_too_long(now) {
-            Missed::SignIn(SignInCause::NotRenewed)
+            RefreshFailure::SignIn(SignInCause::NotRenewed)
         } else {
-            Missed::Provider(trouble, rest)
+            RefreshFailure::Provider(trouble, rest)
         })
     }
 }

@@ -25,7 +25,7 @@ use crate::{
                 unverified::UnverifiedRefreshes,
                 write::RefreshWrites,
             },
-            single_flight::{Landing, Missed},
+            single_flight::{RefreshFailure, RefreshResult},
         },
     },
 };
@@ -62,7 +62,11 @@ impl RefreshOutcomes {
     }
 
     /// There is a new token. It is stored before anybody gets it; if the store fails, it is held here meanwhile.
-    pub(crate) async fn keep(self: &Arc<Self>, intent: Intent, refreshed: Refreshed) -> Landing {
+    pub(crate) async fn keep(
+        self: &Arc<Self>,
+        intent: Intent,
+        refreshed: Refreshed,
+    ) -> RefreshResult {
         let mut connection = intent.connection;
         let replaced = intent.replaced;
         connection.value.grant = renewed(connection.value.grant, refreshed);
@@ -93,7 +97,7 @@ impl RefreshOutcomes {
         provider: &dyn IdentityProvider,
         intent: Intent,
         error: RefreshError,
-    ) -> Landing {
+    ) -> RefreshResult {
         use RefreshError as E;
         let (writes, refused, unverified) = (&self.writes, &self.refused, &self.unverified);
         match error {
@@ -138,18 +142,18 @@ impl RefreshOutcomes {
     }
 
     /// Nobody knows whether the refresh token was used.
-    async fn lose(&self, intent: Intent) -> Landing {
+    async fn lose(&self, intent: Intent) -> RefreshResult {
         Event::of(&intent.connection.value)
             .reason("refresh_lost")
             .tell(What::ProviderFailed);
         self.writes
             .forget_outcome(intent.connection, intent.lease)
             .await?;
-        Err(Missed::InProgress)
+        Err(RefreshFailure::InProgress)
     }
 
     /// Nobody knows how the second and last attempt ended.
-    pub(crate) async fn give_up(&self, connection: Loaded<Connection>) -> Landing {
+    pub(crate) async fn give_up(&self, connection: Loaded<Connection>) -> RefreshResult {
         self.writes
             .end(connection, What::TokenRevoked, "lost")
             .await

@@ -26,7 +26,7 @@ use crate::{
         rules::Rules,
         tokens::{
             refresh::{
-                attempt::{Intent, Readiness, RefreshAttempts, Setback, recoverable, trouble_of},
+                attempt::{Intent, NotReady, Readiness, RefreshAttempts, recoverable, trouble_of},
                 backoff::Backoff,
                 outcome::{RefreshOutcomes, renewed},
                 recovery::Recoveries,
@@ -34,7 +34,7 @@ use crate::{
                 timing::RefreshTiming,
                 write::RefreshWrites,
             },
-            single_flight::{Flights, Landing, Missed},
+            single_flight::{RefreshFailure, RefreshResult, SingleFlight},
         },
     },
 };
@@ -47,7 +47,7 @@ struct Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.refresher.flights.leave(&self.id);
+        self.refresher.single_flight.leave(&self.id);
     }
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct Refresher {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     rules: Arc<Rules>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     attempts: Arc<RefreshAttempts>,
     backoff: Arc<Backoff>,
     connections: Arc<ConnectionRecords>,
@@ -81,7 +81,7 @@ impl Refresher {
             clock: Arc::clone(&base.clock),
             chance: Arc::clone(&base.chance),
             rules: Arc::clone(&base.rules),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             attempts: Arc::clone(&steps.attempts),
             backoff: Arc::clone(&timing.backoff),
             connections: Arc::clone(&records.connections),
@@ -97,9 +97,9 @@ impl Refresher {
         found: Loaded<Connection>,
         lease: Found<Lease>,
         ready: Readiness,
-    ) -> Option<Landing> {
+    ) -> Option<RefreshResult> {
         let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
-            return Some(Err(Missed::SignIn(SignInCause::AccessEnded)));
+            return Some(Err(RefreshFailure::SignIn(SignInCause::AccessEnded)));
         };
         // Before anything is risked: an answer that cannot be judged would be lost, and a provider that is down would
         // not answer the last time either.
@@ -111,7 +111,7 @@ impl Refresher {
             let asked = provider.rest();
             return self
                 .attempts
-                .not_ready(found, ready, Setback { trouble, asked })
+                .not_ready(found, ready, NotReady { trouble, asked })
                 .await;
         }
         let lease = lease.as_ref().map_or(Expect::Absent, Loaded::expect);
@@ -126,7 +126,7 @@ impl Refresher {
         self: &Arc<Self>,
         provider: &Arc<dyn IdentityProvider>,
         intent: Intent,
-    ) -> Landing {
+    ) -> RefreshResult {
         match self.attempts.send(provider.as_ref(), &intent, None).await {
             Ok(refreshed) => self.outcomes.keep(intent, refreshed).await,
             Err(error) => self.outcomes.miss(provider.as_ref(), intent, error).await,
@@ -134,7 +134,7 @@ impl Refresher {
     }
 
     /// The connection with a newer token than this one has.
-    pub(crate) async fn refresh(self: &Arc<Self>, old: &Connection) -> Landing {
+    pub(crate) async fn refresh(self: &Arc<Self>, old: &Connection) -> RefreshResult {
         let (id, serial) = (old.id.clone(), old.grant.serial);
         let refresher = Arc::clone(self);
         let begin = || {
@@ -142,19 +142,19 @@ impl Refresher {
                 refresher: Arc::clone(&refresher),
                 id: id.clone(),
             };
-            async move { leaving.refresher.fly(&leaving.id, serial).await }.boxed()
+            async move { leaving.refresher.run(&leaving.id, serial).await }.boxed()
         };
-        self.flights.join(&old.id, begin).await
+        self.single_flight.join(&old.id, begin).await
     }
 
     /// Looks until there is a newer token, somebody has to sign in, or it takes too long. Refreshes if nobody else does.
-    async fn fly(self: &Arc<Self>, id: &ConnectionId, mut serial: u64) -> Landing {
+    async fn run(self: &Arc<Self>, id: &ConnectionId, mut serial: u64) -> RefreshResult {
         let end = Instant::now() + self.rules.renewal.wait;
         let mut orphan = None;
         loop {
             let woken = self.store.watch(&Key::connection(id)).await?;
             let (connection, lease) = self.connections.load_with_lease(id).await?;
-            let connection = connection.ok_or(Missed::Gone)?;
+            let connection = connection.ok_or(RefreshFailure::Gone)?;
             if connection.value.grant.serial != serial {
                 return Ok(Arc::new(connection.value));
             }
@@ -164,12 +164,12 @@ impl Refresher {
             // Whoever is at it may only be late: an intent is given up for lost when it is seen so twice.
             let seen = orphan == Some(connection.generation);
             let ready = match connection.value.renewal.next(lease.is_some()) {
-                Next::Nothing => return Err(Missed::SignIn(SignInCause::AccessEnded)),
+                Next::Nothing => return Err(RefreshFailure::SignIn(SignInCause::AccessEnded)),
                 Next::Refresh => Readiness::First,
                 Next::TryAgain if self.recoveries.may_try_again(&connection.value).await? => {
                     Readiness::First
                 }
-                Next::TryAgain => return Err(Missed::SignIn(SignInCause::NotRenewed)),
+                Next::TryAgain => return Err(RefreshFailure::SignIn(SignInCause::NotRenewed)),
                 Next::Verify => match self.verify(connection).await? {
                     Some(verified) if verified.is_valid_for(self.clock.now(), 1) => {
                         return Ok(verified);
@@ -198,20 +198,23 @@ impl Refresher {
         &self,
         end: Instant,
         woken: impl Future<Output = ()>,
-    ) -> Result<(), Missed> {
+    ) -> Result<(), RefreshFailure> {
         let until = end.min(Instant::now() + self.rules.refresh_safety);
         // Either way it is time to look.
         let _ = timeout_at(until, woken).await;
         if Instant::now() >= end {
-            return Err(Missed::InProgress);
+            return Err(RefreshFailure::InProgress);
         }
         Ok(())
     }
 
     /// Judges what was held back. The connection with it, where it is good; nothing where somebody else was faster.
-    async fn verify(&self, found: Loaded<Connection>) -> Result<Option<Arc<Connection>>, Missed> {
+    async fn verify(
+        &self,
+        found: Loaded<Connection>,
+    ) -> Result<Option<Arc<Connection>>, RefreshFailure> {
         let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
-            return Err(Missed::SignIn(SignInCause::AccessEnded));
+            return Err(RefreshFailure::SignIn(SignInCause::AccessEnded));
         };
         let mut found = found;
         let Some(unverified) = found.value.unverified.take() else {
@@ -248,7 +251,7 @@ impl Refresher {
     async fn verified(
         &self,
         judged: Loaded<Connection>,
-    ) -> Result<Option<Arc<Connection>>, Missed> {
+    ) -> Result<Option<Arc<Connection>>, RefreshFailure> {
         let put = self.connections.put(&judged).map(|put| vec![put]);
         if self.connections.commit(put).await? == Outcome::Conflict {
             return Ok(None);
@@ -261,7 +264,7 @@ impl Refresher {
     async fn still_unverified(
         &self,
         mut found: Loaded<Connection>,
-    ) -> Result<Option<Arc<Connection>>, Missed> {
+    ) -> Result<Option<Arc<Connection>>, RefreshFailure> {
         let now = self.clock.now();
         found.value.renewal = found
             .value
@@ -272,7 +275,7 @@ impl Refresher {
         Err(self
             .backoff
             .not_before(&found.value.renewal)
-            .unwrap_or(Missed::InProgress))
+            .unwrap_or(RefreshFailure::InProgress))
     }
 }
 

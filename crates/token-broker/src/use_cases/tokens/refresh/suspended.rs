@@ -24,7 +24,7 @@ use crate::{
                 timing::RefreshTiming,
                 write::RefreshWrites,
             },
-            single_flight::{Landing, Missed},
+            single_flight::{RefreshFailure, RefreshResult},
         },
     },
 };
@@ -59,7 +59,7 @@ impl RefusedRefreshes {
         intent: Intent,
         refusal: Refusal,
         everybody: Option<bool>,
-    ) -> Landing {
+    ) -> RefreshResult {
         tell_operator(&intent.connection.value, &refusal, everybody);
         if intent.ready == Readiness::Recovery {
             return self
@@ -76,7 +76,7 @@ impl RefusedRefreshes {
         intent: Intent,
         refusal: Refusal,
         asked: Option<Duration>,
-    ) -> Landing {
+    ) -> RefreshResult {
         match intent.ready {
             Readiness::First => self.writes.rest(intent, Trouble::Unavailable, asked).await,
             Readiness::Recovery => self.suspend(intent, refusal).await,
@@ -84,7 +84,11 @@ impl RefusedRefreshes {
     }
 
     /// The provider refuses hubkey's registration, whatever the token: all goes on once the operator has mended that.
-    pub(crate) async fn refuse_registration(&self, intent: Intent, refusal: &Refusal) -> Landing {
+    pub(crate) async fn refuse_registration(
+        &self,
+        intent: Intent,
+        refusal: &Refusal,
+    ) -> RefreshResult {
         let connection = &intent.connection.value;
         tracing::error!(
             provider = connection.provider.as_str(),
@@ -99,7 +103,7 @@ impl RefusedRefreshes {
         self.writes.rest(intent, Trouble::Misconfigured, None).await
     }
 
-    async fn suspend(&self, intent: Intent, refusal: Refusal) -> Landing {
+    async fn suspend(&self, intent: Intent, refusal: Refusal) -> RefreshResult {
         let mut connection = intent.connection;
         let is_new = !matches!(intent.before, Renewal::Suspended { .. });
         connection.value.renewal = Renewal::Suspended {
@@ -114,7 +118,7 @@ impl RefusedRefreshes {
                 .reason("refused")
                 .tell(What::GrantSuspended);
         }
-        Err(Missed::SignIn(SignInCause::NotRenewed))
+        Err(RefreshFailure::SignIn(SignInCause::NotRenewed))
     }
 }
 

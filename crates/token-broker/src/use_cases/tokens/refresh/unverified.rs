@@ -20,7 +20,7 @@ use crate::{
                 attempt::Intent, backoff::Backoff, recovery::Recoveries, timing::RefreshTiming,
                 write::RefreshWrites,
             },
-            single_flight::Landing,
+            single_flight::RefreshResult,
         },
     },
 };
@@ -51,7 +51,7 @@ impl UnverifiedRefreshes {
         &self,
         intent: Intent,
         (refresh_token, unverified): (Option<RefreshToken>, Unverified),
-    ) -> Landing {
+    ) -> RefreshResult {
         let mut connection = intent.connection;
         let grant = &mut connection.value.grant;
         grant.refresh_token = refresh_token.or(grant.refresh_token.take());
@@ -81,7 +81,7 @@ impl UnverifiedRefreshes {
         &self,
         intent: Intent,
         refresh_token: RefreshToken,
-    ) -> Landing {
+    ) -> RefreshResult {
         let mut connection = intent.connection;
         connection.value.grant.refresh_token = Some(refresh_token);
         connection.value.renewal =

@@ -27,7 +27,7 @@ use crate::{
                 backoff::Backoff,
                 timing::RefreshTiming,
             },
-            single_flight::{Flights, Landing, Missed},
+            single_flight::{RefreshFailure, RefreshResult, SingleFlight},
         },
     },
 };
@@ -37,7 +37,7 @@ use crate::{
 pub(crate) struct RefreshWrites {
     store: Arc<dyn Store>,
     rules: Arc<Rules>,
-    flights: Arc<Flights>,
+    single_flight: Arc<SingleFlight>,
     backoff: Arc<Backoff>,
     connections: Arc<ConnectionRecords>,
     revocation: Arc<Revocation>,
@@ -53,7 +53,7 @@ impl RefreshWrites {
         Self {
             store: Arc::clone(&base.store),
             rules: Arc::clone(&base.rules),
-            flights: Arc::clone(&base.flights),
+            single_flight: Arc::clone(&base.single_flight),
             backoff: Arc::clone(&timing.backoff),
             connections: Arc::clone(&records.connections),
             revocation: Arc::clone(&common.revocation),
@@ -65,7 +65,7 @@ impl RefreshWrites {
         self: &Arc<Self>,
         connection: &Loaded<Connection>,
         replaced: Replaced,
-    ) -> Option<Landing> {
+    ) -> Option<RefreshResult> {
         match self.write_result(connection, replaced).await {
             Ok(Outcome::Done) => None,
             Ok(Outcome::Conflict) => Some(self.too_late(connection.value.clone()).await),
@@ -78,24 +78,22 @@ impl RefreshWrites {
 
     /// Somebody took this attempt for lost, and what is stored now stands; or the connection was ended meanwhile, and
     /// what came goes back.
-    pub(crate) async fn too_late(&self, connection: Connection) -> Landing {
+    pub(crate) async fn too_late(&self, connection: Connection) -> RefreshResult {
         let key = Key::connection(&connection.id);
         let stored: Found<Connection> = self.store.load(&key).await?;
         let ended = match stored {
             Some(stored) if stored.value.renewal != Renewal::Ended => {
-                return Err(Missed::InProgress);
+                return Err(RefreshFailure::InProgress);
             }
             stored => stored.is_some(),
         };
         let (at, id) = (&connection.provider, &connection.id);
-        self.revocation
-            .give_back_grant(at, id, connection.grant)
-            .await;
+        self.revocation.revoke_grant(at, id, connection.grant).await;
         // Signed out by its kernel, or ended meanwhile by a logout at the provider.
         Err(if ended {
-            Missed::SignIn(SignInCause::AccessEnded)
+            RefreshFailure::SignIn(SignInCause::AccessEnded)
         } else {
-            Missed::Gone
+            RefreshFailure::Gone
         })
     }
 
@@ -107,13 +105,13 @@ impl RefreshWrites {
         error: &StoreError,
     ) {
         tracing::warn!(%error, "a refreshed token could not be stored and is held in memory meanwhile");
-        self.flights.hold(connection);
+        self.single_flight.hold(connection);
         let (this, connection) = (Arc::clone(self), connection.clone());
-        self.flights.spawn(async move {
+        self.single_flight.spawn(async move {
             if !this.stored_at_last(&connection, replaced).await {
                 tracing::error!("a refreshed token could not be stored and is lost");
             }
-            this.flights.let_go(&connection.value.id);
+            this.single_flight.let_go(&connection.value.id);
         });
     }
 
@@ -170,7 +168,7 @@ impl RefreshWrites {
         intent: Intent,
         trouble: Trouble,
         asked: Option<Duration>,
-    ) -> Landing {
+    ) -> RefreshResult {
         if intent.ready == Readiness::Recovery {
             self.forget_outcome(intent.connection, intent.lease).await?;
             return Err(self.backoff.failure(&Renewal::Unknown, trouble));
@@ -208,16 +206,16 @@ impl RefreshWrites {
         mut connection: Loaded<Connection>,
         what: What,
         reason: &'static str,
-    ) -> Landing {
+    ) -> RefreshResult {
         connection.value.end();
         let put = self.connections.put(&connection).map(|put| vec![put]);
         match self.connections.commit(put).await? {
             Outcome::Done => {
                 Event::of(&connection.value).reason(reason).tell(what);
-                Err(Missed::SignIn(SignInCause::AccessEnded))
+                Err(RefreshFailure::SignIn(SignInCause::AccessEnded))
             }
             // Somebody took this attempt for lost. What is stored now stands.
-            Outcome::Conflict => Err(Missed::InProgress),
+            Outcome::Conflict => Err(RefreshFailure::InProgress),
         }
     }
 }

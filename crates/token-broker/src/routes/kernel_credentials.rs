@@ -5,9 +5,9 @@ use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use hubkey_protocol::{ErrorCode, secret::ServerToken};
 use hubkey_service::http::{Failure, Peer};
 
-use crate::use_cases::Asker;
+use crate::use_cases::KernelCredentials;
 
-impl<S: Sync> FromRequestParts<S> for Asker {
+impl<S: Sync> FromRequestParts<S> for KernelCredentials {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
