@@ -16,7 +16,7 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{chance::Chance, clock::Clock, provider::ProviderConfig},
+    domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig},
     hub::{
         browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,
@@ -182,7 +182,7 @@ struct Parts {
     store: Arc<dyn Store>,
     index_key: IndexKey,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
 }
 
 impl Parts {
@@ -202,7 +202,7 @@ impl Parts {
 /// The keys of the files; without files, keys that last as long as this process.
 fn open_keys(
     keys: Option<KeyFiles>,
-    chance: &dyn Chance,
+    chance: &dyn RandomSource,
 ) -> anyhow::Result<(IndexKey, Arc<KeyRing>)> {
     let Some(keys) = keys else {
         let (mut sealing, mut index) = ([0; 32], [0; 32]);

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         clock::Timestamp,
         connection::Connection,
-        kernel::{HubUser, Kernel},
+        kernel::{HubUser, ServerIdentity},
         sign_in::SignIn,
     },
     keys::KeyId,
@@ -143,7 +143,7 @@ impl<'a> Event<'a> {
     }
 
     /// Of a kernel.
-    pub fn kernel(self, kernel: &'a Kernel) -> Self {
+    pub fn kernel(self, kernel: &'a ServerIdentity) -> Self {
         Self {
             user: Some(kernel.user.as_str()),
             user_created: kernel.user.created(),

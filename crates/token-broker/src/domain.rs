@@ -4,17 +4,17 @@
 //! the sinks `denied` and `failed`; past its end it counts as expired. Every arrow is one step in the store.
 
 pub mod access_request;
+pub mod account_link;
 pub mod chance;
 pub mod clock;
 pub mod connection;
+pub mod derived_token;
 pub mod flow;
 pub mod kernel;
 pub mod keyed_hash;
-pub mod login;
-pub mod pin;
 pub mod provider;
+pub mod provider_session;
+pub mod refresh_state;
 pub mod refusal;
-pub mod renewal;
 pub mod sign_in;
-pub mod target;
 pub mod user_index;

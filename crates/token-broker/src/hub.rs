@@ -16,7 +16,7 @@ use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, SecretUrl, ServerToken, State,
 };
 
-use crate::domain::kernel::{HubUser, Kernel, ServerName};
+use crate::domain::kernel::{HubUser, ServerIdentity, ServerName};
 pub use http::Turn;
 
 /// Tells once that the Hub does not say when its users were made, as it does to tokens with `read:users!user`.
@@ -62,7 +62,7 @@ pub trait KernelAuthenticator: fmt::Debug + Send + Sync {
         token: &ServerToken,
         freshness: Freshness,
         peer: Option<IpAddr>,
-    ) -> Result<Kernel, KernelError>;
+    ) -> Result<ServerIdentity, KernelError>;
 
     /// Whether this is the API token of the service that hubkey is to the Hub, which only the Hub itself has beside
     /// the broker. Compared in constant time; nobody is asked.

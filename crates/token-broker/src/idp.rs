@@ -35,7 +35,7 @@ mod userinfo;
 use std::sync::Arc;
 
 use crate::domain::{
-    chance::Chance,
+    chance::RandomSource,
     clock::Clock,
     provider::{Endpoints, ProviderConfig},
 };
@@ -57,7 +57,7 @@ use plain::PlainProvider;
 pub fn open(
     config: ProviderConfig,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
 ) -> Result<Arc<dyn IdentityProvider>, IdpError> {
     Ok(match config.endpoints {
         Endpoints::Plain(_) => Arc::new(PlainProvider::new(config, clock, chance)?),

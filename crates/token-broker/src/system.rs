@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::rand;
 
 use crate::domain::{
-    chance::Chance,
+    chance::RandomSource,
     clock::{Clock, Timestamp},
 };
 
@@ -30,7 +30,7 @@ impl Clock for SystemClock {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemChance;
 
-impl Chance for SystemChance {
+impl RandomSource for SystemChance {
     #[expect(
         clippy::expect_used,
         reason = "without random bytes there are no secrets, and nothing may go on"

@@ -9,12 +9,12 @@ use hubkey_protocol::secret::{
 use hubkey_protocol::{ConnectionId, Nonce, Reference, ShortId, tagged};
 
 /// A source of random bytes fit for secrets.
-pub trait Chance: fmt::Debug + Send + Sync {
+pub trait RandomSource: fmt::Debug + Send + Sync {
     /// Fills all of `bytes`.
     fn fill(&self, bytes: &mut [u8]);
 }
 
-impl dyn Chance {
+impl dyn RandomSource {
     fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.fill(&mut bytes);

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     access_request::AccessRequest,
     clock::Timestamp,
-    kernel::Kernel,
+    kernel::ServerIdentity,
     provider::ProviderConfig,
-    renewal::{Lifetime, Need, Renewal},
+    refresh_state::{Lifetime, RefreshState, TokenNeed},
 };
 
 /// What a finished sign-in gives to one server.
@@ -22,10 +22,10 @@ pub struct Connection {
     /// The id of the connection, by which kernels name it.
     pub id: ConnectionId,
     /// Whose it is: of this very server token.
-    pub kernel: Kernel,
+    pub kernel: ServerIdentity,
     /// Further servers of the same user that use it, where the operator has connections shared so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<Kernel>,
+    pub others: Vec<ServerIdentity>,
     /// The id of the provider that granted it.
     pub provider: ProviderId,
     /// What was asked for.
@@ -37,7 +37,7 @@ pub struct Connection {
     /// What only the broker sees, and the access token.
     pub grant: Grant,
     /// Who is using the refresh token.
-    pub renewal: Renewal,
+    pub renewal: RefreshState,
     /// What a refresh brought whose ID token could not be judged yet; nobody gets it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unverified: Option<Unverified>,
@@ -89,7 +89,7 @@ pub struct Grant {
     /// How often it was refreshed.
     pub serial: u64,
     /// What the ID token of the sign-in said, for those of later refreshes.
-    pub proof: Proof,
+    pub proof: IdTokenAnchor,
 }
 
 impl Grant {
@@ -111,7 +111,7 @@ impl Grant {
     /// Whether revoking the refresh token of `other` may revoke this grant too: both came of one session at the provider,
     /// and both have `offline_access` or neither has.
     #[must_use]
-    pub fn stands_and_falls_with(&self, other: &Self) -> bool {
+    pub fn shares_session_grant_with(&self, other: &Self) -> bool {
         self.refresh_token.is_some()
             && self.proof.session.is_some()
             && self.proof.session == other.proof.session
@@ -128,7 +128,7 @@ impl Grant {
 
 /// What later ID tokens of the same grant are compared with (OpenID Connect Core 1.0 section 12.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Proof {
+pub struct IdTokenAnchor {
     /// `iat` of the last one, in Unix seconds.
     pub issued_at: u64,
     /// `auth_time` of the first one.
@@ -144,7 +144,7 @@ pub struct Proof {
 /// A grant that waits for its person's confirmation. Its connection id is chosen already, so that however often the
 /// confirmation arrives, at most one connection comes of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Candidate {
+pub struct PendingConnection {
     /// The id that the connection will have.
     pub connection: ConnectionId,
     /// The grant.
@@ -159,17 +159,17 @@ const MAX_OTHERS: usize = 16;
 impl Connection {
     /// Whether it is of this very server: made there, or shared with it.
     #[must_use]
-    pub fn is_of(&self, kernel: &Kernel) -> bool {
+    pub fn is_of(&self, kernel: &ServerIdentity) -> bool {
         self.servers().any(|server| server.is_same_server(kernel))
     }
 
     /// Each server that uses it; first the one that it was made for, while that runs.
-    pub fn servers(&self) -> impl Iterator<Item = &Kernel> {
+    pub fn servers(&self) -> impl Iterator<Item = &ServerIdentity> {
         std::iter::once(&self.kernel).chain(&self.others)
     }
 
     /// From now on it is of this server too. The server before it of the same name is gone.
-    pub fn share_with(&mut self, kernel: &Kernel) {
+    pub fn share_with(&mut self, kernel: &ServerIdentity) {
         self.others.retain(|other| other.server != kernel.server);
         self.others.push(kernel.clone());
         let surplus = self.others.len().saturating_sub(MAX_OTHERS);
@@ -177,7 +177,7 @@ impl Connection {
     }
 
     /// The servers go that have ended. `false` where none would be left; then nothing changes.
-    pub fn leave(&mut self, ended: impl Fn(&Kernel) -> bool) -> bool {
+    pub fn leave(&mut self, ended: impl Fn(&ServerIdentity) -> bool) -> bool {
         let mut left: Vec<_> = self
             .servers()
             .filter(|kernel| !ended(kernel))
@@ -193,7 +193,7 @@ impl Connection {
 
     /// The grant is gone: nothing may be drawn from it, and no refresh token is left.
     pub fn end(&mut self) {
-        self.renewal = Renewal::Ended;
+        self.renewal = RefreshState::Ended;
         self.grant.refresh_token = None;
         self.unverified = None;
     }
@@ -202,8 +202,8 @@ impl Connection {
     #[must_use]
     pub fn waits_for_a_person(&self, now: Timestamp) -> bool {
         match self.renewal {
-            Renewal::Ended => true,
-            Renewal::Suspended { .. } => !self.is_valid_for(now, 1),
+            RefreshState::Ended => true,
+            RefreshState::Suspended { .. } => !self.is_valid_for(now, 1),
             _ => false,
         }
     }
@@ -228,26 +228,26 @@ impl Connection {
 
     /// What a token that is valid for `min_valid` seconds more needs. `spread`, about 1, keeps replicas out of step.
     #[must_use]
-    pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> Need {
-        if self.renewal == Renewal::Ended {
-            return Need::SignIn;
+    pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> TokenNeed {
+        if self.renewal == RefreshState::Ended {
+            return TokenNeed::SignIn;
         }
         let lifetime = self.grant.lifetime();
         let need = lifetime.need(now, min_valid, spread);
-        if need == Need::Nothing || self.grant.refresh_token.is_some() {
+        if need == TokenNeed::Nothing || self.grant.refresh_token.is_some() {
             return need;
         }
         match lifetime.seconds_left(now) {
-            _ if lifetime.is_valid_for(now, min_valid.max(1)) => Need::Nothing,
-            0 => Need::SignIn,
-            left => Need::TooLong(left),
+            _ if lifetime.is_valid_for(now, min_valid.max(1)) => TokenNeed::Nothing,
+            0 => TokenNeed::SignIn,
+            left => TokenNeed::TooLong(left),
         }
     }
 
     /// Whether its life should be counted anew because a kernel uses it.
     #[must_use]
-    pub fn is_to_be_extended(&self, now: Timestamp, life: Duration) -> bool {
-        self.renewal != Renewal::Ended && self.extended_at.after(life / 8) <= now
+    pub fn needs_touch(&self, now: Timestamp, life: Duration) -> bool {
+        self.renewal != RefreshState::Ended && self.extended_at.after(life / 8) <= now
     }
 
     /// Whether its access token is valid for `seconds` more. One whose end is not known counts as valid.

@@ -122,13 +122,13 @@ pub struct StateRecord {
     /// Of the flow cookie.
     pub flow: KeyedHash,
     /// Where the browser was sent with it.
-    pub leg: Leg,
+    pub leg: RedirectTarget,
 }
 
 /// Where a browser was sent with a state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "to", rename_all = "snake_case")]
-pub enum Leg {
+pub enum RedirectTarget {
     /// To the Hub.
     Hub,
     /// To a provider.

@@ -113,7 +113,7 @@ impl ServerName {
 
 /// A kernel that proved with a server token which server it runs in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Kernel {
+pub struct ServerIdentity {
     /// The owner of the server.
     #[serde(flatten)]
     pub user: HubUser,
@@ -123,7 +123,7 @@ pub struct Kernel {
     pub fingerprint: KeyedHash,
 }
 
-impl Kernel {
+impl ServerIdentity {
     /// Whether both are kernels of the same instance of the same server: same user, same server, same token. A rename of
     /// the user keeps the token, and the time when they were made.
     #[must_use]
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn found_e1_the_very_token_is_the_same_server_after_a_rename() {
-        let kernel = |user, token| Kernel {
+        let kernel = |user, token| ServerIdentity {
             user,
             server: ServerName::parse("gpu").unwrap(),
             fingerprint: KeyedHash::new([token; 32]),

@@ -8,7 +8,7 @@ use hubkey_protocol::{
 };
 use url::Url;
 
-use super::target::Target;
+use super::derived_token::DerivedTokenKey;
 
 /// One configured provider.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub struct ProviderConfig {
     /// How hubkey proves itself there.
     pub client_authentication: ClientAuthentication,
     /// Whether authorization requests are pushed.
-    pub pushing: Pushing,
+    pub pushing: ParMode,
     /// What may be asked for.
-    pub offer: Offer,
+    pub offer: ScopePolicy,
     /// What its tokens may be exchanged for.
     pub exchange: ExchangeOffer,
     /// Fixed extra parameters of the authorization request, such as `prompt` or `kc_idp_hint`. Never one that hubkey
@@ -68,20 +68,20 @@ pub struct ExchangeOffer {
 impl ExchangeOffer {
     /// Where a token for this target is sent.
     #[must_use]
-    pub fn origins_of(&self, target: &Target) -> Vec<String> {
+    pub fn origins_of(&self, target: &DerivedTokenKey) -> Vec<String> {
         of(target, &self.api_origins).cloned().collect()
     }
 
     /// What is asked for where a kernel names no scopes; absent where the operator did not say.
     #[must_use]
-    pub fn default_scopes_of(&self, target: &Target) -> Option<Scopes> {
+    pub fn default_scopes_of(&self, target: &DerivedTokenKey) -> Option<Scopes> {
         let scopes: Scopes = of(target, &self.default_scopes).cloned().collect();
         (!scopes.is_empty()).then_some(scopes)
     }
 }
 
 /// What stands beside the names of a target.
-fn of<'a, T>(target: &'a Target, pairs: &'a [(String, T)]) -> impl Iterator<Item = &'a T> {
+fn of<'a, T>(target: &'a DerivedTokenKey, pairs: &'a [(String, T)]) -> impl Iterator<Item = &'a T> {
     let names = [&target.audience, &target.resource, &target.requested_issuer];
     let of_it = move |name: &String| names.iter().any(|own| own.as_ref() == Some(name));
     let pairs = pairs.iter().filter(move |(name, _)| of_it(name));
@@ -100,7 +100,7 @@ pub enum IssuerForm {
 
 /// What a kernel may ask for at a provider.
 #[derive(Debug, Clone, Default)]
-pub struct Offer {
+pub struct ScopePolicy {
     /// Asked for when a kernel names no scopes.
     pub default_scopes: Scopes,
     /// What a kernel may ask for; holds the default ones.
@@ -230,7 +230,7 @@ pub struct AssertionKey {
 
 /// Whether authorization requests are pushed (RFC 9126).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Pushing {
+pub enum ParMode {
     /// Where the provider's metadata offers or asks for it.
     #[default]
     Auto,

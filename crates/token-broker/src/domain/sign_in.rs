@@ -4,8 +4,8 @@ use hubkey_protocol::{ConnectionId, Nonce, ProviderId, SignInFailure, trace::Sig
 use serde::{Deserialize, Serialize};
 
 use super::{
-    access_request::AccessRequest, clock::Timestamp, connection::Candidate, kernel::Kernel,
-    keyed_hash::KeyedHash,
+    access_request::AccessRequest, clock::Timestamp, connection::PendingConnection,
+    kernel::ServerIdentity, keyed_hash::KeyedHash,
 };
 
 /// One attempt of a kernel to get a person to sign in at a provider.
@@ -14,7 +14,7 @@ pub struct SignIn {
     /// Its public handle.
     pub nonce: Nonce,
     /// Who opened it: the result goes to this very server token and to no other.
-    pub kernel: Kernel,
+    pub kernel: ServerIdentity,
     /// Where to sign in.
     pub provider: ProviderId,
     /// What for.
@@ -63,7 +63,7 @@ pub enum SignInState {
         /// As in `Claimed`.
         flow: KeyedHash,
         /// What becomes the connection.
-        candidate: Box<Candidate>,
+        candidate: Box<PendingConnection>,
     },
     /// The kernel may collect its connection.
     Ready {
@@ -144,7 +144,7 @@ impl SignIn {
     }
 
     /// `exchanging → confirming`: the person is to compare the accounts.
-    pub fn ask(self, candidate: Candidate) -> Result<Self, InvalidTransition> {
+    pub fn ask(self, candidate: PendingConnection) -> Result<Self, InvalidTransition> {
         match self.state {
             SignInState::Exchanging { flow } => Ok(self.to(SignInState::Confirming {
                 flow,

@@ -9,7 +9,7 @@ use super::{
     access_request::AccessRequest,
     clock::Timestamp,
     connection::Connection,
-    kernel::{HubUser, Kernel},
+    kernel::{HubUser, ServerIdentity},
     keyed_hash::KeyedHash,
 };
 
@@ -58,7 +58,7 @@ pub struct IndexedConnection {
 impl IndexedConnection {
     /// The entry of a connection for the server token of this kernel.
     #[must_use]
-    pub fn of(connection: &Connection, kernel: &Kernel, expires_at: Timestamp) -> Self {
+    pub fn of(connection: &Connection, kernel: &ServerIdentity, expires_at: Timestamp) -> Self {
         Self {
             id: connection.id.clone(),
             fingerprint: kernel.fingerprint,
@@ -181,7 +181,7 @@ impl UserIndex {
     /// The connections made with this very server token, newest first.
     pub fn connections_of<'a>(
         &'a self,
-        kernel: &'a Kernel,
+        kernel: &'a ServerIdentity,
     ) -> impl Iterator<Item = &'a IndexedConnection> {
         self.connections
             .iter()
@@ -222,7 +222,7 @@ impl UserIndex {
     /// The open sign-ins of this very server token at a provider.
     pub fn open_of<'a>(
         &'a self,
-        kernel: &'a Kernel,
+        kernel: &'a ServerIdentity,
         provider: &'a ProviderId,
     ) -> impl Iterator<Item = &'a OpenSignIn> {
         self.open.iter().filter(move |open| {

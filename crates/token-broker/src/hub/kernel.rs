@@ -34,7 +34,7 @@ use super::{
 use crate::{
     domain::{
         clock::{Clock, Timestamp},
-        kernel::{HubUser, Kernel},
+        kernel::{HubUser, ServerIdentity},
     },
     keys::IndexKey,
     limits::Pace,
@@ -52,7 +52,7 @@ const MAX_PROVEN: u64 = 131_072;
 /// together share one; only who asks again and again waits.
 const OF_ONE_USER: (u32, Duration) = (40, Duration::from_millis(200));
 
-type Verdict = Result<Kernel, KernelError>;
+type Verdict = Result<ServerIdentity, KernelError>;
 type Key = [u8; 32];
 
 /// Asks the Hub who a kernel is.
@@ -228,7 +228,7 @@ impl HubKernelAuthenticator {
         let verdict = match answer {
             Ok(model) => server_of(&model, &self.kernel_scope).map(|(user, server)| {
                 self.unsaid.look_at(&user);
-                Kernel {
+                ServerIdentity {
                     user,
                     server,
                     fingerprint,

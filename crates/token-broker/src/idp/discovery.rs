@@ -18,7 +18,7 @@ use super::{
     parameters,
 };
 use crate::domain::{
-    chance::Chance,
+    chance::RandomSource,
     clock::Clock,
     provider::{Endpoints, ProviderConfig},
 };
@@ -70,7 +70,7 @@ pub(super) struct Directory {
     source: Source,
     kept: Kept<Metadata>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
 }
 
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Directory {
         config: &ProviderConfig,
         gate: Arc<Gate>,
         clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
+        chance: Arc<dyn RandomSource>,
     ) -> Result<Self, IdpError> {
         let issuer = issuer_url(config.endpoints.issuer())?;
         let rules = Rules::new(config, gate, &issuer)?;

@@ -12,7 +12,7 @@ use super::{
     json::given,
     jwt::{Claims, Fault},
 };
-use crate::domain::{clock::Timestamp, connection::Proof};
+use crate::domain::{clock::Timestamp, connection::IdTokenAnchor};
 
 mod refreshed;
 #[cfg(test)]
@@ -240,8 +240,8 @@ fn whole_seconds(claims: &Claims, name: &str) -> Option<u64> {
 }
 
 /// What later ID tokens of the same grant are compared with; of a judged one.
-pub(super) fn proof(claims: &Claims, oidc_nonce: OidcNonce) -> Proof {
-    Proof {
+pub(super) fn proof(claims: &Claims, oidc_nonce: OidcNonce) -> IdTokenAnchor {
+    IdTokenAnchor {
         issued_at: whole_seconds(claims, "iat").unwrap_or_default(),
         auth_time: whole_seconds(claims, "auth_time"),
         oidc_nonce,

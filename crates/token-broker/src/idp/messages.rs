@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::domain::{
     clock::Timestamp,
-    connection::{Proof, Unverified},
+    connection::{IdTokenAnchor, Unverified},
     refusal::Refusal,
 };
 
@@ -90,7 +90,7 @@ pub struct Granted {
     /// What was granted.
     pub scopes: Scopes,
     /// What ID tokens of later refreshes are compared with.
-    pub proof: Proof,
+    pub proof: IdTokenAnchor,
 }
 
 /// A refresh token to send, and what the answer is judged by.
@@ -105,7 +105,7 @@ pub struct Refreshable<'a> {
     /// Whose it is.
     pub subject: &'a str,
     /// What the ID token of the sign-in said.
-    pub proof: &'a Proof,
+    pub proof: &'a IdTokenAnchor,
     /// Goes along as `audience`.
     pub audience: Option<&'a str>,
     /// Goes along as `resource` (RFC 8707 section 2.2).
@@ -134,7 +134,7 @@ pub struct Known<'a> {
     /// Whose it is.
     pub subject: &'a str,
     /// What the ID token of the sign-in said.
-    pub proof: &'a Proof,
+    pub proof: &'a IdTokenAnchor,
 }
 
 /// Why what an earlier refresh brought is not handed out.

@@ -29,7 +29,7 @@ use super::{
     userinfo,
 };
 use crate::domain::{
-    chance::Chance,
+    chance::RandomSource,
     clock::{Clock, Timestamp},
     connection::{Grant, Unverified},
     provider::ProviderConfig,
@@ -58,7 +58,7 @@ pub struct OidcProvider {
 pub fn provider(
     config: ProviderConfig,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
 ) -> Result<OidcProvider, IdpError> {
     if config.id_token.clock_skew > LARGEST_SKEW {
         return Err(IdpError::Misconfigured("clock_skew"));

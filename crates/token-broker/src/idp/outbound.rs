@@ -28,7 +28,7 @@ use super::{
     error::{ANSWER_TOO_LONG, IdpError},
     registration::Form,
 };
-use crate::domain::{chance::Chance, clock::Clock, provider::ProviderConfig};
+use crate::domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
 use breaker::Breaker;
 use circuit::Verdict;
 pub(super) use endpoint::Endpoint;
@@ -153,7 +153,7 @@ impl Outbound {
         config: &ProviderConfig,
         gate: Arc<Gate>,
         clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
+        chance: Arc<dyn RandomSource>,
     ) -> Result<Self, IdpError> {
         let breaker = Breaker::new(config.id.clone(), clock, chance);
         let authorities = authorities(config.outbound.ca_pem.as_deref())

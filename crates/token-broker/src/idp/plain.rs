@@ -25,10 +25,10 @@ use super::{
     userinfo,
 };
 use crate::domain::{
-    chance::Chance,
+    chance::RandomSource,
     clock::Clock,
-    connection::Proof,
-    provider::{Endpoints, PlainEndpoints, ProviderConfig, Pushing},
+    connection::IdTokenAnchor,
+    provider::{Endpoints, ParMode, PlainEndpoints, ProviderConfig},
     refusal::Refusal,
 };
 
@@ -47,12 +47,12 @@ impl PlainProvider {
     pub(super) fn new(
         config: ProviderConfig,
         clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
+        chance: Arc<dyn RandomSource>,
     ) -> Result<Self, IdpError> {
         let Endpoints::Plain(at) = config.endpoints.clone() else {
             return Err(IdpError::Misconfigured("endpoints"));
         };
-        if config.pushing == Pushing::Always {
+        if config.pushing == ParMode::Always {
             return Err(IdpError::Misconfigured("pushed_authorization_requests"));
         }
         parameters::check_parameters(&config)?;
@@ -180,7 +180,7 @@ impl IdentityProvider for PlainProvider {
             Err(error) => return Err(handed.given_back(self, error).await),
         };
         // There is no ID token to compare with, now or later.
-        let proof = Proof {
+        let proof = IdTokenAnchor {
             issued_at: 0,
             auth_time: None,
             oidc_nonce: redemption.oidc_nonce.clone(),

@@ -14,7 +14,7 @@ use super::{
     registration::Registration,
     token,
 };
-use crate::domain::provider::{ProviderConfig, Pushing};
+use crate::domain::provider::{ParMode, ProviderConfig};
 
 /// Longer references would not fit into a URL.
 const LONGEST: usize = 1024;
@@ -25,14 +25,14 @@ pub(super) fn endpoint<'a>(
     metadata: &'a Metadata,
 ) -> Result<Option<&'a Url>, IdpError> {
     let unfit = match config.pushing {
-        Pushing::Never => metadata.must_push,
-        Pushing::Auto => metadata.must_push && metadata.pushed.is_none(),
-        Pushing::Always => metadata.pushed.is_none(),
+        ParMode::Never => metadata.must_push,
+        ParMode::Auto => metadata.must_push && metadata.pushed.is_none(),
+        ParMode::Always => metadata.pushed.is_none(),
     };
     if unfit {
         return Err(IdpError::Misconfigured("pushed_authorization_requests"));
     }
-    let wanted = config.pushing != Pushing::Never;
+    let wanted = config.pushing != ParMode::Never;
     Ok(metadata.pushed.as_ref().filter(|_| wanted))
 }
 

@@ -15,7 +15,7 @@ use super::{
     assertion::{Signer, Statement},
 };
 use crate::domain::{
-    chance::Chance,
+    chance::RandomSource,
     clock::Clock,
     provider::{ClientAuthentication, ProviderConfig},
 };
@@ -29,7 +29,7 @@ pub(super) struct Registration {
     proof: Proof,
     issuer: String,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Registration {
     pub(super) fn new(
         config: &ProviderConfig,
         clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
+        chance: Arc<dyn RandomSource>,
     ) -> Result<Self, IdpError> {
         let proof = match &config.client_authentication {
             ClientAuthentication::None => Proof::None,

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::domain::{
     clock::Timestamp,
-    connection::{Proof, Unverified},
+    connection::{IdTokenAnchor, Unverified},
     refusal::Refusal,
 };
 
@@ -72,7 +72,7 @@ impl Handed {
         self,
         claims: &Claims,
         redemption: Redemption,
-        proof: Proof,
+        proof: IdTokenAnchor,
         sent: Timestamp,
     ) -> Granted {
         Granted {

@@ -6,7 +6,7 @@ use hubkey_protocol::{ErrorCode, SignInCause};
 use hubkey_service::http::Failure;
 
 use crate::{
-    domain::{renewal::Trouble, user_index::TooMany},
+    domain::{refresh_state::Trouble, user_index::TooMany},
     hub::KernelError,
     store::StoreError,
     use_cases::failure::KernelFailure,

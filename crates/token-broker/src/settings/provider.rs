@@ -10,8 +10,8 @@ use super::{
     words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
 };
 use crate::domain::provider::{
-    ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, Offer,
-    OutboundRules, ProviderConfig, Pushing, Sharing,
+    ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, OutboundRules,
+    ParMode, ProviderConfig, ScopePolicy, Sharing,
 };
 use crate::idp::{RESERVED, are_authorities};
 
@@ -52,8 +52,8 @@ struct Draft {
     endpoints: Option<Endpoints>,
     client_id: Option<String>,
     client_authentication: Option<ClientAuthentication>,
-    pushing: Pushing,
-    offer: Offer,
+    pushing: ParMode,
+    offer: ScopePolicy,
     exchange: ExchangeOffer,
     authorize_parameters: BTreeMap<String, String>,
     api_origins: Vec<String>,
@@ -141,7 +141,7 @@ fn read_draft(section: &Section<'_>) -> Draft {
     }
 }
 
-fn read_offer(section: &Section<'_>) -> Offer {
+fn read_offer(section: &Section<'_>) -> ScopePolicy {
     let default_scopes = section
         .list(
             "default_scopes",
@@ -169,7 +169,7 @@ fn read_offer(section: &Section<'_>) -> Offer {
         "resource",
         "The resource (RFC 8707) to ask for when a notebook names none.",
     );
-    Offer {
+    ScopePolicy {
         allowed_scopes: further.into_iter().chain(scopes(&default_scopes)).collect(),
         scope_descriptions: descriptions
             .into_iter()

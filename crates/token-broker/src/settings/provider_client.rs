@@ -4,7 +4,7 @@ use hubkey_protocol::secret::ClientSecret;
 use hubkey_service::settings::{Section, kind};
 
 use super::provider_key;
-use crate::domain::provider::{ClientAuthentication, Pushing};
+use crate::domain::provider::{ClientAuthentication, ParMode};
 
 /// How hubkey proves itself, by its registered word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +22,17 @@ const METHOD: kind::Word<Method> = kind::Word(&[
     ("private_key_jwt", Method::PrivateKey),
 ]);
 
-const PUSHING: kind::Word<Pushing> = kind::Word(&[
-    ("auto", Pushing::Auto),
-    ("always", Pushing::Always),
-    ("never", Pushing::Never),
+const PUSHING: kind::Word<ParMode> = kind::Word(&[
+    ("auto", ParMode::Auto),
+    ("always", ParMode::Always),
+    ("never", ParMode::Never),
 ]);
 
-pub(super) fn read_pushing(section: &Section<'_>) -> Pushing {
+pub(super) fn read_pushing(section: &Section<'_>) -> ParMode {
     section.or(
         "pushed_authorization",
         &PUSHING,
-        Pushing::Auto,
+        ParMode::Auto,
         "Whether authorization requests are sent to the provider ahead of the browser (RFC 9126); `auto`: where its metadata offers that.",
     )
 }

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::words::{COLOUR, is_loopback};
 use crate::{
-    domain::{renewal::RenewalTimes, user_index::OpenLimits},
+    domain::{refresh_state::RefreshTimes, user_index::OpenLimits},
     hub::config::HubConfig,
     use_cases::{Rules, SharedServers},
 };
@@ -65,7 +65,7 @@ pub(super) fn read(
         shared_servers,
         sign_in_life: lives.sign_in,
         connection_life: lives.connection,
-        renewal: RenewalTimes::default(),
+        renewal: RefreshTimes::default(),
         pin_life: lives.pin,
         poll_hold: lives.poll_hold,
         poll_safety: POLL_SAFETY,

@@ -2,13 +2,13 @@
 
 use super::{Purpose, typed::Stored};
 use crate::domain::{
+    account_link::{AccountLink, AccountOwner},
     connection::Connection,
+    derived_token::DerivedTokenSet,
     flow::{Flow, StateRecord, TicketRecord},
-    login::{LoginIndex, UsedLogout},
-    pin::{Owner, Pin},
-    renewal::{Lease, Recovery},
+    provider_session::{ConsumedLogoutToken, ProviderSessionIndex},
+    refresh_state::{Lease, Recovery},
     sign_in::SignIn,
-    target::Targets,
     user_index::UserIndex,
 };
 
@@ -27,11 +27,11 @@ stored! {
     StateRecord => State,
     Connection => Connection,
     Lease => Lease,
-    Targets => Targets,
+    DerivedTokenSet => Targets,
     UserIndex => UserIndex,
-    Pin => Pin,
-    Owner => Owner,
-    LoginIndex => Logins,
-    UsedLogout => UsedLogout,
+    AccountLink => Pin,
+    AccountOwner => Owner,
+    ProviderSessionIndex => Logins,
+    ConsumedLogoutToken => UsedLogout,
     Recovery => Recovery,
 }

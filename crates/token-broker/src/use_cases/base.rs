@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{chance::Chance, clock::Clock},
+    domain::{chance::RandomSource, clock::Clock},
     hub::{BrowserAuthenticator, KernelAuthenticator},
     keys::IndexKey,
     store::Store,
@@ -29,7 +29,7 @@ pub struct Backends {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
-    pub chance: Arc<dyn Chance>,
+    pub chance: Arc<dyn RandomSource>,
     /// Hides what is looked up.
     pub index_key: IndexKey,
     /// What the operator set.
@@ -47,7 +47,7 @@ pub(crate) struct Base {
     pub(crate) browsers: Arc<dyn BrowserAuthenticator>,
     pub(crate) providers: Arc<Providers>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) chance: Arc<dyn RandomSource>,
     pub(crate) index_key: IndexKey,
     pub(crate) rules: Arc<Rules>,
     pub(crate) polls: Arc<Semaphore>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hubkey_protocol::{ErrorCode, SignInCause};
 
 use crate::{
-    domain::{renewal::Trouble, user_index::TooMany},
+    domain::{refresh_state::Trouble, user_index::TooMany},
     hub::KernelError,
     store::StoreError,
 };

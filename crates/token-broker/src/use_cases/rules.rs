@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{renewal::RenewalTimes, user_index::OpenLimits};
+use crate::domain::{refresh_state::RefreshTimes, user_index::OpenLimits};
 
 /// What the operator set.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct Rules {
     /// How long a connection lives without a kernel that uses it.
     pub connection_life: Duration,
     /// The times of refreshes.
-    pub renewal: RenewalTimes,
+    pub renewal: RefreshTimes,
     /// How long a pin lives without a sign-in.
     pub pin_life: Duration,
     /// How long one poll waits.

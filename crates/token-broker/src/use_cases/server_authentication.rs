@@ -6,7 +6,7 @@ use hubkey_protocol::secret::ServerToken;
 
 use crate::{
     audit::{Event, What},
-    domain::kernel::Kernel,
+    domain::kernel::ServerIdentity,
     hub::{Freshness, KernelAuthenticator, KernelError},
     use_cases::{base::Base, failure::KernelFailure, refusals::Refusals},
 };
@@ -39,7 +39,7 @@ impl ServerAuthentication {
         &self,
         credentials: &KernelCredentials,
         freshness: Freshness,
-    ) -> Result<Kernel, KernelFailure> {
+    ) -> Result<ServerIdentity, KernelFailure> {
         let kernel = self
             .kernels
             .authenticate(&credentials.token, freshness, credentials.peer)
@@ -67,7 +67,7 @@ impl ServerAuthentication {
     pub(crate) async fn recognise(
         &self,
         credentials: &KernelCredentials,
-    ) -> Result<Kernel, KernelFailure> {
+    ) -> Result<ServerIdentity, KernelFailure> {
         self.authenticate(credentials, Freshness::Cached).await
     }
 }

@@ -9,7 +9,7 @@ use hubkey_e2e::{
     hostile_provider::{Account, Endpoint},
     redis::sentinels::Sentinels,
 };
-use hubkey_token_broker::domain::renewal::RenewalTimes;
+use hubkey_token_broker::domain::refresh_state::RefreshTimes;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -118,12 +118,12 @@ impl Stage {
         let store = Arc::clone(&doomed);
         let world = World::with(WorldOptions {
             store: Some(Box::new(move |_, _| store)),
-            renewal: RenewalTimes {
+            renewal: RefreshTimes {
                 lease: Duration::from_secs(5),
                 send_within: Duration::from_secs(4),
                 recover_after: Duration::from_secs(1),
                 wait: Duration::from_secs(2),
-                ..RenewalTimes::default()
+                ..RefreshTimes::default()
             },
             ..WorldOptions::default()
         })

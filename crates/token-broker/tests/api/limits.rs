@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode, header};
 use hubkey_protocol::{ConnectionId, Nonce, ShortId};
 use hubkey_token_broker::{
-    domain::{chance::Chance, user_index::OpenLimits},
+    domain::{chance::RandomSource, user_index::OpenLimits},
     system::SystemChance,
 };
 use serde_json::json;
@@ -130,7 +130,7 @@ async fn same(kernel: &TestKernel, nonces: &[(String, String)]) -> Answer {
 }
 
 fn guess() -> (String, String) {
-    let chance: &dyn Chance = &SystemChance;
+    let chance: &dyn RandomSource = &SystemChance;
     let nonce = chance.nonce(&chance.short_id());
     (nonce.as_str().to_owned(), "a".repeat(43))
 }

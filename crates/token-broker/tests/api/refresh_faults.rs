@@ -7,7 +7,7 @@ use hubkey_e2e::{
     fake_http::Pace,
     hostile_provider::{Endpoint, Rotation},
 };
-use hubkey_token_broker::domain::renewal::RenewalTimes;
+use hubkey_token_broker::domain::refresh_state::RefreshTimes;
 
 use crate::{
     probe::{CommitFault, Probe},
@@ -18,11 +18,11 @@ use crate::{
 /// A stage whose holders wait for no more than an instant.
 async fn hasty() -> Stage {
     Stage::with(WorldOptions {
-        renewal: RenewalTimes {
+        renewal: RefreshTimes {
             send_within: Duration::from_millis(100),
             wait: Duration::from_secs(2),
             hold_pause: Duration::from_millis(20),
-            ..RenewalTimes::default()
+            ..RefreshTimes::default()
         },
         ..WorldOptions::default()
     })

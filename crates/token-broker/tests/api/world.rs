@@ -17,13 +17,13 @@ use hubkey_e2e::{
 use hubkey_protocol::{ProviderId, internal::Site, secret::ChannelSecret, secret::ClientSecret};
 use hubkey_token_broker::{
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::{Clock, TestClock},
         provider::{
             ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
-            IssuerForm, Offer, OutboundRules, ProviderConfig, Pushing, Sharing,
+            IssuerForm, OutboundRules, ParMode, ProviderConfig, ScopePolicy, Sharing,
         },
-        renewal::RenewalTimes,
+        refresh_state::RefreshTimes,
         user_index::OpenLimits,
     },
     hub::{
@@ -70,7 +70,7 @@ pub(crate) struct WorldOptions {
     pub(crate) open: OpenLimits,
     pub(crate) poll_hold: Duration,
     pub(crate) poll_safety: Duration,
-    pub(crate) renewal: RenewalTimes,
+    pub(crate) renewal: RefreshTimes,
     /// Ids of the providers; all of them are registrations at the same provider.
     pub(crate) providers: Vec<&'static str>,
     /// Ids of more providers, at another issuer.
@@ -93,7 +93,7 @@ impl Default for WorldOptions {
             },
             poll_hold: Duration::from_millis(300),
             poll_safety: Duration::from_millis(100),
-            renewal: RenewalTimes::default(),
+            renewal: RefreshTimes::default(),
             providers: vec!["lab-api"],
             elsewhere: Vec::new(),
             store: None,
@@ -409,7 +409,7 @@ fn providers(
     options: &WorldOptions,
     clock: &Arc<TestClock>,
 ) -> Providers {
-    let chance: Arc<dyn Chance> = Arc::new(SystemChance);
+    let chance: Arc<dyn RandomSource> = Arc::new(SystemChance);
     let made = places.iter().map(|(provider, id)| {
         let mut config = provider_config(provider, id, options.identity.clone(), options.sharing);
         (options.adjust)(&mut config);
@@ -433,13 +433,13 @@ fn provider_config(
         },
         client_id: "hubkey".to_owned(),
         client_authentication: ClientAuthentication::Basic(ClientSecret::new(CLIENT_SECRET)),
-        pushing: Pushing::Auto,
-        offer: Offer {
+        pushing: ParMode::Auto,
+        offer: ScopePolicy {
             default_scopes: scopes("openid projects:read"),
             allowed_scopes: scopes("openid projects:read projects:write"),
             audiences: vec!["https://api.example.org".to_owned()],
             resources: vec!["https://api.example.org/v1".to_owned()],
-            ..Offer::default()
+            ..ScopePolicy::default()
         },
         exchange: ExchangeOffer {
             audiences: vec!["other-api".to_owned(), "third-api".to_owned()],

@@ -14,8 +14,8 @@ use hubkey_token_broker::{
     domain::{
         clock::{Clock, Timestamp},
         connection::Connection,
-        kernel::{HubUser, Kernel, ServerName},
-        renewal::Lifetime,
+        kernel::{HubUser, ServerIdentity, ServerName},
+        refresh_state::Lifetime,
     },
     keys::{self, IndexKey, KeyRing},
     store::{
@@ -41,7 +41,7 @@ pub(crate) struct Ground {
     pub(crate) somebody: KernelApi,
     hub: ScriptedHub,
     files: Files,
-    kernel: Kernel,
+    kernel: ServerIdentity,
     store: Arc<dyn Store>,
 }
 
@@ -63,7 +63,7 @@ impl Ground {
         let hub_token = hub.server_token("alice", "");
         let index_key = IndexKey::from_file(&files.index).unwrap();
         let ring = KeyRing::open(vec![files.sealing.clone()], &index_key).unwrap();
-        let kernel = Kernel {
+        let kernel = ServerIdentity {
             user: HubUser::parse("alice").unwrap(),
             server: ServerName::parse("").unwrap(),
             fingerprint: index_key.fingerprint(&ServerToken::new(&hub_token)),

@@ -3,7 +3,7 @@
 use hubkey_e2e::fake_http::Reply;
 use hubkey_e2e::scripted_hub::models;
 use hubkey_protocol::secret::ServerToken;
-use hubkey_token_broker::domain::kernel::Kernel;
+use hubkey_token_broker::domain::kernel::ServerIdentity;
 use hubkey_token_broker::hub::KernelError;
 use serde_json::{Value, json};
 
@@ -37,11 +37,11 @@ fn visitor(name: &str, admin: bool) -> Value {
         format!("read:users:groups!user={name}"), format!("read:users:name!user={name}")]})
 }
 
-async fn judge(stage: &Stage, model: Value) -> Result<Kernel, KernelError> {
+async fn judge(stage: &Stage, model: Value) -> Result<ServerIdentity, KernelError> {
     stage.asked(&stage.hub.token_of(model)).await
 }
 
-async fn judge_reply(stage: &Stage, reply: Reply) -> Result<Kernel, KernelError> {
+async fn judge_reply(stage: &Stage, reply: Reply) -> Result<ServerIdentity, KernelError> {
     stage.asked(&stage.hub.token_with_reply(reply)).await
 }
 

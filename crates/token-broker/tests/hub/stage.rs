@@ -9,7 +9,7 @@ use hubkey_protocol::secret::{
     AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, ServerToken,
 };
 use hubkey_token_broker::domain::clock::{Clock, TestClock, Timestamp};
-use hubkey_token_broker::domain::kernel::{HubUser, Kernel};
+use hubkey_token_broker::domain::kernel::{HubUser, ServerIdentity};
 use hubkey_token_broker::hub::{
     BrowserAuthenticator, BrowserError, Freshness, KernelAuthenticator, KernelError, Visitor,
     browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
@@ -79,11 +79,11 @@ impl Stage {
         }
     }
 
-    pub(crate) async fn cached(&self, token: &str) -> Result<Kernel, KernelError> {
+    pub(crate) async fn cached(&self, token: &str) -> Result<ServerIdentity, KernelError> {
         self.from(token, Freshness::Cached, PEER.into()).await
     }
 
-    pub(crate) async fn asked(&self, token: &str) -> Result<Kernel, KernelError> {
+    pub(crate) async fn asked(&self, token: &str) -> Result<ServerIdentity, KernelError> {
         self.from(token, Freshness::Asked, PEER.into()).await
     }
 
@@ -92,7 +92,7 @@ impl Stage {
         token: &str,
         freshness: Freshness,
         peer: IpAddr,
-    ) -> Result<Kernel, KernelError> {
+    ) -> Result<ServerIdentity, KernelError> {
         let token = ServerToken::new(token);
         self.kernels
             .authenticate(&token, freshness, Some(peer))
@@ -120,12 +120,12 @@ impl Stage {
 }
 
 /// The error of a call that must have one, whatever the kernel of another would be.
-pub(crate) fn refusal(answer: Result<Kernel, KernelError>) -> Option<KernelError> {
+pub(crate) fn refusal(answer: Result<ServerIdentity, KernelError>) -> Option<KernelError> {
     answer.err()
 }
 
 /// User and server of a call that must have succeeded.
-pub(crate) fn of(answer: Result<Kernel, KernelError>) -> (String, String) {
+pub(crate) fn of(answer: Result<ServerIdentity, KernelError>) -> (String, String) {
     let kernel = answer.unwrap();
     (
         kernel.user.as_str().to_owned(),

@@ -7,7 +7,7 @@ use hubkey_e2e::{
 };
 use hubkey_protocol::secret::{ClientKey, ClientSecret, Secret};
 use hubkey_token_broker::{
-    domain::provider::{AssertionKey, ClientAuthentication, ProviderConfig, Pushing},
+    domain::provider::{AssertionKey, ClientAuthentication, ParMode, ProviderConfig},
     idp::{IdpError, OAuthError},
 };
 use serde_json::json;
@@ -158,11 +158,11 @@ async fn security_p18b_hubkey_proves_itself_as_at_the_token_endpoint() {
 #[tokio::test]
 async fn security_p18b_the_setting_decides_and_a_provider_that_does_not_fit_is_not_used() {
     for (mode, pushing, pushes) in [
-        (Pushed::Unknown, Pushing::Auto, Some(0)),
-        (Pushed::Offered, Pushing::Never, Some(0)),
-        (Pushed::Offered, Pushing::Always, Some(1)),
-        (Pushed::Unknown, Pushing::Always, None),
-        (Pushed::Required, Pushing::Never, None),
+        (Pushed::Unknown, ParMode::Auto, Some(0)),
+        (Pushed::Offered, ParMode::Never, Some(0)),
+        (Pushed::Offered, ParMode::Always, Some(1)),
+        (Pushed::Unknown, ParMode::Always, None),
+        (Pushed::Required, ParMode::Never, None),
     ] {
         let setup = setup(mode, |config| config.pushing = pushing).await;
         if let Some(pushes) = pushes {

@@ -9,11 +9,11 @@ use hubkey_protocol::{
 };
 use hubkey_token_broker::{
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::{Clock, TestClock, Timestamp},
         provider::{
-            ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, Offer,
-            OutboundRules, ProviderConfig, Pushing, Sharing,
+            ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
+            OutboundRules, ParMode, ProviderConfig, ScopePolicy, Sharing,
         },
     },
     idp::{
@@ -28,13 +28,13 @@ pub(crate) const CALLBACK: &str = "https://hubkey.example/callback/op";
 #[derive(Debug)]
 struct Random;
 
-impl Chance for Random {
+impl RandomSource for Random {
     fn fill(&self, bytes: &mut [u8]) {
         aws_lc_rs::rand::fill(bytes).unwrap();
     }
 }
 
-pub(crate) fn chance() -> Arc<dyn Chance> {
+pub(crate) fn chance() -> Arc<dyn RandomSource> {
     Arc::new(Random)
 }
 
@@ -48,8 +48,8 @@ pub(crate) fn config(issuer: &str) -> ProviderConfig {
         },
         client_id: "hubkey".into(),
         client_authentication: ClientAuthentication::None,
-        pushing: Pushing::Auto,
-        offer: Offer::default(),
+        pushing: ParMode::Auto,
+        offer: ScopePolicy::default(),
         exchange: ExchangeOffer::default(),
         authorize_parameters: BTreeMap::new(),
         api_origins: Vec::new(),

@@ -7,9 +7,9 @@ use hubkey_protocol::{
 use hubkey_token_broker::domain::{
     access_request::AccessRequest,
     clock::Timestamp,
-    connection::{Connection, Grant, Proof},
-    kernel::Kernel,
-    renewal::{Lifetime, Renewal},
+    connection::{Connection, Grant, IdTokenAnchor},
+    kernel::ServerIdentity,
+    refresh_state::{Lifetime, RefreshState},
 };
 
 /// Where a connection leads.
@@ -22,7 +22,7 @@ pub(crate) struct Origin<'a> {
 /// What a sign-in leaves that ends now, with tokens that live for this time.
 pub(crate) fn connection(
     id: &ConnectionId,
-    kernel: &Kernel,
+    kernel: &ServerIdentity,
     origin: &Origin<'_>,
     (access, refresh): (&str, &str),
     (now, lifetime): (Timestamp, Lifetime),
@@ -55,14 +55,14 @@ pub(crate) fn connection(
             expires_at: lifetime.expires_at,
             refresh_token: Some(RefreshToken::new(refresh)),
             serial: 0,
-            proof: Proof {
+            proof: IdTokenAnchor {
                 issued_at: 0,
                 auth_time: None,
                 oidc_nonce: OidcNonce::new("n"),
                 session: None,
             },
         },
-        renewal: Renewal::Idle,
+        renewal: RefreshState::Idle,
         unverified: None,
     }
 }

@@ -14,7 +14,7 @@ use std::{
 
 use hubkey_protocol::{ConnectionId, ShortId};
 use hubkey_token_broker::{
-    domain::{chance::Chance, clock::Clock, kernel::Kernel},
+    domain::{chance::RandomSource, clock::Clock, kernel::ServerIdentity},
     store::{Change, Expect, Key, Outcome, Store},
     use_cases::{Broker, failure::KernelFailure},
 };
@@ -140,7 +140,7 @@ struct Play<'a> {
     store: Arc<LosingStore>,
     board: Arc<Board>,
     op: Arc<Op>,
-    kernel: Kernel,
+    kernel: ServerIdentity,
     id: ConnectionId,
 }
 
@@ -332,7 +332,7 @@ impl Counting {
     }
 }
 
-impl Chance for Counting {
+impl RandomSource for Counting {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(self.0.fetch_add(1, Ordering::SeqCst));
     }

@@ -18,12 +18,12 @@ use hubkey_protocol::{
 };
 use hubkey_token_broker::{
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::{Clock, Timestamp},
         connection::Connection,
-        kernel::{HubUser, Kernel, ServerName},
+        kernel::{HubUser, ServerIdentity, ServerName},
         keyed_hash::KeyedHash,
-        renewal::{Lifetime, RenewalTimes},
+        refresh_state::{Lifetime, RefreshTimes},
     },
     keys::{IndexKey, KeyRing},
     store::{Change, Expect, Key, Outcome, Store, memory::MemoryStore, sealed::SealedStore},
@@ -54,7 +54,7 @@ const MANY: usize = 100;
 
 /// The proportions of the real times. What is sent is answered within the time in which it may be sent, so that no
 /// lease ends under a request, on a machine with much else to do either.
-pub(crate) const TIMES: RenewalTimes = RenewalTimes {
+pub(crate) const TIMES: RefreshTimes = RefreshTimes {
     lease: Duration::from_secs(1),
     send_within: Duration::from_millis(200),
     recover_after: Duration::from_millis(300),
@@ -136,7 +136,7 @@ struct Schedule<'a> {
     seed: u64,
     clock: Arc<Ahead>,
     op: Arc<Op>,
-    kernel: Kernel,
+    kernel: ServerIdentity,
     id: ConnectionId,
     incidents: Arc<AtomicUsize>,
     chance: Seeded,
@@ -270,8 +270,8 @@ impl<'a> Schedule<'a> {
 }
 
 /// The server whose kernels draw.
-pub(crate) fn kernel() -> Kernel {
-    Kernel {
+pub(crate) fn kernel() -> ServerIdentity {
+    ServerIdentity {
         user: HubUser::parse("alice").unwrap(),
         server: ServerName::parse("").unwrap(),
         fingerprint: KeyedHash::new([1; 32]),
@@ -281,7 +281,7 @@ pub(crate) fn kernel() -> Kernel {
 /// What a sign-in leaves: the access token lives from now on.
 pub(crate) fn connection(
     id: &ConnectionId,
-    kernel: &Kernel,
+    kernel: &ServerIdentity,
     (access, refresh): &(String, String),
     now: Timestamp,
 ) -> Connection {
@@ -300,10 +300,10 @@ pub(crate) fn connection(
 /// A broker with the times of these tests. What it needs for sign-ins is the world's.
 pub(crate) fn broker(
     world: &World,
-    kernel: &Kernel,
+    kernel: &ServerIdentity,
     store: Arc<dyn Store>,
     way: impl Way + 'static,
-    (clock, chance): (Arc<dyn Clock>, Arc<dyn Chance>),
+    (clock, chance): (Arc<dyn Clock>, Arc<dyn RandomSource>),
 ) -> Broker {
     let first = &world.backends;
     let provider = By {

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use hubkey_protocol::secret::ServerToken;
 use hubkey_token_broker::{
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::{Clock, Timestamp},
-        kernel::Kernel,
+        kernel::ServerIdentity,
     },
     hub::{Freshness, KernelAuthenticator, KernelError},
     store::{Change, Key, Outcome, Record, Store, StoreError, Watch},
@@ -62,7 +62,7 @@ impl SeededChance {
     }
 }
 
-impl Chance for SeededChance {
+impl RandomSource for SeededChance {
     fn fill(&self, bytes: &mut [u8]) {
         let mut chance = self.0.lock().unwrap();
         for chunk in bytes.chunks_mut(8) {
@@ -214,7 +214,7 @@ impl Store for GatedStore {
 
 /// Takes every token for that of one server.
 #[derive(Debug)]
-pub(crate) struct OneServer(pub(crate) Kernel);
+pub(crate) struct OneServer(pub(crate) ServerIdentity);
 
 #[async_trait]
 impl KernelAuthenticator for OneServer {
@@ -223,7 +223,7 @@ impl KernelAuthenticator for OneServer {
         _: &ServerToken,
         _: Freshness,
         _: Option<IpAddr>,
-    ) -> Result<Kernel, KernelError> {
+    ) -> Result<ServerIdentity, KernelError> {
         Ok(self.0.clone())
     }
 

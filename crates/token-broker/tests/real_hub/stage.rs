@@ -8,7 +8,7 @@ use hubkey_e2e::jupyterhub::{HubOptions, JupyterHub, Registration};
 use hubkey_e2e::process::{RunFolder, checkout};
 use hubkey_protocol::secret::{ClientSecret, ServerToken};
 use hubkey_token_broker::domain::clock::{Clock, TestClock, Timestamp};
-use hubkey_token_broker::domain::kernel::Kernel;
+use hubkey_token_broker::domain::kernel::ServerIdentity;
 use hubkey_token_broker::hub::{
     Freshness, KernelAuthenticator, KernelError, browser::HubBrowserAuthenticator,
     config::HubConfig, http::HubApi, kernel::HubKernelAuthenticator,
@@ -106,7 +106,7 @@ impl Stage {
     }
 
     /// What the broker takes the holder of a token for.
-    pub(crate) async fn judge(&self, token: &str) -> Result<Kernel, KernelError> {
+    pub(crate) async fn judge(&self, token: &str) -> Result<ServerIdentity, KernelError> {
         let token = ServerToken::new(token);
         self.kernels
             .authenticate(&token, Freshness::Asked, None)

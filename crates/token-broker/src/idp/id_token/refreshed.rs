@@ -11,7 +11,7 @@ use super::{
     },
     Expected, for_us_and_now, half_hash, whole_seconds,
 };
-use crate::domain::connection::Proof;
+use crate::domain::connection::IdTokenAnchor;
 
 /// Judges the claims of an ID token whose signature was checked: the same issuer, subject, audience and time of
 /// authentication as at the sign-in, and not an older token.
@@ -19,7 +19,7 @@ pub(in super::super) fn judge_refreshed(
     claims: &Claims,
     algorithm: Algorithm,
     expected: &Expected<'_>,
-    (subject, proof): (&str, &Proof),
+    (subject, proof): (&str, &IdTokenAnchor),
     access_token: &AccessToken,
 ) -> Result<(), Fault> {
     for_us_and_now(claims, expected)?;
@@ -37,14 +37,14 @@ fn same_subject(claims: &Claims, subject: &str) -> Result<(), Fault> {
     }
 }
 
-fn not_older(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
+fn not_older(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
     match whole_seconds(claims, "iat") {
         Some(issued) if issued >= proof.issued_at => Ok(()),
         _ => Err(Fault::IssuedAt),
     }
 }
 
-fn same_nonce(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
+fn same_nonce(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
     match given(claims, "nonce") {
         None => Ok(()),
         Some(Value::String(given)) if OidcNonce::new(given).matches(&proof.oidc_nonce) => Ok(()),
@@ -53,7 +53,7 @@ fn same_nonce(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
 }
 
 /// What is no time says nothing (ADR 56).
-fn same_authentication(claims: &Claims, proof: &Proof) -> Result<(), Fault> {
+fn same_authentication(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
     match (whole_seconds(claims, "auth_time"), proof.auth_time) {
         (Some(given), Some(first)) if given != first => Err(Fault::AuthenticationTime),
         _ => Ok(()),

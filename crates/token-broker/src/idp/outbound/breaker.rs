@@ -13,7 +13,7 @@ use super::{
     circuit::{Change, Circuit, Term, Verdict},
     endpoint::Endpoint,
 };
-use crate::domain::{chance::Chance, clock::Clock};
+use crate::domain::{chance::RandomSource, clock::Clock};
 
 /// The circuits of one provider.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Breaker {
     provider: ProviderId,
     circuits: Mutex<HashMap<Endpoint, Circuit>>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
 }
 
 /// A call that is permitted. Dropped unsettled, it says nothing about the endpoint.
@@ -37,7 +37,7 @@ impl Breaker {
     pub(super) fn new(
         provider: ProviderId,
         clock: Arc<dyn Clock>,
-        chance: Arc<dyn Chance>,
+        chance: Arc<dyn RandomSource>,
     ) -> Self {
         Self {
             provider,

@@ -9,8 +9,8 @@ use hubkey_protocol::{
 
 use crate::{
     domain::{
-        chance::Chance,
-        flow::{AtProvider, FlowStage, Leg, StateRecord},
+        chance::RandomSource,
+        flow::{AtProvider, FlowStage, RedirectTarget, StateRecord},
         sign_in::SignIn,
     },
     idp::{Authorization, AuthorizationRequest, IdentityProvider},
@@ -64,7 +64,7 @@ struct Destination {
 pub(crate) struct AuthorizationRedirect {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     endings: Arc<SignInEndings>,
     error_pages: Arc<ErrorPages>,
@@ -133,7 +133,7 @@ impl AuthorizationRedirect {
         let Ok(authorizing) = claimed.try_map(SignIn::authorize) else {
             return Ok(self.error_pages.forbidden(browser.source, "sign_in_state"));
         };
-        let leg = Leg::Provider {
+        let leg = RedirectTarget::Provider {
             id: authorizing.value.provider.clone(),
         };
         let record = StateRecord {

@@ -7,7 +7,7 @@ use hubkey_protocol::internal::{BrowserReply, Decide, Decision};
 use crate::{
     audit::{Event, What},
     domain::{
-        connection::Candidate,
+        connection::PendingConnection,
         flow::FlowStage,
         sign_in::{SignIn, SignInState},
     },
@@ -138,7 +138,7 @@ impl ConfirmAccount {
 fn take_candidate(
     loaded: Loaded<SignIn>,
     browser: &Browser<'_>,
-) -> Option<(Loaded<SignIn>, Candidate)> {
+) -> Option<(Loaded<SignIn>, PendingConnection)> {
     let Loaded { value, generation } = loaded;
     match value.state {
         SignInState::Confirming { flow, candidate } if flow.matches(&browser.fingerprint) => {

@@ -6,7 +6,7 @@ use hubkey_protocol::internal::{BrowserAnswer, BrowserReply, Refusal};
 
 use crate::{
     audit::{Event, What},
-    domain::chance::Chance,
+    domain::chance::RandomSource,
     store::StoreError,
     use_cases::{base::Base, refusals::Refusals},
 };
@@ -14,7 +14,7 @@ use crate::{
 /// Makes the refusals of browsers.
 #[derive(Debug)]
 pub struct ErrorPages {
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     refusals: Arc<Refusals>,
 }
 

@@ -9,7 +9,7 @@ use hubkey_protocol::{
 
 use crate::{
     domain::{
-        flow::{Flow, FlowStage, Leg, StateRecord},
+        flow::{Flow, FlowStage, RedirectTarget, StateRecord},
         keyed_hash::KeyedHash,
     },
     keys::IndexKey,
@@ -100,7 +100,7 @@ impl BrowserFlows {
         &self,
         state: &State,
         cookie: Option<&'a FlowCookie>,
-        leg: &Leg,
+        leg: &RedirectTarget,
         source: Option<&'a str>,
     ) -> Result<CallbackMatch<'a>, StoreError> {
         let Ok(short) = ShortId::of(state.expose()) else {
@@ -127,8 +127,8 @@ impl BrowserFlows {
             }
         }
         Ok(match record.leg {
-            Leg::Provider { .. } => CallbackMatch::WrongBrowser(record.nonce),
-            Leg::Hub => CallbackMatch::Unknown,
+            RedirectTarget::Provider { .. } => CallbackMatch::WrongBrowser(record.nonce),
+            RedirectTarget::Hub => CallbackMatch::Unknown,
         })
     }
 

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
-        flow::{FlowStage, Leg, TicketRecord},
+        flow::{FlowStage, RedirectTarget, TicketRecord},
         kernel::HubUser,
         sign_in::{SignIn, SignInState},
     },
@@ -49,7 +49,7 @@ pub struct HubCallbacks {
     store: Arc<dyn Store>,
     browsers: Arc<dyn BrowserAuthenticator>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     account_links: Arc<AccountLinks>,
     authorization: Arc<AuthorizationRedirect>,
@@ -124,7 +124,7 @@ impl HubCallbacks {
         };
         let arrival = self
             .flows
-            .match_callback(&request.state, cookie, &Leg::Hub, source)
+            .match_callback(&request.state, cookie, &RedirectTarget::Hub, source)
             .await?;
         let CallbackMatch::Matches(browser, FlowStage::AtHub { ticket, verifier }) = arrival else {
             return Ok(self.error_pages.forbidden(source, "hub_state_or_cookie"));

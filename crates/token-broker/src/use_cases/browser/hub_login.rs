@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     audit::{Event, What},
-    domain::{chance::Chance, kernel::HubUser},
+    domain::{chance::RandomSource, kernel::HubUser},
     hub::{
         BrowserAuthenticator, BrowserError, Turn, Visitor,
         failures::{Failures, Place, Rate, Rates, network_of_peer},
@@ -147,7 +147,7 @@ pub(crate) enum UserCheck {
 #[derive(Debug)]
 pub(crate) struct HubLogin {
     browsers: Arc<dyn BrowserAuthenticator>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     visits: Failures,
     sign_ins: Failures<(ShortId, Option<IpAddr>)>,
     error_pages: Arc<ErrorPages>,

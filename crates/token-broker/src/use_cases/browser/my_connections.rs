@@ -15,12 +15,12 @@ use hubkey_protocol::{
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::{Clock, Timestamp},
         connection::Connection,
         flow::{Flow, FlowStage, Visiting},
         kernel::HubUser,
-        renewal::Renewal,
+        refresh_state::RefreshState,
     },
     hub::{BrowserAuthenticator, BrowserError},
     keys::IndexKey,
@@ -58,7 +58,7 @@ pub struct MyConnections {
     store: Arc<dyn Store>,
     browsers: Arc<dyn BrowserAuthenticator>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     index_key: IndexKey,
     rules: Arc<Rules>,
     connections: Arc<ConnectionRecords>,
@@ -368,5 +368,5 @@ impl MyConnections {
 
 /// Whether it is known to be this hub user's, and may still bring a token.
 fn is_live(connection: &Connection, user: &HubUser) -> bool {
-    connection.kernel.user.is(user) && connection.renewal != Renewal::Ended
+    connection.kernel.user.is(user) && connection.renewal != RefreshState::Ended
 }

@@ -12,7 +12,7 @@ use hubkey_protocol::{
 use crate::{
     domain::{
         clock::Clock,
-        connection::Candidate,
+        connection::PendingConnection,
         flow::FlowStage,
         sign_in::{SignIn, SignInState},
     },
@@ -143,7 +143,7 @@ impl ShowPage {
         &self,
         browser: &Browser<'_>,
         sign_in: &SignIn,
-        candidate: &Candidate,
+        candidate: &PendingConnection,
         csrf: CsrfToken,
     ) -> ConfirmPage {
         ConfirmPage {

@@ -12,7 +12,7 @@ use crate::{
     audit::{Event, What},
     domain::{
         access_request::AccessRequest,
-        flow::{AtProvider, FlowStage, Leg},
+        flow::{AtProvider, FlowStage, RedirectTarget},
         sign_in::SignIn,
     },
     idp::{Granted, IdentityProvider, OAuthError, Redemption},
@@ -145,7 +145,7 @@ impl ProviderCallbacks {
         request: &'a ProviderCallback,
     ) -> Result<(Browser<'a>, AtProvider), Stop> {
         let (source, cookie) = (request.source.as_deref(), request.flow_cookie.as_ref());
-        let leg = Leg::Provider {
+        let leg = RedirectTarget::Provider {
             id: provider.clone(),
         };
         let arrival = self

@@ -11,9 +11,9 @@ use hubkey_protocol::{
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
-        flow::{Flow, FlowStage, Leg, StateRecord, TicketRecord},
+        flow::{Flow, FlowStage, RedirectTarget, StateRecord, TicketRecord},
         sign_in::{SignIn, SignInState},
     },
     hub::BrowserAuthenticator,
@@ -37,7 +37,7 @@ pub struct StartSignIn {
     store: Arc<dyn Store>,
     browsers: Arc<dyn BrowserAuthenticator>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     index_key: IndexKey,
     rules: Arc<Rules>,
     error_pages: Arc<ErrorPages>,
@@ -79,7 +79,7 @@ impl StartSignIn {
         let record = StateRecord {
             nonce: sign_in.nonce.clone(),
             flow: self.index_key.keyed_hash("flow-cookie", &cookie),
-            leg: Leg::Hub,
+            leg: RedirectTarget::Hub,
         };
         let flow = Flow {
             short: short.clone(),

@@ -13,8 +13,8 @@ use crate::{
     audit::{Event, What},
     domain::{
         connection::Connection,
-        login::{Login, UsedLogout},
-        renewal::Renewal,
+        provider_session::{ConsumedLogoutToken, ProviderSession},
+        refresh_state::RefreshState,
     },
     hub::failures::Failures,
     idp::{IdentityProvider, IdpError, Logout},
@@ -114,7 +114,7 @@ impl BackchannelLogouts {
         logout: &Logout,
     ) -> Result<Option<&'static str>, StoreError> {
         let used = Key::used_logout(&logout.issuer, &logout.token_id);
-        match self.store.load::<UsedLogout>(&used).await {
+        match self.store.load::<ConsumedLogoutToken>(&used).await {
             Ok(None) => {}
             // That the record is there says all, whichever key sealed it.
             Ok(Some(_)) | Err(StoreError::KeyRetired(_)) => {
@@ -134,13 +134,18 @@ impl BackchannelLogouts {
             }
         }
         // Last, so that a provider that had no answer may send it again.
-        let put = Change::put(used, Expect::Absent, &UsedLogout {}, logout.remember)?;
+        let put = Change::put(
+            used,
+            Expect::Absent,
+            &ConsumedLogoutToken {},
+            logout.remember,
+        )?;
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
         Ok(None)
     }
 
     /// What a token names; nothing where its session is another account's.
-    async fn logins(&self, logout: &Logout) -> Result<Option<Vec<Login>>, StoreError> {
+    async fn logins(&self, logout: &Logout) -> Result<Option<Vec<ProviderSession>>, StoreError> {
         let mut logins = Vec::new();
         if let Some(session) = &logout.session {
             let key = Key::logins_of_session(&logout.issuer, session);
@@ -161,7 +166,7 @@ impl BackchannelLogouts {
     }
 
     /// Ends the connection, or the sign-in that was to become one. `false` where they changed too often.
-    async fn end_login(&self, login: &Login) -> Result<bool, StoreError> {
+    async fn end_login(&self, login: &ProviderSession) -> Result<bool, StoreError> {
         if let Some(nonce) = &login.waiting
             && !self.end_waiting(nonce).await?
         {
@@ -198,7 +203,8 @@ impl BackchannelLogouts {
     async fn end_connection_of(&self, id: &ConnectionId) -> Result<bool, StoreError> {
         for _ in 0..TRIES {
             let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
-            let Some(found) = found.filter(|found| found.value.renewal != Renewal::Ended) else {
+            let Some(found) = found.filter(|found| found.value.renewal != RefreshState::Ended)
+            else {
                 return Ok(true);
             };
             let put = self.connections.put(&without_tokens(found.clone()))?;

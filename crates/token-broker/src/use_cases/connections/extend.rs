@@ -45,7 +45,7 @@ impl Extension {
     /// Nobody waits for that, and if it fails the next use does it.
     pub(crate) fn touch(self: &Arc<Self>, connection: &Loaded<Connection>) {
         let (now, life) = (self.clock.now(), self.rules.connection_life);
-        if !connection.value.is_to_be_extended(now, life) {
+        if !connection.value.needs_touch(now, life) {
             return;
         }
         let this = Arc::clone(self);

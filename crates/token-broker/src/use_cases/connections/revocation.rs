@@ -14,8 +14,8 @@ use crate::{
     domain::{
         clock::Clock,
         connection::{Connection, Grant},
-        login::{Login, LoginIndex},
-        renewal::Renewal,
+        provider_session::{ProviderSession, ProviderSessionIndex},
+        refresh_state::RefreshState,
         sign_in::SignInState,
     },
     idp::IdentityProvider,
@@ -65,7 +65,7 @@ impl Revocation {
     /// share one.
     pub(crate) fn is_of_registration(
         &self,
-        login: &Login,
+        login: &ProviderSession,
         provider: &Arc<dyn IdentityProvider>,
     ) -> bool {
         let registration = |provider: &Arc<dyn IdentityProvider>| {
@@ -187,10 +187,10 @@ impl Revocation {
         &self,
         key: &Key,
         id: &ConnectionId,
-    ) -> Result<Vec<Login>, StoreError> {
+    ) -> Result<Vec<ProviderSession>, StoreError> {
         let mut others = Vec::new();
         for _ in 0..TRIES {
-            let found: Found<LoginIndex> = self.store.load(key).await?;
+            let found: Found<ProviderSessionIndex> = self.store.load(key).await?;
             let Some(mut found) = found else {
                 return Ok(Vec::new());
             };
@@ -211,7 +211,11 @@ impl Revocation {
     }
 
     /// Whether what this entry names is there, and will give back what it has in common with the grant.
-    async fn shares_grant(&self, login: &Login, grant: &Grant) -> Result<bool, StoreError> {
+    async fn shares_grant(
+        &self,
+        login: &ProviderSession,
+        grant: &Grant,
+    ) -> Result<bool, StoreError> {
         if let Some(nonce) = &login.waiting
             && self.waits_with(nonce, grant).await?
         {
@@ -222,7 +226,7 @@ impl Revocation {
         let found: Found<Connection> = self.store.load(&key).await?;
         let found = found.map(|found| found.value);
         Ok(found.is_some_and(|other| {
-            other.renewal != Renewal::Ended && other.grant.stands_and_falls_with(grant)
+            other.renewal != RefreshState::Ended && other.grant.shares_session_grant_with(grant)
         }))
     }
 
@@ -232,7 +236,7 @@ impl Revocation {
         Ok(matches!(
             state,
             Some(SignInState::Confirming { candidate, .. })
-                if candidate.grant.stands_and_falls_with(grant)
+                if candidate.grant.shares_session_grant_with(grant)
         ))
     }
 }

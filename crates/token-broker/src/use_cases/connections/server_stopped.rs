@@ -8,7 +8,7 @@ use crate::{
     domain::{
         clock::{Clock, Timestamp},
         connection::Connection,
-        kernel::{HubUser, Kernel, ServerName},
+        kernel::{HubUser, ServerIdentity, ServerName},
         keyed_hash::KeyedHash,
     },
     hub::KernelAuthenticator,
@@ -41,13 +41,13 @@ pub(crate) struct Ended {
 
 impl Ended {
     /// By the very token, whatever the owner is called by now; or by name.
-    fn is(&self, kernel: &Kernel) -> bool {
+    fn is(&self, kernel: &ServerIdentity) -> bool {
         let by_token = self.token.as_ref();
         by_token.is_some_and(|token| token.matches(&kernel.fingerprint))
             || (kernel.user.may_be(&self.user) && kernel.server == self.server)
     }
 
-    fn made(&self, kernel: &Kernel, at: Timestamp) -> bool {
+    fn made(&self, kernel: &ServerIdentity, at: Timestamp) -> bool {
         self.is(kernel) && at <= self.told
     }
 }

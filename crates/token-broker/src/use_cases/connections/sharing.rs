@@ -8,7 +8,7 @@ use crate::{
     audit::{Event, What},
     domain::{
         connection::Connection,
-        kernel::Kernel,
+        kernel::ServerIdentity,
         provider::Sharing,
         user_index::{IndexedConnection, UserIndex},
     },
@@ -67,7 +67,7 @@ impl ConnectionSharing {
     /// this server too: the Hub said just now whose this server is.
     pub(crate) async fn of_another_server(
         self: &Arc<Self>,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
         wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Arc<Connection>>, KernelFailure> {
@@ -98,7 +98,11 @@ impl ConnectionSharing {
     }
 
     /// Notes that the connection is of this server too. `false` where it is gone.
-    async fn share(&self, id: &ConnectionId, kernel: &Kernel) -> Result<bool, KernelFailure> {
+    async fn share(
+        &self,
+        id: &ConnectionId,
+        kernel: &ServerIdentity,
+    ) -> Result<bool, KernelFailure> {
         for _ in 0..TRIES {
             let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
             let Some(mut loaded) = found else {
@@ -120,7 +124,7 @@ impl ConnectionSharing {
     async fn note_shared(
         &self,
         connection: &Connection,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
     ) -> Result<(), KernelFailure> {
         Event::of(connection)
             .kernel(kernel)
@@ -140,7 +144,7 @@ impl ConnectionSharing {
     pub(crate) async fn leave_connection(
         &self,
         id: &ConnectionId,
-        ended: impl Fn(&Kernel) -> bool,
+        ended: impl Fn(&ServerIdentity) -> bool,
     ) -> Result<(), KernelFailure> {
         for _ in 0..TRIES {
             let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;

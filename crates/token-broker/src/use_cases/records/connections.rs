@@ -7,8 +7,8 @@ use hubkey_protocol::ConnectionId;
 use crate::{
     domain::{
         connection::Connection,
-        kernel::Kernel,
-        renewal::{Lease, Renewal},
+        kernel::ServerIdentity,
+        refresh_state::{Lease, RefreshState},
     },
     store::{
         Change, Key, Outcome, Purpose, Store, StoreError,
@@ -89,17 +89,17 @@ impl ConnectionRecords {
         self.single_flight.held(&connection.id).is_none()
             && matches!(
                 connection.renewal,
-                Renewal::Idle
-                    | Renewal::Resting { .. }
-                    | Renewal::Suspended { .. }
-                    | Renewal::Unverified { .. }
+                RefreshState::Idle
+                    | RefreshState::Resting { .. }
+                    | RefreshState::Suspended { .. }
+                    | RefreshState::Unverified { .. }
             )
     }
 
     /// A connection of this very server token.
     pub(crate) async fn own(
         &self,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
         id: &ConnectionId,
     ) -> Result<Loaded<Connection>, KernelFailure> {
         let found = self.newest(id).await?;

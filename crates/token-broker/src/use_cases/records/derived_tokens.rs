@@ -8,8 +8,8 @@ use crate::{
     domain::{
         clock::Clock,
         connection::Connection,
-        kernel::Kernel,
-        target::{Entry, Targets, Way},
+        derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenSet},
+        kernel::ServerIdentity,
     },
     store::{
         Change, Key, Store, StoreError,
@@ -54,9 +54,9 @@ impl DerivedTokenRecords {
     /// A connection of this very server token, and its tokens beside its own.
     pub(crate) async fn own_with_derived(
         &self,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
         id: &ConnectionId,
-    ) -> Result<(Loaded<Connection>, Found<Targets>), KernelFailure> {
+    ) -> Result<(Loaded<Connection>, Found<DerivedTokenSet>), KernelFailure> {
         let keys = (Key::connection(id), Key::targets(id));
         let (found, targets) = self.store.load_pair(&keys.0, &keys.1).await?;
         let found: Found<Connection> = self.single_flight.held(id).or(found);
@@ -65,7 +65,7 @@ impl DerivedTokenRecords {
     }
 
     /// Keeps what is known about a target. If that fails, it is asked for again.
-    pub(crate) async fn note(&self, id: &ConnectionId, entry: Entry) {
+    pub(crate) async fn note(&self, id: &ConnectionId, entry: DerivedTokenEntry) {
         let put = |found| self.put(id, found, entry.clone());
         if let Err(error) = self.store.amend(&Key::targets(id), TRIES, put).await {
             tracing::warn!(%error, "a token beside a connection's own could not be kept");
@@ -76,8 +76,8 @@ impl DerivedTokenRecords {
     pub(crate) fn put(
         &self,
         id: &ConnectionId,
-        found: Found<Targets>,
-        entry: Entry,
+        found: Found<DerivedTokenSet>,
+        entry: DerivedTokenEntry,
     ) -> Result<Change, StoreError> {
         let now = self.clock.now();
         let (mut targets, expect) = Loaded::or_new(found);
@@ -93,7 +93,7 @@ impl DerivedTokenRecords {
         id: &ConnectionId,
         extent: RevocationScope,
     ) -> Vec<AccessToken> {
-        let found: Result<Found<Targets>, _> = self.store.load(&Key::targets(id)).await;
+        let found: Result<Found<DerivedTokenSet>, _> = self.store.load(&Key::targets(id)).await;
         let Ok(Some(found)) = found else {
             return Vec::new();
         };
@@ -103,7 +103,7 @@ impl DerivedTokenRecords {
         }
         let own = found.value.iter().filter(|entry| match extent {
             RevocationScope::Grant => entry.target.requested_issuer.is_none(),
-            RevocationScope::AccessTokens => entry.target.way == Way::Refresh,
+            RevocationScope::AccessTokens => entry.target.way == DerivedBy::Refresh,
         });
         let tokens = own.filter_map(|entry| entry.token.as_ref());
         tokens.map(|token| token.access_token.clone()).collect()

@@ -7,10 +7,10 @@ use crate::{
     audit::hex,
     domain::{
         clock::Clock,
-        connection::{Candidate, Connection},
-        kernel::Kernel,
+        connection::{Connection, PendingConnection},
+        kernel::ServerIdentity,
         keyed_hash::KeyedHash,
-        login::{Login, LoginIndex},
+        provider_session::{ProviderSession, ProviderSessionIndex},
         sign_in::SignIn,
     },
     store::{
@@ -40,8 +40,8 @@ impl ProviderSessions {
         }
     }
 
-    pub(crate) async fn load(&self, key: &Key) -> Result<LoginIndex, StoreError> {
-        let found: Found<LoginIndex> = self.store.load(key).await?;
+    pub(crate) async fn load(&self, key: &Key) -> Result<ProviderSessionIndex, StoreError> {
+        let found: Found<ProviderSessionIndex> = self.store.load(key).await?;
         Ok(found.map(|loaded| loaded.value).unwrap_or_default())
     }
 
@@ -58,30 +58,30 @@ impl ProviderSessions {
     pub(crate) async fn note_server(
         &self,
         connection: &Connection,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
     ) -> Result<(), StoreError> {
         let login = self.login_of(connection);
         self.change(&of_server(&kernel.fingerprint), &login).await
     }
 
-    fn login_of(&self, connection: &Connection) -> Login {
+    fn login_of(&self, connection: &Connection) -> ProviderSession {
         let ends = connection.extended_at.after(self.rules.connection_life);
-        Login::of(connection, ends)
+        ProviderSession::of(connection, ends)
     }
 
     /// Notes a grant that is to wait for confirmation where a logout will look for it, and the end of its server.
     pub(crate) async fn note_candidate(
         &self,
-        candidate: &Candidate,
+        candidate: &PendingConnection,
         sign_in: &SignIn,
     ) -> Result<(), StoreError> {
-        let login = Login::of_candidate(candidate, sign_in);
+        let login = ProviderSession::of_candidate(candidate, sign_in);
         self.change(&of_server(&sign_in.kernel.fingerprint), &login)
             .await?;
         self.enter(&candidate.grant.issuer, &login).await
     }
 
-    async fn enter(&self, issuer: &str, login: &Login) -> Result<(), StoreError> {
+    async fn enter(&self, issuer: &str, login: &ProviderSession) -> Result<(), StoreError> {
         let session = login.session.as_deref();
         let session = session.map(|session| Key::logins_of_session(issuer, session));
         let account = Key::logins_of_account(issuer, &login.subject);
@@ -91,10 +91,10 @@ impl ProviderSessions {
         Ok(())
     }
 
-    async fn change(&self, key: &Key, login: &Login) -> Result<(), StoreError> {
+    async fn change(&self, key: &Key, login: &ProviderSession) -> Result<(), StoreError> {
         let now = self.clock.now();
         let put = |found| {
-            let (mut index, expect) = Loaded::<LoginIndex>::or_new(found);
+            let (mut index, expect) = Loaded::<ProviderSessionIndex>::or_new(found);
             index.enter(login.clone(), now);
             Change::put(key.clone(), expect, &index, now.until(index.ends_at(now)))
         };

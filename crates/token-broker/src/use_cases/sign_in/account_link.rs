@@ -6,10 +6,10 @@ use hubkey_protocol::{ProviderId, secret::Secret};
 
 use crate::{
     domain::{
+        account_link::{AccountLink, AccountOwner},
         connection::Grant,
         kernel::HubUser,
         keyed_hash::KeyedHash,
-        pin::{Owner, Pin},
         provider::IdentityPolicy,
         sign_in::SignIn,
     },
@@ -59,7 +59,7 @@ pub(crate) enum Pinned {
 /// Whose an account is, as far as it can be read.
 enum Owned {
     Nobodys,
-    By(Loaded<Owner>),
+    By(Loaded<AccountOwner>),
     Unreadable(RetiredKey),
 }
 
@@ -163,8 +163,8 @@ impl AccountLinks {
         &self,
         user: &HubUser,
         provider: &ProviderId,
-    ) -> Result<Option<Pin>, StoreError> {
-        let found: Option<Loaded<Pin>> = self.store.load(&Key::pin(user, provider)).await?;
+    ) -> Result<Option<AccountLink>, StoreError> {
+        let found: Option<Loaded<AccountLink>> = self.store.load(&Key::pin(user, provider)).await?;
         let found = found.map(|loaded| loaded.value);
         Ok(found.filter(|pin| is_of(pin, user)))
     }
@@ -174,11 +174,11 @@ impl AccountLinks {
     pub(crate) async fn pin(&self, sign_in: &SignIn, grant: &Grant) -> Result<Pinned, StoreError> {
         let user = &sign_in.kernel.user;
         let key = Key::pin(user, &sign_in.provider);
-        let pin = Pin {
+        let pin = AccountLink {
             account: self.account(&grant.issuer, &grant.account.sub),
             of: Some(user.clone()),
         };
-        let found: Found<Pin> = self.store.load(&key).await?;
+        let found: Found<AccountLink> = self.store.load(&key).await?;
         let mine = found.as_ref().map(|found| &found.value);
         let mine = mine.filter(|pin| is_of(pin, user));
         let same = is_same(mine, &pin.account);
@@ -221,7 +221,7 @@ impl AccountLinks {
                 Owned::Unreadable(retired) if pinned => Expect::Generation(retired.generation),
                 Owned::Unreadable(retired) => return Ok(Pinned::OwnerUnreadable(retired)),
             };
-            let owner = Owner { user: user.clone() };
+            let owner = AccountOwner { user: user.clone() };
             let put = Change::put(key.clone(), expect, &owner, self.rules.pin_life)?;
             if self.store.commit(vec![put]).await? == Outcome::Done {
                 return Ok(Pinned::Done);
@@ -247,17 +247,17 @@ impl AccountLinks {
 
 /// Whether an account stays another hub user's. Where the name was given again, or a Hub's database was made anew, its
 /// new holder may have the account, if they say so on the confirmation page; another name may not.
-fn is_kept(owner: &Loaded<Owner>, user: &HubUser) -> bool {
+fn is_kept(owner: &Loaded<AccountOwner>, user: &HubUser) -> bool {
     owner.value.user.as_str() != user.as_str()
 }
 
 /// Whether a pin is this very hub user's, and not of who had the name before.
-pub(crate) fn is_of(pin: &Pin, user: &HubUser) -> bool {
+pub(crate) fn is_of(pin: &AccountLink, user: &HubUser) -> bool {
     pin.of.as_ref().is_some_and(|of| of.is(user))
 }
 
 /// Whether a pin is of this account.
-fn is_same(pin: Option<&Pin>, account: &KeyedHash) -> bool {
+fn is_same(pin: Option<&AccountLink>, account: &KeyedHash) -> bool {
     pin.is_some_and(|pin| pin.account.matches(account))
 }
 

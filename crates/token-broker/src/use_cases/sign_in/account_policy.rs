@@ -13,8 +13,8 @@ use tokio::time::sleep;
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
-        connection::Candidate,
+        chance::RandomSource,
+        connection::PendingConnection,
         sign_in::{SignIn, SignInState},
     },
     idp::Granted,
@@ -46,7 +46,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 struct Loose<'a> {
     browser: Browser<'a>,
     exchanging: Loaded<SignIn>,
-    candidate: Candidate,
+    candidate: PendingConnection,
 }
 
 /// What became of it.
@@ -63,7 +63,7 @@ enum Fate {
 #[derive(Debug)]
 pub(crate) struct AccountPolicy {
     store: Arc<dyn Store>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     account_links: Arc<AccountLinks>,
     complete: Arc<CompleteSignIn>,
     connections: Arc<ConnectionRecords>,
@@ -106,7 +106,7 @@ impl AccountPolicy {
             .verdict(&exchanging.value, &granted)
             .await;
         let replaces = matches!(verdict, Ok(Verdict::Ask { replaces: true }));
-        let candidate = Candidate {
+        let candidate = PendingConnection {
             connection: self.chance.connection_id(),
             grant: grant(granted),
             replaces_account: replaces,
@@ -136,7 +136,7 @@ impl AccountPolicy {
         &self,
         browser: Browser<'_>,
         exchanging: Loaded<SignIn>,
-        candidate: Candidate,
+        candidate: PendingConnection,
         verdict: Verdict,
     ) -> Result<BrowserReply, Undone> {
         let refused = match verdict {
@@ -166,7 +166,7 @@ impl AccountPolicy {
     pub(crate) fn not_pinned(
         &self,
         sign_in: &SignIn,
-        candidate: &Candidate,
+        candidate: &PendingConnection,
         pinned: Pinned,
     ) -> SignInOutcome {
         match pinned {
@@ -179,7 +179,7 @@ impl AccountPolicy {
     fn owner_unreadable(
         &self,
         sign_in: &SignIn,
-        candidate: &Candidate,
+        candidate: &PendingConnection,
         retired: RetiredKey,
     ) -> SignInOutcome {
         let reference = self.chance.reference();
@@ -203,7 +203,7 @@ impl AccountPolicy {
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
-        candidate: Candidate,
+        candidate: PendingConnection,
         ending: SignInOutcome,
     ) -> Result<BrowserReply, StoreError> {
         let (kernel, nonce) = (loaded.value.kernel.clone(), loaded.value.nonce.clone());
@@ -238,7 +238,7 @@ impl AccountPolicy {
             }
             Err(_) => Err(error),
         };
-        let Candidate {
+        let PendingConnection {
             connection, grant, ..
         } = loose.candidate;
         self.connections.forget(&connection).await;

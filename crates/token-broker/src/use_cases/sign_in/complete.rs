@@ -11,12 +11,12 @@ use hubkey_protocol::{
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
-        connection::{Candidate, Connection},
+        connection::{Connection, PendingConnection},
         flow::FlowStage,
         provider::Sharing,
-        renewal::Renewal,
+        refresh_state::RefreshState,
         sign_in::{SignIn, SignInState},
         user_index::IndexedConnection,
     },
@@ -57,7 +57,7 @@ pub(crate) struct CompleteSignIn {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     connections: Arc<ConnectionRecords>,
     endings: Arc<SignInEndings>,
@@ -91,7 +91,7 @@ impl CompleteSignIn {
         &self,
         browser: Browser<'_>,
         exchanging: Loaded<SignIn>,
-        candidate: Candidate,
+        candidate: PendingConnection,
         hub_token: HubAccessToken,
     ) -> Result<BrowserReply, Undone> {
         let (id, granted) = (candidate.connection.clone(), candidate.grant.clone());
@@ -137,7 +137,7 @@ impl CompleteSignIn {
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
-        candidate: Candidate,
+        candidate: PendingConnection,
     ) -> Result<BrowserReply, Undone> {
         let connection = self.connection_of(&loaded.value, candidate);
         self.create(&connection).await.map_err(Undone::unwritten)?;
@@ -207,7 +207,7 @@ impl CompleteSignIn {
             .forbidden(browser.source, "moved_meanwhile"))
     }
 
-    fn connection_of(&self, sign_in: &SignIn, candidate: Candidate) -> Connection {
+    fn connection_of(&self, sign_in: &SignIn, candidate: PendingConnection) -> Connection {
         let now = self.clock.now();
         Connection {
             id: candidate.connection,
@@ -218,7 +218,7 @@ impl CompleteSignIn {
             since: now,
             extended_at: now,
             grant: candidate.grant,
-            renewal: Renewal::Idle,
+            renewal: RefreshState::Idle,
             unverified: None,
         }
     }

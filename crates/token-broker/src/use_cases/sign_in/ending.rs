@@ -10,7 +10,7 @@ use hubkey_protocol::{
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         connection::Grant,
         flow::FlowStage,
         sign_in::{SignIn, SignInState},
@@ -228,7 +228,7 @@ impl SignInOutcome {
 #[derive(Debug)]
 pub(crate) struct SignInEndings {
     store: Arc<dyn Store>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     error_pages: Arc<ErrorPages>,
     indexes: Arc<UserIndexes>,

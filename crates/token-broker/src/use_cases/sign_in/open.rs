@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audit::{Event, What, hex},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
         connection::Connection,
         flow::TicketRecord,
-        kernel::{HubUser, Kernel},
+        kernel::{HubUser, ServerIdentity},
         provider::Sharing,
         sign_in::{SignIn, SignInState},
         user_index::{OpenSignIn, UserIndex},
@@ -78,7 +78,7 @@ impl IdempotencyRecord {
 }
 
 struct NewSignIn {
-    kernel: Kernel,
+    kernel: ServerIdentity,
     wanted: ProviderRequest,
     shared_server: bool,
     cause: Option<SignInCause>,
@@ -113,7 +113,7 @@ pub struct SignInRequests {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     index_key: IndexKey,
     rules: Arc<Rules>,
     connect_spans: Arc<ConnectSpans>,
@@ -230,7 +230,7 @@ impl SignInRequests {
     /// give no token, where there are some.
     async fn found(
         self: &Arc<Self>,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
         wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Existing, KernelFailure> {
@@ -249,7 +249,7 @@ impl SignInRequests {
     /// The newest connection of this very server token that is what is asked for and has a token, or gets one.
     async fn existing(
         self: &Arc<Self>,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
         wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Existing, KernelFailure> {
@@ -281,7 +281,12 @@ impl SignInRequests {
         Ok(Err(newest))
     }
 
-    fn idempotency(&self, kernel: &Kernel, request: &CreateSignIn, key: &str) -> IdempotencyKey {
+    fn idempotency(
+        &self,
+        kernel: &ServerIdentity,
+        request: &CreateSignIn,
+        key: &str,
+    ) -> IdempotencyKey {
         let fingerprint = hex(kernel.fingerprint.as_bytes());
         let request = serde_json::to_vec(request).unwrap_or_default();
         IdempotencyKey {
@@ -450,7 +455,7 @@ impl SignInRequests {
 
 pub(crate) fn connected(
     connection: &Connection,
-    kernel: &Kernel,
+    kernel: &ServerIdentity,
     wanted: &ProviderRequest,
 ) -> CreateSignInAnswer {
     Event::of(connection)

@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
         connection::Connection,
         sign_in::{SignIn, SignInState},
@@ -72,7 +72,7 @@ pub struct PollSignIn {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     polls: Arc<Semaphore>,
     stopping: CancellationToken,

@@ -8,8 +8,8 @@ use crate::{
     domain::{
         access_request::AccessRequest,
         connection::Connection,
-        provider::{ExchangeOffer, IssuerForm, Offer},
-        target::{Target, Way},
+        derived_token::{DerivedBy, DerivedTokenKey},
+        provider::{ExchangeOffer, IssuerForm, ScopePolicy},
     },
     idp::IdentityProvider,
     use_cases::{failure::KernelFailure, providers::Providers},
@@ -73,7 +73,7 @@ fn ids(providers: &Providers) -> String {
 }
 
 /// What a request asks for, with what it left out filled in.
-fn wish(request: &CreateSignIn, offer: &Offer) -> Result<AccessRequest, KernelFailure> {
+fn wish(request: &CreateSignIn, offer: &ScopePolicy) -> Result<AccessRequest, KernelFailure> {
     Ok(AccessRequest {
         scopes: scopes(request.scopes.as_ref(), offer)?,
         audience: choose(
@@ -110,17 +110,17 @@ pub(crate) fn account(asked: Option<&String>) -> Result<Option<String>, KernelFa
 /// What part of a connection's access a request asks for; absent where it is all of it.
 pub(crate) fn scoped_target(
     request: &TokenRequest,
-    offer: &Offer,
+    offer: &ScopePolicy,
     connection: &Connection,
-) -> Result<Option<Target>, KernelFailure> {
+) -> Result<Option<DerivedTokenKey>, KernelFailure> {
     let wish = &connection.wish;
     let granted = &connection.grant.scopes;
     let scopes = request.scopes.as_ref().filter(|asked| *asked != granted);
     if let Some(asked) = scopes {
         within(asked, granted)?;
     }
-    let target = Target {
-        way: Way::Refresh,
+    let target = DerivedTokenKey {
+        way: DerivedBy::Refresh,
         audience: choose(
             request.audience.as_ref(),
             wish.audience.as_ref(),
@@ -146,14 +146,14 @@ pub(crate) fn scoped_target(
 pub(crate) fn exchange_target(
     request: &ExchangeRequest,
     offer: &ExchangeOffer,
-) -> Result<Target, KernelFailure> {
+) -> Result<DerivedTokenKey, KernelFailure> {
     if let Some(asked) = &request.scopes {
         within(asked, &offer.scopes)?;
     }
     let listed =
         |asked: Option<&String>, allowed: &[String], code| choose(asked, None, allowed, code);
-    let mut target = Target {
-        way: Way::Exchange,
+    let mut target = DerivedTokenKey {
+        way: DerivedBy::Exchange,
         audience: listed(
             request.audience.as_ref(),
             &offer.audiences,
@@ -179,7 +179,7 @@ pub(crate) fn exchange_target(
 }
 
 /// An exchange is for something, and the endpoint for stored tokens takes nothing but the provider's alias.
-fn check_form(target: &Target, offer: &ExchangeOffer) -> Result<(), KernelFailure> {
+fn check_form(target: &DerivedTokenKey, offer: &ExchangeOffer) -> Result<(), KernelFailure> {
     let for_api = target.audience.is_some() || target.resource.is_some();
     let detail = match &target.requested_issuer {
         None if !for_api => "Name an audience, a resource or a requested_issuer.",
@@ -207,7 +207,7 @@ pub(crate) fn within(asked: &Scopes, allowed: &Scopes) -> Result<(), KernelFailu
     Err(refused(ErrorCode::ScopeNotAllowed, detail))
 }
 
-pub(crate) fn scopes(asked: Option<&Scopes>, offer: &Offer) -> Result<Scopes, KernelFailure> {
+pub(crate) fn scopes(asked: Option<&Scopes>, offer: &ScopePolicy) -> Result<Scopes, KernelFailure> {
     let Some(asked) = asked else {
         return Ok(offer.default_scopes.clone());
     };

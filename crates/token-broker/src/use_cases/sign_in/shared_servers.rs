@@ -6,7 +6,7 @@ use hubkey_protocol::ErrorCode;
 
 use crate::{
     audit::{Event, What},
-    domain::kernel::Kernel,
+    domain::kernel::ServerIdentity,
     hub::{BrowserAuthenticator, KernelError},
     use_cases::{
         base::Base,
@@ -31,7 +31,7 @@ impl SharedServerPolicy {
     }
 
     /// Whether other people may enter this server, as far as the operator wants to know.
-    pub(crate) async fn check(&self, kernel: &Kernel) -> Result<bool, KernelFailure> {
+    pub(crate) async fn check(&self, kernel: &ServerIdentity) -> Result<bool, KernelFailure> {
         let policy = self.rules.shared_servers;
         if policy == SharedServers::Allow {
             return Ok(false);

@@ -6,7 +6,7 @@ use hubkey_protocol::Scope;
 
 use crate::{
     domain::{
-        clock::Clock, connection::Connection, kernel::Kernel, provider::Sharing,
+        clock::Clock, connection::Connection, kernel::ServerIdentity, provider::Sharing,
         user_index::UserIndex,
     },
     store::{
@@ -35,7 +35,7 @@ impl StepUp {
     /// suggested. That connection stays as it is.
     pub(crate) async fn stepped_up(
         &self,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
         mut wanted: ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<ProviderRequest, StoreError> {
@@ -58,7 +58,7 @@ impl StepUp {
     /// The newest live connection of this server that lacks nothing but scopes.
     async fn base(
         &self,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
         wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Connection>, StoreError> {

@@ -9,11 +9,13 @@ use tokio::time::timeout;
 
 use crate::{
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
         connection::Connection,
-        renewal::{Need, Renewal, Trouble},
-        target::{Entry, Target, TargetToken, Targets, Way},
+        derived_token::{
+            DerivedBy, DerivedToken, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet,
+        },
+        refresh_state::{RefreshState, TokenNeed, Trouble},
     },
     limits::Pace,
     store::typed::Loaded,
@@ -39,7 +41,7 @@ const REFUSED_REST: Duration = Duration::from_secs(30);
 /// Takes a flight off the list, however it ended.
 struct Leaving {
     single_flight: Arc<SingleFlight>,
-    to: (ConnectionId, Target),
+    to: (ConnectionId, DerivedTokenKey),
 }
 
 impl Drop for Leaving {
@@ -51,18 +53,19 @@ impl Drop for Leaving {
 /// A target of a connection.
 pub(crate) struct DerivedTokenRequest {
     pub(crate) connection: Loaded<Connection>,
-    pub(crate) entry: Entry,
+    pub(crate) entry: DerivedTokenEntry,
 }
 
 /// Brings a token of this connection for this target, newer than the one with this mark.
-pub(crate) type Fetch =
-    Box<dyn FnOnce(ConnectionId, Target, u64) -> BoxFuture<'static, DerivedTokenResult> + Send>;
+pub(crate) type Fetch = Box<
+    dyn FnOnce(ConnectionId, DerivedTokenKey, u64) -> BoxFuture<'static, DerivedTokenResult> + Send,
+>;
 
 /// Gives tokens beside a connection's own, fetched where that is needed.
 #[derive(Debug)]
 pub(crate) struct DerivedTokens {
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     single_flight: Arc<SingleFlight>,
     targets: Pace<String>,
@@ -91,11 +94,11 @@ impl DerivedTokens {
         aim: DerivedTokenRequest,
         min_valid: u64,
         fetch: Fetch,
-    ) -> Result<Arc<TargetToken>, KernelFailure> {
+    ) -> Result<Arc<DerivedToken>, KernelFailure> {
         let provider = aim.connection.value.provider.clone();
         let way = match aim.entry.target.way {
-            Way::Refresh => "scoped",
-            Way::Exchange => "exchange",
+            DerivedBy::Refresh => "scoped",
+            DerivedBy::Exchange => "exchange",
         };
         let before = aim.entry.mark;
         let drawn = self.ensure_valid_unmeasured(aim, min_valid, fetch).await;
@@ -113,8 +116,8 @@ impl DerivedTokens {
         aim: DerivedTokenRequest,
         min_valid: u64,
         fetch: Fetch,
-    ) -> Result<(Arc<TargetToken>, Option<u64>), KernelFailure> {
-        if aim.connection.value.renewal == Renewal::Ended {
+    ) -> Result<(Arc<DerivedToken>, Option<u64>), KernelFailure> {
+        if aim.connection.value.renewal == RefreshState::Ended {
             return Err(KernelFailure::SignInRequired(Some(
                 SignInCause::AccessEnded,
             )));
@@ -125,10 +128,10 @@ impl DerivedTokens {
             aim.entry.mark,
         );
         let usable = match need {
-            Need::Nothing => true,
-            Need::Refresh { usable } => usable,
-            Need::TooLong(seconds) => return Err(KernelFailure::TokenTooShort(seconds)),
-            Need::SignIn => {
+            TokenNeed::Nothing => true,
+            TokenNeed::Refresh { usable } => usable,
+            TokenNeed::TooLong(seconds) => return Err(KernelFailure::TokenTooShort(seconds)),
+            TokenNeed::SignIn => {
                 return Err(KernelFailure::SignInRequired(Some(
                     SignInCause::AccessEnded,
                 )));
@@ -136,7 +139,7 @@ impl DerivedTokens {
         };
         let token = aim.entry.token.clone().filter(|_| usable);
         let kept = token.map(|token| (Arc::new(token), Some(mark)));
-        if need == Need::Nothing {
+        if need == TokenNeed::Nothing {
             self.extension.touch(&aim.connection);
             return kept.ok_or(KernelFailure::RefreshInProgress);
         }
@@ -152,7 +155,7 @@ impl DerivedTokens {
         aim: DerivedTokenRequest,
         (min_valid, usable): (u64, bool),
         fetch: Fetch,
-    ) -> Result<Arc<TargetToken>, KernelFailure> {
+    ) -> Result<Arc<DerivedToken>, KernelFailure> {
         if let Some((rest, trouble)) = aim.entry.renewal.rest(self.clock.now()) {
             return Err(KernelFailure::Provider(trouble, rest));
         }
@@ -193,11 +196,15 @@ impl DerivedTokens {
     }
 
     /// What is known about a target, after its token changed.
-    pub(crate) fn with_token(&self, entry: Entry, token: TargetToken) -> Entry {
-        Entry {
+    pub(crate) fn with_token(
+        &self,
+        entry: DerivedTokenEntry,
+        token: DerivedToken,
+    ) -> DerivedTokenEntry {
+        DerivedTokenEntry {
             token: Some(token),
             mark: self.chance.number(),
-            renewal: Renewal::Idle,
+            renewal: RefreshState::Idle,
             ..entry
         }
     }
@@ -206,7 +213,7 @@ impl DerivedTokens {
     pub(crate) async fn miss_target(
         &self,
         id: &ConnectionId,
-        entry: Entry,
+        entry: DerivedTokenEntry,
         (trouble, asked): (Trouble, Option<Duration>),
     ) -> DerivedTokenResult {
         let asked = match trouble {
@@ -215,19 +222,26 @@ impl DerivedTokens {
         };
         let renewal = self.backoff.retry_later(&entry.renewal, trouble, asked);
         let missed = self.backoff.failure(&renewal, trouble);
-        self.derived.note(id, Entry { renewal, ..entry }).await;
+        self.derived
+            .note(id, DerivedTokenEntry { renewal, ..entry })
+            .await;
         Err(missed)
     }
 }
 
 /// What is known about a target.
-pub(crate) fn entry_of(targets: Option<&Loaded<Targets>>, target: &Target) -> Entry {
+pub(crate) fn entry_of(
+    targets: Option<&Loaded<DerivedTokenSet>>,
+    target: &DerivedTokenKey,
+) -> DerivedTokenEntry {
     let known = targets.and_then(|targets| targets.value.get(target));
-    known.cloned().unwrap_or_else(|| Entry::new(target.clone()))
+    known
+        .cloned()
+        .unwrap_or_else(|| DerivedTokenEntry::new(target.clone()))
 }
 
 /// The token that came since a mark was seen.
-pub(crate) fn newer(entry: &Entry, mark: u64) -> Option<Arc<TargetToken>> {
+pub(crate) fn newer(entry: &DerivedTokenEntry, mark: u64) -> Option<Arc<DerivedToken>> {
     let token = entry.token.clone().filter(|_| entry.mark != mark);
     token.map(Arc::new)
 }

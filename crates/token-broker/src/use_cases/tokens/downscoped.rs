@@ -11,9 +11,9 @@ use crate::{
     audit::{Event, What},
     domain::{
         connection::Connection,
-        kernel::Kernel,
-        renewal::{Lease, Next, Renewal, Trouble},
-        target::{Entry, Target, TargetToken, Targets},
+        derived_token::{DerivedToken, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
+        kernel::ServerIdentity,
+        refresh_state::{Lease, RefreshAction, RefreshState, Trouble},
     },
     idp::{IdentityProvider, RefreshError, Refreshed},
     store::{
@@ -51,8 +51,8 @@ use crate::{
 struct Scene {
     connection: Loaded<Connection>,
     lease: Found<Lease>,
-    targets: Found<Targets>,
-    entry: Entry,
+    targets: Found<DerivedTokenSet>,
+    entry: DerivedTokenEntry,
 }
 
 /// Fetches tokens of fewer scopes, or for another audience or resource.
@@ -103,7 +103,7 @@ impl DownscopedTokens {
     /// A token for a part of what the connection may.
     pub(crate) async fn scoped_token(
         self: &Arc<Self>,
-        kernel: &Kernel,
+        kernel: &ServerIdentity,
         id: &ConnectionId,
         request: &TokenRequest,
     ) -> Result<TokenAnswer, KernelFailure> {
@@ -143,7 +143,7 @@ impl DownscopedTokens {
     async fn fetch(
         self: &Arc<Self>,
         id: &ConnectionId,
-        (target, mark): (&Target, u64),
+        (target, mark): (&DerivedTokenKey, u64),
     ) -> DerivedTokenResult {
         let end = Instant::now() + self.rules.renewal.wait;
         loop {
@@ -161,15 +161,20 @@ impl DownscopedTokens {
                 return Err(missed);
             }
             match renewal.next(scene.lease.is_some()) {
-                Next::Nothing => return Err(RefreshFailure::SignIn(SignInCause::AccessEnded)),
-                Next::Refresh => {
+                RefreshAction::Nothing => {
+                    return Err(RefreshFailure::SignIn(SignInCause::AccessEnded));
+                }
+                RefreshAction::Refresh => {
                     if let Some(landing) = self.attempt_scoped(scene).await {
                         return landing;
                     }
                 }
-                Next::Wait => self.refresher.pause(end, woken).await?,
+                RefreshAction::Wait => self.refresher.pause(end, woken).await?,
                 // What became of the refresh token is found out by a refresh of the connection's own token.
-                Next::Recover | Next::GiveUp | Next::TryAgain | Next::Verify => {
+                RefreshAction::Recover
+                | RefreshAction::GiveUp
+                | RefreshAction::TryAgain
+                | RefreshAction::Verify => {
                     self.refresher.refresh(&scene.connection.value).await?;
                 }
             }
@@ -179,11 +184,15 @@ impl DownscopedTokens {
         }
     }
 
-    async fn scene(&self, id: &ConnectionId, target: &Target) -> Result<Scene, RefreshFailure> {
+    async fn scene(
+        &self,
+        id: &ConnectionId,
+        target: &DerivedTokenKey,
+    ) -> Result<Scene, RefreshFailure> {
         let (connection, lease) = self.connections.load_with_lease(id).await?;
         let connection = connection.ok_or(RefreshFailure::Gone)?;
         // Read after the connection, so that it is as new at least.
-        let targets: Found<Targets> = self.store.load(&Key::targets(id)).await?;
+        let targets: Found<DerivedTokenSet> = self.store.load(&Key::targets(id)).await?;
         Ok(Scene {
             entry: entry_of(targets.as_ref(), target),
             connection,
@@ -242,7 +251,7 @@ impl DownscopedTokens {
         self: &Arc<Self>,
         provider: &Arc<dyn IdentityProvider>,
         intent: Intent,
-        (targets, entry): (Found<Targets>, Entry),
+        (targets, entry): (Found<DerivedTokenSet>, DerivedTokenEntry),
         refreshed: Refreshed,
     ) -> DerivedTokenResult {
         let mut connection = intent.connection;
@@ -286,7 +295,7 @@ impl DownscopedTokens {
         self: &Arc<Self>,
         provider: &Arc<dyn IdentityProvider>,
         intent: Intent,
-        entry: Entry,
+        entry: DerivedTokenEntry,
         error: RefreshError,
     ) -> DerivedTokenResult {
         let id = intent.connection.value.id.clone();
@@ -344,9 +353,9 @@ impl DownscopedTokens {
 /// Takes what a refresh for a target brought: the token, and the next refresh token into the connection.
 pub(crate) fn take(
     connection: &mut Connection,
-    target: &Target,
+    target: &DerivedTokenKey,
     refreshed: Refreshed,
-) -> TargetToken {
+) -> DerivedToken {
     let grant = &mut connection.grant;
     let asked = target.scopes.clone();
     let scopes = refreshed.scopes.or(asked);
@@ -355,8 +364,8 @@ pub(crate) fn take(
         grant.refresh_token = refreshed.refresh_token;
     }
     grant.proof.issued_at = refreshed.issued_at.unwrap_or(grant.proof.issued_at);
-    connection.renewal = Renewal::Idle;
-    TargetToken {
+    connection.renewal = RefreshState::Idle;
+    DerivedToken {
         access_token: refreshed.access_token,
         obtained_at: refreshed.obtained_at,
         expires_at: refreshed.expires_at,

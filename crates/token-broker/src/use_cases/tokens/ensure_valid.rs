@@ -7,10 +7,10 @@ use tokio::time::timeout;
 
 use crate::{
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
         connection::Connection,
-        renewal::{Need, Trouble},
+        refresh_state::{TokenNeed, Trouble},
     },
     store::typed::Loaded,
     use_cases::{
@@ -35,7 +35,7 @@ pub(crate) struct ValidToken {
 #[derive(Debug)]
 pub(crate) struct ValidTokens {
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     backoff: Arc<Backoff>,
     extension: Arc<Extension>,
@@ -91,15 +91,15 @@ impl ValidTokens {
     ) -> Result<ValidToken, KernelFailure> {
         let now = self.clock.now();
         match connection.value.need(now, min_valid, self.chance.spread()) {
-            Need::Nothing => {
+            TokenNeed::Nothing => {
                 self.extension.touch(&connection);
                 Ok(cached(connection))
             }
-            Need::Refresh { usable } => {
+            TokenNeed::Refresh { usable } => {
                 Box::pin(self.refreshed(connection, min_valid, usable)).await
             }
-            Need::TooLong(seconds) => Err(KernelFailure::TokenTooShort(seconds)),
-            Need::SignIn => Err(KernelFailure::SignInRequired(Some(
+            TokenNeed::TooLong(seconds) => Err(KernelFailure::TokenTooShort(seconds)),
+            TokenNeed::SignIn => Err(KernelFailure::SignInRequired(Some(
                 SignInCause::AccessEnded,
             ))),
         }

@@ -10,8 +10,8 @@ use crate::{
     audit::{Event, What},
     domain::{
         connection::Connection,
-        renewal::{Renewal, Trouble},
-        target::{Entry, Target, TargetToken, Targets},
+        derived_token::{DerivedToken, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
+        refresh_state::{RefreshState, Trouble},
     },
     idp::{Exchange, ExchangeError, Exchanged, IdentityProvider},
     store::{
@@ -105,10 +105,10 @@ impl TokenExchange {
     async fn fetch(
         self: &Arc<Self>,
         id: &ConnectionId,
-        (target, mark): (&Target, u64),
+        (target, mark): (&DerivedTokenKey, u64),
     ) -> DerivedTokenResult {
         let keys = (Key::connection(id), Key::targets(id));
-        let (found, targets): (Found<Connection>, Found<Targets>) =
+        let (found, targets): (Found<Connection>, Found<DerivedTokenSet>) =
             self.store.load_pair(&keys.0, &keys.1).await?;
         let found = self
             .single_flight
@@ -146,10 +146,11 @@ impl TokenExchange {
         self: &Arc<Self>,
         provider: &Arc<dyn IdentityProvider>,
         subject: &Arc<Connection>,
-        entry: &Entry,
+        entry: &DerivedTokenEntry,
     ) -> Result<Result<Exchanged, ExchangeError>, RefreshFailure> {
         let result = provider.exchange(exchange(subject, &entry.target)).await;
-        let replaceable = subject.grant.refresh_token.is_some() && entry.renewal == Renewal::Idle;
+        let replaceable =
+            subject.grant.refresh_token.is_some() && entry.renewal == RefreshState::Idle;
         if !replaceable || !matches!(result, Err(ExchangeError::SubjectRefused)) {
             return Ok(result);
         }
@@ -160,11 +161,11 @@ impl TokenExchange {
     async fn keep_exchanged(
         &self,
         connection: &Connection,
-        entry: Entry,
+        entry: DerivedTokenEntry,
         exchanged: Exchanged,
-    ) -> Arc<TargetToken> {
+    ) -> Arc<DerivedToken> {
         let asked = entry.target.scopes.clone();
-        let token = TargetToken {
+        let token = DerivedToken {
             access_token: exchanged.access_token,
             obtained_at: exchanged.obtained_at,
             expires_at: exchanged.expires_at,
@@ -177,7 +178,7 @@ impl TokenExchange {
     }
 }
 
-pub(crate) fn exchange<'a>(subject: &'a Connection, target: &'a Target) -> Exchange<'a> {
+pub(crate) fn exchange<'a>(subject: &'a Connection, target: &'a DerivedTokenKey) -> Exchange<'a> {
     Exchange {
         subject_token: &subject.grant.access_token,
         issuer: &subject.grant.issuer,

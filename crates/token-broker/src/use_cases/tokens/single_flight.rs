@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 use crate::{
     domain::{
         connection::Connection,
-        renewal::Trouble,
-        target::{Target, TargetToken},
+        derived_token::{DerivedToken, DerivedTokenKey},
+        refresh_state::Trouble,
     },
     store::{StoreError, typed::Loaded},
     use_cases::failure::KernelFailure,
@@ -68,7 +68,7 @@ impl From<RefreshFailure> for KernelFailure {
 pub(crate) type RefreshResult = Result<Arc<Connection>, RefreshFailure>;
 
 /// How the way to a token beside the connection's own ended.
-pub(crate) type DerivedTokenResult = Result<Arc<TargetToken>, RefreshFailure>;
+pub(crate) type DerivedTokenResult = Result<Arc<DerivedToken>, RefreshFailure>;
 
 /// One way to something, for all who wait for it.
 type SharedRun<L> = Shared<BoxFuture<'static, L>>;
@@ -80,7 +80,7 @@ type Running<K, L> = Mutex<HashMap<K, SharedRun<L>>>;
 pub(crate) struct SingleFlight {
     running: Running<ConnectionId, RefreshResult>,
     /// Those to tokens beside a connection's own.
-    targets: Running<(ConnectionId, Target), DerivedTokenResult>,
+    targets: Running<(ConnectionId, DerivedTokenKey), DerivedTokenResult>,
     /// Refreshed connections that the store did not take yet.
     held: Mutex<HashMap<ConnectionId, Loaded<Connection>>>,
     tasks: TaskTracker,
@@ -112,14 +112,14 @@ impl SingleFlight {
     /// As [`Self::join`], for one target of a connection.
     pub(crate) fn join_derived(
         &self,
-        to: &(ConnectionId, Target),
+        to: &(ConnectionId, DerivedTokenKey),
         begin: impl FnOnce() -> BoxFuture<'static, DerivedTokenResult>,
     ) -> SharedRun<DerivedTokenResult> {
         self.join_in(&self.targets, to, begin)
     }
 
     /// Ends that flight.
-    pub(crate) fn end_derived(&self, to: &(ConnectionId, Target)) {
+    pub(crate) fn end_derived(&self, to: &(ConnectionId, DerivedTokenKey)) {
         lock(&self.targets).remove(to);
     }
 

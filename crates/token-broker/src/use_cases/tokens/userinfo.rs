@@ -6,7 +6,7 @@ use hubkey_protocol::{ConnectionId, UserInfo};
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::{connection::Connection, renewal::Trouble},
+    domain::{connection::Connection, refresh_state::Trouble},
     idp::{IdentityProvider, IdpError},
     keys::IndexKey,
     limits::Answers,

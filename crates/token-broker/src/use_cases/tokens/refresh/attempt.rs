@@ -6,11 +6,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         connection::Connection,
+        derived_token::DerivedTokenKey,
+        refresh_state::{Lease, RefreshState, Trouble},
         refusal::Refusal,
-        renewal::{Lease, Renewal, Trouble},
-        target::Target,
     },
     idp::{IdentityProvider, IdpError, RefreshError, Refreshable, Refreshed},
     store::{
@@ -53,7 +53,7 @@ pub(crate) struct Intent {
     /// What a change of the lease has to expect.
     pub(crate) lease: Expect,
     /// What stood there before.
-    pub(crate) before: Renewal,
+    pub(crate) before: RefreshState,
     pub(crate) replaced: Replaced,
     pub(crate) ready: Readiness,
     /// The refresh token is not sent after that.
@@ -77,7 +77,7 @@ pub(crate) struct NotReady {
 #[derive(Debug)]
 pub(crate) struct RefreshAttempts {
     store: Arc<dyn Store>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     backoff: Arc<Backoff>,
     connections: Arc<ConnectionRecords>,
@@ -110,8 +110,8 @@ impl RefreshAttempts {
         let attempt = self.chance.number();
         let mut begun = found;
         begun.value.renewal = match ready {
-            Readiness::First => Renewal::Refreshing { attempt },
-            Readiness::Recovery => Renewal::Recovering { attempt },
+            Readiness::First => RefreshState::Refreshing { attempt },
+            Readiness::Recovery => RefreshState::Recovering { attempt },
         };
         let skipped = attempt % SKIPPED;
         let changes = vec![
@@ -143,7 +143,7 @@ impl RefreshAttempts {
         &self,
         provider: &dyn IdentityProvider,
         intent: &Intent,
-        target: Option<&Target>,
+        target: Option<&DerivedTokenKey>,
     ) -> Result<Refreshed, RefreshError> {
         let began = Instant::now();
         let result = self.sent_once(provider, intent, target).await;
@@ -162,7 +162,7 @@ impl RefreshAttempts {
         &self,
         provider: &dyn IdentityProvider,
         intent: &Intent,
-        target: Option<&Target>,
+        target: Option<&DerivedTokenKey>,
     ) -> Result<Refreshed, RefreshError> {
         let connection = &intent.connection.value;
         let wish = &connection.wish;

@@ -6,9 +6,9 @@ use hubkey_protocol::SignInCause;
 
 use crate::{
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
-        renewal::{Renewal, Trouble},
+        refresh_state::{RefreshState, Trouble},
     },
     use_cases::{base::Base, rules::Rules, tokens::single_flight::RefreshFailure},
 };
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Backoff {
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
 }
 
@@ -32,21 +32,21 @@ impl Backoff {
 
     pub(crate) fn retry_later(
         &self,
-        renewal: &Renewal,
+        renewal: &RefreshState,
         trouble: Trouble,
         asked: Option<Duration>,
-    ) -> Renewal {
+    ) -> RefreshState {
         renewal.rest_again(self.clock.now(), trouble, asked, self.chance.spread())
     }
 
-    pub(crate) fn failure(&self, renewal: &Renewal, trouble: Trouble) -> RefreshFailure {
+    pub(crate) fn failure(&self, renewal: &RefreshState, trouble: Trouble) -> RefreshFailure {
         let rest = renewal.rest(self.clock.now());
         let rest = rest.map_or(self.rules.renewal.recover_after, |(rest, _)| rest);
         RefreshFailure::Provider(trouble, rest)
     }
 
     /// Why nothing is asked of the provider for now, if so.
-    pub(crate) fn not_before(&self, renewal: &Renewal) -> Option<RefreshFailure> {
+    pub(crate) fn not_before(&self, renewal: &RefreshState) -> Option<RefreshFailure> {
         let now = self.clock.now();
         let (rest, trouble) = renewal.rest(now)?;
         Some(if renewal.waits_too_long(now) {

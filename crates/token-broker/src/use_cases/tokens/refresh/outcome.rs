@@ -7,7 +7,7 @@ use crate::{
     domain::{
         clock::Clock,
         connection::{Connection, Grant},
-        renewal::{Renewal, Trouble},
+        refresh_state::{RefreshState, Trouble},
     },
     idp::{IdentityProvider, RefreshError, Refreshed},
     store::typed::Loaded,
@@ -70,11 +70,11 @@ impl RefreshOutcomes {
         let mut connection = intent.connection;
         let replaced = intent.replaced;
         connection.value.grant = renewed(connection.value.grant, refreshed);
-        connection.value.renewal = Renewal::Idle;
+        connection.value.renewal = RefreshState::Idle;
         let now = self.clock.now();
         let extends = connection
             .value
-            .is_to_be_extended(now, self.rules.connection_life);
+            .needs_touch(now, self.rules.connection_life);
         if extends {
             connection.value.extended_at = now;
         }

@@ -7,11 +7,11 @@ use hubkey_protocol::ConnectionId;
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
         connection::Connection,
+        refresh_state::{Recovery, RefreshState, SUSPENDED_FOR},
         refusal::Refusal,
-        renewal::{Recovery, Renewal, SUSPENDED_FOR},
     },
     store::{
         Change, Key, Outcome, Store, StoreError,
@@ -31,7 +31,7 @@ const TRIES: usize = 4;
 pub(crate) struct Recoveries {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     connections: Arc<ConnectionRecords>,
 }
 
@@ -47,7 +47,7 @@ impl Recoveries {
 
     /// Whether the refresh token of a suspended grant may be tried now.
     pub(crate) async fn may_try_again(&self, connection: &Connection) -> Result<bool, StoreError> {
-        let Renewal::Suspended { refusal, .. } = &connection.renewal else {
+        let RefreshState::Suspended { refusal, .. } = &connection.renewal else {
             return Ok(false);
         };
         let recovery = self.load(connection, refusal).await?;
@@ -67,8 +67,8 @@ impl Recoveries {
 
     /// A suspended grant was refreshed: the others that were refused in the same way may be tried again. If that cannot be
     /// noted, each is tried when its own hour is over.
-    pub(crate) async fn note(&self, connection: &Connection, before: &Renewal) {
-        let Renewal::Suspended { refusal, .. } = before else {
+    pub(crate) async fn note(&self, connection: &Connection, before: &RefreshState) {
+        let RefreshState::Suspended { refusal, .. } = before else {
             return;
         };
         let key = Key::recovery(&connection.provider, refusal);

@@ -9,10 +9,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
         connection::{Connection, Unverified},
-        renewal::{Lease, Next, Renewal},
+        refresh_state::{Lease, RefreshAction, RefreshState},
     },
     idp::{IdentityProvider, Known, Refreshed, VerifyError},
     store::{
@@ -57,7 +57,7 @@ pub(crate) struct Refresher {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     single_flight: Arc<SingleFlight>,
     attempts: Arc<RefreshAttempts>,
@@ -164,13 +164,19 @@ impl Refresher {
             // Whoever is at it may only be late: an intent is given up for lost when it is seen so twice.
             let seen = orphan == Some(connection.generation);
             let ready = match connection.value.renewal.next(lease.is_some()) {
-                Next::Nothing => return Err(RefreshFailure::SignIn(SignInCause::AccessEnded)),
-                Next::Refresh => Readiness::First,
-                Next::TryAgain if self.recoveries.may_try_again(&connection.value).await? => {
+                RefreshAction::Nothing => {
+                    return Err(RefreshFailure::SignIn(SignInCause::AccessEnded));
+                }
+                RefreshAction::Refresh => Readiness::First,
+                RefreshAction::TryAgain
+                    if self.recoveries.may_try_again(&connection.value).await? =>
+                {
                     Readiness::First
                 }
-                Next::TryAgain => return Err(RefreshFailure::SignIn(SignInCause::NotRenewed)),
-                Next::Verify => match self.verify(connection).await? {
+                RefreshAction::TryAgain => {
+                    return Err(RefreshFailure::SignIn(SignInCause::NotRenewed));
+                }
+                RefreshAction::Verify => match self.verify(connection).await? {
                     Some(verified) if verified.is_valid_for(self.clock.now(), 1) => {
                         return Ok(verified);
                     }
@@ -179,9 +185,9 @@ impl Refresher {
                         continue;
                     }
                 },
-                Next::Recover if seen => Readiness::Recovery,
-                Next::GiveUp if seen => return self.outcomes.give_up(connection).await,
-                Next::Recover | Next::GiveUp | Next::Wait => {
+                RefreshAction::Recover if seen => Readiness::Recovery,
+                RefreshAction::GiveUp if seen => return self.outcomes.give_up(connection).await,
+                RefreshAction::Recover | RefreshAction::GiveUp | RefreshAction::Wait => {
                     orphan = lease.is_none().then_some(connection.generation);
                     self.pause(end, woken).await?;
                     continue;
@@ -218,7 +224,7 @@ impl Refresher {
         };
         let mut found = found;
         let Some(unverified) = found.value.unverified.take() else {
-            found.value.renewal = Renewal::Idle;
+            found.value.renewal = RefreshState::Idle;
             return self.verified(found).await;
         };
         let grant = &found.value.grant;
@@ -229,7 +235,7 @@ impl Refresher {
         };
         match provider.verify(known, &unverified).await {
             Ok(issued_at) => {
-                found.value.renewal = Renewal::Idle;
+                found.value.renewal = RefreshState::Idle;
                 found.value = with_judged(found.value, unverified, issued_at);
                 self.verified(found).await
             }

@@ -10,8 +10,8 @@ use crate::{
     domain::{
         clock::Clock,
         connection::Connection,
+        refresh_state::{RefreshState, SUSPENDED_FOR, Trouble},
         refusal::Refusal,
-        renewal::{Renewal, SUSPENDED_FOR, Trouble},
     },
     store::Outcome,
     use_cases::{
@@ -105,8 +105,8 @@ impl RefusedRefreshes {
 
     async fn suspend(&self, intent: Intent, refusal: Refusal) -> RefreshResult {
         let mut connection = intent.connection;
-        let is_new = !matches!(intent.before, Renewal::Suspended { .. });
-        connection.value.renewal = Renewal::Suspended {
+        let is_new = !matches!(intent.before, RefreshState::Suspended { .. });
+        connection.value.renewal = RefreshState::Suspended {
             until: self.clock.now().after(SUSPENDED_FOR),
             recovery: self.recoveries.load(&connection.value, &refusal).await?,
             refusal,

@@ -8,10 +8,10 @@ use hubkey_protocol::secret::RefreshToken;
 use crate::{
     audit::{Event, What},
     domain::{
-        chance::Chance,
+        chance::RandomSource,
         clock::Clock,
         connection::Unverified,
-        renewal::{Renewal, Trouble},
+        refresh_state::{RefreshState, Trouble},
     },
     use_cases::{
         base::Base,
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct UnverifiedRefreshes {
     clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
+    chance: Arc<dyn RandomSource>,
     backoff: Arc<Backoff>,
     recoveries: Arc<Recoveries>,
     writes: Arc<RefreshWrites>,
@@ -57,7 +57,7 @@ impl UnverifiedRefreshes {
         grant.refresh_token = refresh_token.or(grant.refresh_token.take());
         connection.value.unverified = Some(unverified);
         connection.value.renewal =
-            Renewal::Idle.unverified_again(self.clock.now(), self.chance.spread());
+            RefreshState::Idle.unverified_again(self.clock.now(), self.chance.spread());
         if let Some(landing) = self
             .writes
             .write_or_hold(&connection, intent.replaced)

@@ -9,7 +9,7 @@ use crate::{
     audit::{Event, What},
     domain::{
         connection::Connection,
-        renewal::{Renewal, Trouble},
+        refresh_state::{RefreshState, Trouble},
     },
     store::{
         Expect, Key, Outcome, Store, StoreError,
@@ -82,7 +82,7 @@ impl RefreshWrites {
         let key = Key::connection(&connection.id);
         let stored: Found<Connection> = self.store.load(&key).await?;
         let ended = match stored {
-            Some(stored) if stored.value.renewal != Renewal::Ended => {
+            Some(stored) if stored.value.renewal != RefreshState::Ended => {
                 return Err(RefreshFailure::InProgress);
             }
             stored => stored.is_some(),
@@ -171,7 +171,7 @@ impl RefreshWrites {
     ) -> RefreshResult {
         if intent.ready == Readiness::Recovery {
             self.forget_outcome(intent.connection, intent.lease).await?;
-            return Err(self.backoff.failure(&Renewal::Unknown, trouble));
+            return Err(self.backoff.failure(&RefreshState::Unknown, trouble));
         }
         let mut connection = intent.connection;
         connection.value.renewal = self.backoff.retry_later(&intent.before, trouble, asked);
@@ -186,7 +186,7 @@ impl RefreshWrites {
         mut connection: Loaded<Connection>,
         lease: Expect,
     ) -> Result<(), StoreError> {
-        connection.value.renewal = Renewal::Unknown;
+        connection.value.renewal = RefreshState::Unknown;
         let rest = self.rules.renewal.recover_after;
         let changes = vec![
             self.connections.put(&connection)?,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     clock::Timestamp,
-    connection::{Candidate, Connection},
+    connection::{Connection, PendingConnection},
     sign_in::SignIn,
 };
 
@@ -15,14 +15,14 @@ const MOST: usize = 1000;
 
 /// The connections of one session, account or server. It holds no secret; what it names is checked again where it is read.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct LoginIndex {
+pub struct ProviderSessionIndex {
     /// Oldest first.
-    pub logins: Vec<Login>,
+    pub logins: Vec<ProviderSession>,
 }
 
 /// One connection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Login {
+pub struct ProviderSession {
     /// The id of the connection.
     pub connection: ConnectionId,
     /// The id of the provider.
@@ -38,7 +38,7 @@ pub struct Login {
     pub expires_at: Timestamp,
 }
 
-impl Login {
+impl ProviderSession {
     /// The entry of a connection whose record ends then.
     #[must_use]
     pub fn of(connection: &Connection, expires_at: Timestamp) -> Self {
@@ -54,7 +54,7 @@ impl Login {
 
     /// The entry of a grant that waits for its person's confirmation.
     #[must_use]
-    pub fn of_candidate(candidate: &Candidate, sign_in: &SignIn) -> Self {
+    pub fn of_candidate(candidate: &PendingConnection, sign_in: &SignIn) -> Self {
         Self {
             connection: candidate.connection.clone(),
             provider: sign_in.provider.clone(),
@@ -66,9 +66,9 @@ impl Login {
     }
 }
 
-impl LoginIndex {
+impl ProviderSessionIndex {
     /// Notes a connection, or that it ends later, and forgets what has ended.
-    pub fn enter(&mut self, login: Login, now: Timestamp) {
+    pub fn enter(&mut self, login: ProviderSession, now: Timestamp) {
         self.leave(&login.connection, now);
         self.logins.push(login);
         let surplus = self.logins.len().saturating_sub(MOST);
@@ -91,4 +91,4 @@ impl LoginIndex {
 
 /// That a logout token was used.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct UsedLogout {}
+pub struct ConsumedLogoutToken {}

@@ -33,7 +33,7 @@ const KEY_PATIENCE: Duration = Duration::from_mins(15);
 /// Who is using a connection's refresh token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum Renewal {
+pub enum RefreshState {
     /// Nobody.
     #[default]
     Idle,
@@ -95,7 +95,7 @@ pub enum Trouble {
 
 /// What may be done with the refresh token now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum RefreshAction {
     /// Send it.
     Refresh,
     /// Send it once more: nobody knows how the first time ended.
@@ -112,20 +112,20 @@ pub enum Next {
     Nothing,
 }
 
-impl Renewal {
+impl RefreshState {
     /// What may be done, if there is a lease or not.
     #[must_use]
-    pub fn next(&self, leased: bool) -> Next {
+    pub fn next(&self, leased: bool) -> RefreshAction {
         match self {
-            Self::Idle | Self::Resting { .. } => Next::Refresh,
-            Self::Suspended { .. } => Next::TryAgain,
-            Self::Unverified { .. } => Next::Verify,
-            Self::Ended => Next::Nothing,
+            Self::Idle | Self::Resting { .. } => RefreshAction::Refresh,
+            Self::Suspended { .. } => RefreshAction::TryAgain,
+            Self::Unverified { .. } => RefreshAction::Verify,
+            Self::Ended => RefreshAction::Nothing,
             Self::Refreshing { .. } | Self::Unknown | Self::Recovering { .. } if leased => {
-                Next::Wait
+                RefreshAction::Wait
             }
-            Self::Refreshing { .. } | Self::Unknown => Next::Recover,
-            Self::Recovering { .. } => Next::GiveUp,
+            Self::Refreshing { .. } | Self::Unknown => RefreshAction::Recover,
+            Self::Recovering { .. } => RefreshAction::GiveUp,
         }
     }
 
@@ -216,7 +216,7 @@ fn doubled(failures: u32) -> Duration {
 
 /// What a kernel's wish for a token needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
+pub enum TokenNeed {
     /// Nothing: the token is good.
     Nothing,
     /// A refresh.
@@ -242,17 +242,17 @@ pub struct Lifetime {
 impl Lifetime {
     /// What a token that is valid for `min_valid` seconds more needs, where another can be had.
     #[must_use]
-    pub fn need(self, now: Timestamp, min_valid: u64, spread: f64) -> Need {
+    pub fn need(self, now: Timestamp, min_valid: u64, spread: f64) -> TokenNeed {
         let wanted = min_valid.max(1);
         let usable = self.is_valid_for(now, wanted);
         if usable && !self.is_due(now, spread) {
-            return Need::Nothing;
+            return TokenNeed::Nothing;
         }
         let longest = self.longest();
         if !usable && wanted > longest {
-            return Need::TooLong(longest.max(self.seconds_left(now)));
+            return TokenNeed::TooLong(longest.max(self.seconds_left(now)));
         }
-        Need::Refresh { usable }
+        TokenNeed::Refresh { usable }
     }
 
     /// Whether the token is valid for `seconds` more. One whose end the provider did not say counts as valid; one that a
@@ -324,7 +324,7 @@ pub struct Recovery {
 
 /// The times of a refresh.
 #[derive(Debug, Clone, Copy)]
-pub struct RenewalTimes {
+pub struct RefreshTimes {
     /// How long nobody else sends the refresh token. Longer than `send_within` and a provider's answer together.
     pub lease: Duration,
     /// How long after the intent the refresh token may still be sent.
@@ -341,7 +341,7 @@ pub struct RenewalTimes {
     pub hold_pause: Duration,
 }
 
-impl Default for RenewalTimes {
+impl Default for RefreshTimes {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(30),

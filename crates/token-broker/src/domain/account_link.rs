@@ -7,7 +7,7 @@ use super::{kernel::HubUser, keyed_hash::KeyedHash};
 /// The account that a hub user has at a provider: the keyed hash of (issuer, subject), from the last confirmation.
 /// It counts for that hub user only, and not for who had the name before or after.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Pin {
+pub struct AccountLink {
     /// Of issuer and subject.
     pub account: KeyedHash,
     /// Whose; nothing in a record from before this was noted.
@@ -17,7 +17,7 @@ pub struct Pin {
 
 /// The hub user that an account belongs to. One account never belongs to two.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Owner {
+pub struct AccountOwner {
     /// Who.
     #[serde(flatten)]
     pub user: HubUser,

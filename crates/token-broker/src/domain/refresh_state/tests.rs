@@ -4,18 +4,38 @@ use super::*;
 fn a_refresh_token_is_tried_twice_at_most() {
     let (attempt, trouble) = (1, Trouble::Unavailable);
     let until = Timestamp::from_millis(0);
-    let resting = Renewal::Resting {
+    let resting = RefreshState::Resting {
         until,
         failures: 1,
         trouble,
     };
     for (renewal, leased, free) in [
-        (Renewal::Idle, Next::Refresh, Next::Refresh),
-        (resting, Next::Refresh, Next::Refresh),
-        (Renewal::Refreshing { attempt }, Next::Wait, Next::Recover),
-        (Renewal::Unknown, Next::Wait, Next::Recover),
-        (Renewal::Recovering { attempt }, Next::Wait, Next::GiveUp),
-        (Renewal::Ended, Next::Nothing, Next::Nothing),
+        (
+            RefreshState::Idle,
+            RefreshAction::Refresh,
+            RefreshAction::Refresh,
+        ),
+        (resting, RefreshAction::Refresh, RefreshAction::Refresh),
+        (
+            RefreshState::Refreshing { attempt },
+            RefreshAction::Wait,
+            RefreshAction::Recover,
+        ),
+        (
+            RefreshState::Unknown,
+            RefreshAction::Wait,
+            RefreshAction::Recover,
+        ),
+        (
+            RefreshState::Recovering { attempt },
+            RefreshAction::Wait,
+            RefreshAction::GiveUp,
+        ),
+        (
+            RefreshState::Ended,
+            RefreshAction::Nothing,
+            RefreshAction::Nothing,
+        ),
     ] {
         assert_eq!(renewal.next(true), leased, "{renewal:?}");
         assert_eq!(renewal.next(false), free, "{renewal:?}");
@@ -25,7 +45,7 @@ fn a_refresh_token_is_tried_twice_at_most() {
 #[test]
 fn security_r10_rests_grow_and_no_wrong_clock_prolongs_them() {
     let now = Timestamp::from_millis(1_000_000);
-    let mut renewal = Renewal::Idle;
+    let mut renewal = RefreshState::Idle;
     for expected in [1, 2, 4, 8, 16, 30, 30, 30] {
         renewal = renewal.rest_again(now, Trouble::Unavailable, None, 1.0);
         let rest = renewal.rest(now).map(|(rest, _)| rest.as_secs());
@@ -50,11 +70,11 @@ fn security_r10_a_clock_that_was_set_back_makes_no_token_valid_again() {
     let back = Timestamp::from_millis(began.as_millis() - 3_600_000);
     assert!(!lifetime.is_valid_for(back, 1));
     assert_eq!(lifetime.seconds_left(back), 0);
-    let refresh = Need::Refresh { usable: false };
+    let refresh = TokenNeed::Refresh { usable: false };
     assert_eq!(lifetime.need(back, 0, 1.0), refresh);
     // Two replicas' clocks are never quite the same.
     let beside = Timestamp::from_millis(began.as_millis() - 59_000);
-    assert_eq!(lifetime.need(beside, 0, 1.0), Need::Nothing);
+    assert_eq!(lifetime.need(beside, 0, 1.0), TokenNeed::Nothing);
     let ahead = began.after(Duration::from_hours(1));
     assert_eq!(lifetime.need(ahead, 0, 1.0), refresh);
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     clock::Timestamp,
-    renewal::{Lifetime, Need, Renewal},
+    refresh_state::{Lifetime, RefreshState, TokenNeed},
 };
 
 /// How many are kept under one connection.
@@ -18,7 +18,7 @@ const MOST: usize = 16;
 /// How a token beside the connection's own is come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum DerivedBy {
     /// With the refresh token (RFC 6749 section 6, RFC 8707 section 2.2).
     Refresh,
     /// In exchange for the connection's own access token.
@@ -27,9 +27,9 @@ pub enum Way {
 
 /// What a token is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Target {
+pub struct DerivedTokenKey {
     /// How it is come by.
-    pub way: Way,
+    pub way: DerivedBy,
     /// For which audience.
     pub audience: Option<String>,
     /// For which resource.
@@ -42,7 +42,7 @@ pub struct Target {
 
 /// A token for a target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TargetToken {
+pub struct DerivedToken {
     /// The token.
     #[serde(serialize_with = "secret::exposed")]
     pub access_token: AccessToken,
@@ -54,7 +54,7 @@ pub struct TargetToken {
     pub scopes: Scopes,
 }
 
-impl TargetToken {
+impl DerivedToken {
     /// When it began and ends.
     #[must_use]
     pub fn lifetime(&self) -> Lifetime {
@@ -79,35 +79,35 @@ impl TargetToken {
 
 /// What is known about one target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Entry {
+pub struct DerivedTokenEntry {
     /// The audience, resource, scopes or issuer that the token is for.
-    pub target: Target,
+    pub target: DerivedTokenKey,
     /// The newest token, if there ever was one.
-    pub token: Option<TargetToken>,
+    pub token: Option<DerivedToken>,
     /// Tells tokens of one target apart.
     pub mark: u64,
     /// Whether the provider is asked again at once.
-    pub renewal: Renewal,
+    pub renewal: RefreshState,
 }
 
-impl Entry {
+impl DerivedTokenEntry {
     /// Nothing is known yet.
     #[must_use]
-    pub fn new(target: Target) -> Self {
+    pub fn new(target: DerivedTokenKey) -> Self {
         Self {
             target,
             token: None,
             mark: 0,
-            renewal: Renewal::Idle,
+            renewal: RefreshState::Idle,
         }
     }
 
     /// What a token that is valid for `min_valid` seconds more needs.
     #[must_use]
-    pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> Need {
+    pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> TokenNeed {
         match &self.token {
             Some(token) => token.lifetime().need(now, min_valid, spread),
-            None => Need::Refresh { usable: false },
+            None => TokenNeed::Refresh { usable: false },
         }
     }
 
@@ -115,7 +115,7 @@ impl Entry {
     fn end(&self) -> Timestamp {
         let token = self.token.as_ref().map(|token| token.lifetime().end());
         let rest = match self.renewal {
-            Renewal::Resting { until, .. } => Some(until),
+            RefreshState::Resting { until, .. } => Some(until),
             _ => None,
         };
         token.max(rest).unwrap_or(Timestamp::from_millis(0))
@@ -124,28 +124,28 @@ impl Entry {
 
 /// All of one connection.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Targets {
-    entries: Vec<Entry>,
+pub struct DerivedTokenSet {
+    entries: Vec<DerivedTokenEntry>,
 }
 
-impl Targets {
+impl DerivedTokenSet {
     /// What is known about this very target.
     #[must_use]
-    pub fn get(&self, target: &Target) -> Option<&Entry> {
+    pub fn get(&self, target: &DerivedTokenKey) -> Option<&DerivedTokenEntry> {
         self.entries.iter().find(|entry| entry.target == *target)
     }
 
     /// Each.
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub fn iter(&self) -> impl Iterator<Item = &DerivedTokenEntry> {
         self.entries.iter()
     }
 
     /// Replaces what is known about a target. What has ended goes, and where there are too many, what ends first.
-    pub fn put(&mut self, entry: Entry, now: Timestamp) {
+    pub fn put(&mut self, entry: DerivedTokenEntry, now: Timestamp) {
         self.entries
             .retain(|other| other.target != entry.target && other.end() > now);
         while self.entries.len() >= MOST {
-            let ends = |(_, entry): &(usize, &Entry)| entry.end();
+            let ends = |(_, entry): &(usize, &DerivedTokenEntry)| entry.end();
             let Some((first, _)) = self.entries.iter().enumerate().min_by_key(ends) else {
                 break;
             };
@@ -157,7 +157,7 @@ impl Targets {
     /// When the last of them ends.
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {
-        self.entries.iter().map(Entry::end).max()
+        self.entries.iter().map(DerivedTokenEntry::end).max()
     }
 }
 
@@ -165,37 +165,37 @@ impl Targets {
 mod tests {
     use super::*;
 
-    fn entry(audience: &str, ends: u64) -> Entry {
-        let token = TargetToken {
+    fn entry(audience: &str, ends: u64) -> DerivedTokenEntry {
+        let token = DerivedToken {
             access_token: AccessToken::new(audience),
             obtained_at: Timestamp::from_millis(0),
             expires_at: Some(Timestamp::from_millis(ends)),
             scopes: Scopes::default(),
         };
-        let target = Target {
-            way: Way::Exchange,
+        let target = DerivedTokenKey {
+            way: DerivedBy::Exchange,
             audience: Some(audience.to_owned()),
             resource: None,
             scopes: None,
             requested_issuer: None,
         };
-        Entry {
+        DerivedTokenEntry {
             token: Some(token),
-            ..Entry::new(target)
+            ..DerivedTokenEntry::new(target)
         }
     }
 
     #[test]
     fn security_p83_each_target_is_kept_apart() {
-        let mut targets = Targets::default();
+        let mut targets = DerivedTokenSet::default();
         let now = Timestamp::from_millis(1);
         let one = entry("one", 1000);
-        let narrow = Target {
+        let narrow = DerivedTokenKey {
             scopes: Some(Scopes::parse("read").unwrap()),
             ..one.target.clone()
         };
-        let refreshed = Target {
-            way: Way::Refresh,
+        let refreshed = DerivedTokenKey {
+            way: DerivedBy::Refresh,
             ..one.target.clone()
         };
         targets.put(one.clone(), now);
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_than_fit_and_what_ends_first_goes() {
-        let mut targets = Targets::default();
+        let mut targets = DerivedTokenSet::default();
         let now = Timestamp::from_millis(10);
         targets.put(entry("ended", 5), Timestamp::from_millis(1));
         for number in 0..40_u64 {
