@@ -17,4 +17,5 @@ pub mod provider_session;
 pub mod refresh_state;
 pub mod refusal;
 pub mod sign_in;
+pub mod token_set;
 pub mod user_index;

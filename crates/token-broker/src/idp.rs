@@ -44,8 +44,8 @@ pub use assertion::{KeyFault, check_key};
 pub use error::{IdpError, OAuthError};
 pub use identity_provider::IdentityProvider;
 pub use messages::{
-    Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted, Known,
-    Logout, Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
+    Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,
+    Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
 };
 pub use oidc::{OidcProvider, provider};
 pub use outbound::are_authorities;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hubkey_protocol::{
     Account, Connection as ConnectionMessage, ConnectionId, ProviderId, Scopes, TokenAnswer,
-    secret::{self, AccessToken, IdToken, OidcNonce, RefreshToken},
+    secret::{self, IdToken, OidcNonce},
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,8 @@ use super::{
     clock::Timestamp,
     kernel::ServerIdentity,
     provider::ProviderConfig,
-    refresh_state::{Lifetime, RefreshState, TokenNeed},
+    refresh_state::{RefreshState, TokenNeed},
+    token_set::TokenSet,
 };
 
 /// What a finished sign-in gives to one server.
@@ -47,20 +48,13 @@ pub struct Connection {
 /// refresh token that came with it is the connection's already.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unverified {
-    /// The access token.
-    #[serde(serialize_with = "secret::exposed")]
-    pub access_token: AccessToken,
+    /// What came, without its refresh token.
+    pub tokens: TokenSet<Option<Scopes>>,
     /// The ID token.
     #[serde(serialize_with = "secret::exposed")]
     pub id_token: IdToken,
-    /// When it was asked for.
-    pub obtained_at: Timestamp,
     /// When it came: the ID token is judged as of then.
     pub came_at: Timestamp,
-    /// When the access token ends, if the provider said so.
-    pub expires_at: Option<Timestamp>,
-    /// What it permits, if the provider said so.
-    pub scopes: Option<Scopes>,
     /// Whether it is the connection's own token, and not one for a part of what it may.
     pub own: bool,
 }
@@ -72,20 +66,10 @@ pub struct Grant {
     pub issuer: String,
     /// Of the verified ID token.
     pub account: Account,
-    /// What was granted.
-    pub scopes: Scopes,
-    /// The access token.
-    #[serde(serialize_with = "secret::exposed")]
-    pub access_token: AccessToken,
+    /// Its newest tokens, and what it permits.
+    pub tokens: TokenSet,
     /// `Bearer`.
     pub token_type: String,
-    /// When it was asked for: its lifetime begins before it was sent.
-    pub obtained_at: Timestamp,
-    /// When it ends, if the provider said so.
-    pub expires_at: Option<Timestamp>,
-    /// The refresh token, if any.
-    #[serde(serialize_with = "secret::exposed_option")]
-    pub refresh_token: Option<RefreshToken>,
     /// How often it was refreshed.
     pub serial: u64,
     /// What the ID token of the sign-in said, for those of later refreshes.
@@ -93,26 +77,17 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// When its access token began and ends.
-    #[must_use]
-    pub fn lifetime(&self) -> Lifetime {
-        Lifetime {
-            obtained_at: self.obtained_at,
-            expires_at: self.expires_at,
-        }
-    }
-
     /// Whole seconds that the token is still valid; 0 also where nobody knows.
     #[must_use]
     pub fn seconds_left(&self, now: Timestamp) -> u64 {
-        self.lifetime().seconds_left(now)
+        self.tokens.lifetime().seconds_left(now)
     }
 
     /// Whether revoking the refresh token of `other` may revoke this grant too: both came of one session at the provider,
     /// and both have `offline_access` or neither has.
     #[must_use]
     pub fn shares_session_grant_with(&self, other: &Self) -> bool {
-        self.refresh_token.is_some()
+        self.tokens.refresh_token.is_some()
             && self.proof.session.is_some()
             && self.proof.session == other.proof.session
             && self.issuer == other.issuer
@@ -120,9 +95,8 @@ impl Grant {
     }
 
     fn outlives_its_session(&self) -> bool {
-        self.scopes
-            .iter()
-            .any(|scope| scope.as_str() == "offline_access")
+        let mut scopes = self.tokens.scopes.iter();
+        scopes.any(|scope| scope.as_str() == "offline_access")
     }
 }
 
@@ -194,7 +168,7 @@ impl Connection {
     /// The grant is gone: nothing may be drawn from it, and no refresh token is left.
     pub fn end(&mut self) {
         self.renewal = RefreshState::Ended;
-        self.grant.refresh_token = None;
+        self.grant.tokens.refresh_token = None;
         self.unverified = None;
     }
 
@@ -215,7 +189,8 @@ impl Connection {
             && self.wish.audience == wish.audience
             && self.wish.resource == wish.resource
             && self.is_of_account(wish.account.as_deref())
-            && (self.grant.scopes.covers(&wish.scopes) || self.wish.scopes.covers(&wish.scopes))
+            && (self.grant.tokens.scopes.covers(&wish.scopes)
+                || self.wish.scopes.covers(&wish.scopes))
     }
 
     /// Whether it is of the account of this name, if one is named.
@@ -232,9 +207,9 @@ impl Connection {
         if self.renewal == RefreshState::Ended {
             return TokenNeed::SignIn;
         }
-        let lifetime = self.grant.lifetime();
+        let lifetime = self.grant.tokens.lifetime();
         let need = lifetime.need(now, min_valid, spread);
-        if need == TokenNeed::Nothing || self.grant.refresh_token.is_some() {
+        if need == TokenNeed::Nothing || self.grant.tokens.refresh_token.is_some() {
             return need;
         }
         match lifetime.seconds_left(now) {
@@ -253,7 +228,7 @@ impl Connection {
     /// Whether its access token is valid for `seconds` more. One whose end is not known counts as valid.
     #[must_use]
     pub fn is_valid_for(&self, now: Timestamp, seconds: u64) -> bool {
-        self.grant.lifetime().is_valid_for(now, seconds)
+        self.grant.tokens.lifetime().is_valid_for(now, seconds)
     }
 
     /// The connection as its kernel sees it.
@@ -264,11 +239,11 @@ impl Connection {
             provider: self.provider.clone(),
             display_name: provider.display_name.clone(),
             account: self.grant.account.clone(),
-            scopes: self.grant.scopes.clone(),
+            scopes: self.grant.tokens.scopes.clone(),
             audience: self.wish.audience.clone(),
             resource: self.wish.resource.clone(),
-            expires_at: self.grant.expires_at.map(Timestamp::as_secs),
-            renews: self.grant.refresh_token.is_some(),
+            expires_at: self.grant.tokens.expires_at.map(Timestamp::as_secs),
+            renews: self.grant.tokens.refresh_token.is_some(),
             api_origins: provider.api_origins.clone(),
             token_type: self.grant.token_type.clone(),
         }
@@ -277,12 +252,7 @@ impl Connection {
     /// Its access token as its kernel gets it.
     #[must_use]
     pub fn token(&self) -> TokenAnswer {
-        TokenAnswer {
-            access_token: self.grant.access_token.clone(),
-            token_type: self.grant.token_type.clone(),
-            expires_at: self.grant.expires_at.map(Timestamp::as_secs),
-            scopes: self.grant.scopes.clone(),
-            api_origins: Vec::new(),
-        }
+        let grant = &self.grant;
+        grant.tokens.answer(&grant.token_type, Vec::new())
     }
 }

@@ -1,15 +1,13 @@
 //! Tokens of a connection beside its own: of fewer scopes, for another audience or resource, or exchanged (RFC 8693).
 //! They are kept together under the connection, each under exactly what was asked for.
 
-use hubkey_protocol::{
-    Scopes, TokenAnswer,
-    secret::{self, AccessToken},
-};
+use hubkey_protocol::Scopes;
 use serde::{Deserialize, Serialize};
 
 use super::{
     clock::Timestamp,
-    refresh_state::{Lifetime, RefreshState, TokenNeed},
+    refresh_state::{RefreshState, TokenNeed},
+    token_set::TokenSet,
 };
 
 /// How many are kept under one connection.
@@ -40,50 +38,13 @@ pub struct DerivedTokenKey {
     pub requested_issuer: Option<String>,
 }
 
-/// A token for a target.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct DerivedToken {
-    /// The token.
-    #[serde(serialize_with = "secret::exposed")]
-    pub access_token: AccessToken,
-    /// When it was asked for.
-    pub obtained_at: Timestamp,
-    /// When it ends, if the provider said so.
-    pub expires_at: Option<Timestamp>,
-    /// What it permits.
-    pub scopes: Scopes,
-}
-
-impl DerivedToken {
-    /// When it began and ends.
-    #[must_use]
-    pub fn lifetime(&self) -> Lifetime {
-        Lifetime {
-            obtained_at: self.obtained_at,
-            expires_at: self.expires_at,
-        }
-    }
-
-    /// The token as its kernel gets it.
-    #[must_use]
-    pub fn answer(&self, api_origins: Vec<String>) -> TokenAnswer {
-        TokenAnswer {
-            access_token: self.access_token.clone(),
-            token_type: "Bearer".to_owned(),
-            expires_at: self.expires_at.map(Timestamp::as_secs),
-            scopes: self.scopes.clone(),
-            api_origins,
-        }
-    }
-}
-
 /// What is known about one target.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DerivedTokenEntry {
     /// The audience, resource, scopes or issuer that the token is for.
     pub target: DerivedTokenKey,
     /// The newest token, if there ever was one.
-    pub token: Option<DerivedToken>,
+    pub token: Option<TokenSet>,
     /// Tells tokens of one target apart.
     pub mark: u64,
     /// Whether the provider is asked again at once.
@@ -163,11 +124,14 @@ impl DerivedTokenSet {
 
 #[cfg(test)]
 mod tests {
+    use hubkey_protocol::secret::AccessToken;
+
     use super::*;
 
     fn entry(audience: &str, ends: u64) -> DerivedTokenEntry {
-        let token = DerivedToken {
+        let token = TokenSet {
             access_token: AccessToken::new(audience),
+            refresh_token: None,
             obtained_at: Timestamp::from_millis(0),
             expires_at: Some(Timestamp::from_millis(ends)),
             scopes: Scopes::default(),

@@ -8,11 +8,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    Exchange, ExchangeError, Exchanged, IdpError, json,
+    Exchange, ExchangeError, IdpError, json,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
-    token::{self, Handed, Reading, TokenEndpoint},
+    token::{self, Reading, TokenEndpoint},
 };
-use crate::domain::{clock::Timestamp, provider::IssuerForm};
+use crate::domain::{clock::Timestamp, provider::IssuerForm, token_set::TokenSet};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -23,7 +23,7 @@ pub(super) async fn send(
     issuer_form: IssuerForm,
     exchange: &Exchange<'_>,
     sent: Timestamp,
-) -> Result<Exchanged, ExchangeError> {
+) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
     if let Some(alias) = exchange.requested_issuer
         && issuer_form == IssuerForm::BrokerToken
     {
@@ -53,15 +53,14 @@ pub(super) async fn send(
     let answer = answer.await.map_err(unanswered)?;
     let handed = token::read(&answer, at.reading).map_err(|error| failure(error, &answer))?;
     check_type(&answer)?;
-    Ok(exchanged(handed, sent))
+    Ok(without_refresh_token(handed.tokens(sent)))
 }
 
-fn exchanged(handed: Handed, sent: Timestamp) -> Exchanged {
-    Exchanged {
-        expires_at: handed.expires_at(sent),
-        access_token: handed.access_token,
-        obtained_at: sent,
-        scopes: handed.scopes,
+/// A refresh token that came along is dropped: nobody asked for one.
+fn without_refresh_token(tokens: TokenSet<Option<Scopes>>) -> TokenSet<Option<Scopes>> {
+    TokenSet {
+        refresh_token: None,
+        ..tokens
     }
 }
 
@@ -120,7 +119,7 @@ async fn stored(
     exchange: &Exchange<'_>,
     alias: &str,
     sent: Timestamp,
-) -> Result<Exchanged, ExchangeError> {
+) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
     let url = stored_url(exchange.issuer, alias).ok_or(ExchangeError::Misconfigured)?;
     let answer = outbound.get(Endpoint::BrokerToken, &url, Some(exchange.subject_token));
     let answer = answer.await.map_err(unanswered)?;
@@ -148,7 +147,10 @@ fn stored_url(issuer: &str, alias: &str) -> Option<Url> {
 
 /// The other provider's own answer, as it was kept. Its `expires_in` counts from a time that nobody knows, so only
 /// Keycloak's `accessTokenExpiration` says anything.
-fn read_stored(answer: &Answer, sent: Timestamp) -> Result<Exchanged, ExchangeError> {
+fn read_stored(
+    answer: &Answer,
+    sent: Timestamp,
+) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
     let unfit = |_| ExchangeError::Misconfigured;
     let ends = json::object(&answer.body).map_err(|_| ExchangeError::Misconfigured)?;
     let ends = ends.get("accessTokenExpiration").and_then(Value::as_u64);
@@ -157,9 +159,9 @@ fn read_stored(answer: &Answer, sent: Timestamp) -> Result<Exchanged, ExchangeEr
     if ends.is_some_and(|end| end <= sent) {
         return Err(ExchangeError::Refused);
     }
-    Ok(Exchanged {
+    Ok(TokenSet {
         expires_at: ends,
-        ..exchanged(handed, sent)
+        ..without_refresh_token(handed.tokens(sent))
     })
 }
 

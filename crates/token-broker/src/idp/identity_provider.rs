@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_protocol::{
-    ProviderState,
+    ProviderState, Scopes,
     secret::{AccessToken, LogoutToken, RefreshToken},
 };
 use serde_json::{Map, Value};
@@ -12,14 +12,15 @@ use serde_json::{Map, Value};
 use super::{
     error::IdpError,
     messages::{
-        Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted, Known,
-        Logout, Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
+        Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,
+        Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
     },
 };
 use crate::domain::{
     connection::{Grant, Unverified},
     provider::ProviderConfig,
     refusal::Refusal,
+    token_set::TokenSet,
 };
 
 /// One provider, as flows see it.
@@ -77,7 +78,10 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
 
     /// Exchanges an access token of this provider for one of another API, or of a provider behind it (RFC 8693). Uses
     /// nothing up.
-    async fn exchange(&self, exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError>;
+    async fn exchange(
+        &self,
+        exchange: Exchange<'_>,
+    ) -> Result<TokenSet<Option<Scopes>>, ExchangeError>;
 
     /// What its userinfo endpoint says of the account of this grant, asked with the grant's access token.
     async fn userinfo(&self, _grant: &Grant) -> Result<Map<String, Value>, IdpError> {

@@ -11,9 +11,9 @@ use hubkey_protocol::{
 use tokio::time::Instant;
 
 use crate::domain::{
-    clock::Timestamp,
     connection::{IdTokenAnchor, Unverified},
     refusal::Refusal,
+    token_set::TokenSet,
 };
 
 /// What an authorization asks for.
@@ -77,18 +77,10 @@ pub struct Granted {
     /// Text claims of the verified ID token, and of userinfo where that is read, for the policy `claim:<name>`. `email`
     /// is among them only where the provider says that it verified it.
     pub claims: BTreeMap<String, String>,
-    /// The access token.
-    pub access_token: AccessToken,
+    /// The tokens, and what was granted.
+    pub tokens: TokenSet,
     /// `Bearer`.
     pub token_type: String,
-    /// Before the request was sent.
-    pub obtained_at: Timestamp,
-    /// When it ends, counted from `obtained_at`; absent where the provider did not say.
-    pub expires_at: Option<Timestamp>,
-    /// The refresh token, if any.
-    pub refresh_token: Option<RefreshToken>,
-    /// What was granted.
-    pub scopes: Scopes,
     /// What ID tokens of later refreshes are compared with.
     pub proof: IdTokenAnchor,
 }
@@ -151,16 +143,8 @@ pub enum VerifyError {
 /// What a refresh brought.
 #[derive(Debug)]
 pub struct Refreshed {
-    /// The access token.
-    pub access_token: AccessToken,
-    /// The next refresh token; where there is none, the old one stays good.
-    pub refresh_token: Option<RefreshToken>,
-    /// Before the request was sent.
-    pub obtained_at: Timestamp,
-    /// When the access token ends, counted from `obtained_at`; absent where the provider did not say.
-    pub expires_at: Option<Timestamp>,
-    /// What it permits; as before where the provider did not say.
-    pub scopes: Option<Scopes>,
+    /// The tokens; scopes as before where the provider did not say.
+    pub tokens: TokenSet<Option<Scopes>>,
     /// `iat` of the ID token, if there was one.
     pub issued_at: Option<u64>,
 }
@@ -265,19 +249,6 @@ pub struct Exchange<'a> {
     pub scopes: Option<&'a Scopes>,
     /// The provider behind this one whose token is wanted.
     pub requested_issuer: Option<&'a str>,
-}
-
-/// What an exchange brought. A refresh token that came along was dropped: nobody asked for one.
-#[derive(Debug)]
-pub struct Exchanged {
-    /// The access token.
-    pub access_token: AccessToken,
-    /// Before the request was sent.
-    pub obtained_at: Timestamp,
-    /// When it ends; absent where the provider did not say.
-    pub expires_at: Option<Timestamp>,
-    /// What it permits, where the provider said.
-    pub scopes: Option<Scopes>,
 }
 
 /// Why an exchange brought nothing. Carries none of the provider's own text.

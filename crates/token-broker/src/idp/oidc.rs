@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_protocol::{
-    ProviderState,
+    ProviderState, Scopes,
     secret::{AccessToken, LogoutToken, RefreshToken, Secret},
 };
 use serde_json::Value;
@@ -12,9 +12,9 @@ use tokio::{sync::Semaphore, time::timeout};
 use url::Url;
 
 use super::{
-    Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
-    IdentityProvider, IdpError, Known, Logout, Redemption, RefreshError, Refreshable, Refreshed,
-    VerifyError, account, authorize,
+    Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
+    IdpError, Known, Logout, Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
+    account, authorize,
     discovery::{Directory, Metadata, issuer_url},
     exchange,
     id_token::{self, Expected, Transaction},
@@ -25,7 +25,7 @@ use super::{
     parameters, pushed, refresh,
     registration::Registration,
     revocation,
-    token::{self, Handed, Reading, TokenEndpoint},
+    token::{self, Reading, TokenEndpoint, TokenResponse},
     userinfo,
 };
 use crate::domain::{
@@ -34,6 +34,7 @@ use crate::domain::{
     connection::{Grant, Unverified},
     provider::ProviderConfig,
     refusal::Refusal,
+    token_set::TokenSet,
 };
 
 /// A provider that speaks OpenID Connect.
@@ -229,12 +230,18 @@ impl IdentityProvider for OidcProvider {
         if known.issuer != metadata.issuer {
             return Err(VerifyError::NotYet);
         }
-        let token = (unverified.id_token.expose(), &unverified.access_token);
+        let token = (
+            unverified.id_token.expose(),
+            &unverified.tokens.access_token,
+        );
         self.refreshed_claims(&metadata, token, (known, unverified.came_at))
             .await
     }
 
-    async fn exchange(&self, exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
+    async fn exchange(
+        &self,
+        exchange: Exchange<'_>,
+    ) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
         let metadata = self.directory.metadata(&self.outbound).await;
         let metadata = metadata.map_err(|error| match error {
             IdpError::Unavailable => ExchangeError::Unavailable { retry_after: None },
@@ -278,7 +285,7 @@ impl IdentityProvider for OidcProvider {
         userinfo::claims(
             &metadata,
             ends,
-            &grant.access_token,
+            &grant.tokens.access_token,
             &grant.account.sub,
             &expected,
         )
@@ -310,7 +317,7 @@ impl OidcProvider {
     async fn claims(
         &self,
         metadata: &Metadata,
-        handed: &Handed,
+        handed: &TokenResponse,
         redemption: &Redemption,
     ) -> Result<Claims, IdpError> {
         let token = handed.unverified_id_token.as_ref();

@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_protocol::{
-    ProviderState,
+    ProviderState, Scopes,
     secret::{AccessToken, RefreshToken},
 };
 use serde_json::Value;
 
 use super::{
-    Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
-    IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed, authorize,
+    Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
+    IdpError, Redemption, RefreshError, Refreshable, Refreshed, authorize,
     discovery::issuer_url,
     id_token::is_subject,
     json,
@@ -30,6 +30,7 @@ use crate::domain::{
     connection::IdTokenAnchor,
     provider::{Endpoints, ParMode, PlainEndpoints, ProviderConfig},
     refusal::Refusal,
+    token_set::TokenSet,
 };
 
 /// See the module.
@@ -206,7 +207,10 @@ impl IdentityProvider for PlainProvider {
         Ok(handed.refreshed(None, sent))
     }
 
-    async fn exchange(&self, _exchange: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
+    async fn exchange(
+        &self,
+        _exchange: Exchange<'_>,
+    ) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
         // RFC 8693 is spoken at OpenID providers only.
         Err(ExchangeError::Misconfigured)
     }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{
     IdpError, OAuthError, RefreshError, Refreshable,
     outbound::{Answer, Endpoint, Unanswered},
-    token::{self, Handed, TokenEndpoint},
+    token::{self, TokenEndpoint, TokenResponse},
 };
 use crate::domain::refusal::Refusal;
 
@@ -23,7 +23,7 @@ const WITNESS: Duration = Duration::from_secs(5);
 pub(super) async fn send(
     at: TokenEndpoint<'_>,
     refreshable: &Refreshable<'_>,
-) -> Result<Handed, RefreshError> {
+) -> Result<TokenResponse, RefreshError> {
     let mut pairs = vec![
         ("grant_type", "refresh_token"),
         ("refresh_token", refreshable.refresh_token.expose()),

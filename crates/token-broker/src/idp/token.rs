@@ -23,6 +23,7 @@ use crate::domain::{
     clock::Timestamp,
     connection::{IdTokenAnchor, Unverified},
     refusal::Refusal,
+    token_set::TokenSet,
 };
 
 /// A longer lifetime is taken for nonsense, not for a promise.
@@ -32,7 +33,7 @@ const LONGEST_LIFETIME: u64 = 10 * 366 * 24 * 60 * 60;
 const GIVING_BACK: Duration = Duration::from_secs(2);
 
 /// What a token endpoint handed out, its ID token not yet judged. No `Debug`: an ID token must not be shown.
-pub(super) struct Handed {
+pub(super) struct TokenResponse {
     pub(super) access_token: AccessToken,
     pub(super) refresh_token: Option<RefreshToken>,
     /// Absent where the provider did not say, or nothing sensible.
@@ -61,10 +62,16 @@ pub(super) struct TokenEndpoint<'a> {
     pub(super) outbound: &'a Outbound,
 }
 
-impl Handed {
-    /// When the access token ends, if the request for it was sent then.
-    pub(super) fn expires_at(&self, sent: Timestamp) -> Option<Timestamp> {
-        self.expires_in.map(|lifetime| sent.after(lifetime))
+impl TokenResponse {
+    /// The tokens, if the request for them was sent then.
+    pub(super) fn tokens(self, sent: Timestamp) -> TokenSet<Option<Scopes>> {
+        TokenSet {
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            obtained_at: sent,
+            expires_at: self.expires_in.map(|lifetime| sent.after(lifetime)),
+            scopes: self.scopes,
+        }
     }
 
     /// What a code brought: whose account it is, and the proof, are known from elsewhere.
@@ -75,16 +82,13 @@ impl Handed {
         proof: IdTokenAnchor,
         sent: Timestamp,
     ) -> Granted {
+        let tokens = self.tokens(sent);
         Granted {
+            tokens: tokens.requested(|| redemption.scopes),
             issuer: redemption.issuer,
             account: account::account(claims),
             claims: account::texts(claims),
-            expires_at: self.expires_at(sent),
-            access_token: self.access_token,
             token_type: "Bearer".to_owned(),
-            obtained_at: sent,
-            refresh_token: self.refresh_token,
-            scopes: self.scopes.unwrap_or(redemption.scopes),
             proof,
         }
     }
@@ -113,11 +117,7 @@ impl Handed {
     /// What a refresh brought; `issued_at` is of its ID token, if there was one.
     pub(super) fn refreshed(self, issued_at: Option<u64>, sent: Timestamp) -> Refreshed {
         Refreshed {
-            expires_at: self.expires_at(sent),
-            access_token: self.access_token,
-            refresh_token: self.refresh_token,
-            obtained_at: sent,
-            scopes: self.scopes,
+            tokens: self.tokens(sent),
             issued_at,
         }
     }
@@ -125,18 +125,16 @@ impl Handed {
     /// What a refresh brought that cannot be judged yet.
     pub(super) fn unverified(self, sent: Timestamp, came: Timestamp) -> RefreshError {
         let id_token = self.unverified_id_token.as_ref();
-        let unverified = Unverified {
-            expires_at: self.expires_at(sent),
-            id_token: IdToken::new(id_token.map_or("", |token| token.as_str())),
-            access_token: self.access_token,
-            obtained_at: sent,
-            came_at: came,
-            scopes: self.scopes,
-            own: true,
-        };
+        let id_token = IdToken::new(id_token.map_or("", |token| token.as_str()));
+        let mut tokens = self.tokens(sent);
         RefreshError::Unverified {
-            refresh_token: self.refresh_token,
-            unverified: Box::new(unverified),
+            refresh_token: tokens.refresh_token.take(),
+            unverified: Box::new(Unverified {
+                tokens,
+                id_token,
+                came_at: came,
+                own: true,
+            }),
         }
     }
 }
@@ -145,7 +143,7 @@ impl Handed {
 pub(super) async fn exchange(
     at: TokenEndpoint<'_>,
     redemption: &Redemption,
-) -> Result<Handed, IdpError> {
+) -> Result<TokenResponse, IdpError> {
     let mut pairs = vec![
         ("grant_type", "authorization_code"),
         ("code", redemption.code.expose()),
@@ -177,7 +175,7 @@ fn unredeemed(reason: Unanswered) -> IdpError {
 }
 
 /// What an answer of the token endpoint holds.
-pub(super) fn read(answer: &Answer, reading: Reading) -> Result<Handed, IdpError> {
+pub(super) fn read(answer: &Answer, reading: Reading) -> Result<TokenResponse, IdpError> {
     if answer.status != StatusCode::OK {
         return Err(refusal(answer.status, answer));
     }
@@ -192,7 +190,7 @@ pub(super) fn read(answer: &Answer, reading: Reading) -> Result<Handed, IdpError
     if let (Reading::Plain, Some(Value::String(scopes))) = (reading, members.get_mut("scope")) {
         *scopes = scopes.replace(',', " ");
     }
-    hand(members)
+    response(members)
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -266,7 +264,7 @@ pub(super) fn next_refresh_token(answer: &Answer, sent: &RefreshToken) -> Option
     (!next.expose().is_empty() && !next.matches(sent)).then_some(next)
 }
 
-fn hand(mut members: Map<String, Value>) -> Result<Handed, IdpError> {
+fn response(mut members: Map<String, Value>) -> Result<TokenResponse, IdpError> {
     // Some providers send errors with status 200; others send the member whatever happened, and nothing in it.
     let code =
         json::given(&members, "error").filter(|code| !code.as_str().is_some_and(str::is_empty));
@@ -286,7 +284,7 @@ fn hand(mut members: Map<String, Value>) -> Result<Handed, IdpError> {
         .ok_or(IdpError::Misbehaved("access_token"))?;
     let refresh_token = text(&mut members, "refresh_token")?.filter(|token| !token.is_empty());
     let id_token = text(&mut members, "id_token")?.filter(|token| !token.is_empty());
-    Ok(Handed {
+    Ok(TokenResponse {
         access_token: AccessToken::new(access_token),
         refresh_token: refresh_token.map(RefreshToken::new),
         expires_in: members.get("expires_in").and_then(lifetime),

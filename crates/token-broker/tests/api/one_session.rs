@@ -133,7 +133,7 @@ async fn security_r12_a_connection_that_is_gone_or_cannot_revoke_counts_for_noth
     // It has no refresh token to give back.
     let (world, first, second) = two().await;
     let (key, mut found) = stored(&world, &first.1).await;
-    found.value.grant.refresh_token = None;
+    found.value.grant.tokens.refresh_token = None;
     let put = Change::put(key, found.expect(), &found.value, Duration::from_hours(1));
     let put = vec![put.unwrap()];
     assert_eq!(

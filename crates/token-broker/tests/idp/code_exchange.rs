@@ -46,9 +46,12 @@ async fn first_sign_in_at_an_honest_provider_succeeds() {
     );
     assert_eq!(granted.claims["preferred_username"], "op-alice");
     assert_eq!(granted.token_type, "Bearer");
-    assert_eq!(granted.scopes, scopes("openid read"));
-    assert_eq!(granted.expires_at, Some(sent.after(Duration::from_mins(5))));
-    assert!(granted.refresh_token.is_some());
+    assert_eq!(granted.tokens.scopes, scopes("openid read"));
+    assert_eq!(
+        granted.tokens.expires_at,
+        Some(sent.after(Duration::from_mins(5)))
+    );
+    assert!(granted.tokens.refresh_token.is_some());
     assert_eq!(setup.hits(Endpoint::Discovery), 1);
     assert_eq!(setup.hits(Endpoint::Jwks), 1);
     assert_eq!(setup.hits(Endpoint::Token), 1);
@@ -129,7 +132,7 @@ async fn security_p4_what_was_granted_is_told_and_silence_means_as_requested() {
         setup.op.next_reply(Endpoint::Token, move |reply| {
             reply.edit_json(|answer| answer["scope"] = scope);
         });
-        setup.sign_in().await.map(|granted| granted.scopes)
+        setup.sign_in().await.map(|granted| granted.tokens.scopes)
     };
     assert_eq!(granted(json!("openid")).await.unwrap(), scopes("openid"));
     assert_eq!(
@@ -178,7 +181,7 @@ async fn security_p7_token_types_and_lifetimes() {
         (json!(null), None),
     ] {
         assert_eq!(
-            answer("expires_in", value).await.unwrap().expires_at,
+            answer("expires_in", value).await.unwrap().tokens.expires_at,
             expected
         );
     }
@@ -207,9 +210,16 @@ async fn security_r7_odd_refresh_tokens() {
         });
         setup.sign_in().await
     };
-    assert!(answer(json!("r-1")).await.unwrap().refresh_token.is_some());
+    assert!(
+        answer(json!("r-1"))
+            .await
+            .unwrap()
+            .tokens
+            .refresh_token
+            .is_some()
+    );
     for silent in [json!(null), json!("")] {
-        assert!(answer(silent).await.unwrap().refresh_token.is_none());
+        assert!(answer(silent).await.unwrap().tokens.refresh_token.is_none());
     }
     assert_eq!(word(answer(json!(7)).await), "refresh_token");
 }
@@ -361,10 +371,13 @@ async fn security_p89_an_access_token_is_never_read() {
     });
     let sent = setup.clock.now();
     let granted = setup.sign_in().await.unwrap();
-    assert!(granted.access_token.expose().starts_with("eyJ"));
+    assert!(granted.tokens.access_token.expose().starts_with("eyJ"));
     assert_eq!(granted.account.sub, "op-alice");
-    assert_eq!(granted.scopes, scopes("openid read"));
-    assert_eq!(granted.expires_at, Some(sent.after(Duration::from_mins(5))));
+    assert_eq!(granted.tokens.scopes, scopes("openid read"));
+    assert_eq!(
+        granted.tokens.expires_at,
+        Some(sent.after(Duration::from_mins(5)))
+    );
 }
 
 #[tokio::test]

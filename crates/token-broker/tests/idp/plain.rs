@@ -139,10 +139,10 @@ async fn a_numeric_user_scopes_with_commas_and_no_expiry_are_understood() {
     assert_eq!(granted.account.sub, "583231");
     assert_eq!(granted.account.name.as_deref(), Some("octo"));
     assert_eq!(granted.claims["login"], "octo");
-    assert_eq!(granted.scopes, scopes("repo read:user"));
-    assert_eq!(granted.expires_at, None);
-    assert!(granted.refresh_token.is_none());
-    assert_eq!(granted.obtained_at, plain.clock.now());
+    assert_eq!(granted.tokens.scopes, scopes("repo read:user"));
+    assert_eq!(granted.tokens.expires_at, None);
+    assert!(granted.tokens.refresh_token.is_none());
+    assert_eq!(granted.tokens.obtained_at, plain.clock.now());
     let asked = &plain.op.requests(Endpoint::Authorize)[0];
     assert_eq!(
         asked.query_value("scope").as_deref(),
@@ -166,7 +166,7 @@ async fn form_encoded_answers_are_understood() {
     let plain = Plain::new().await;
     plain.op.replies(Endpoint::Token, form_encoded);
     let granted = plain.sign_in().await.unwrap();
-    assert_eq!(granted.scopes, scopes("repo read:user"));
+    assert_eq!(granted.tokens.scopes, scopes("repo read:user"));
     plain.op.next_reply(Endpoint::Token, |reply| {
         *reply = Reply::new(StatusCode::OK)
             .typed("application/x-www-form-urlencoded")
@@ -254,7 +254,7 @@ async fn a_provider_with_refresh_tokens_is_refreshed_and_revoked() {
     });
     plain.op.replies(Endpoint::Token, form_encoded);
     let granted = plain.sign_in().await.unwrap();
-    assert!(granted.expires_at.is_some());
+    assert!(granted.tokens.expires_at.is_some());
     let refresh = async |token| {
         let refreshable = Refreshable {
             refresh_token: token,
@@ -268,11 +268,14 @@ async fn a_provider_with_refresh_tokens_is_refreshed_and_revoked() {
         };
         plain.client.refresh(refreshable).await
     };
-    let old = granted.refresh_token.as_ref().unwrap();
+    let old = granted.tokens.refresh_token.as_ref().unwrap();
     let refreshed = refresh(old).await.unwrap();
     let reused = refresh(old).await;
     assert!(matches!(reused, Err(RefreshError::Revoked)), "{reused:?}");
-    let tokens = (&refreshed.access_token, refreshed.refresh_token.as_ref());
+    let tokens = (
+        &refreshed.tokens.access_token,
+        refreshed.tokens.refresh_token.as_ref(),
+    );
     plain.client.revoke(tokens.0, tokens.1).await;
     assert_eq!(plain.op.revoked().len(), 2);
 }

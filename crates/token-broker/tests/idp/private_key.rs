@@ -63,7 +63,10 @@ async fn security_p31_statements_name_the_issuer_alone_and_every_endpoint_takes_
         let setup = setup(&key, assertion_key(&key, algorithm)).await;
         let granted = setup.sign_in().await.unwrap();
         refresh(&setup, &granted).await.unwrap();
-        let tokens = (&granted.access_token, granted.refresh_token.as_ref());
+        let tokens = (
+            &granted.tokens.access_token,
+            granted.tokens.refresh_token.as_ref(),
+        );
         setup.client.revoke(tokens.0, tokens.1).await;
         assert_eq!(setup.op.revoked().len(), 2, "{}", alg.name());
         let request = &setup.op.requests(Endpoint::Token)[0];

@@ -10,7 +10,11 @@ use crate::support::Setup;
 /// Sends the refresh token of what a sign-in granted.
 pub(crate) async fn refresh(setup: &Setup, granted: &Granted) -> Result<Refreshed, RefreshError> {
     let refreshable = Refreshable {
-        refresh_token: granted.refresh_token.as_ref().expect("a refresh token"),
+        refresh_token: granted
+            .tokens
+            .refresh_token
+            .as_ref()
+            .expect("a refresh token"),
         send_before: Instant::now() + Duration::from_secs(10),
         issuer: &granted.issuer,
         subject: &granted.account.sub,

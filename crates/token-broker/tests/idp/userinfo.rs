@@ -65,11 +65,14 @@ async fn security_p9_access_tokens_travel_in_the_header_only() {
     };
     assert_eq!(
         request.token_of_scheme("Bearer"),
-        Some(granted.access_token.expose())
+        Some(granted.tokens.access_token.expose())
     );
     assert!(request.query.is_empty() && request.body.is_empty());
-    let token = granted.access_token.expose();
-    setup.client.revoke(&granted.access_token, None).await;
+    let token = granted.tokens.access_token.expose();
+    setup
+        .client
+        .revoke(&granted.tokens.access_token, None)
+        .await;
     let [revoked] = setup.op.requests(Endpoint::Revocation).try_into().unwrap();
     assert_eq!(revoked.form_value("token").as_deref(), Some(token));
     for endpoint in [

@@ -10,6 +10,7 @@ use hubkey_token_broker::domain::{
     connection::{Connection, Grant, IdTokenAnchor},
     kernel::ServerIdentity,
     refresh_state::{Lifetime, RefreshState},
+    token_set::TokenSet,
 };
 
 /// Where a connection leads.
@@ -48,12 +49,14 @@ pub(crate) fn connection(
                 name: None,
                 email: None,
             },
-            scopes,
-            access_token: AccessToken::new(access),
+            tokens: TokenSet {
+                access_token: AccessToken::new(access),
+                refresh_token: Some(RefreshToken::new(refresh)),
+                obtained_at: lifetime.obtained_at,
+                expires_at: lifetime.expires_at,
+                scopes,
+            },
             token_type: "Bearer".to_owned(),
-            obtained_at: lifetime.obtained_at,
-            expires_at: lifetime.expires_at,
-            refresh_token: Some(RefreshToken::new(refresh)),
             serial: 0,
             proof: IdTokenAnchor {
                 issued_at: 0,

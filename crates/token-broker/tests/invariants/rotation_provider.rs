@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use hubkey_protocol::{
-    ConnectionId, ProviderState,
+    ConnectionId, ProviderState, Scopes,
     secret::{AccessToken, RefreshToken, Secret},
 };
 use hubkey_token_broker::{
@@ -18,10 +18,11 @@ use hubkey_token_broker::{
         connection::Connection,
         provider::ProviderConfig,
         refusal::Refusal,
+        token_set::TokenSet,
     },
     idp::{
-        Authorization, AuthorizationRequest, Exchange, ExchangeError, Exchanged, Granted,
-        IdentityProvider, IdpError, Redemption, RefreshError, Refreshable, Refreshed,
+        Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
+        IdpError, Redemption, RefreshError, Refreshable, Refreshed,
     },
     store::{
         Key, Store,
@@ -190,7 +191,7 @@ impl Op {
         for _ in 0..20 {
             let found: Result<Option<Loaded<Connection>>, _> = self.store.load(&key).await;
             if let Ok(stored) = found {
-                return stored.and_then(|loaded| loaded.value.grant.refresh_token);
+                return stored.and_then(|loaded| loaded.value.grant.tokens.refresh_token);
             }
         }
         panic!("seed {}: the store does not answer", self.seed);
@@ -359,7 +360,7 @@ impl<W: Way> IdentityProvider for By<W> {
         self.way.refresh(refreshable).await
     }
 
-    async fn exchange(&self, _: Exchange<'_>) -> Result<Exchanged, ExchangeError> {
+    async fn exchange(&self, _: Exchange<'_>) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
         Err(ExchangeError::Refused)
     }
 
@@ -422,11 +423,13 @@ pub(crate) fn answer(
         Deed::LoseAnswer | Deed::LoseRequest => Err(RefreshError::Lost),
         Deed::Answer => issued.map_or(Err(RefreshError::Revoked), |(access, refresh)| {
             Ok(Refreshed {
-                access_token: AccessToken::new(access),
-                refresh_token: Some(RefreshToken::new(refresh)),
-                obtained_at,
-                expires_at: Some(obtained_at.after(LIFE)),
-                scopes: None,
+                tokens: TokenSet {
+                    access_token: AccessToken::new(access),
+                    refresh_token: Some(RefreshToken::new(refresh)),
+                    obtained_at,
+                    expires_at: Some(obtained_at.after(LIFE)),
+                    scopes: None,
+                },
                 issued_at: None,
             })
         }),

@@ -351,7 +351,9 @@ impl MyConnections {
 
     fn row(&self, connection: &Connection) -> ConnectionRow {
         let servers = connection.servers();
-        let used = connection.extended_at.max(connection.grant.obtained_at);
+        let used = connection
+            .extended_at
+            .max(connection.grant.tokens.obtained_at);
         ConnectionRow {
             id: connection.id.clone(),
             provider: self.labels.label(&connection.provider),
@@ -359,7 +361,7 @@ impl MyConnections {
             servers: servers.map(|one| one.server.as_str().to_owned()).collect(),
             scopes: self
                 .labels
-                .labels_of(&connection.provider, &connection.grant.scopes),
+                .labels_of(&connection.provider, &connection.grant.tokens.scopes),
             since: connection.since.as_secs(),
             last_used: used.as_secs(),
         }

@@ -224,7 +224,7 @@ impl BackchannelLogouts {
 
 /// The connection as it stays.
 fn without_tokens(mut found: Loaded<Connection>) -> Loaded<Connection> {
-    found.value.grant.access_token = AccessToken::new("");
+    found.value.grant.tokens.access_token = AccessToken::new("");
     found.value.end();
     found
 }

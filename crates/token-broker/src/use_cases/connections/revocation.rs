@@ -130,11 +130,12 @@ impl Revocation {
             return;
         };
         let refresh_token = grant
+            .tokens
             .refresh_token
             .filter(|_| extent == RevocationScope::Grant);
         self.single_flight.spawn(async move {
             provider
-                .revoke(&grant.access_token, refresh_token.as_ref())
+                .revoke(&grant.tokens.access_token, refresh_token.as_ref())
                 .await;
             let told = beside.iter().map(|token| provider.revoke(token, None));
             join_all(told).await;

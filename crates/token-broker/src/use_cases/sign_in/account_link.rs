@@ -287,18 +287,14 @@ fn is_asked_for(sign_in: &SignIn, granted: &Granted) -> bool {
 }
 
 /// The grant of an answer.
-pub(crate) fn grant(granted: Granted) -> Grant {
+pub(crate) fn grant(mut granted: Granted) -> Grant {
+    let refresh_token = granted.tokens.refresh_token.take();
+    granted.tokens.refresh_token = refresh_token.filter(|token| !token.expose().is_empty());
     Grant {
         issuer: granted.issuer,
         account: granted.account,
-        scopes: granted.scopes,
-        access_token: granted.access_token,
+        tokens: granted.tokens,
         token_type: granted.token_type,
-        obtained_at: granted.obtained_at,
-        expires_at: granted.expires_at,
-        refresh_token: granted
-            .refresh_token
-            .filter(|token| !token.expose().is_empty()),
         serial: 0,
         proof: granted.proof,
     }

@@ -114,7 +114,7 @@ pub(crate) fn scoped_target(
     connection: &Connection,
 ) -> Result<Option<DerivedTokenKey>, KernelFailure> {
     let wish = &connection.wish;
-    let granted = &connection.grant.scopes;
+    let granted = &connection.grant.tokens.scopes;
     let scopes = request.scopes.as_ref().filter(|asked| *asked != granted);
     if let Some(asked) = scopes {
         within(asked, granted)?;

@@ -42,8 +42,9 @@ impl StepUp {
         let Some(base) = self.base(kernel, &wanted, index).await? else {
             return Ok(wanted);
         };
-        let has =
-            |scope: &Scope| base.wish.scopes.contains(scope) || base.grant.scopes.contains(scope);
+        let has = |scope: &Scope| {
+            base.wish.scopes.contains(scope) || base.grant.tokens.scopes.contains(scope)
+        };
         let scopes = wanted.wish.scopes.iter();
         wanted.more_scopes = Some(scopes.filter(|scope| !has(scope)).cloned().collect());
         // What was asked for then, as far as it may be asked for now: it does not grow by what providers add.
@@ -79,7 +80,8 @@ impl StepUp {
                 && connection.wish.resource == wanted.wish.resource
                 && connection.is_of_account(wanted.wish.account.as_deref());
             let live = !connection.waits_for_a_person(now)
-                && (connection.grant.refresh_token.is_some() || connection.is_valid_for(now, 1));
+                && (connection.grant.tokens.refresh_token.is_some()
+                    || connection.is_valid_for(now, 1));
             if same && live {
                 return Ok(Some(connection));
             }

@@ -12,10 +12,9 @@ use crate::{
         chance::RandomSource,
         clock::Clock,
         connection::Connection,
-        derived_token::{
-            DerivedBy, DerivedToken, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet,
-        },
+        derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
         refresh_state::{RefreshState, TokenNeed, Trouble},
+        token_set::TokenSet,
     },
     limits::Pace,
     store::typed::Loaded,
@@ -94,7 +93,7 @@ impl DerivedTokens {
         aim: DerivedTokenRequest,
         min_valid: u64,
         fetch: Fetch,
-    ) -> Result<Arc<DerivedToken>, KernelFailure> {
+    ) -> Result<Arc<TokenSet>, KernelFailure> {
         let provider = aim.connection.value.provider.clone();
         let way = match aim.entry.target.way {
             DerivedBy::Refresh => "scoped",
@@ -116,7 +115,7 @@ impl DerivedTokens {
         aim: DerivedTokenRequest,
         min_valid: u64,
         fetch: Fetch,
-    ) -> Result<(Arc<DerivedToken>, Option<u64>), KernelFailure> {
+    ) -> Result<(Arc<TokenSet>, Option<u64>), KernelFailure> {
         if aim.connection.value.renewal == RefreshState::Ended {
             return Err(KernelFailure::SignInRequired(Some(
                 SignInCause::AccessEnded,
@@ -155,7 +154,7 @@ impl DerivedTokens {
         aim: DerivedTokenRequest,
         (min_valid, usable): (u64, bool),
         fetch: Fetch,
-    ) -> Result<Arc<DerivedToken>, KernelFailure> {
+    ) -> Result<Arc<TokenSet>, KernelFailure> {
         if let Some((rest, trouble)) = aim.entry.renewal.rest(self.clock.now()) {
             return Err(KernelFailure::Provider(trouble, rest));
         }
@@ -199,7 +198,7 @@ impl DerivedTokens {
     pub(crate) fn with_token(
         &self,
         entry: DerivedTokenEntry,
-        token: DerivedToken,
+        token: TokenSet,
     ) -> DerivedTokenEntry {
         DerivedTokenEntry {
             token: Some(token),
@@ -241,7 +240,7 @@ pub(crate) fn entry_of(
 }
 
 /// The token that came since a mark was seen.
-pub(crate) fn newer(entry: &DerivedTokenEntry, mark: u64) -> Option<Arc<DerivedToken>> {
+pub(crate) fn newer(entry: &DerivedTokenEntry, mark: u64) -> Option<Arc<TokenSet>> {
     let token = entry.token.clone().filter(|_| entry.mark != mark);
     token.map(Arc::new)
 }

@@ -11,9 +11,10 @@ use crate::{
     audit::{Event, What},
     domain::{
         connection::Connection,
-        derived_token::{DerivedToken, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
+        derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
         kernel::ServerIdentity,
         refresh_state::{Lease, RefreshAction, RefreshState, Trouble},
+        token_set::TokenSet,
     },
     idp::{IdentityProvider, RefreshError, Refreshed},
     store::{
@@ -136,7 +137,7 @@ impl DownscopedTokens {
             .kernel(kernel)
             .reason("scoped")
             .tell(What::TokenDelivered);
-        Ok(token.answer(Vec::new()))
+        Ok(token.answer("Bearer", Vec::new()))
     }
 
     /// Looks until there is a newer token for the target, somebody has to sign in, or it takes too long.
@@ -207,7 +208,7 @@ impl DownscopedTokens {
         let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
             return Some(Err(RefreshFailure::SignIn(SignInCause::AccessEnded)));
         };
-        if found.value.grant.refresh_token.is_none() {
+        if found.value.grant.tokens.refresh_token.is_none() {
             let refused = (Trouble::Refused, None);
             return Some(
                 self.derived_tokens
@@ -350,25 +351,18 @@ impl DownscopedTokens {
     }
 }
 
-/// Takes what a refresh for a target brought: the token, and the next refresh token into the connection.
-pub(crate) fn take(
-    connection: &mut Connection,
-    target: &DerivedTokenKey,
-    refreshed: Refreshed,
-) -> DerivedToken {
+/// Takes what a refresh for a derived token brought: the token, and the next refresh token into the connection.
+fn take(connection: &mut Connection, key: &DerivedTokenKey, refreshed: Refreshed) -> TokenSet {
     let grant = &mut connection.grant;
-    let asked = target.scopes.clone();
-    let scopes = refreshed.scopes.or(asked);
-    let scopes = scopes.unwrap_or_else(|| grant.scopes.clone());
-    if refreshed.refresh_token.is_some() {
-        grant.refresh_token = refreshed.refresh_token;
+    let asked = || {
+        let scopes = key.scopes.as_ref();
+        scopes.unwrap_or(&grant.tokens.scopes).clone()
+    };
+    let mut token = refreshed.tokens.requested(asked);
+    if let Some(next) = token.refresh_token.take() {
+        grant.tokens.refresh_token = Some(next);
     }
     grant.proof.issued_at = refreshed.issued_at.unwrap_or(grant.proof.issued_at);
     connection.renewal = RefreshState::Idle;
-    DerivedToken {
-        access_token: refreshed.access_token,
-        obtained_at: refreshed.obtained_at,
-        expires_at: refreshed.expires_at,
-        scopes,
-    }
+    token
 }

@@ -152,7 +152,7 @@ impl ValidTokens {
 
 /// How long a connection's token has to be valid to be handed out.
 fn worthwhile(connection: &Connection) -> u64 {
-    match connection.grant.refresh_token {
+    match connection.grant.tokens.refresh_token {
         Some(_) => 1,
         None => WORTHWHILE_SECONDS,
     }

@@ -4,16 +4,17 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use hubkey_protocol::{ConnectionId, ExchangeRequest, SignInCause, TokenAnswer};
+use hubkey_protocol::{ConnectionId, ExchangeRequest, Scopes, SignInCause, TokenAnswer};
 
 use crate::{
     audit::{Event, What},
     domain::{
         connection::Connection,
-        derived_token::{DerivedToken, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
+        derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
         refresh_state::{RefreshState, Trouble},
+        token_set::TokenSet,
     },
-    idp::{Exchange, ExchangeError, Exchanged, IdentityProvider},
+    idp::{Exchange, ExchangeError, IdentityProvider},
     store::{
         Key, Store,
         typed::{Found, TypedStore},
@@ -98,7 +99,7 @@ impl TokenExchange {
             .kernel(&kernel)
             .reason("exchange")
             .tell(What::TokenDelivered);
-        Ok(token.answer(origins))
+        Ok(token.answer("Bearer", origins))
     }
 
     /// Exchanges, unless somebody was faster.
@@ -147,10 +148,10 @@ impl TokenExchange {
         provider: &Arc<dyn IdentityProvider>,
         subject: &Arc<Connection>,
         entry: &DerivedTokenEntry,
-    ) -> Result<Result<Exchanged, ExchangeError>, RefreshFailure> {
+    ) -> Result<Result<TokenSet<Option<Scopes>>, ExchangeError>, RefreshFailure> {
         let result = provider.exchange(exchange(subject, &entry.target)).await;
         let replaceable =
-            subject.grant.refresh_token.is_some() && entry.renewal == RefreshState::Idle;
+            subject.grant.tokens.refresh_token.is_some() && entry.renewal == RefreshState::Idle;
         if !replaceable || !matches!(result, Err(ExchangeError::SubjectRefused)) {
             return Ok(result);
         }
@@ -162,15 +163,10 @@ impl TokenExchange {
         &self,
         connection: &Connection,
         entry: DerivedTokenEntry,
-        exchanged: Exchanged,
-    ) -> Arc<DerivedToken> {
+        exchanged: TokenSet<Option<Scopes>>,
+    ) -> Arc<TokenSet> {
         let asked = entry.target.scopes.clone();
-        let token = DerivedToken {
-            access_token: exchanged.access_token,
-            obtained_at: exchanged.obtained_at,
-            expires_at: exchanged.expires_at,
-            scopes: exchanged.scopes.or(asked).unwrap_or_default(),
-        };
+        let token = exchanged.requested(|| asked.unwrap_or_default());
         let entry = self.derived_tokens.with_token(entry, token.clone());
         self.derived.note(&connection.id, entry).await;
         Event::of(connection).tell(What::TokenExchanged);
@@ -180,7 +176,7 @@ impl TokenExchange {
 
 pub(crate) fn exchange<'a>(subject: &'a Connection, target: &'a DerivedTokenKey) -> Exchange<'a> {
     Exchange {
-        subject_token: &subject.grant.access_token,
+        subject_token: &subject.grant.tokens.access_token,
         issuer: &subject.grant.issuer,
         audience: target.audience.as_deref(),
         resource: target.resource.as_deref(),

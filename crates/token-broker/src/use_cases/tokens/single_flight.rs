@@ -18,9 +18,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     domain::{
-        connection::Connection,
-        derived_token::{DerivedToken, DerivedTokenKey},
-        refresh_state::Trouble,
+        connection::Connection, derived_token::DerivedTokenKey, refresh_state::Trouble,
+        token_set::TokenSet,
     },
     store::{StoreError, typed::Loaded},
     use_cases::failure::KernelFailure,
@@ -68,7 +67,7 @@ impl From<RefreshFailure> for KernelFailure {
 pub(crate) type RefreshResult = Result<Arc<Connection>, RefreshFailure>;
 
 /// How the way to a token beside the connection's own ended.
-pub(crate) type DerivedTokenResult = Result<Arc<DerivedToken>, RefreshFailure>;
+pub(crate) type DerivedTokenResult = Result<Arc<TokenSet>, RefreshFailure>;
 
 /// One way to something, for all who wait for it.
 type SharedRun<L> = Shared<BoxFuture<'static, L>>;

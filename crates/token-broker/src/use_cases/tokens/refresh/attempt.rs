@@ -170,7 +170,7 @@ impl RefreshAttempts {
             Some(target) => (&target.audience, &target.resource),
             None => (&wish.audience, &wish.resource),
         };
-        let Some(refresh_token) = &connection.grant.refresh_token else {
+        let Some(refresh_token) = &connection.grant.tokens.refresh_token else {
             return Err(RefreshError::Revoked);
         };
         let refreshable = Refreshable {

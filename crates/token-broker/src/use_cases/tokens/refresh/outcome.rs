@@ -164,12 +164,10 @@ impl RefreshOutcomes {
 pub(crate) fn renewed(old: Grant, refreshed: Refreshed) -> Grant {
     let mut proof = old.proof;
     proof.issued_at = refreshed.issued_at.unwrap_or(proof.issued_at);
+    let mut tokens = refreshed.tokens.requested(|| old.tokens.scopes);
+    tokens.refresh_token = tokens.refresh_token.or(old.tokens.refresh_token);
     Grant {
-        scopes: refreshed.scopes.unwrap_or(old.scopes),
-        access_token: refreshed.access_token,
-        obtained_at: refreshed.obtained_at,
-        expires_at: refreshed.expires_at,
-        refresh_token: refreshed.refresh_token.or(old.refresh_token),
+        tokens,
         serial: old.serial + 1,
         proof,
         issuer: old.issuer,

@@ -244,10 +244,10 @@ impl Refresher {
                 self.still_unverified(found).await
             }
             Err(VerifyError::Foreign(word)) => {
-                let refresh_token = found.value.grant.refresh_token.clone();
+                let refresh_token = found.value.grant.tokens.refresh_token.clone();
                 let ended = self.writes.end(found, What::IdentityConflict, word).await;
                 provider
-                    .revoke(&unverified.access_token, refresh_token.as_ref())
+                    .revoke(&unverified.tokens.access_token, refresh_token.as_ref())
                     .await;
                 ended.map(Some)
             }
@@ -293,11 +293,7 @@ fn with_judged(
 ) -> Connection {
     if judged.own {
         let refreshed = Refreshed {
-            access_token: judged.access_token,
-            refresh_token: None,
-            obtained_at: judged.obtained_at,
-            expires_at: judged.expires_at,
-            scopes: judged.scopes,
+            tokens: judged.tokens,
             issued_at,
         };
         connection.grant = renewed(connection.grant, refreshed);

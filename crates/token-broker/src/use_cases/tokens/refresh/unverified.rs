@@ -54,7 +54,7 @@ impl UnverifiedRefreshes {
     ) -> RefreshResult {
         let mut connection = intent.connection;
         let grant = &mut connection.value.grant;
-        grant.refresh_token = refresh_token.or(grant.refresh_token.take());
+        grant.tokens.refresh_token = refresh_token.or(grant.tokens.refresh_token.take());
         connection.value.unverified = Some(unverified);
         connection.value.renewal =
             RefreshState::Idle.unverified_again(self.clock.now(), self.chance.spread());
@@ -83,7 +83,7 @@ impl UnverifiedRefreshes {
         refresh_token: RefreshToken,
     ) -> RefreshResult {
         let mut connection = intent.connection;
-        connection.value.grant.refresh_token = Some(refresh_token);
+        connection.value.grant.tokens.refresh_token = Some(refresh_token);
         connection.value.renewal =
             self.backoff
                 .retry_later(&intent.before, Trouble::Misconfigured, None);
