@@ -3,6 +3,9 @@
 //! A sign-in moves `created → claimed → authorizing → exchanging → (confirming) → ready → delivered → closed`, with
 //! the sinks `denied` and `failed`; past its end it counts as expired. Every arrow is one step in the store.
 
+// A new state has to be thought of wherever states are told apart.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 pub mod access_request;
 pub mod account_link;
 pub mod chance;

@@ -178,7 +178,12 @@ impl Connection {
         match self.renewal {
             RefreshState::Ended => true,
             RefreshState::Suspended { .. } => !self.is_valid_for(now, 1),
-            _ => false,
+            RefreshState::Idle
+            | RefreshState::Resting { .. }
+            | RefreshState::Refreshing { .. }
+            | RefreshState::Unknown
+            | RefreshState::Recovering { .. }
+            | RefreshState::Unverified { .. } => false,
         }
     }
 

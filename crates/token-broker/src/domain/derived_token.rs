@@ -77,7 +77,13 @@ impl DerivedTokenEntry {
         let token = self.token.as_ref().map(|token| token.lifetime().end());
         let rest = match self.renewal {
             RefreshState::Resting { until, .. } => Some(until),
-            _ => None,
+            RefreshState::Idle
+            | RefreshState::Refreshing { .. }
+            | RefreshState::Unknown
+            | RefreshState::Recovering { .. }
+            | RefreshState::Suspended { .. }
+            | RefreshState::Unverified { .. }
+            | RefreshState::Ended => None,
         };
         token.max(rest).unwrap_or(Timestamp::from_millis(0))
     }

@@ -135,7 +135,12 @@ impl RefreshState {
         let (until, trouble) = match self {
             Self::Resting { until, trouble, .. } => (*until, *trouble),
             Self::Unverified { until, .. } => (*until, Trouble::Unavailable),
-            _ => return None,
+            Self::Idle
+            | Self::Refreshing { .. }
+            | Self::Unknown
+            | Self::Recovering { .. }
+            | Self::Suspended { .. }
+            | Self::Ended => return None,
         };
         let rest = now.until(until);
         (!rest.is_zero() && rest <= CREDIBLE_REST).then_some((rest, trouble))
@@ -172,7 +177,13 @@ impl RefreshState {
             Self::Unverified {
                 since, failures, ..
             } => (*since, failures.saturating_add(1)),
-            _ => (now, 1),
+            Self::Idle
+            | Self::Resting { .. }
+            | Self::Refreshing { .. }
+            | Self::Unknown
+            | Self::Recovering { .. }
+            | Self::Suspended { .. }
+            | Self::Ended => (now, 1),
         };
         Self::Unverified {
             since,
@@ -198,7 +209,13 @@ impl RefreshState {
     ) -> Self {
         let failures = match self {
             Self::Resting { failures, .. } => failures.saturating_add(1),
-            _ => 1,
+            Self::Idle
+            | Self::Refreshing { .. }
+            | Self::Unknown
+            | Self::Recovering { .. }
+            | Self::Suspended { .. }
+            | Self::Unverified { .. }
+            | Self::Ended => 1,
         };
         let rest = asked.map_or(doubled(failures), |asked| asked.min(CREDIBLE_REST));
         Self::Resting {

@@ -121,7 +121,15 @@ impl SignIn {
     pub fn claim(self, flow: KeyedHash) -> Result<Self, InvalidTransition> {
         match self.state {
             SignInState::Created => Ok(self.to(SignInState::Claimed { flow })),
-            _ => Err(InvalidTransition),
+            SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. }
+            | SignInState::Ready { .. }
+            | SignInState::Delivered { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => Err(InvalidTransition),
         }
     }
 
@@ -129,7 +137,15 @@ impl SignIn {
     pub fn authorize(self) -> Result<Self, InvalidTransition> {
         match self.state {
             SignInState::Claimed { flow } => Ok(self.to(SignInState::Authorizing { flow })),
-            _ => Err(InvalidTransition),
+            SignInState::Created
+            | SignInState::Authorizing { .. }
+            | SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. }
+            | SignInState::Ready { .. }
+            | SignInState::Delivered { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => Err(InvalidTransition),
         }
     }
 
@@ -139,7 +155,16 @@ impl SignIn {
             SignInState::Authorizing { flow } if flow.matches(browser) => {
                 Ok(self.to(SignInState::Exchanging { flow }))
             }
-            _ => Err(InvalidTransition),
+            SignInState::Created
+            | SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. }
+            | SignInState::Ready { .. }
+            | SignInState::Delivered { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => Err(InvalidTransition),
         }
     }
 
@@ -150,7 +175,15 @@ impl SignIn {
                 flow,
                 candidate: Box::new(candidate),
             })),
-            _ => Err(InvalidTransition),
+            SignInState::Created
+            | SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Confirming { .. }
+            | SignInState::Ready { .. }
+            | SignInState::Delivered { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => Err(InvalidTransition),
         }
     }
 
@@ -160,7 +193,14 @@ impl SignIn {
             SignInState::Exchanging { .. } | SignInState::Confirming { .. } => {
                 Ok(self.to(SignInState::Ready { connection }))
             }
-            _ => Err(InvalidTransition),
+            SignInState::Created
+            | SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Ready { .. }
+            | SignInState::Delivered { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => Err(InvalidTransition),
         }
     }
 
@@ -171,7 +211,13 @@ impl SignIn {
             SignInState::Created
             | SignInState::Claimed { .. }
             | SignInState::Authorizing { .. } => Ok(self.to(SignInState::Ready { connection })),
-            _ => Err(InvalidTransition),
+            SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. }
+            | SignInState::Ready { .. }
+            | SignInState::Delivered { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => Err(InvalidTransition),
         }
     }
 
@@ -185,7 +231,15 @@ impl SignIn {
                     since: now,
                 }))
             }
-            _ => Err(InvalidTransition),
+            SignInState::Created
+            | SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. }
+            | SignInState::Delivered { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => Err(InvalidTransition),
         }
     }
 
@@ -193,7 +247,15 @@ impl SignIn {
     pub fn close(self) -> Result<Self, InvalidTransition> {
         match self.state {
             SignInState::Delivered { .. } => Ok(self.to(SignInState::Closed)),
-            _ => Err(InvalidTransition),
+            SignInState::Created
+            | SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. }
+            | SignInState::Ready { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => Err(InvalidTransition),
         }
     }
 
