@@ -46,7 +46,6 @@ class Kernel:
         self.cell = ""
         self.reply = ""
         self.idle = False
-        self.probe = ""
 
     def send(self, identity: str, channel: str, kind: str, content: dict[str, Any]) -> None:
         """Send one message with this id."""
@@ -63,22 +62,19 @@ class Kernel:
 
     def execute(self, code: str) -> None:
         """Run one cell."""
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": self.person,
+            # No cell waits behind another one here, and one that comes a moment later is not to be dropped.
+            "stop_on_error": False,
+        }
         self.reply, self.idle = "", False
         # Known before it is sent: the other thread may hear of the cell at once.
         self.cell = uuid.uuid4().hex
-        self.request(self.cell, code, silent=False)
-
-    def request(self, identity: str, code: str, *, silent: bool) -> None:
-        """Ask the kernel to execute this."""
-        content = {
-            "code": code,
-            "silent": silent,
-            "store_history": not silent,
-            "user_expressions": {},
-            "allow_stdin": self.person,
-            "stop_on_error": not silent,
-        }
-        self.send(identity, "shell", "execute_request", content)
+        self.send(self.cell, "shell", "execute_request", content)
 
     def interrupt(self) -> None:
         """Press Stop."""
@@ -102,8 +98,6 @@ class Kernel:
     def tell(self, message: dict[str, Any]) -> None:
         """Tell one message, if it belongs to the cell."""
         kind, content = message["header"]["msg_type"], message["content"]
-        if kind == "execute_reply" and message["parent_header"].get("msg_id") == self.probe:
-            self.finish(ready=content["status"] != "aborted")
         if message["parent_header"].get("msg_id") != self.cell:
             return
         if kind == "stream":
@@ -119,15 +113,7 @@ class Kernel:
             self.idle = content["execution_state"] == "idle"
         # Reply and output come over two channels: only with both is everything said.
         if self.reply and self.idle and kind in {"execute_reply", "status"}:
-            self.finish(ready=self.reply != "error")
-
-    def finish(self, *, ready: bool) -> None:
-        """Tell that the cell has ended, once the kernel executes again: after an error it drops what it gets."""
-        if ready:
             emit("done", status=self.reply)
-            return
-        self.probe = uuid.uuid4().hex
-        self.request(self.probe, "", silent=True)
 
     def close(self) -> None:
         """Delete the kernel, if its server is still there."""

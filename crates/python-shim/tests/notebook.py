@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 class Cell:
     """One execution, with outputs merged as a front end merges them."""
 
-    def __init__(self, notebook: Notebook, code: str) -> None:
+    def __init__(self, notebook: Notebook, code: str, *, stop_on_error: bool) -> None:
         self._notebook = notebook
         self._shown: dict[str, list[int]] = {}
-        self._message_id = notebook.client.execute(code, allow_stdin=notebook.allow_stdin, store_history=True)
+        self._message_id = notebook.client.execute(
+            code, allow_stdin=notebook.allow_stdin, store_history=True, stop_on_error=stop_on_error
+        )
         self.node = nbformat.v4.new_code_cell(code)
         self.states: list[str] = []
         self.done = False
@@ -58,8 +60,10 @@ class Cell:
         if message["parent_header"].get("msg_id") != self._message_id:
             return
         kind, content = message["msg_type"], message["content"]
-        if kind == "status":
-            self.done = content["execution_state"] == "idle"
+        if kind == "status" and content["execution_state"] == "idle":
+            # Only with the reply: ipykernel 7 may lose a request that comes while it sends one.
+            self._notebook.wait_for_reply(self._message_id)
+            self.done = True
         elif kind == "update_display_data":
             for index in self._shown.get(content["transient"]["display_id"], []):
                 self.outputs[index].update(data=nbformat.from_dict(content["data"]))
@@ -76,11 +80,11 @@ class Notebook:
         self.allow_stdin = allow_stdin
         self.manager, self.client = start_new_kernel(kernel_name="python3", env=environment, startup_timeout=60)
         self.cells: list[Cell] = []
+        self._replied: set[str] = set()
 
-    def start(self, code: str) -> Cell:
-        if self.cells and self.cells[-1].done and self.cells[-1].error:
-            self._wait_until_ready()
-        self.cells.append(Cell(self, code))
+    def start(self, code: str, *, stop_on_error: bool = False) -> Cell:
+        """Run a cell. With `stop_on_error` its failure drops the cells that wait behind it, or come a moment later."""
+        self.cells.append(Cell(self, code, stop_on_error=stop_on_error))
         return self.cells[-1]
 
     def run(self, code: str) -> Cell:
@@ -89,13 +93,10 @@ class Notebook:
     def interrupt(self) -> None:
         self.manager.interrupt_kernel()
 
-    def _wait_until_ready(self, seconds: float = 60) -> None:
-        """Wait until the kernel executes again: for a moment after a failed cell it drops what it gets."""
-        ends = time.monotonic() + seconds
-        reply = {"content": {"status": "aborted"}}
-        while reply["content"]["status"] == "aborted":
-            assert time.monotonic() < ends, "the kernel executes nothing after a failed cell"
-            reply = self.client.execute("", silent=True, reply=True, timeout=seconds)
+    def wait_for_reply(self, message_id: str) -> None:
+        while message_id not in self._replied:
+            reply = self.client.get_shell_msg(timeout=60)
+            self._replied.add(reply["parent_header"].get("msg_id"))
 
     def saved(self) -> str:
         """Give the text of the file that a front end would save now."""

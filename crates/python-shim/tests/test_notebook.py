@@ -163,7 +163,8 @@ def test_need_5_other_tasks_of_the_kernel_go_on(notebook: Notebook, broker: Brok
 
 def test_need_6_run_all_stops_cleanly_when_nobody_signs_in(notebook: Notebook, broker: Broker) -> None:
     broker.lifetime = 1
-    first, second = notebook.start("import hubkey\nawait hubkey.connect('lab-api')"), notebook.start("print('ran')")
+    first = notebook.start("import hubkey\nawait hubkey.connect('lab-api')", stop_on_error=True)
+    second = notebook.start("print('ran')")
     first.until(lambda: broker.sign_ins)
     broker.end("expired")
     first.finish()
