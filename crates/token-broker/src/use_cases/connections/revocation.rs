@@ -85,7 +85,7 @@ impl Revocation {
         self.revoke_connection(connection, extent).await;
     }
 
-    /// As [`Self::give_back`], of a connection whose session has ended at the provider: nothing rests on it any more.
+    /// As [`Self::revoke`], of a connection whose session has ended at the provider: nothing rests on it any more.
     pub(crate) async fn revoke_whole(&self, connection: Connection) {
         self.revoke_connection(connection, RevocationScope::Grant)
             .await;
