@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use thirtyfour::error::{WebDriverErrorInner, WebDriverResult};
+use thirtyfour::error::{WebDriverError, WebDriverErrorInner, WebDriverResult};
 use thirtyfour::{
     BrowserCapabilitiesHelper as _, By, ChromiumLikeCapabilities as _, DesiredCapabilities,
     LoggingPrefsLogLevel, WebDriver, WebElement, WindowHandle,
@@ -165,19 +165,23 @@ impl Browser {
 
     /// Clicks the first visible element of this CSS selector, once there is one.
     pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
-        let element = self.await_element(selector).await?;
-        patiently(async || element.click().await)
-            .await
-            .with_context(|| format!("cannot click {selector}"))
+        unless_stale(async || {
+            let element = self.await_element(selector).await?;
+            patiently(async || element.click().await).await
+        })
+        .await
+        .with_context(|| format!("cannot click {selector}"))
     }
 
     /// Types into a field.
     pub async fn fill(&self, selector: &str, text: &str) -> anyhow::Result<()> {
-        let field = self.await_element(selector).await?;
-        patiently(async || field.clear().await)
-            .await
-            .with_context(|| format!("cannot type into {selector}"))?;
-        Ok(field.send_keys(text).await?)
+        unless_stale(async || {
+            let field = self.await_element(selector).await?;
+            patiently(async || field.clear().await).await?;
+            Ok(field.send_keys(text).await?)
+        })
+        .await
+        .with_context(|| format!("cannot type into {selector}"))
     }
 
     /// Saves what the current tab shows as `e2e/artifacts/<name>.png`, and says where.
@@ -303,4 +307,32 @@ pub(crate) async fn patiently(action: impl AsyncFn() -> WebDriverResult<()>) -> 
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+/// Looks an element up again where the page has replaced it between the look and what was to be done with it. Nothing was
+/// done then.
+pub(crate) async fn unless_stale<T>(
+    action: impl AsyncFn() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let started = Instant::now();
+    loop {
+        match action().await {
+            Err(error) if is_stale(&error) && started.elapsed() < PATIENCE => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_stale(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let driver = cause.downcast_ref::<WebDriverError>();
+        driver.is_some_and(|error| {
+            matches!(
+                error.as_inner(),
+                WebDriverErrorInner::StaleElementReference(_)
+            )
+        })
+    })
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use thirtyfour::{By, Key, TypingData, WebElement};
 use tokio::time::timeout;
 
-use crate::browser::{Browser, patiently};
+use crate::browser::{Browser, patiently, unless_stale};
 use crate::jupyterhub::JupyterHub;
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -72,13 +72,12 @@ impl<'a> Notebook<'a> {
             .await?
             .checked_sub(1)
             .context("the notebook has no cell")?;
-        let cell = self.cell(last).await?.find(By::Css(".cm-content")).await?;
-        patiently(async || cell.click().await).await?;
+        self.click_editor(last).await?;
         for (number, line) in code.lines().enumerate() {
             if number > 0 {
-                cell.send_keys(Key::Enter + "").await?;
+                self.type_into(last, || Key::Enter + "").await?;
             }
-            cell.send_keys(line).await?;
+            self.type_into(last, || line.into()).await?;
             // A list of completions would take the next Enter for itself.
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -87,7 +86,7 @@ impl<'a> Notebook<'a> {
 
     /// Runs the selected cell and stays in it.
     pub async fn run(&self) -> anyhow::Result<()> {
-        self.press(Key::Control + Key::Enter).await
+        self.press(|| Key::Control + Key::Enter).await
     }
 
     /// Writes code into the last cell and runs it; a new cell appears below.
@@ -98,19 +97,14 @@ impl<'a> Notebook<'a> {
     pub async fn write_and_run(&self, code: &str) -> anyhow::Result<()> {
         self.write(code).await?;
         let number = self.cells().await?.saturating_sub(1);
-        self.press(Key::Shift + Key::Enter).await?;
+        self.press(|| Key::Shift + Key::Enter).await?;
         for _ in 0..10 {
             match self.look_at(number).await? {
                 Progress::Begun => return Ok(()),
                 Progress::Dropped => {}
                 Progress::Waiting => self.reload().await?,
             }
-            let editor = self
-                .cell(number)
-                .await?
-                .find(By::Css(".cm-content"))
-                .await?;
-            patiently(async || editor.click().await).await?;
+            self.click_editor(number).await?;
             self.run().await?;
         }
         bail!("the kernel does not take the cell {number}")
@@ -121,12 +115,7 @@ impl<'a> Notebook<'a> {
         let started = Instant::now();
         let mut waits = false;
         while started.elapsed() < if waits { CONNECTS } else { TAKES } {
-            let prompt = self
-                .cell(number)
-                .await?
-                .find(By::Css(".jp-InputPrompt"))
-                .await?;
-            let text = prompt.text().await.unwrap_or_default();
+            let text = self.prompt(number).await.unwrap_or_default();
             waits = text.contains('*');
             let has_number = text.contains(|character: char| character.is_ascii_digit());
             if has_number || (waits && self.is_busy().await?) {
@@ -148,7 +137,7 @@ impl<'a> Notebook<'a> {
 
     /// Saves the notebook and opens the page again.
     async fn reload(&self) -> anyhow::Result<()> {
-        self.press(Key::Control + "s").await?;
+        self.press(|| Key::Control + "s").await?;
         tokio::time::sleep(SAVES).await;
         timeout(OPENS, self.browser.driver().refresh())
             .await
@@ -217,6 +206,11 @@ impl<'a> Notebook<'a> {
         )
     }
 
+    /// Clicks that link.
+    pub async fn click_link(&self, cell: usize) -> anyhow::Result<()> {
+        unless_stale(async || Ok(self.link(cell).await?.click().await?)).await
+    }
+
     /// Waits until the kernel is idle. A cell that is run before it is ready is silently not run.
     pub async fn until_idle(&self) -> anyhow::Result<()> {
         let idle = ".jp-Notebook-ExecutionIndicator[data-status='idle']";
@@ -248,8 +242,39 @@ impl<'a> Notebook<'a> {
             .with_context(|| format!("there is no cell {number}"))
     }
 
-    async fn press(&self, keys: TypingData) -> anyhow::Result<()> {
-        let front = self.browser.driver().active_element().await?;
-        Ok(front.send_keys(keys).await?)
+    /// What stands beside the code of a cell: nothing, a star or a number.
+    async fn prompt(&self, number: usize) -> anyhow::Result<String> {
+        let cell = self.cell(number).await?;
+        let prompt = cell.find(By::Css(".jp-InputPrompt")).await?;
+        Ok(prompt.text().await?)
+    }
+
+    async fn editor(&self, number: usize) -> anyhow::Result<WebElement> {
+        let cell = self.cell(number).await?;
+        Ok(cell.find(By::Css(".cm-content")).await?)
+    }
+
+    async fn click_editor(&self, number: usize) -> anyhow::Result<()> {
+        unless_stale(async || {
+            let editor = self.editor(number).await?;
+            patiently(async || editor.click().await).await
+        })
+        .await
+    }
+
+    async fn type_into(&self, number: usize, keys: impl Fn() -> TypingData) -> anyhow::Result<()> {
+        unless_stale(async || {
+            let editor = self.editor(number).await?;
+            Ok(editor.send_keys(keys()).await?)
+        })
+        .await
+    }
+
+    async fn press(&self, keys: impl Fn() -> TypingData) -> anyhow::Result<()> {
+        unless_stale(async || {
+            let front = self.browser.driver().active_element().await?;
+            Ok(front.send_keys(keys()).await?)
+        })
+        .await
     }
 }

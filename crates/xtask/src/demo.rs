@@ -84,10 +84,12 @@ async fn sign_in(stack: &Stack, browser: &Browser, clock: &mut Clock) -> anyhow:
     let notebook = Notebook::create(browser, &stack.hub, &ALICE.name).await?;
     clock.say("opened JupyterLab and a new notebook");
     notebook.write_and_run(CELL).await?;
-    let link = notebook.link(0).await?;
+    notebook.link(0).await?;
     picture(browser, "demo-1-card").await?;
     clock.say("ran the cell: it shows a card with one link");
-    let lab = browser.in_new_tab(async || Ok(link.click().await?)).await?;
+    let lab = browser
+        .in_new_tab(async || notebook.click_link(0).await)
+        .await?;
     let mut met = Vec::new();
     loop {
         let look = async |page| picture(browser, &format!("demo-2-{}", name(page))).await;

@@ -19,8 +19,9 @@ pub(crate) async fn click_and_sign_in(
     browser: &Browser,
     notebook: &Notebook<'_>,
 ) -> Outcome {
-    let link = notebook.link(0).await?;
-    let lab = browser.in_new_tab(async || Ok(link.click().await?)).await?;
+    let lab = browser
+        .in_new_tab(async || notebook.click_link(0).await)
+        .await?;
     let mut last = None;
     // The page at the end may be gone before it is looked at: it closes its tab.
     while last != Some(Page::Confirm) {
