@@ -16,10 +16,10 @@ const READ_ON: &str = r#"import asyncio, socket, time, hubkey
 addresses = {found[4][0] for found in socket.getaddrinfo("token-broker", 8091)}
 assert len(addresses) == 2, addresses
 lab = await hubkey.connect("lab-api")
-tokens, loop = lab._tokens, asyncio.get_running_loop()
+tokens, loop = lab._cache, asyncio.get_running_loop()
 reading, reads, slowest, failures = True, 0, 0.0, []
 async def draw():
-    assert (await tokens._broker.draw_token_later(loop, tokens._grant, 1, 15.0)).expose_token()
+    assert (await tokens._broker.get_token_async(loop, tokens._grant, 1, 15.0)).expose_token()
 async def connect():
     assert (await hubkey.connect("lab-api")).token
 async def read_on(question):
