@@ -23,7 +23,7 @@ use crate::domain::{
     token_set::TokenSet,
 };
 
-/// One provider, as flows see it.
+/// One provider, as the use cases see it.
 #[async_trait]
 pub trait IdentityProvider: fmt::Debug + Send + Sync {
     /// What the operator configured.
