@@ -4,8 +4,10 @@ Everything that differs between runs comes from the environment. What a real hub
 call of `configure`; the rest is this hub's own business.
 """
 
+import itertools
 import json
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -38,6 +40,26 @@ c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
 c.Spawner.default_url = "/lab"
 c.Spawner.http_timeout = 60
 c.Spawner.start_timeout = 60
+# A server binds seconds after its port was chosen. The spawner would choose among the ports that systems give to
+# outgoing connections, one of which takes it meanwhile now and then; these are below them.
+FIRST_PORT, PORTS = 10_000, 5_000
+turns = itertools.count(os.getpid() * 211)
+
+
+def choose_port(spawner):
+    for turn in itertools.islice(turns, PORTS):
+        port = FIRST_PORT + turn % PORTS
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        spawner.port = port
+        return
+    raise RuntimeError(f"no free port for a server from {FIRST_PORT} to {FIRST_PORT + PORTS - 1}")
+
+
+c.Spawner.pre_spawn_hook = choose_port
 c.Spawner.environment = {
     "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     "PYTHONPATH": os.environ.get("PYTHONPATH", ""),

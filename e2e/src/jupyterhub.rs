@@ -171,6 +171,12 @@ impl JupyterHub {
             .with_context(|| format!("{method} {url}"))?;
         let status = answer.status();
         let text = answer.text().await?;
+        if status.is_server_error() {
+            bail!(
+                "{method} {path}: {status} {text}; the hub says:\n{}",
+                self.process.tail()
+            );
+        }
         if !status.is_success() {
             bail!("{method} {path}: {status} {text}");
         }

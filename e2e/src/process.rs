@@ -325,7 +325,7 @@ impl Process {
         }
     }
 
-    fn tail(&self) -> String {
+    pub(crate) fn tail(&self) -> String {
         console::tail(&self.log, 30)
     }
 }
