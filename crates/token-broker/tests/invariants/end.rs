@@ -7,7 +7,7 @@ use hubkey_e2e::{hostile_provider::Endpoint, scripted_hub::HubEndpoint};
 use crate::{
     ledger::Invariant,
     play::Play,
-    world::{CHANNEL_SECRET, CLIENT_SECRET, SERVICE_TOKEN},
+    support::world::{CHANNEL_SECRET, CLIENT_SECRET, SERVICE_TOKEN},
 };
 
 impl Play<'_> {

@@ -31,7 +31,7 @@ use crate::{
     rotation::{LIFE, TIMES, broker, connection, draw, kernel},
     rotation_provider::{Manner, Op},
     stepped_way::SteppedWay,
-    world::World,
+    support::world::World,
 };
 
 /// Within which nobody has anything to do: then all that can wait does.

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 
 use crate::{
     actions::Pick,
-    kernel::{TestKernel, opened},
     ledger::{Attempt, Invariant},
     play::Play,
-    world::{Answer, send},
+    support::{
+        kernel::{TestKernel, opened},
+        world::{Answer, send},
+    },
 };
 
 impl Play<'_> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::kernel::Opened;
+use crate::support::kernel::Opened;
 
 /// By which of the invariants of `docs/explanation/security.md` a play is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

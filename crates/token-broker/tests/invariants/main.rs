@@ -3,60 +3,31 @@
 //!
 //! The usual few are the same ones each time; `PROPTEST_CASES` asks for so many new ones, as `cargo xtask soak` does.
 
+#![cfg(test)]
 #![expect(
     dead_code,
     reason = "the harness is that of the API tests, which use all of it"
 )]
 
-#[cfg(test)]
 mod actions;
-#[cfg(test)]
-#[path = "../api/audit.rs"]
-mod audit;
-#[cfg(test)]
 mod board;
-#[cfg(test)]
-#[path = "../api/browser.rs"]
-mod browser;
-#[cfg(test)]
 mod choices;
-#[cfg(test)]
 mod connected;
-#[cfg(test)]
 mod end;
-#[cfg(test)]
 mod exhaustive;
-#[cfg(test)]
-#[path = "../api/kernel.rs"]
-mod kernel;
-#[cfg(test)]
 mod kernels;
-#[cfg(test)]
 mod ledger;
-#[cfg(test)]
 mod losing_store;
-#[cfg(test)]
 mod play;
-#[cfg(test)]
-#[path = "../api/probe.rs"]
-mod probe;
-#[cfg(test)]
 mod rotation;
-#[cfg(test)]
 mod rotation_gate;
-#[cfg(test)]
 mod rotation_provider;
-#[cfg(test)]
 mod seeded;
-#[cfg(test)]
 mod stage;
-#[cfg(test)]
 mod stepped_way;
-#[cfg(test)]
-#[path = "../api/world.rs"]
-mod world;
+#[path = "../api/support/mod.rs"]
+mod support;
 
-#[cfg(test)]
 mod tests {
     use crate::{
         actions::{Action, Pick},

@@ -19,12 +19,14 @@ use url::Url;
 
 use crate::{
     actions::{Action, Pick},
-    audit::AuditTrail,
-    browser::{Reply, TestBrowser, ask, parameter},
-    kernel::TestKernel,
     ledger::{Handed, Invariant, Ledger},
-    probe::CommitFault,
-    world::World,
+    support::{
+        audit::AuditTrail,
+        browser::{Reply, TestBrowser, ask, parameter},
+        kernel::TestKernel,
+        probe::CommitFault,
+        world::World,
+    },
 };
 
 pub(crate) const PEOPLE: [&str; 2] = ["alice", "mallory"];

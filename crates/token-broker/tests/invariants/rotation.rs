@@ -41,7 +41,7 @@ use crate::{
     rotation_gate::{Ahead, Gate, GatedStore, OneServer, SeededChance},
     rotation_provider::{By, Manner, Op, Replica, Way},
     seeded::Seeded,
-    world::World,
+    support::world::World,
 };
 
 /// A token of the provider lives for so long.

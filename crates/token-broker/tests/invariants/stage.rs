@@ -21,7 +21,7 @@ use crate::{
     ledger::Invariant,
     play::Play,
     rotation::{play_all, play_each},
-    world::{World, WorldOptions},
+    support::world::{World, WorldOptions},
 };
 
 /// So many plays, the same ones each time, unless `PROPTEST_CASES` asks for another number, which are new ones.

@@ -1,0 +1,139 @@
+//! `POST /internal/v1/continue`: a decision on the start page.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hubkey_e2e::hostile_provider::Endpoint;
+use hubkey_token_broker::domain::provider::IdentityPolicy;
+use serde_json::json;
+
+use crate::support::{
+    audit::AuditTrail,
+    browser::{Reply, TestBrowser, ask},
+    kernel::{Opened, TestKernel},
+    outcome::{Attack, assert_refused, assert_stopped, assert_told, exchanges, failure},
+    world::{World, WorldOptions},
+};
+
+async fn world() -> World {
+    World::with(WorldOptions {
+        shared_origin: true,
+        identity: IdentityPolicy::Unchecked,
+        ..WorldOptions::default()
+    })
+    .await
+}
+
+/// A browser before the start page.
+async fn asked<'w>(world: &'w World, sign_in: &Opened) -> (TestBrowser<'w>, Reply) {
+    let mut browser = world.browser("alice");
+    let started = browser.start(sign_in.ticket()).await;
+    let back = browser.at_hub(started.location()).await;
+    let reply = browser.hub_callback(&back).await;
+    let page = browser.view(reply.flow()).await;
+    assert_eq!(page.page()["page"], "start", "{page:?}");
+    (browser, page)
+}
+
+async fn opened(world: &World) -> (TestKernel, Opened) {
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    (kernel, sign_in)
+}
+
+#[tokio::test]
+async fn security_b9_going_on_takes_the_pages_own_token_and_cookie() {
+    let trail = AuditTrail::begin();
+    let world = world().await;
+    let (kernel, sign_in) = opened(&world).await;
+    let (_, other_sign_in) = opened(&world).await;
+    let (mut browser, page) = asked(&world, &sign_in).await;
+    let (_, other_page) = asked(&world, &other_sign_in).await;
+    let flow = page.page()["flow"].as_str().unwrap();
+    let csrf = page.page()["csrf"].as_str().unwrap();
+    let foreign = other_page.page()["csrf"].as_str().unwrap();
+    let attack = Attack {
+        world: &world,
+        trail: &trail,
+        kernel: &kernel,
+        sign_in: &sign_in,
+        state: "pending",
+        event: "policy_denied",
+    };
+    for wrong in ["", "x", foreign, &csrf[..csrf.len() - 1]] {
+        let reply = browser.decide_with("continue", flow, wrong, "accept").await;
+        assert_stopped(attack, &reply, "forbidden").await;
+    }
+    let reply = browser.decide_with("confirm", flow, csrf, "accept").await;
+    assert_stopped(attack, &reply, "forbidden").await;
+    let body = json!({"flow": flow, "csrf": csrf, "decision": "accept"});
+    let reply = browser.ask("continue", &body).await;
+    assert_stopped(attack, &reply, "forbidden").await;
+    assert_eq!(world.provider.hits(Endpoint::Authorize), 0);
+    // All that was wrong: the page still works.
+    assert_eq!(
+        browser.decide("continue", &page, "accept").await.kind(),
+        "leave"
+    );
+    // And works once.
+    let again = browser.decide("continue", &page, "accept").await;
+    assert_stopped(attack, &again, "forbidden").await;
+}
+
+#[tokio::test]
+async fn security_b9_of_parallel_clicks_one_leaves() {
+    let world = world().await;
+    let (_, sign_in) = opened(&world).await;
+    let (browser, page) = asked(&world, &sign_in).await;
+    let flow = page.page()["flow"].as_str().unwrap();
+    let body = json!({
+        "flow": flow, "csrf": page.page()["csrf"], "decision": "accept", "flow_cookie": browser.cookies[flow],
+    });
+    let replies = join_all((0..10).map(|_| ask(&world, "continue", &body))).await;
+    let left = replies.iter().filter(|reply| reply.kind() == "leave");
+    assert_eq!(left.count(), 1);
+    let refused = replies.iter().filter(|reply| reply.kind() == "refused");
+    assert_eq!(refused.count(), 9);
+}
+
+#[tokio::test]
+async fn security_b9_a_click_after_the_end_is_a_dead_link() {
+    let world = world().await;
+    let (kernel, sign_in) = opened(&world).await;
+    let (mut browser, page) = asked(&world, &sign_in).await;
+    world.clock.advance(Duration::from_secs(601));
+    let reply = browser.decide("continue", &page, "accept").await;
+    assert!(
+        ["forbidden", "dead_link"].contains(&reply.refusal()),
+        "{reply:?}"
+    );
+    assert_refused(&reply, reply.refusal());
+    assert_eq!(kernel.state(&sign_in).await, "expired");
+    assert_eq!(exchanges(&world), 0);
+}
+
+#[tokio::test]
+async fn cancel_on_the_start_page_ends_the_sign_in() {
+    let trail = AuditTrail::begin();
+    let world = world().await;
+    let (kernel, sign_in) = opened(&world).await;
+    let (mut browser, page) = asked(&world, &sign_in).await;
+    let reply = browser.decide("continue", &page, "cancel").await;
+    let ended = browser.view(reply.flow()).await;
+    assert_eq!(ended.page()["reason"], "cancelled");
+    assert_eq!(kernel.state(&sign_in).await, "denied");
+    assert_eq!(world.provider.hits(Endpoint::Authorize), 0);
+    assert_told(&trail, "consent_denied");
+}
+
+#[tokio::test]
+async fn feature_k13_a_provider_that_went_down_while_the_page_was_read() {
+    let world = world().await;
+    let (kernel, sign_in) = opened(&world).await;
+    let (mut browser, page) = asked(&world, &sign_in).await;
+    world.provider.set_up(false);
+    let reply = browser.decide("continue", &page, "accept").await;
+    let ended = browser.view(reply.flow()).await;
+    assert_eq!(ended.page()["reason"], "provider_unavailable");
+    assert_eq!(failure(&kernel, &sign_in).await, "provider_unavailable");
+}

@@ -1,0 +1,243 @@
+//! `POST /internal/v1/hub-callback`: the Hub says who the browser is.
+
+use futures_util::future::join_all;
+use hubkey_e2e::{
+    hostile_provider::{Account, Endpoint},
+    scripted_hub::{Fault, HubEndpoint},
+};
+use hubkey_token_broker::domain::provider::IdentityPolicy;
+use serde_json::{Value, json};
+
+use crate::support::{
+    audit::AuditTrail,
+    browser::{ask, parameter},
+    outcome::{Attack, assert_refused, assert_stopped, assert_told, exchanges, failure, pin},
+    world::{World, WorldOptions},
+};
+
+#[tokio::test]
+async fn security_b1_another_users_browser_burns_the_link() {
+    let trail = AuditTrail::begin();
+    let world = World::new().await;
+    let mallory = world.kernel("mallory", "");
+    let sign_in = mallory.open().await;
+    let mut alice = world.browser("alice");
+    let started = alice.start(sign_in.ticket()).await;
+    let back = alice.at_hub(started.location()).await;
+    let burned = alice.hub_callback(&back).await;
+    let attack = Attack {
+        world: &world,
+        trail: &trail,
+        kernel: &mallory,
+        sign_in: &sign_in,
+        state: "denied",
+        event: "cross_user_ticket",
+    };
+    assert_stopped(attack, &burned, "dead_link").await;
+    assert!(alice.cookies.is_empty());
+    assert_eq!(world.provider.hits(Endpoint::Authorize), 0);
+
+    let expired = alice.start("abcdef.unknown").await;
+    let shape = |reply: &Value| {
+        let mut answer = reply["answer"].clone();
+        answer["reference"] = Value::Null;
+        answer
+    };
+    assert_eq!(shape(&burned.0), shape(&expired.0));
+    for user in ["alice", "mallory"] {
+        let again = world.browser(user).start(sign_in.ticket()).await;
+        assert_refused(&again, "dead_link");
+    }
+    let told = trail.events();
+    let event = told
+        .iter()
+        .find(|event| event.starts_with("cross_user_ticket"));
+    assert!(event.unwrap().contains("actor=alice"), "{told:?}");
+}
+
+#[tokio::test]
+async fn security_b2_a_hub_state_is_worth_nothing_without_its_cookie() {
+    let trail = AuditTrail::begin();
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    let attack = Attack {
+        world: &world,
+        trail: &trail,
+        kernel: &kernel,
+        sign_in: &sign_in,
+        state: "pending",
+        event: "policy_denied",
+    };
+    let mut own = world.browser("alice");
+    let mut other = world.browser("alice");
+    other.start(sign_in.ticket()).await;
+    let started = own.start(sign_in.ticket()).await;
+    let back = own.at_hub(started.location()).await;
+    assert_stopped(attack, &other.hub_callback(&back).await, "forbidden").await;
+    // Used up by the wrong browser, and so for the right one.
+    assert_stopped(attack, &own.hub_callback(&back).await, "forbidden").await;
+    let started = own.start(sign_in.ticket()).await;
+    let back = own.at_hub(started.location()).await;
+    own.cookies.clear();
+    assert_stopped(attack, &own.hub_callback(&back).await, "forbidden").await;
+    assert_eq!(world.hub.hits(HubEndpoint::Token), 0);
+}
+
+#[tokio::test]
+async fn security_i4_of_parallel_hub_callbacks_one_is_taken() {
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    let mut browser = world.browser("alice");
+    let started = browser.start(sign_in.ticket()).await;
+    let back = browser.at_hub(started.location()).await;
+    let state = parameter(&back, "state").unwrap();
+    let body = json!({
+        "state": state, "code": parameter(&back, "code"), "flow_cookie": browser.cookie_of(&state),
+    });
+    let replies = join_all((0..20).map(|_| ask(&world, "hub-callback", &body))).await;
+    let (taken, refused): (Vec<_>, Vec<_>) =
+        replies.iter().partition(|reply| reply.kind() == "redirect");
+    assert_eq!((taken.len(), refused.len()), (1, 19));
+    for reply in refused {
+        assert_refused(reply, "forbidden");
+    }
+    assert_eq!(world.hub.hits(HubEndpoint::Token), 1);
+}
+
+#[tokio::test]
+async fn security_i6_without_the_hub_nobody_goes_on_and_the_link_stays_good() {
+    let trail = AuditTrail::begin();
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    let mut browser = world.browser("alice");
+    let started = browser.start(sign_in.ticket()).await;
+    let back = browser.at_hub(started.location()).await;
+    world.hub.fault(Fault::Down);
+    assert_refused(&browser.hub_callback(&back).await, "unavailable");
+    world.hub.fault(Fault::None);
+    assert_eq!(kernel.state(&sign_in).await, "pending");
+    assert_told(&trail, "hub_mismatch");
+    browser.sign_in(&sign_in).await;
+    assert_eq!(kernel.state(&sign_in).await, "ready");
+}
+
+#[tokio::test]
+async fn security_k1_a_hub_answer_that_is_no_browsers_is_refused() {
+    let trail = AuditTrail::begin();
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    let attack = Attack {
+        world: &world,
+        trail: &trail,
+        kernel: &kernel,
+        sign_in: &sign_in,
+        state: "pending",
+        event: "hub_mismatch",
+    };
+    for (member, value) in [
+        ("session_id", Value::Null),
+        ("kind", "service".into()),
+        ("scopes", json!([])),
+        ("name", "".into()),
+    ] {
+        world
+            .hub
+            .alter_browser_models(move |model| model[member] = value.clone());
+        let mut browser = world.browser("alice");
+        let started = browser.start(sign_in.ticket()).await;
+        let back = browser.at_hub(started.location()).await;
+        let reply = browser.hub_callback(&back).await;
+        assert!(
+            ["forbidden", "unavailable"].contains(&reply.refusal()),
+            "{member}: {reply:?}"
+        );
+        let refusal = reply.refusal().to_owned();
+        assert_stopped(attack, &reply, &refusal).await;
+    }
+}
+
+#[tokio::test]
+async fn feature_k13_a_provider_that_is_down_is_told_to_person_and_kernel() {
+    let trail = AuditTrail::begin();
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let sign_in = kernel.open().await;
+    world.provider.set_up(false);
+    let mut browser = world.browser("alice");
+    let started = browser.start(sign_in.ticket()).await;
+    let back = browser.at_hub(started.location()).await;
+    let reply = browser.hub_callback(&back).await;
+    let page = browser.view(reply.flow()).await;
+    assert_eq!(page.page()["page"], "ended");
+    assert_eq!(page.page()["reason"], "provider_unavailable");
+    assert_eq!(failure(&kernel, &sign_in).await, "provider_unavailable");
+    assert_told(&trail, "provider_failed");
+    let reference = page.page()["reference"].as_str().unwrap().to_owned();
+    assert!(
+        trail
+            .events()
+            .iter()
+            .any(|event| event.contains(&reference))
+    );
+
+    world.provider.set_up(true);
+    let next = kernel.open().await;
+    browser.sign_in(&next).await;
+    assert_eq!(kernel.state(&next).await, "ready");
+}
+
+/// Which answer follows the Hub's: `redirect` to the provider, or `view` of the start page.
+async fn after_the_hub(options: WorldOptions, pinned: bool) -> &'static str {
+    let world = World::with(options).await;
+    if pinned {
+        pin(&world, "alice", "op-alice").await;
+    }
+    world.provider.sign_in_as(Account::new("op-alice"));
+    let sign_in = world.kernel("alice", "").open().await;
+    let mut browser = world.browser("alice");
+    let started = browser.start(sign_in.ticket()).await;
+    let back = browser.at_hub(started.location()).await;
+    let reply = browser.hub_callback(&back).await;
+    assert_eq!(exchanges(&world), 0);
+    match reply.kind() {
+        "redirect" => "redirect",
+        "view" => {
+            let page = browser.view(reply.flow()).await;
+            assert_eq!(page.page()["page"], "start", "{page:?}");
+            assert_eq!(page.page()["user"], "alice");
+            "start page"
+        }
+        _ => panic!("{reply:?}"),
+    }
+}
+
+#[tokio::test]
+async fn security_o5_a_shared_origin_asks_before_the_provider_where_nothing_asks_after() {
+    let with = |shared_origin, identity| WorldOptions {
+        identity,
+        shared_origin,
+        ..WorldOptions::default()
+    };
+    let pin = || IdentityPolicy::Pin;
+    let unchecked = || IdentityPolicy::Unchecked;
+    let claim = || IdentityPolicy::Claim("hub_user".to_owned());
+    for (options, pinned, expected) in [
+        (with(false, pin()), false, "redirect"),
+        (with(false, pin()), true, "redirect"),
+        (with(false, unchecked()), false, "redirect"),
+        (with(true, pin()), false, "redirect"),
+        (with(true, pin()), true, "start page"),
+        (with(true, unchecked()), false, "start page"),
+        (with(true, claim()), false, "start page"),
+    ] {
+        let case = format!(
+            "shared {} {:?} {pinned}",
+            options.shared_origin, options.identity
+        );
+        assert_eq!(after_the_hub(options, pinned).await, expected, "{case}");
+    }
+}

@@ -1,0 +1,6 @@
+//! What is the same for every route: who may ask, how long something may be, and the documents.
+
+mod channel;
+mod openapi;
+mod providers;
+mod sizes;
