@@ -1,9 +1,6 @@
 //! The kernel's client against a server that answers as each test says.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+
+#![cfg(test)]
 
 use std::{
     collections::VecDeque,

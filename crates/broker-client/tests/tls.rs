@@ -1,8 +1,6 @@
 //! The client against servers that prove to be the broker, or do not.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+
+#![cfg(test)]
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

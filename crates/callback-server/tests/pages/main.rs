@@ -1,11 +1,6 @@
 //! callback-server through its real router, in front of a scripted broker.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers fail their test by panicking"
-)]
+#![cfg(test)]
 
 mod attacks;
 mod backchannel_logout;

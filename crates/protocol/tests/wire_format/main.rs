@@ -1,8 +1,7 @@
 //! Every message as it goes over the wire: whoever changes a line of these snapshots changes what programs rely on.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod internal;
-#[cfg(test)]
 mod kernel;
-#[cfg(test)]
 mod line;

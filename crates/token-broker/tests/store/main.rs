@@ -1,11 +1,6 @@
 //! The store: what its contract promises, backend by backend, and what it withstands.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+#![cfg(test)]
 
 mod cluster;
 mod conformance;
