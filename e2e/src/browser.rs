@@ -11,11 +11,12 @@ use thirtyfour::{
     LoggingPrefsLogLevel, WebDriver, WebElement, WindowHandle,
 };
 
-use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Person;
-use crate::process::{self, Process, RunFolder, Spec, artifacts, free_port};
-use crate::tools;
 use crate::traffic::Traffic;
+use hubkey_fakes::loopback;
+use hubkey_starters::jupyterhub::JupyterHub;
+use hubkey_starters::process::{Process, RunFolder, Spec, artifacts, free_port};
+use hubkey_starters::tools;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -54,10 +55,10 @@ impl Browser {
             Spec::new(format!("{label}-browser"), tools::program("chromedriver")?)
                 .arg(format!("--port={port}"))
                 .start(run)?;
-        let client = process::client()?;
+        let client = loopback::client()?;
         let status = format!("http://127.0.0.1:{port}/status");
         chromedriver
-            .ready(PATIENCE, async || process::answers(&client, &status).await)
+            .ready(PATIENCE, async || loopback::answers(&client, &status).await)
             .await?;
         let mut wanted = DesiredCapabilities::chrome();
         wanted.set_binary(&tools::program("chromium")?.to_string_lossy())?;

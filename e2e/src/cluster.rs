@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Keycloak;
-use crate::process::{self, Process, RunFolder, Spec, checkout, free_port};
-use crate::tools;
+use hubkey_fakes::loopback;
+use hubkey_starters::jupyterhub::JupyterHub;
+use hubkey_starters::process::{Process, RunFolder, Spec, checkout, free_port};
+use hubkey_starters::tools;
 
 pub use manifests::IMAGES;
 pub use place::Place;
@@ -111,9 +112,9 @@ impl Cluster {
     }
 
     async fn until_answered(&self, path: &str) -> anyhow::Result<()> {
-        let (client, url) = (process::client()?, format!("{}{path}", self.hub.url()));
+        let (client, url) = (loopback::client()?, format!("{}{path}", self.hub.url()));
         let started = std::time::Instant::now();
-        while !process::answers(&client, &url).await {
+        while !loopback::answers(&client, &url).await {
             if started.elapsed() > READY {
                 bail!("nothing answers at {url}");
             }

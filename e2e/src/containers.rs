@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::process::{Process, RunFolder, Spec, checkout};
+use hubkey_starters::process::{Process, RunFolder, Spec, checkout};
 
 pub(crate) use stack::start;
 

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::jupyterhub::JupyterHub;
-use crate::process::checkout;
-use crate::tools;
+use hubkey_starters::jupyterhub::JupyterHub;
+use hubkey_starters::process::checkout;
+use hubkey_starters::tools;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::console::say;
-use crate::process::{self, Process, RunFolder, Spec, free_port};
-use crate::tools;
+use hubkey_fakes::loopback;
+use hubkey_starters::console::say;
+use hubkey_starters::process::{Process, RunFolder, Spec, free_port};
+use hubkey_starters::tools;
 
 const REALM: &str = include_str!("../../docker/keycloak/hubkey-realm.json");
 const REALM_NAME: &str = "hubkey";
@@ -160,7 +161,7 @@ impl Keycloak {
             ("username", Self::ADMIN.0),
             ("password", Self::ADMIN.1),
         ];
-        let answer = process::client()?.post(url).form(&form).send().await?;
+        let answer = loopback::client()?.post(url).form(&form).send().await?;
         let body: serde_json::Value = answer.error_for_status()?.json().await?;
         let token = body["access_token"]
             .as_str()
@@ -173,7 +174,7 @@ impl Keycloak {
         let person = Person::named(name);
         let token = self.admin_token().await?;
         let url = format!("{}/users", self.admin_api());
-        let answer = process::client()?
+        let answer = loopback::client()?
             .post(url)
             .bearer_auth(token)
             .json(&person.account())
@@ -188,7 +189,7 @@ impl Keycloak {
     /// Makes a client, unless there is one of that name.
     pub async fn add_client(&self, client: &serde_json::Value) -> anyhow::Result<()> {
         let token = self.admin_token().await?;
-        let request = process::client()?
+        let request = loopback::client()?
             .post(format!("{}/clients", self.admin_api()))
             .bearer_auth(token);
         let answer = request.json(client).send().await?;
@@ -205,7 +206,7 @@ impl Keycloak {
         let id = self.id_of(person).await?;
         let token = self.admin_token().await?;
         let url = format!("{}/users/{id}/logout", self.admin_api());
-        let answer = process::client()?.post(url).bearer_auth(token).send();
+        let answer = loopback::client()?.post(url).bearer_auth(token).send();
         answer
             .await?
             .error_for_status()
@@ -225,7 +226,7 @@ impl Keycloak {
     /// Changes settings of the realm; what is not named stays.
     pub async fn change_realm(&self, change: &serde_json::Value) -> anyhow::Result<()> {
         let token = self.admin_token().await?;
-        let request = process::client()?.put(self.admin_api()).bearer_auth(token);
+        let request = loopback::client()?.put(self.admin_api()).bearer_auth(token);
         let answer = request.json(change).send().await?;
         answer
             .error_for_status()
@@ -242,7 +243,7 @@ impl Keycloak {
             "config": { "priority": ["1000"], "algorithm": ["RS256"] },
         });
         let token = self.admin_token().await?;
-        let client = process::client()?;
+        let client = loopback::client()?;
         let made = client
             .post(format!("{}/components", self.admin_api()))
             .bearer_auth(token)
@@ -278,7 +279,7 @@ impl Keycloak {
     pub async fn is_active(&self, api: &str, token: &str) -> anyhow::Result<bool> {
         let url = format!("{}/protocol/openid-connect/token/introspect", self.issuer());
         let secret = format!("{api}-dev-secret");
-        let request = process::client()?.post(url);
+        let request = loopback::client()?.post(url);
         let request = request.basic_auth(api, Some(secret));
         let answer = request.form(&[("token", token)]).send().await?;
         let answer: serde_json::Value = answer.error_for_status()?.json().await?;
@@ -309,7 +310,7 @@ impl Keycloak {
     async fn ask(&self, path: &str) -> anyhow::Result<serde_json::Value> {
         let token = self.admin_token().await?;
         let url = format!("{}{path}", self.admin_api());
-        let answer = process::client()?
+        let answer = loopback::client()?
             .get(url)
             .bearer_auth(token)
             .send()
@@ -344,8 +345,8 @@ impl Keycloak {
             port,
         };
         let discovery = format!("{}/.well-known/openid-configuration", keycloak.issuer());
-        let client = process::client()?;
-        let probe = async || process::answers(&client, &discovery).await;
+        let client = loopback::client()?;
+        let probe = async || loopback::answers(&client, &discovery).await;
         keycloak.process.ready(limit, probe).await?;
         Ok(keycloak)
     }

@@ -7,7 +7,7 @@ use thirtyfour::{By, Key, TypingData, WebElement};
 use tokio::time::timeout;
 
 use crate::browser::{Browser, patiently, unless_stale};
-use crate::jupyterhub::JupyterHub;
+use hubkey_starters::jupyterhub::JupyterHub;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(150);

@@ -5,9 +5,10 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::hostile_provider::SigningKey;
-use crate::process::{self, Process, RunFolder, Spec};
-use crate::tools;
+use hubkey_fakes::hostile_provider::SigningKey;
+use hubkey_fakes::loopback;
+use hubkey_starters::process::{Process, RunFolder, Spec};
+use hubkey_starters::tools;
 
 const SERVER: &str = include_str!("../tools/oidc-provider/server.mjs");
 const START: Duration = Duration::from_mins(2);
@@ -61,8 +62,8 @@ impl OidcProvider {
         let issuer = Self::issuer_at(wanted.port);
         let mut provider = Self { process, issuer };
         let discovery = format!("{}/.well-known/openid-configuration", provider.issuer);
-        let client = process::client()?;
-        let probe = async || process::answers(&client, &discovery).await;
+        let client = loopback::client()?;
+        let probe = async || loopback::answers(&client, &discovery).await;
         provider.process.ready(START, probe).await?;
         Ok(provider)
     }

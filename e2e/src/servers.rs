@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::process::{self, Process, RunFolder, Spec};
-use crate::{console, protected_api, tools, wheel};
+use crate::wheel;
+use hubkey_fakes::loopback;
+use hubkey_fakes::protected_api;
+use hubkey_starters::process::{self, Process, RunFolder, Spec};
+use hubkey_starters::{console, tools};
 
 const START: Duration = Duration::from_secs(30);
 
@@ -102,9 +105,9 @@ impl Server {
             .iter()
             .fold(spec, |spec, (name, value)| spec.env(name, value));
         let mut process = spec.start(run)?;
-        let client = process::client()?;
+        let client = loopback::client()?;
         let ready = format!("http://127.0.0.1:{ops_port}/readyz");
-        let probe = async || process::answers(&client, &ready).await;
+        let probe = async || loopback::answers(&client, &ready).await;
         process.ready(START, probe).await?;
         Ok(Self { process, address })
     }

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::containers;
-use crate::jupyterhub::{HubOptions, JupyterHub, Registration};
 use crate::keycloak::{Keycloak, Person};
 use crate::kind::Kind;
-use crate::process::RunFolder;
-use crate::redis::{Redis, RedisOptions};
 use crate::servers::{self, Program, Server};
-use crate::{certificates, protected_api, wheel};
+use crate::wheel;
+use hubkey_fakes::{certificates, protected_api};
+use hubkey_starters::jupyterhub::{HubOptions, JupyterHub, Registration};
+use hubkey_starters::process::RunFolder;
+use hubkey_starters::redis::{Redis, RedisOptions};
 
 pub use options::{DATA_API, LAB_API, StackOptions};
 pub use running::Stack;

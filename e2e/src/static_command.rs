@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use crate::{servers, tools};
+use crate::servers;
+use hubkey_starters::tools;
 
 /// What it is made with, as [`tools`] calls them.
 pub const TOOLS: [&str; 2] = ["musl", "rust for musl"];

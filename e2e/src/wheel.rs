@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::{console, process, tools};
+use hubkey_starters::{console, process, tools};
 
 /// Builds the wheel and installs it; gives the folder to be put on `PYTHONPATH`.
 ///

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::hostile_provider::{Draft, HostileProvider, TokenKind};
-use hubkey_e2e::http_browser::{HttpBrowser, Met};
-use hubkey_e2e::kernel_api::{KernelApi, Opened};
-use hubkey_e2e::process::{self, RunFolder, free_port};
-use hubkey_e2e::scripted_hub::{HubClient, ScriptedHub};
 use hubkey_e2e::servers::{self, Server};
 use hubkey_e2e::stack::Secrets;
+use hubkey_fakes::hostile_provider::{Draft, HostileProvider, TokenKind};
+use hubkey_fakes::http_browser::{HttpBrowser, Met};
+use hubkey_fakes::kernel_api::{KernelApi, Opened};
+use hubkey_fakes::loopback;
+use hubkey_fakes::scripted_hub::{HubClient, ScriptedHub};
+use hubkey_starters::process::{RunFolder, free_port};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -57,10 +58,10 @@ impl Site {
     /// A person with a server, and a sign-in that it opened.
     async fn person(&self, name: &str) -> anyhow::Result<(KernelApi, HttpBrowser, Opened)> {
         let kernel = KernelApi::new(self.broker.url(), self.hub.server_token(name, ""))?;
-        let account = hubkey_e2e::hostile_provider::Account::new(&format!("op-{name}"));
+        let account = hubkey_fakes::hostile_provider::Account::new(&format!("op-{name}"));
         self.provider.sign_in_as(account);
         let site = self.callback_server.url();
-        let browser = HttpBrowser::new(process::client()?, site, name)?;
+        let browser = HttpBrowser::new(loopback::client()?, site, name)?;
         let opened = kernel.open(PROVIDER).await?;
         Ok((kernel, browser, opened))
     }
@@ -231,7 +232,7 @@ async fn found_c2_tokens_of_people_in_many_groups_sign_in_and_refresh() -> Outco
             site.provider.tokens(kind, move |token| fill(token, length));
         }
         site.provider
-            .next_reply(hubkey_e2e::hostile_provider::Endpoint::Token, |reply| {
+            .next_reply(hubkey_fakes::hostile_provider::Endpoint::Token, |reply| {
                 reply.edit_json(|answer| answer["expires_in"] = json!(2));
             });
         let (kernel, first) = site.sign_in(&format!("person-{length}")).await?;

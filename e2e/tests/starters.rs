@@ -4,14 +4,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hubkey_e2e::browser::Browser;
-use hubkey_e2e::jupyterhub::{HubOptions, JupyterHub};
 use hubkey_e2e::kernel::Kernel;
 use hubkey_e2e::keycloak::Keycloak;
 use hubkey_e2e::notebook::Notebook;
-use hubkey_e2e::process::{self, RunFolder, Spec};
-use hubkey_e2e::rapid_reset;
-use hubkey_e2e::redis::Redis;
-use hubkey_e2e::tools;
+use hubkey_fakes::attacks::rapid_reset;
+use hubkey_fakes::loopback;
+use hubkey_starters::jupyterhub::{HubOptions, JupyterHub};
+use hubkey_starters::process::{self, RunFolder, Spec};
+use hubkey_starters::redis::Redis;
+use hubkey_starters::tools;
 
 type Outcome = anyhow::Result<()>;
 
@@ -79,7 +80,7 @@ async fn redis_forgets_nothing_at_a_restart() -> Outcome {
 async fn keycloak_serves_the_realm() -> Outcome {
     let run = RunFolder::create("keycloak")?;
     let keycloak = Keycloak::start(&run).await?;
-    let client = process::client()?;
+    let client = loopback::client()?;
     let url = format!("{}/.well-known/openid-configuration", keycloak.issuer());
     let discovery: serde_json::Value = client.get(url).send().await?.json().await?;
     assert_eq!(discovery["issuer"], keycloak.issuer());
@@ -102,7 +103,7 @@ async fn a_hub_starts_servers_and_leaves_none_behind() -> Outcome {
     let hub = JupyterHub::start(&run, HubOptions::default()).await?;
     hub.start_server("alice", "").await?;
     let status = format!("{}api/status", hub.server_url("alice", ""));
-    let client = process::client()?;
+    let client = loopback::client()?;
     let answer = client
         .get(status)
         .bearer_auth(hub.tests_token())

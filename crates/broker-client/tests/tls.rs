@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hubkey_broker_client::{BrokerClient, ClientError, Destination, Distrust};
-use hubkey_e2e::certificates::{Authority, Pair};
+use hubkey_fakes::certificates::{Authority, Pair};
 use hubkey_protocol::secret::ServerToken;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

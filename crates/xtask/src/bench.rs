@@ -18,9 +18,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use hubkey_e2e::console::say;
-use hubkey_e2e::tools::{self, Consent};
-use hubkey_e2e::{process, servers, wheel};
+use hubkey_e2e::{servers, wheel};
+use hubkey_starters::console::say;
+use hubkey_starters::process;
+use hubkey_starters::tools::{self, Consent};
 
 use self::extent::{Built, Extent, QUICK, WHOLE};
 use self::machine::Machine;

@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use hubkey_e2e::browser::Browser;
-use hubkey_e2e::console::say;
-use hubkey_e2e::jupyterhub::JupyterHub;
 use hubkey_e2e::keycloak::{ALICE, BOB, MALLORY};
 use hubkey_e2e::notebook::Notebook;
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::stack::{Stack, StackOptions};
-use hubkey_e2e::tools::{self, Consent};
-use hubkey_e2e::{process, servers, wheel};
+use hubkey_e2e::{servers, wheel};
+use hubkey_starters::console::say;
+use hubkey_starters::jupyterhub::JupyterHub;
+use hubkey_starters::process;
+use hubkey_starters::tools::{self, Consent};
 
 /// The two lines that a notebook user writes, and a call of an API.
 const CELL: &str = r#"import hubkey, httpx, os

@@ -15,9 +15,9 @@ mod test;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hubkey_e2e::console::say;
 use hubkey_e2e::static_command;
-use hubkey_e2e::tools::{self, Consent};
+use hubkey_starters::console::say;
+use hubkey_starters::tools::{self, Consent};
 
 use crate::kinds::Wish;
 use crate::steps::containers::Making;

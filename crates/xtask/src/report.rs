@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_e2e::console::say;
+use hubkey_starters::console::say;
 
 use crate::kinds::Missing;
 

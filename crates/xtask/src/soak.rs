@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
-use hubkey_e2e::console::say;
+use hubkey_starters::console::say;
 
 use crate::steps::Bench;
 

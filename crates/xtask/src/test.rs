@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::bail;
-use hubkey_e2e::console::say;
-use hubkey_e2e::tools::{self, Consent};
+use hubkey_starters::console::say;
+use hubkey_starters::tools::{self, Consent};
 
 use crate::kinds::Wish;
 use crate::report::{self, Row};

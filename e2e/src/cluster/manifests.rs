@@ -7,12 +7,12 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::place::Place;
-use crate::certificates::Authority;
-use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Keycloak;
-use crate::process::checkout;
 use crate::stack::random;
-use crate::tools;
+use hubkey_fakes::certificates::Authority;
+use hubkey_starters::jupyterhub::JupyterHub;
+use hubkey_starters::process::checkout;
+use hubkey_starters::tools;
 
 /// The images that the cluster needs, without the tag that ours have.
 pub const IMAGES: [&str; 5] = [

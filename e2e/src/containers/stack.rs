@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::Compose;
-use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Keycloak;
-use crate::process::{RunFolder, checkout};
-use crate::redis::Redis;
 use crate::servers::Server;
 use crate::stack::{Ports, Stack, StackOptions};
+use hubkey_starters::jupyterhub::JupyterHub;
+use hubkey_starters::process::{RunFolder, checkout};
+use hubkey_starters::redis::Redis;
 
 /// Users' homes lie on this machine, where tests look into them.
 const HUB_CONFIG: &str = r#"
@@ -34,7 +34,7 @@ pub(crate) async fn start(label: &str, options: &StackOptions) -> anyhow::Result
     let mut ports = Ports::free(false)?;
     // From outside, the hub's API is reached through its proxy.
     ports.hub_api = ports.hub;
-    let redis_port = crate::process::free_port()?;
+    let redis_port = hubkey_starters::process::free_port()?;
     write_files(&run, options)?;
     let environment = variables(&run, options, &ports, redis_port);
     let compose = Compose::start(&run, environment).await?;

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{Keycloak, Person, REALM_NAME};
-use crate::process;
+use hubkey_fakes::loopback;
 
 const CLIENT_ID: &str = "realm-hubkey";
 const CLIENT_SECRET: &str = "behind-dev-secret";
@@ -134,7 +134,7 @@ impl Keycloak {
     async fn administer(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<()> {
         let url = format!("{}/admin/realms{path}", self.origin());
         let token = self.admin_token().await?;
-        let request = process::client()?.request(method, &url).bearer_auth(token);
+        let request = loopback::client()?.request(method, &url).bearer_auth(token);
         let answer = request.json(body).send().await?;
         let answer = answer.error_for_status();
         answer.with_context(|| format!("Keycloak did not take {url}"))?;

@@ -2,11 +2,11 @@
 
 use super::settings::Ports;
 use crate::containers::Compose;
-use crate::jupyterhub::JupyterHub;
 use crate::keycloak::Keycloak;
-use crate::process::RunFolder;
-use crate::redis::Redis;
 use crate::servers::Server;
+use hubkey_starters::jupyterhub::JupyterHub;
+use hubkey_starters::process::RunFolder;
+use hubkey_starters::redis::Redis;
 
 /// A running stack. What is started first is ended last.
 #[derive(Debug)]

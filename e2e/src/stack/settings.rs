@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::options::{DATA_API, LAB_API, StackOptions};
 use crate::keycloak::Keycloak;
-use crate::process::{RunFolder, free_port};
-use crate::redis::Redis;
+use hubkey_starters::process::{RunFolder, free_port};
+use hubkey_starters::redis::Redis;
 
 /// Where everything listens, all on loopback.
 #[derive(Debug, Clone)]

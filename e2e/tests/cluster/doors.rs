@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::cluster::{Cluster, KNOCK, kubectl};
 use hubkey_e2e::keycloak::BOB;
-use hubkey_e2e::process;
+use hubkey_fakes::loopback;
 
 use crate::support::{Outcome, cluster, kernel};
 
@@ -90,7 +90,7 @@ const PATHS: [&str; 12] = [
 #[tokio::test]
 async fn security_x8_the_broker_is_not_reached_through_the_hubs_proxy() -> Outcome {
     let (cluster, _turn) = cluster().await?;
-    let client = process::client()?;
+    let client = loopback::client()?;
     let hub = cluster.hub.url();
     // The way to callback-server is there.
     let known = format!("{hub}/services/hubkey/start/not-a-ticket");

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
 use hubkey_e2e::cluster::Cluster;
-use hubkey_e2e::console::say;
 use hubkey_e2e::keycloak::Person;
 use hubkey_e2e::sign_in::Page;
+use hubkey_starters::console::say;
 
 use crate::support::{CONNECT, LONG, Outcome, beside_the_hub, cluster, helm_test, kernel};
 

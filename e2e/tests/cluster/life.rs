@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
 use hubkey_e2e::cluster::{Cluster, chart, kubectl};
-use hubkey_e2e::console::say;
 use hubkey_e2e::keycloak::{BOB, MALLORY};
 use hubkey_e2e::sign_in::Page;
+use hubkey_starters::console::say;
 
 use crate::support::{CONNECT, LONG, Outcome, cluster, connected, kernel, kernel_of, open_link};
 

@@ -180,8 +180,7 @@ async fn security_k8_without_the_hub_nobody_new_is_let_in_and_it_recovers() -> O
     let other = stack.new_person().await?;
     stack.hub.start_server(&other.name, "").await?;
     let broker = stack.broker.url();
-    let stranger =
-        hubkey_e2e::kernel_api::KernelApi::of_server(broker, &stack.hub, &other.name, "")?;
+    let stranger = hubkey_e2e::server_token::kernel_of_server(broker, &stack.hub, &other.name, "")?;
     compose.run(&["kill", "jupyterhub"])?;
     // Nobody has asked with this token before, so the Hub has to be asked.
     let body = serde_json::json!({ "provider": LAB_API });

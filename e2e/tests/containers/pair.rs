@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::console::say;
 use hubkey_e2e::containers::Compose;
 use hubkey_e2e::kernel::Kernel;
+use hubkey_starters::console::say;
 
 use crate::support::{Connected, Outcome, alone, compose};
 

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::keycloak::ALICE;
-use hubkey_e2e::process::{RunFolder, checkout, free_port};
-use hubkey_e2e::scripted_hub::{HubClient, ScriptedHub};
 use hubkey_e2e::servers::{self, Server};
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::stack::{
     LAB_API, Ports, Secrets, StackOptions, broker_settings, callback_settings,
 };
+use hubkey_fakes::kernel_api::KernelApi;
+use hubkey_fakes::scripted_hub::{HubClient, ScriptedHub};
+use hubkey_starters::process::{RunFolder, checkout, free_port};
 use testcontainers::core::{ContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt as _};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use axum::Router;
-use hubkey_e2e::{browser::Browser, process::RunFolder};
+use hubkey_e2e::browser::Browser;
+use hubkey_starters::process::RunFolder;
 use serde_json::json;
 use thirtyfour::WebDriver;
 use tokio::net::TcpListener;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::crowd;
-use hubkey_e2e::hub_proxy::HubProxy;
-use hubkey_e2e::process::RunFolder;
-use hubkey_e2e::rapid_reset;
-use hubkey_e2e::smuggling;
+use hubkey_fakes::attacks::crowd;
+use hubkey_fakes::attacks::rapid_reset;
+use hubkey_fakes::attacks::smuggling;
+use hubkey_starters::hub_proxy::HubProxy;
+use hubkey_starters::process::RunFolder;
 use reqwest::StatusCode;
 
 use crate::process::Running;
@@ -49,8 +49,8 @@ async fn security_q13_nothing_is_hidden_from_the_hubs_proxy() {
     let (running, broker) = Running::with_broker(&[]).await;
     let run = RunFolder::create("hub-proxy").unwrap();
     let proxy = HubProxy::start(&run, running.public()).await.unwrap();
-    let read = async || running.requests().await;
-    smuggling::check_behind(&proxy, "/confirm/abcdef", read)
+    let counts = async || Ok((proxy.requests().await?, running.requests().await?));
+    smuggling::check_behind(proxy.address(), "/confirm/abcdef", counts)
         .await
         .unwrap();
     drop(broker);

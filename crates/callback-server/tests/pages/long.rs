@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::{hub_proxy::HubProxy, process::RunFolder};
 use hubkey_protocol::internal::{BrowserAnswer, Refusal};
+use hubkey_starters::{hub_proxy::HubProxy, process::RunFolder};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::{
@@ -206,7 +206,7 @@ async fn found_c1_codes_of_eight_kib_pass_the_hubs_proxy() {
     broker.says(BrowserAnswer::View { flow: short() });
     let run = RunFolder::create("long").unwrap();
     let proxy = HubProxy::start(&run, running.public()).await.unwrap();
-    let client = hubkey_e2e::process::client().unwrap();
+    let client = hubkey_fakes::loopback::client().unwrap();
     let through = async |path: String| {
         let url = format!("http://{}{path}", proxy.address());
         let request = client.get(url).header("cookie", COOKIE);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::{collector::Collector, fake_http::SilentListener};
+use hubkey_fakes::{collector::Collector, fake_http::SilentListener};
 use hubkey_protocol::{internal::Refusal, trace::Traceparent};
 use reqwest::StatusCode;
 

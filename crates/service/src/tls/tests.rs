@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hubkey_e2e::certificates::{Authority, Pair};
+use hubkey_fakes::certificates::{Authority, Pair};
 
 use super::*;
 use crate::settings::Reader;

@@ -2,11 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use hubkey_e2e::{
+use hubkey_fakes::{
     certificates::Authority,
     hostile_provider::{Alg, SigningKey},
-    process::checkout,
 };
+use hubkey_starters::process::checkout;
 
 use super::Settings;
 

@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use hubkey_e2e::process::{self, free_port};
+use hubkey_fakes::loopback;
+use hubkey_starters::process::free_port;
 use tokio::{
     process::Child,
     time::{Instant, sleep},
@@ -58,7 +59,7 @@ impl Broker {
             secret,
             log: folder.join(format!("{name}.log")),
             child: Mutex::default(),
-            client: process::client().unwrap(),
+            client: loopback::client().unwrap(),
             deaths: AtomicUsize::new(0),
             stops: AtomicUsize::new(0),
         };
@@ -87,7 +88,7 @@ impl Broker {
             .unwrap();
         *self.child.lock().unwrap() = Some(child);
         let end = Instant::now() + LONG;
-        while !process::answers(&self.client, &self.ready).await {
+        while !loopback::answers(&self.client, &self.ready).await {
             assert!(
                 Instant::now() < end,
                 "a broker does not start: {}",

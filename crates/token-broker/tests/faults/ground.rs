@@ -2,14 +2,13 @@
 
 use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc, time::Duration};
 
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::{Account, HostileProvider},
     kernel_api::KernelApi,
-    process::RunFolder,
-    redis::Redis,
     scripted_hub::ScriptedHub,
 };
 use hubkey_protocol::{ConnectionId, ShortId, secret::ServerToken};
+use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
     domain::{
         clock::{Clock, Timestamp},

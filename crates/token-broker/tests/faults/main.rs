@@ -25,7 +25,7 @@ mod walk;
 mod tests {
     use std::time::{Duration, Instant};
 
-    use hubkey_e2e::hostile_provider::Rotation;
+    use hubkey_fakes::hostile_provider::Rotation;
 
     use crate::{
         schedule,

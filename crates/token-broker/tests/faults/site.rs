@@ -1,6 +1,6 @@
 //! Four brokers at one provider.
 
-use hubkey_e2e::{hostile_provider::HostileProvider, kernel_api::KernelApi};
+use hubkey_fakes::{hostile_provider::HostileProvider, kernel_api::KernelApi};
 
 use crate::{
     brokers::Broker,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::{HostileProvider, Rotation},
     kernel_api::KernelApi,
 };

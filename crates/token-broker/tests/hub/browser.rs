@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hubkey_e2e::fake_http::{Pace, Reply};
-use hubkey_e2e::pkce;
-use hubkey_e2e::scripted_hub::{BROWSER_COOKIE, Fault, HubEndpoint};
+use hubkey_fakes::fake_http::{Pace, Reply};
+use hubkey_fakes::pkce;
+use hubkey_fakes::scripted_hub::{BROWSER_COOKIE, Fault, HubEndpoint};
 use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, Secret as _, State,
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hubkey_e2e::scripted_hub::{Fault, HubEndpoint, models};
+use hubkey_fakes::scripted_hub::{Fault, HubEndpoint, models};
 use hubkey_token_broker::hub::{Freshness, KernelError};
 
 use crate::stage::{PEER, Stage, of, owned, refusal};

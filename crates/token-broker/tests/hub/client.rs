@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::fake_http::{Pace, Reply};
-use hubkey_e2e::scripted_hub::{HubEndpoint, ScriptedHub, models};
+use hubkey_fakes::fake_http::{Pace, Reply};
+use hubkey_fakes::scripted_hub::{HubEndpoint, ScriptedHub, models};
 use hubkey_protocol::secret::ClientSecret;
 use hubkey_token_broker::hub::KernelError;
 use hubkey_token_broker::hub::config::HubConfigError;

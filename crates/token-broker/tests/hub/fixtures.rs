@@ -1,7 +1,7 @@
 //! Which answers of the Hub are a kernel's proof and which are not.
 
-use hubkey_e2e::fake_http::Reply;
-use hubkey_e2e::scripted_hub::models;
+use hubkey_fakes::fake_http::Reply;
+use hubkey_fakes::scripted_hub::models;
 use hubkey_protocol::secret::ServerToken;
 use hubkey_token_broker::domain::kernel::ServerIdentity;
 use hubkey_token_broker::hub::KernelError;

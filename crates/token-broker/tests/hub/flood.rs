@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
-use hubkey_e2e::fake_http::{Captured, Fake, FakeServer, Reply};
-use hubkey_e2e::scripted_hub::{Fault, models};
+use hubkey_fakes::fake_http::{Captured, Fake, FakeServer, Reply};
+use hubkey_fakes::scripted_hub::{Fault, models};
 use hubkey_protocol::secret::ServerToken;
 use hubkey_token_broker::hub::{Freshness, KernelAuthenticator, KernelError};
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hubkey_e2e::scripted_hub::{HubClient, HubEndpoint, ScriptedHub};
+use hubkey_fakes::scripted_hub::{HubClient, HubEndpoint, ScriptedHub};
 use hubkey_protocol::secret::{
     AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, ServerToken,
 };

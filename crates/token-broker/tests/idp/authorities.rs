@@ -2,7 +2,7 @@
 
 use std::{env, fs, sync::Arc};
 
-use hubkey_e2e::{
+use hubkey_fakes::{
     certificates::Authority,
     hostile_provider::{Endpoint, HostileProvider},
 };

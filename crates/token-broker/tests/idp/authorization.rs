@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::{Endpoint, HostileProvider, scenarios::metadata},
     pkce,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::{Pace, Reply},
     hostile_provider::{Account, Client, ClientAuth, Endpoint, TokenKind},
 };
@@ -311,7 +311,7 @@ async fn security_r3_an_answer_that_is_lost_is_not_asked_for_again() {
 
 #[tokio::test]
 async fn security_r3_a_code_that_never_left_is_known_not_to_be_spent() {
-    let op = hubkey_e2e::hostile_provider::HostileProvider::start()
+    let op = hubkey_fakes::hostile_provider::HostileProvider::start()
         .await
         .unwrap();
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -340,7 +340,7 @@ async fn security_r3_a_code_that_never_left_is_known_not_to_be_spent() {
 
 #[tokio::test]
 async fn explicit_endpoints_need_no_discovery() {
-    let op = hubkey_e2e::hostile_provider::HostileProvider::start()
+    let op = hubkey_fakes::hostile_provider::HostileProvider::start()
         .await
         .unwrap();
     let url = |path: &str| Url::parse(&format!("{}{path}", op.issuer())).unwrap();

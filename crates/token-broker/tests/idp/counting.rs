@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::StatusCode;
-use hubkey_e2e::{fake_http::Reply, hostile_provider::Endpoint};
+use hubkey_fakes::{fake_http::Reply, hostile_provider::Endpoint};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 use crate::support::Setup;

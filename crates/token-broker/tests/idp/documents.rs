@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_e2e::hostile_provider::{Endpoint, scenarios::metadata};
+use hubkey_fakes::hostile_provider::{Endpoint, scenarios::metadata};
 use hubkey_protocol::ProviderState;
 use hubkey_token_broker::idp::{IdentityProvider, IdpError};
 

@@ -1,6 +1,6 @@
 //! ID tokens that must be refused, row by row.
 
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::Bystander,
     hostile_provider::{
         Alg, Endpoint, SigningKey,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::{Bystander, Reply, SilentListener},
     hostile_provider::{Endpoint, HostileProvider, scenarios::reply},
 };

@@ -1,7 +1,7 @@
 //! Providers without OpenID Connect: a provider that behaves as GitHub does.
 
 use http::StatusCode;
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::Reply,
     hostile_provider::{Client, ClientAuth, Endpoint, HostileProvider},
 };

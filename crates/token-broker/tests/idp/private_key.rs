@@ -5,7 +5,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::Captured,
     hostile_provider::{Alg, Client, Endpoint, HostileProvider, SigningKey},
 };

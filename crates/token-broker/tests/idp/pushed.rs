@@ -1,7 +1,7 @@
 //! Pushed authorization requests (RFC 9126).
 
 use http::StatusCode;
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::Reply,
     hostile_provider::{Alg, Client, Endpoint, Pushed, SigningKey},
 };

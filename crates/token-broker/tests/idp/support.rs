@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use hubkey_e2e::hostile_provider::{Endpoint, HostileProvider, Redirected};
+use hubkey_fakes::hostile_provider::{Endpoint, HostileProvider, Redirected};
 use hubkey_protocol::{
     ProviderId, Scopes,
     secret::{AuthorizationCode, OidcNonce, PkceVerifier, Secret, State},

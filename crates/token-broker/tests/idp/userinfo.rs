@@ -1,8 +1,8 @@
 //! The userinfo endpoint.
 
 use http::StatusCode;
-use hubkey_e2e::fake_http::Reply;
-use hubkey_e2e::hostile_provider::{Alg, Endpoint, SigningKey, TokenKind};
+use hubkey_fakes::fake_http::Reply;
+use hubkey_fakes::hostile_provider::{Alg, Endpoint, SigningKey, TokenKind};
 use hubkey_protocol::secret::Secret;
 use hubkey_token_broker::idp::{IdentityProvider, IdpError};
 use serde_json::json;

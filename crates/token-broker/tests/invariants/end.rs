@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hubkey_e2e::{hostile_provider::Endpoint, scripted_hub::HubEndpoint};
+use hubkey_fakes::{hostile_provider::Endpoint, scripted_hub::HubEndpoint};
 
 use crate::{
     ledger::Invariant,

@@ -10,7 +10,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::{Account, Endpoint, HostileProvider},
     scripted_hub::Fault,
 };

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hubkey_e2e::{process::RunFolder, redis::Redis};
+use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
     domain::user_index::OpenLimits,
     keys::{IndexKey, KeyRing},

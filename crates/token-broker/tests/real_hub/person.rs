@@ -8,7 +8,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use url::Url;
 
-use hubkey_e2e::jupyterhub::JupyterHub;
+use hubkey_starters::jupyterhub::JupyterHub;
 
 use crate::stage::Stage;
 

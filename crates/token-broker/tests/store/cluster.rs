@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_e2e::redis::cluster::Cluster;
+use hubkey_starters::redis::cluster::Cluster;
 use hubkey_token_broker::store::{
     Expect, Store,
     redis::{RedisOpenError, RedisStore, Refusal},

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hubkey_e2e::redis::{
+use hubkey_starters::redis::{
     USER,
     sentinels::{MASTER, SENTINEL_PASSWORD, Sentinels},
 };

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use hubkey_e2e::{process::RunFolder, redis::Redis};
+use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::store::{
     Change, Expect, Key, Store, StoreError,
     redis::{RedisSettings, RedisStore},
@@ -117,7 +117,7 @@ async fn a_commit_waits_for_the_replicas_that_are_required() {
     let lonely = store.commit(vec![put(&connection(0), Expect::Absent, b"1")]);
     unavailable(lonely).await;
 
-    let mut options = hubkey_e2e::redis::RedisOptions::default();
+    let mut options = hubkey_starters::redis::RedisOptions::default();
     let password = primary.password().unwrap();
     options.extra = vec![
         format!("replicaof 127.0.0.1 {}", primary.port()),

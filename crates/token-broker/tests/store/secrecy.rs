@@ -7,11 +7,11 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use futures_util::StreamExt;
-use hubkey_e2e::{process::RunFolder, redis::Redis};
 use hubkey_protocol::{
     ConnectionId, Nonce, ProviderId, ShortId,
     secret::{FlowCookie, State, Ticket},
 };
+use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
     domain::kernel::HubUser,
     keys::IndexKey,

@@ -1,7 +1,7 @@
 //! Which Redis is taken at start.
 
-use hubkey_e2e::{
-    certificates::Authority,
+use hubkey_fakes::certificates::Authority;
+use hubkey_starters::{
     process::{RunFolder, checkout},
     redis::{Redis, RedisOptions, USER, USER_RULES},
 };

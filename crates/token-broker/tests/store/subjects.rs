@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hubkey_e2e::{
+use hubkey_starters::{
     process::RunFolder,
     redis::{Redis, USER, cluster::Cluster},
 };

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
-use hubkey_e2e::crowd;
-use hubkey_e2e::kernel_api::KernelApi;
-use hubkey_e2e::rapid_reset;
-use hubkey_e2e::scripted_hub::{HubClient, ScriptedHub};
-use hubkey_e2e::smuggling;
+use hubkey_fakes::attacks::crowd;
+use hubkey_fakes::attacks::rapid_reset;
+use hubkey_fakes::attacks::smuggling;
+use hubkey_fakes::kernel_api::KernelApi;
+use hubkey_fakes::scripted_hub::{HubClient, ScriptedHub};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Child;
@@ -82,7 +82,7 @@ async fn security_q4_ten_thousand_idle_connections_keep_nobody_out() {
         .await
         .unwrap();
     let site = format!("http://{}/internal/v1/site", program.get("INTERNAL_LISTEN"));
-    let site = hubkey_e2e::process::client()
+    let site = hubkey_fakes::loopback::client()
         .unwrap()
         .get(site)
         .bearer_auth("c".repeat(32))

@@ -1,6 +1,6 @@
 //! Every channel to another machine is encrypted, or has a switch that says it is not. 192.0.2.0/24 is nobody's.
 
-use hubkey_e2e::certificates::Authority;
+use hubkey_fakes::certificates::Authority;
 
 use crate::program::Program;
 

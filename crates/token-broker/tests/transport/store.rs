@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use hubkey_e2e::kernel_api::{KernelApi, Opened};
-use hubkey_e2e::process::RunFolder;
-use hubkey_e2e::redis::Redis;
-use hubkey_e2e::scripted_hub::ScriptedHub;
+use hubkey_fakes::kernel_api::{KernelApi, Opened};
+use hubkey_fakes::scripted_hub::ScriptedHub;
+use hubkey_starters::process::RunFolder;
+use hubkey_starters::redis::Redis;
 use serde_json::json;
 use tokio::process::Child;
 

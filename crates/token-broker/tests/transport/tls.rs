@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hubkey_e2e::certificates::{Authority, Pair};
-use hubkey_e2e::kernel_api::KernelApi;
-use hubkey_e2e::scripted_hub::{HubClient, ScriptedHub};
+use hubkey_fakes::certificates::{Authority, Pair};
+use hubkey_fakes::kernel_api::KernelApi;
+use hubkey_fakes::scripted_hub::{HubClient, ScriptedHub};
 use reqwest::{Certificate, Method, tls::TlsInfo};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::time::Instant;

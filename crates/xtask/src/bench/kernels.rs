@@ -1,8 +1,8 @@
 //! Many kernels at a scripted Hub: a real one cannot run ten thousand servers on a developer's machine.
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::http_browser::{HttpBrowser, Question};
-use hubkey_e2e::scripted_hub::{HubClient, ScriptedHub};
+use hubkey_fakes::http_browser::{HttpBrowser, Question};
+use hubkey_fakes::scripted_hub::{HubClient, ScriptedHub};
 use serde_json::Value;
 
 use super::extent::Built;
@@ -51,7 +51,7 @@ impl Crowd {
         Ok(Self {
             site: Site::start(ground, &at).await?,
             hub,
-            client: hubkey_e2e::process::client()?,
+            client: hubkey_fakes::loopback::client()?,
         })
     }
 
@@ -78,7 +78,7 @@ impl Crowd {
         &self,
         kernel: &Waiting,
     ) -> anyhow::Result<(HttpBrowser, Question)> {
-        let account = hubkey_e2e::hostile_provider::Account::new(&format!("op-{}", kernel.user));
+        let account = hubkey_fakes::hostile_provider::Account::new(&format!("op-{}", kernel.user));
         self.site.provider.sign_in_as(account);
         let site = self.site.ground.public_url();
         let mut browser = HttpBrowser::new(self.client.clone(), &site, &kernel.user)?;

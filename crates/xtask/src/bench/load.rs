@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::{console::say, process, redis::Redis, tools};
+use hubkey_starters::{console::say, process, redis::Redis, tools};
 use serde::Serialize;
 use tokio::process::Command;
 use tokio::time::{Instant, interval_at};

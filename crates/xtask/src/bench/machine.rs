@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use hubkey_e2e::process::checkout;
+use hubkey_starters::process::checkout;
 use serde::Serialize;
 
 /// The machine, the moment and the version.

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::ensure;
-use hubkey_e2e::tools;
+use hubkey_starters::tools;
 use serde_json::json;
 use tokio::process::Command;
 

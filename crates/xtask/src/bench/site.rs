@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use hubkey_e2e::hostile_provider::HostileProvider;
-use hubkey_e2e::process::{self, Process, RunFolder, Spec, free_port};
-use hubkey_e2e::redis::Redis;
 use hubkey_e2e::stack::Secrets;
+use hubkey_fakes::hostile_provider::HostileProvider;
+use hubkey_fakes::loopback;
+use hubkey_starters::process::{Process, RunFolder, Spec, free_port};
+use hubkey_starters::redis::Redis;
 
 /// The provider's id.
 pub(crate) const PROVIDER: &str = "lab-api";
@@ -251,9 +252,9 @@ async fn serve(
         .arg("--config")
         .arg(&file)
         .start(&ground.run)?;
-    let (client, ready) = (process::client()?, format!("{}/readyz", local(ops)));
+    let (client, ready) = (loopback::client()?, format!("{}/readyz", local(ops)));
     process
-        .ready(START, async || process::answers(&client, &ready).await)
+        .ready(START, async || loopback::answers(&client, &ready).await)
         .await?;
     Ok(process)
 }

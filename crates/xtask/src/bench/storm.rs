@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::hostile_provider::Endpoint;
+use hubkey_fakes::hostile_provider::Endpoint;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::console::say;
+use hubkey_starters::console::say;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use hubkey_e2e::console;
+use hubkey_starters::console;
 
 use super::{Bench, Outcome, rust_tests};
 use crate::report::Count;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hubkey_e2e::{console, process, tools};
+use hubkey_starters::{console, process, tools};
 
 use crate::report::{Count, Failure};
 

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use hubkey_e2e::{console, tools, wheel};
+use hubkey_e2e::wheel;
+use hubkey_starters::{console, tools};
 
 use super::{Bench, Outcome};
 use crate::report::{Count, Failure};

@@ -3,8 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use hubkey_e2e::console::say;
-use hubkey_e2e::{console, kind, static_command};
+use hubkey_e2e::{kind, static_command};
+use hubkey_starters::console;
+use hubkey_starters::console::say;
 use serde_json::Value;
 
 use super::{Bench, Outcome};

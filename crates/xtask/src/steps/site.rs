@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hubkey_e2e::tools;
+use hubkey_starters::tools;
 
 use super::budget::{read, tracked};
 use super::{Bench, Outcome};

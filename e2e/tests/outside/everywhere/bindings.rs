@@ -1,7 +1,7 @@
 //! Person, browser, hub user, server and kernel belong together: what happens where one of them is another.
 
-use hubkey_e2e::kernel_api::{KernelApi, Opened};
-use hubkey_e2e::process;
+use hubkey_fakes::kernel_api::{KernelApi, Opened};
+use hubkey_starters::process;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

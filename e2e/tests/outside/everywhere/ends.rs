@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::kind::Kind;
 use hubkey_e2e::stack::LAB_API;
+use hubkey_fakes::kernel_api::KernelApi;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 

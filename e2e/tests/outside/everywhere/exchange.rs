@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::stack::DATA_API;
+use hubkey_fakes::kernel_api::KernelApi;
 use reqwest::Method;
 use serde_json::json;
 

@@ -3,10 +3,11 @@
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
 use hubkey_e2e::keycloak::Keycloak;
-use hubkey_e2e::process;
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::stack::LAB_API;
 use hubkey_e2e::traffic::parameter;
+use hubkey_fakes::loopback;
+use hubkey_starters::process;
 use url::Url;
 
 use crate::support::{Guest, Outcome};
@@ -74,7 +75,7 @@ async fn feature_c3_keycloak_gives_no_token_without_the_verifier() -> Outcome {
     authorize
         .query_pairs_mut()
         .append_pair("code_challenge_method", "S256")
-        .append_pair("code_challenge", &hubkey_e2e::pkce::challenge(verifier));
+        .append_pair("code_challenge", &hubkey_fakes::pkce::challenge(verifier));
     let mut codes = Vec::new();
     for _ in 0..2 {
         codes.push(code(&guest, &browser, &authorize).await?);
@@ -123,6 +124,6 @@ async fn redeem(
         ("code", code),
     ];
     form.extend(verifier.map(|verifier| ("code_verifier", verifier)));
-    let answer = process::client()?.post(url).form(&form).send().await?;
+    let answer = loopback::client()?.post(url).form(&form).send().await?;
     Ok(answer.status().as_u16())
 }

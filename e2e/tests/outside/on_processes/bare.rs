@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::process::RunFolder;
-use hubkey_e2e::redis::Redis;
 use hubkey_e2e::servers::Server;
 use hubkey_e2e::stack::{Ports, Secrets, StackOptions, broker_settings, callback_settings};
+use hubkey_starters::process::RunFolder;
+use hubkey_starters::redis::Redis;
 
 use crate::support::built;
 

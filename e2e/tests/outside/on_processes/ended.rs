@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::process;
+use hubkey_fakes::loopback;
 
 use super::refresh::strict;
 use crate::support::{CONNECT, Guest, LONG, Outcome, last_line};
@@ -110,7 +110,7 @@ async fn feature_g14_sign_ins_refreshes_and_exchanges_are_counted_and_timed() ->
     let said = kernel.run(REFRESH_AND_EXCHANGE).await?.ok()?;
     assert_eq!(last_line(&said), "True True");
     let ops = format!("http://127.0.0.1:{}/metrics", stack.ports.broker_ops);
-    let metrics = process::client()?.get(ops).send().await?.text().await?;
+    let metrics = loopback::client()?.get(ops).send().await?.text().await?;
     let counted = |name: &str, label: &str| {
         metrics
             .lines()

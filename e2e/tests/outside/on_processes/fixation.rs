@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kernel_api::{KernelApi, Opened};
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::stack::{LAB_API, Stack};
+use hubkey_fakes::kernel_api::{KernelApi, Opened};
 use serde_json::json;
 
 use crate::support::{Guest, Outcome, shared_origin};

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::process::{self, RunFolder};
-use hubkey_e2e::redis::Redis;
 use hubkey_e2e::servers::Server;
 use hubkey_e2e::stack::{Ports, Secrets, StackOptions, broker_settings};
+use hubkey_fakes::loopback;
+use hubkey_starters::process::RunFolder;
+use hubkey_starters::redis::Redis;
 
 use crate::support::{Outcome, built};
 
@@ -38,7 +39,7 @@ async fn feature_k13_the_broker_is_ready_as_long_as_redis_is_there() -> Outcome 
 
 /// Whether the ops port soon answers so.
 async fn says(ports: &Ports, path: &str, status: u16) -> anyhow::Result<bool> {
-    let client = process::client()?;
+    let client = loopback::client()?;
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(20) {
         let url = format!("http://127.0.0.1:{}/{path}", ports.broker_ops);

@@ -6,9 +6,9 @@ use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
 use hubkey_e2e::canary::Canaries;
 use hubkey_e2e::keycloak::Keycloak;
-use hubkey_e2e::process;
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::stack::{LAB_API, Stack};
+use hubkey_fakes::loopback;
 use thirtyfour::By;
 use tokio::task::JoinHandle;
 
@@ -130,7 +130,7 @@ async fn security_l1_the_most_talkative_logs_have_no_secret() -> Outcome {
     }
     for port in [stack.ports.broker_ops, stack.ports.callback_ops] {
         let url = format!("http://127.0.0.1:{port}/metrics");
-        let metrics = process::client()?.get(url).send().await?.bytes().await?;
+        let metrics = loopback::client()?.get(url).send().await?.bytes().await?;
         ensure!(!metrics.is_empty(), "no metrics");
         found.extend(seen.canaries.found_in(&metrics));
     }

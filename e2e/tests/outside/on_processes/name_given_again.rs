@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use http::{Method, StatusCode};
 use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::stack::LAB_API;
+use hubkey_fakes::kernel_api::KernelApi;
 use serde_json::{Value, json};
 
 use crate::support::{Guest, MESSAGE_LOST, Outcome, SHARED};

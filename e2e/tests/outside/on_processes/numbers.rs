@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::process::{self, artifacts};
 use hubkey_e2e::stack::Stack;
+use hubkey_fakes::loopback;
+use hubkey_starters::process::artifacts;
 use serde_json::{Value, json};
 
 use super::bare::Bare;
@@ -39,7 +40,7 @@ async fn redis_commands(stack: &Stack) -> anyhow::Result<Counts> {
 /// The broker's own counters of one kind.
 async fn counters(stack: &Stack, metric: &str) -> anyhow::Result<Counts> {
     let url = format!("http://127.0.0.1:{}/metrics", stack.ports.broker_ops);
-    let text = process::client()?.get(url).send().await?.text().await?;
+    let text = loopback::client()?.get(url).send().await?.text().await?;
     let lines = text.lines().filter_map(|line| {
         let (labels, value) = line.strip_prefix(metric)?.rsplit_once(' ')?;
         Some((labels.to_owned(), value.parse().ok()?))

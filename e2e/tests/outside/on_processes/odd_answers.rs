@@ -1,9 +1,9 @@
 //! Providers whose answers are unusual, at the hostile provider: what reaches a kernel and a browser of them.
 
 use anyhow::Context as _;
-use hubkey_e2e::hostile_provider::{Account, Endpoint, HostileProvider};
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::traffic::parameter;
+use hubkey_fakes::hostile_provider::{Account, Endpoint, HostileProvider};
 use serde_json::json;
 
 use crate::support::{Guest, HOUSE, LONG, Outcome, hostile};

@@ -1,8 +1,8 @@
 //! The token of a provider behind Keycloak by the parameter `requested_issuer`, which only its older exchange takes.
 
 use hubkey_e2e::keycloak::Keycloak;
-use hubkey_e2e::process::RunFolder;
 use hubkey_e2e::stack::{Stack, StackOptions};
+use hubkey_starters::process::RunFolder;
 use tokio::sync::OnceCell;
 
 use crate::support::{Guest, Outcome, built, last_line};

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::process::checkout;
-use hubkey_e2e::tools;
+use hubkey_starters::process::checkout;
+use hubkey_starters::tools;
 
 use crate::support::command::{Hubkey, Said};
 use crate::support::{Guest, Outcome};

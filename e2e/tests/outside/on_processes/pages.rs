@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use hubkey_e2e::process;
 use hubkey_e2e::stack::LAB_API;
 use hubkey_e2e::traffic::parameter;
+use hubkey_fakes::loopback;
 
 use crate::support::{Guest, Outcome, last_line, stack};
 
@@ -61,7 +61,7 @@ async fn security_q15_a_preview_does_not_burn_the_link() -> Outcome {
     let guest = Guest::new().await?;
     let api = guest.api()?;
     let opened = api.open(LAB_API).await?;
-    let client = process::client()?;
+    let client = loopback::client()?;
     for _ in 0..3 {
         let bare = client.get(&opened.link).send().await?;
         assert!(!bare.status().is_server_error());
@@ -92,7 +92,7 @@ async fn need_16_the_operator_sees_sign_ins_and_who_got_a_token() -> Outcome {
         "http://127.0.0.1:{}/metrics",
         stack().await?.ports.broker_ops
     );
-    let metrics = process::client()?.get(ops).send().await?.text().await?;
+    let metrics = loopback::client()?.get(ops).send().await?.text().await?;
     for wanted in [
         "hubkey_sign_ins_opened_total{",
         "hubkey_sign_ins_total{",

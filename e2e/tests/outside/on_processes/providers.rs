@@ -1,10 +1,10 @@
 //! Which providers can be signed in to, and what they may answer.
 
 use anyhow::ensure;
-use hubkey_e2e::hostile_provider::{Draft, Endpoint};
-use hubkey_e2e::pkce;
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::traffic::parameter;
+use hubkey_fakes::hostile_provider::{Draft, Endpoint};
+use hubkey_fakes::pkce;
 
 use crate::support::{CONNECT, Guest, HOSTILE, IMPOSTER, LONG, Outcome, hostile};
 

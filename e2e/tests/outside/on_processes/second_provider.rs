@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
 use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::oidc_provider::{OidcProvider, Registration, provider_key};
 use hubkey_e2e::sign_in::Page;
+use hubkey_fakes::kernel_api::KernelApi;
 use serde_json::{Value, json};
 
 use crate::support::{Guest, KEYED, LONG, Outcome, SECOND, proof, stack};

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, ensure};
 use http::{Method, StatusCode};
 use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::stack::LAB_API;
+use hubkey_fakes::kernel_api::KernelApi;
 use serde_json::{Value, json};
 
 use crate::support::{Guest, LONG, Outcome, SHARED, last_line};

@@ -1,7 +1,7 @@
 //! Long codes in a real browser, on the way that the stack gives it.
 
-use hubkey_e2e::hostile_provider::Account;
 use hubkey_e2e::sign_in::Page;
+use hubkey_fakes::hostile_provider::Account;
 
 use crate::support::{Guest, HOSTILE, Outcome, hostile};
 

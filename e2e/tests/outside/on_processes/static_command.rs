@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use hubkey_e2e::{process, static_command};
+use hubkey_e2e::static_command;
+use hubkey_fakes::loopback;
 
 use crate::support::command::Hubkey;
 use crate::support::{Guest, Outcome, encrypted};
@@ -37,7 +38,7 @@ async fn feature_k11_the_static_command_needs_nothing_of_the_system() -> Outcome
     let header = hubkey.run(&["header", "lab-api"]).await?.answer()?;
     let value = header.trim_end().trim_start_matches("Authorization: ");
     let projects = format!("{}/projects", guest.stack.lab_api.url());
-    let asked = process::client()?
+    let asked = loopback::client()?
         .get(projects)
         .header("authorization", value);
     let answer = asked.send().await?.error_for_status()?.text().await?;

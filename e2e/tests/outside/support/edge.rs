@@ -4,11 +4,11 @@ use std::future::pending;
 use std::sync::mpsc;
 
 use anyhow::Context as _;
-use hubkey_e2e::hostile_provider::{Account, Alg, HostileProvider, SigningKey};
 use hubkey_e2e::keycloak::Keycloak;
 use hubkey_e2e::kind::Kind;
 use hubkey_e2e::oidc_provider::OidcProvider;
-use hubkey_e2e::process::{RunFolder, free_port};
+use hubkey_fakes::hostile_provider::{Account, Alg, HostileProvider, SigningKey};
+use hubkey_starters::process::{RunFolder, free_port};
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 

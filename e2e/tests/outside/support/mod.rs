@@ -11,12 +11,12 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use hubkey_e2e::browser::Browser;
 use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::kernel_api::KernelApi;
 use hubkey_e2e::keycloak::Person;
 use hubkey_e2e::kind::Kind;
 use hubkey_e2e::sign_in::Page;
 use hubkey_e2e::stack::{Stack, StackOptions};
 use hubkey_e2e::{servers, wheel};
+use hubkey_fakes::kernel_api::KernelApi;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 pub(crate) use edge::{FEDERATED, HOSTILE, HOUSE, IMPOSTER, KEYED, SECOND, SHARED, hostile, proof};
@@ -144,7 +144,7 @@ impl Guest {
     }
 
     pub(crate) fn api_of(&self, server: &str) -> anyhow::Result<KernelApi> {
-        KernelApi::of_server(
+        hubkey_e2e::server_token::kernel_of_server(
             self.stack.broker.url(),
             &self.stack.hub,
             self.name(),

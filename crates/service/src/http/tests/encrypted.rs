@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_e2e::certificates::{Authority, Pair};
+use hubkey_fakes::certificates::{Authority, Pair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -172,7 +172,9 @@ async fn security_q6_tls_is_for_http_1_1_and_nothing_else() {
     // Who says nothing in the handshake, or something else, gets no further with HTTP/2.
     for protocols in [&[][..], &["http/1.1"]] {
         let stream = encrypted.connect(protocols).await.unwrap();
-        hubkey_e2e::rapid_reset::refuses(stream).await.unwrap();
+        hubkey_fakes::attacks::rapid_reset::refuses(stream)
+            .await
+            .unwrap();
     }
 }
 

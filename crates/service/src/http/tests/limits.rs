@@ -431,7 +431,7 @@ async fn security_q13_a_head_that_is_too_large_hides_no_request() {
 #[tokio::test]
 async fn security_q6_http2_is_refused() {
     let running = start(quick(), sample()).await;
-    hubkey_e2e::rapid_reset::check(running.address)
+    hubkey_fakes::attacks::rapid_reset::check(running.address)
         .await
         .unwrap();
     assert_eq!(status(&running.get("/hello").await), 200);
@@ -441,7 +441,7 @@ async fn security_q6_http2_is_refused() {
 async fn security_q13_no_second_request_hides_in_the_first() {
     let running = start(quick(), sample()).await;
     for path in ["/length", "/hello", "/nowhere"] {
-        hubkey_e2e::smuggling::check(running.address, path)
+        hubkey_fakes::attacks::smuggling::check(running.address, path)
             .await
             .unwrap();
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hubkey_e2e::hostile_provider::{Alg, HostileProvider, SigningKey, scenarios};
+use hubkey_fakes::hostile_provider::{Alg, HostileProvider, SigningKey, scenarios};
 use openidconnect::{
     ClientId, IssuerUrl, Nonce,
     core::{CoreIdToken, CoreIdTokenVerifier, CoreJsonWebKeySet, CoreJwsSigningAlgorithm},

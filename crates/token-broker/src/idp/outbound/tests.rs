@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use hubkey_e2e::hostile_provider::{Endpoint as Asked, HostileProvider};
+use hubkey_fakes::hostile_provider::{Endpoint as Asked, HostileProvider};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::*;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::Method;
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::Account,
     scripted_hub::{Fault, models},
 };

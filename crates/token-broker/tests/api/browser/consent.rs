@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hubkey_e2e::hostile_provider::Endpoint;
+use hubkey_fakes::hostile_provider::Endpoint;
 use hubkey_token_broker::domain::provider::IdentityPolicy;
 use serde_json::json;
 

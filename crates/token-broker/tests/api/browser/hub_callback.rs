@@ -1,7 +1,7 @@
 //! `POST /internal/v1/hub-callback`: the Hub says who the browser is.
 
 use futures_util::future::join_all;
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::{Account, Endpoint},
     scripted_hub::{Fault, HubEndpoint},
 };

@@ -1,7 +1,7 @@
 //! `POST /internal/v1/connections` and `POST /internal/v1/end-connections`: the page "My connections".
 
 use http::StatusCode;
-use hubkey_e2e::hostile_provider::Account;
+use hubkey_fakes::hostile_provider::Account;
 use serde_json::{Value, json};
 
 use crate::support::{

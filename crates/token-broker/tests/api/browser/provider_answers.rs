@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::{Pace, Reply as HttpReply},
     hostile_provider::{AuthorizationResponse, Draft, Endpoint},
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::{Account, Endpoint},
     scripted_hub::{Fault, HubEndpoint, models},
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_e2e::{fake_http::Captured, scripted_hub::HubEndpoint};
+use hubkey_fakes::{fake_http::Captured, scripted_hub::HubEndpoint};
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use hubkey_e2e::hostile_provider::{Account, Alg, Draft, Endpoint, SigningKey};
+use hubkey_fakes::hostile_provider::{Account, Alg, Draft, Endpoint, SigningKey};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -294,7 +294,7 @@ async fn security_p98_an_id_token_is_no_logout_token_and_the_other_way_round() {
 async fn security_p90_a_refresh_that_is_under_way_does_not_bring_a_connection_back() {
     let (world, kernel, connection) = connected().await;
     world.clock.advance(DUE);
-    let held = hubkey_e2e::fake_http::Pace::After(Duration::from_millis(1500));
+    let held = hubkey_fakes::fake_http::Pace::After(Duration::from_millis(1500));
     world
         .provider
         .next_reply(Endpoint::Token, move |reply| reply.pace = held);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hubkey_e2e::hostile_provider::Account;
+use hubkey_fakes::hostile_provider::Account;
 use serde_json::json;
 
 use crate::support::world::World;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use hubkey_e2e::hostile_provider::{Account, Endpoint};
+use hubkey_fakes::hostile_provider::{Account, Endpoint};
 use hubkey_protocol::{ConnectionId, Scopes};
 use hubkey_token_broker::{
     domain::connection::Connection,

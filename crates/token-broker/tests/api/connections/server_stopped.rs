@@ -1,7 +1,7 @@
 //! `POST /v1/servers/ended`
 
 use http::{Method, StatusCode};
-use hubkey_e2e::hostile_provider::Account;
+use hubkey_fakes::hostile_provider::Account;
 use serde_json::json;
 
 use crate::support::{

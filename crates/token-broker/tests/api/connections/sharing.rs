@@ -1,7 +1,7 @@
 //! A provider whose connections all servers of one hub user share.
 
 use http::{Method, StatusCode};
-use hubkey_e2e::hostile_provider::Account;
+use hubkey_fakes::hostile_provider::Account;
 use hubkey_token_broker::{domain::provider::Sharing, use_cases::SharedServers};
 use serde_json::json;
 

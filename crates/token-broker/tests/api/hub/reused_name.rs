@@ -1,7 +1,7 @@
 //! A hub user's name is given to somebody else: a hub user is the name and the time when the Hub made them (ADR 52).
 
 use http::{Method, StatusCode};
-use hubkey_e2e::{hostile_provider::Account, scripted_hub::models};
+use hubkey_fakes::{hostile_provider::Account, scripted_hub::models};
 use hubkey_token_broker::{domain::provider::Sharing, use_cases::SharedServers};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{HeaderValue, Request, StatusCode, header};
-use hubkey_e2e::scripted_hub::HubEndpoint;
+use hubkey_fakes::scripted_hub::HubEndpoint;
 use hubkey_service::{
     http::{Limits, Server},
     telemetry::Metrics,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use hubkey_e2e::scripted_hub::{Fault, HubEndpoint};
+use hubkey_fakes::scripted_hub::{Fault, HubEndpoint};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -253,8 +253,8 @@ async fn found_f1_first_aid_kernels_do_not_stand_behind_browsers() {
     let known = world.kernel("alice", "");
     known.open().await;
     // Redemptions hang, and only they.
-    let never =
-        hubkey_e2e::fake_http::Reply::new(StatusCode::OK).paced(hubkey_e2e::fake_http::Pace::Never);
+    let never = hubkey_fakes::fake_http::Reply::new(StatusCode::OK)
+        .paced(hubkey_fakes::fake_http::Pace::Never);
     world.hub.answer(HubEndpoint::Token, never);
     let mut asking = Vec::new();
     for number in 0..FLOOD {

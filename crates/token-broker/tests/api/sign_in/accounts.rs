@@ -1,7 +1,7 @@
 //! Several accounts of one person at a provider, and more scopes than a connection has.
 
 use http::StatusCode;
-use hubkey_e2e::hostile_provider::Account;
+use hubkey_fakes::hostile_provider::Account;
 use serde_json::{Value, json};
 use url::Url;
 

@@ -1,7 +1,7 @@
 //! Tokens for an audience and a resource: what the provider is asked, and which connection answers whom.
 
 use http::StatusCode;
-use hubkey_e2e::hostile_provider::Endpoint;
+use hubkey_fakes::hostile_provider::Endpoint;
 use serde_json::{Value, json};
 use url::Url;
 

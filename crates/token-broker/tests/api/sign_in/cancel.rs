@@ -1,7 +1,7 @@
 //! `DELETE /v1/sign-ins/{nonce}`
 
 use http::StatusCode;
-use hubkey_e2e::hostile_provider::Endpoint;
+use hubkey_fakes::hostile_provider::Endpoint;
 
 use crate::support::{audit::AuditTrail, world::World};
 

@@ -143,7 +143,7 @@ async fn security_k9_no_answer_holds_more_than_the_access_token() {
     let connection = connected(&ready.json());
     let issued = world
         .provider
-        .requests(hubkey_e2e::hostile_provider::Endpoint::Token);
+        .requests(hubkey_fakes::hostile_provider::Endpoint::Token);
     let code = issued[0].form_value("code").expect("a code");
     let verifier = issued[0].form_value("code_verifier").expect("a verifier");
     let answers = [

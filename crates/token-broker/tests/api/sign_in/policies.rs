@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::{Account, Client, Endpoint},
     pkce,
     scripted_hub::HubEndpoint,

@@ -1,7 +1,7 @@
 //! Between the provider's answer and the store: what was granted is kept, or given back; never left alive.
 
 use http::StatusCode;
-use hubkey_e2e::{fake_http::Reply, hostile_provider::Endpoint};
+use hubkey_fakes::{fake_http::Reply, hostile_provider::Endpoint};
 
 use crate::support::{
     audit::AuditTrail,

@@ -1,9 +1,7 @@
 //! On a Redis Cluster.
 
-use hubkey_e2e::{
-    hostile_provider::Account,
-    redis::{USER, cluster::Cluster},
-};
+use hubkey_fakes::hostile_provider::Account;
+use hubkey_starters::redis::{USER, cluster::Cluster};
 use hubkey_token_broker::store::redis::{Address, Place, RedisSettings};
 
 use crate::support::refresh_stage::{ENDED, Stage, open};

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use hubkey_e2e::hostile_provider::Endpoint;
+use hubkey_fakes::hostile_provider::Endpoint;
 use hubkey_protocol::{
     ShortId,
     secret::{State, Ticket},

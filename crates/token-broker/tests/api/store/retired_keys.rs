@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hubkey_e2e::hostile_provider::Account;
+use hubkey_fakes::hostile_provider::Account;
 use hubkey_protocol::ProviderId;
 use hubkey_token_broker::{
     domain::{kernel::HubUser, provider::IdentityPolicy},

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use hubkey_e2e::redis::{
+use hubkey_starters::redis::{
     USER,
     sentinels::{MASTER, SENTINEL_PASSWORD, Sentinels},
 };

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use hubkey_e2e::{process::RunFolder, redis::Redis};
+use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
     keys::{IndexKey, KeyRing, generate},
     store::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use hubkey_e2e::hostile_provider::{Account, Endpoint, HostileProvider};
+use hubkey_fakes::hostile_provider::{Account, Endpoint, HostileProvider};
 use serde_json::json;
 use url::Url;
 

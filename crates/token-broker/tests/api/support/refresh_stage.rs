@@ -11,8 +11,9 @@ use std::{
 
 use axum::Router;
 use http::StatusCode;
-use hubkey_e2e::{hostile_provider::Endpoint, process::RunFolder, redis::Redis};
+use hubkey_fakes::hostile_provider::Endpoint;
 use hubkey_protocol::ConnectionId;
+use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
     keys::{IndexKey, KeyRing},
     store::{

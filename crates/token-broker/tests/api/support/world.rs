@@ -10,7 +10,7 @@ use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use hubkey_e2e::{
+use hubkey_fakes::{
     hostile_provider::{Client, Endpoint, HostileProvider},
     scripted_hub::{HubClient, ScriptedHub},
 };

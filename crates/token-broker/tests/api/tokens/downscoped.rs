@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::{Pace, Reply},
     hostile_provider::{Endpoint, Rotation},
 };

@@ -1,7 +1,7 @@
 //! `GET /v1/connections/{id}/userinfo`
 
 use http::{Method, StatusCode};
-use hubkey_e2e::{fake_http::Reply, hostile_provider::Endpoint};
+use hubkey_fakes::{fake_http::Reply, hostile_provider::Endpoint};
 use serde_json::json;
 
 use crate::support::{

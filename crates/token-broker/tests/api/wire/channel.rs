@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Router, body::Body};
 use http::{Request, StatusCode, header};
-use hubkey_e2e::{hostile_provider::Endpoint, scripted_hub::HubEndpoint};
+use hubkey_fakes::{hostile_provider::Endpoint, scripted_hub::HubEndpoint};
 use hubkey_protocol::secret::ChannelSecret;
 use hubkey_token_broker::routes;
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ async fn every_end(world: &World) {
         let sign_in = world.kernel("alice", decision).open().await;
         world
             .provider
-            .sign_in_as(hubkey_e2e::hostile_provider::Account::new(decision));
+            .sign_in_as(hubkey_fakes::hostile_provider::Account::new(decision));
         let mut browser = world.browser("alice");
         let page = confirmation(&mut browser, &sign_in).await;
         browser

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::hostile_provider::{Draft, Endpoint, TokenKind};
+use hubkey_fakes::hostile_provider::{Draft, Endpoint, TokenKind};
 use hubkey_protocol::internal::TooLong;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! What providers answer to a refresh, and what comes of it.
 
 use http::StatusCode;
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::{Pace, Reply},
     hostile_provider::{Draft, Endpoint, Rotation},
 };

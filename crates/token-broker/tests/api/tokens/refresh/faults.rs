@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::Pace,
     hostile_provider::{Endpoint, Rotation},
 };

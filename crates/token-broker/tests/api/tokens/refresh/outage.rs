@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::{StatusCode, header};
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::{Pace, Reply},
     hostile_provider::Endpoint,
 };
@@ -34,8 +34,8 @@ async fn people(stage: &Stage) -> Vec<(TestKernel, Connected)> {
     people
 }
 
-fn account(name: &str) -> hubkey_e2e::hostile_provider::Account {
-    hubkey_e2e::hostile_provider::Account::new(&format!("op-{name}"))
+fn account(name: &str) -> hubkey_fakes::hostile_provider::Account {
+    hubkey_fakes::hostile_provider::Account::new(&format!("op-{name}"))
 }
 
 async fn draw_all(people: &[(TestKernel, Connected)]) -> Vec<Answer> {

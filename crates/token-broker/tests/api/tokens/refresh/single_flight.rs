@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use http::{Method, StatusCode};
-use hubkey_e2e::hostile_provider::{Endpoint, Rotation};
+use hubkey_fakes::hostile_provider::{Endpoint, Rotation};
 use hubkey_token_broker::domain::provider::IdentityPolicy;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::{Pace, Reply},
     hostile_provider::{Account, Endpoint, Rotation},
 };

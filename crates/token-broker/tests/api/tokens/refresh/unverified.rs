@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use hubkey_e2e::{
+use hubkey_fakes::{
     fake_http::Reply,
     hostile_provider::{Account, Endpoint, HostileProvider, SigningKey},
 };

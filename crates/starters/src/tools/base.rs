@@ -51,7 +51,8 @@ pub(super) fn log(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// The first characters of the SHA-256 of some bytes, for names of folders.
-pub(crate) fn short_hash(parts: &[&[u8]]) -> String {
+#[must_use]
+pub fn short_hash(parts: &[&[u8]]) -> String {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     for part in parts {
         context.update(part);
@@ -85,7 +86,7 @@ pub(super) fn once(folder: &Path, work: impl FnOnce() -> anyhow::Result<()>) -> 
 }
 
 /// Waits until no other process of this user works on the folder; the lock ends when the file is dropped.
-pub(crate) fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
+pub fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
     std::fs::create_dir_all(folder.parent().unwrap_or(folder))?;
     let mut name = folder.as_os_str().to_owned();
     name.push(".lock");
@@ -96,10 +97,13 @@ pub(crate) fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
 
 const COMPLETE: &str = ".complete";
 
-pub(crate) fn is_complete(folder: &Path) -> bool {
+/// Whether the work on a folder was finished, whoever did it.
+#[must_use]
+pub fn is_complete(folder: &Path) -> bool {
     folder.join(COMPLETE).exists()
 }
 
-pub(crate) fn mark_complete(folder: &Path) -> anyhow::Result<()> {
+/// Leaves the mark that the work on a folder is finished.
+pub fn mark_complete(folder: &Path) -> anyhow::Result<()> {
     Ok(std::fs::write(folder.join(COMPLETE), "")?)
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::process::{self, Process, RunFolder, Spec, free_port};
+use crate::process::{Process, RunFolder, Spec, free_port};
 use crate::tools;
+use hubkey_fakes::loopback;
 
 const START: Duration = Duration::from_mins(1);
 
@@ -37,9 +38,9 @@ impl HubProxy {
             .arg(format!("--default-target=http://{target}"))
             .start(run)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let client = process::client()?;
+        let client = loopback::client()?;
         let url = format!("http://{address}/");
-        let probe = async || process::answers(&client, &url).await;
+        let probe = async || loopback::answers(&client, &url).await;
         process.ready(START, probe).await?;
         Ok(Self {
             _process: process,
@@ -50,7 +51,7 @@ impl HubProxy {
 
     /// How many requests it has read.
     pub async fn requests(&self) -> anyhow::Result<u64> {
-        let told = process::client()?.get(&self.metrics).send().await?;
+        let told = loopback::client()?.get(&self.metrics).send().await?;
         let told = told.error_for_status()?.text().await?;
         let mut lines = told.lines();
         let count = lines.find_map(|line| line.strip_prefix("requests_web "));

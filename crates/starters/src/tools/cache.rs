@@ -8,11 +8,12 @@ use anyhow::Context as _;
 use super::base::{cache_folder, is_complete, log, on_path, once, short_hash};
 use crate::console;
 
-const REQUIREMENTS: &[u8] = include_bytes!("../../tools/requirements.txt");
-const PACKAGE: &[u8] = include_bytes!("../../tools/package.json");
-const PACKAGE_LOCK: &[u8] = include_bytes!("../../tools/package-lock.json");
-const PROVIDER: &[u8] = include_bytes!("../../tools/oidc-provider/package.json");
-const PROVIDER_LOCK: &[u8] = include_bytes!("../../tools/oidc-provider/package-lock.json");
+const REQUIREMENTS: &[u8] = include_bytes!("../../../../e2e/tools/requirements.txt");
+const PACKAGE: &[u8] = include_bytes!("../../../../e2e/tools/package.json");
+const PACKAGE_LOCK: &[u8] = include_bytes!("../../../../e2e/tools/package-lock.json");
+const PROVIDER: &[u8] = include_bytes!("../../../../e2e/tools/oidc-provider/package.json");
+const PROVIDER_LOCK: &[u8] =
+    include_bytes!("../../../../e2e/tools/oidc-provider/package-lock.json");
 
 fn environment() -> PathBuf {
     // An environment belongs to the Python that made it.

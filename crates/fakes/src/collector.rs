@@ -11,8 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use prost::Message as _;
 
-use crate::fake_http::{Captured, Fake, FakeServer, Reply, locked};
-use crate::tools;
+use crate::fake_http::{Captured, Fake, FakeServer, Reply, hex, locked};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -144,9 +143,9 @@ fn spans(batch: ExportTraceServiceRequest) -> Vec<Span> {
             .flat_map(|scope| scope.spans);
         found.extend(spans.map(|span| Span {
             service: service.clone(),
-            trace_id: tools::hex(&span.trace_id),
-            id: tools::hex(&span.span_id),
-            parent: tools::hex(&span.parent_span_id),
+            trace_id: hex(&span.trace_id),
+            id: hex(&span.span_id),
+            parent: hex(&span.parent_span_id),
             name: span.name,
             time: (span.start_time_unix_nano, span.end_time_unix_nano),
             attributes: pairs(span.attributes),

@@ -18,7 +18,7 @@ use std::io::IsTerminal as _;
 use crate::console::{ask, say};
 
 pub use base::{cache_folder, hex, on_path, program};
-pub(crate) use base::{is_complete, lock, mark_complete, short_hash};
+pub use base::{is_complete, lock, mark_complete, short_hash};
 pub use cache::{node, oidc_provider_modules, proxy, pyright_cache, python, python_bin};
 pub use keycloak::{distribution as keycloak_distribution, template as keycloak_template};
 pub use rust::musl_target;

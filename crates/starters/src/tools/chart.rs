@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use super::base::{cache_folder, is_complete, log, on_path, once, short_hash};
 use crate::console;
 
-const REQUIREMENTS: &[u8] = include_bytes!("../../tools/chart-requirements.txt");
-const SHARED_VERSIONS: &[u8] = include_bytes!("../../tools/requirements.txt");
-const GET_HELM: &[u8] = include_bytes!("../../tools/get_helm.py");
+const REQUIREMENTS: &[u8] = include_bytes!("../../../../e2e/tools/chart-requirements.txt");
+const SHARED_VERSIONS: &[u8] = include_bytes!("../../../../e2e/tools/requirements.txt");
+const GET_HELM: &[u8] = include_bytes!("../../../../e2e/tools/get_helm.py");
 
 /// The folder of these tools: `helm-3/helm`, `helm-4/helm`, `helm-4/kubectl`, `python/bin/python`.
 #[must_use]

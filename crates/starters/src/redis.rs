@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use redis::TlsCertificates;
 
-use crate::certificates;
 use crate::process::{Process, RunFolder, Spec, free_port};
 use crate::tools;
+use hubkey_fakes::certificates;
 
 /// The user that the broker is, and all that it may do: the list of `docs/how-to/redis.md`, which a test compares.
 pub const USER: &str = "hubkey";
@@ -89,7 +89,8 @@ impl Redis {
     }
 
     /// One that runs in a container: `process` follows what it writes. Its folder is in a volume.
-    pub(crate) fn of_container(process: Process, port: u16, password: String) -> Self {
+    #[must_use]
+    pub fn of_container(process: Process, port: u16, password: String) -> Self {
         Self {
             process,
             port,

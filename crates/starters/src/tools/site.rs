@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::base::{cache_folder, is_complete, log, on_path, once, short_hash};
 use crate::console;
 
-const REQUIREMENTS: &[u8] = include_bytes!("../../tools/site-requirements.txt");
+const REQUIREMENTS: &[u8] = include_bytes!("../../../../e2e/tools/site-requirements.txt");
 
 fn folder() -> PathBuf {
     let python = on_path("python3").and_then(|path| path.canonicalize().ok());

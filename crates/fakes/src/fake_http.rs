@@ -24,13 +24,17 @@ pub(crate) fn random_text(bytes: usize) -> String {
 
 /// Random bytes as hexadecimal text, as the Hub writes its tokens.
 pub(crate) fn random_hex(bytes: usize) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(bytes * 2);
-    for byte in random_bytes(bytes) {
+    hex(&random_bytes(bytes))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
-    }
-    text
+        text
+    })
 }
 
 fn random_bytes(count: usize) -> Vec<u8> {

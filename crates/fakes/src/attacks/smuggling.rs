@@ -10,8 +10,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::hub_proxy::HubProxy;
-
 /// Longer than a server of ours waits for the rest of a head or of a body.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SAME_LENGTH: &str = "the same length twice";
@@ -45,22 +43,22 @@ pub async fn check(server: SocketAddr, path: &str) -> anyhow::Result<()> {
 }
 
 /// Sends every shape through the hub's proxy, one after the other, and fails where the server behind it has read more
-/// requests than the proxy has: one of them was hidden from the proxy. `read` tells how many the server has read.
+/// requests than the proxy has: one of them was hidden from the proxy. `counts` tells how many the proxy has read, and how
+/// many the server.
 pub async fn check_behind(
-    proxy: &HubProxy,
+    proxy: SocketAddr,
     path: &str,
-    read: impl AsyncFn() -> anyhow::Result<u64>,
+    counts: impl AsyncFn() -> anyhow::Result<(u64, u64)>,
 ) -> anyhow::Result<()> {
-    let counts = async || anyhow::Ok((proxy.requests().await?, read().await?));
     let more = |now: (u64, u64), before: (u64, u64)| (now.0 - before.0, now.1 - before.1);
     let before = counts().await?;
-    sees_both(proxy.address(), path).await?;
+    sees_both(proxy, path).await?;
     let honest = more(counts().await?, before);
     ensure!(honest == (2, 2), "two requests were counted as {honest:?}");
     let mut wrong = Vec::new();
     for shape in shapes(path) {
         let before = counts().await?;
-        let (heard, _) = converse(proxy.address(), &shape, PATIENCE).await?;
+        let (heard, _) = converse(proxy, &shape, PATIENCE).await?;
         let (of_proxy, of_server) = more(counts().await?, before);
         if of_server > of_proxy {
             let text = String::from_utf8_lossy(&heard);

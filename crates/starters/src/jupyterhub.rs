@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
-use crate::process::{self, Process, RunFolder, Spec, checkout, free_port};
+use crate::process::{Process, RunFolder, Spec, checkout, free_port};
 use crate::tools;
+use hubkey_fakes::loopback;
 
 const START: Duration = Duration::from_mins(2);
 const SERVER_START: Duration = Duration::from_secs(90);
@@ -59,7 +60,8 @@ pub struct JupyterHub {
 impl JupyterHub {
     /// The password of every hub user.
     pub const PASSWORD: &'static str = "hub-dev-password";
-    pub(crate) const TESTS_TOKEN: &'static str = "tests-service-token-for-development-only";
+    /// What the tests ask the hub with, as a service that may do everything.
+    pub const TESTS_TOKEN: &'static str = "tests-service-token-for-development-only";
 
     /// Starts it and waits until it answers through its proxy.
     pub async fn start(run: &RunFolder, options: HubOptions) -> anyhow::Result<Self> {
@@ -70,7 +72,7 @@ impl JupyterHub {
         std::fs::create_dir_all(folder.join("home"))?;
         let spec = specification(&options, &folder, port, api_port)?;
         let process = spec.start(run)?;
-        let client = process::client()?;
+        let client = loopback::client()?;
         let mut hub = Self {
             process,
             port,
@@ -81,13 +83,13 @@ impl JupyterHub {
         };
         let (client, api) = (hub.client.clone(), format!("{}/hub/api/", hub.url()));
         hub.process
-            .ready(START, async || process::answers(&client, &api).await)
+            .ready(START, async || loopback::answers(&client, &api).await)
             .await?;
         Ok(hub)
     }
 
     /// One that runs in a container of a compose project: `process` follows what it writes.
-    pub(crate) fn of_container(
+    pub fn of_container(
         process: Process,
         port: u16,
         folder: PathBuf,
@@ -99,24 +101,25 @@ impl JupyterHub {
             api_port: port,
             folder,
             project: Some(project.to_owned()),
-            client: process::client()?,
+            client: loopback::client()?,
         })
     }
 
     /// One that somebody else started: `process` leads to it from a port of this machine, behind which is its proxy.
-    pub(crate) fn behind(process: Process, port: u16, folder: PathBuf) -> anyhow::Result<Self> {
+    pub fn behind(process: Process, port: u16, folder: PathBuf) -> anyhow::Result<Self> {
         Ok(Self {
             process,
             port,
             api_port: port,
             folder,
             project: None,
-            client: process::client()?,
+            client: loopback::client()?,
         })
     }
 
     /// The compose project, if it runs in a container.
-    pub(crate) fn project(&self) -> Option<&str> {
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
         self.project.as_deref()
     }
 

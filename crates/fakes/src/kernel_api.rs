@@ -1,6 +1,5 @@
 //! The broker's kernel API, asked with a server's token: what a kernel does that is not Python, or not honest.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -8,8 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::certificates::Authority;
-use crate::jupyterhub::JupyterHub;
-use crate::{containers, process};
+use crate::loopback;
 
 const PATIENCE: Duration = Duration::from_secs(40);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -47,7 +45,7 @@ impl KernelApi {
         Ok(Self {
             url: broker.to_owned(),
             token: token.into(),
-            client: process::client()?,
+            client: loopback::client()?,
         })
     }
 
@@ -75,22 +73,6 @@ impl KernelApi {
                 .tls_certs_only([authority])
                 .build()?,
         })
-    }
-
-    /// Asks the broker as a kernel of a running server: with the token in the environment of the server's process.
-    pub fn of_server(
-        broker: &str,
-        hub: &JupyterHub,
-        user: &str,
-        server: &str,
-    ) -> anyhow::Result<Self> {
-        let token = match hub.project() {
-            Some(project) => {
-                containers::server_variable(project, user, server, "JUPYTERHUB_API_TOKEN")
-            }
-            None => server_token(&hub.home(user), server),
-        };
-        Self::new(broker, token?)
     }
 
     /// The token it asks with.
@@ -172,28 +154,4 @@ impl KernelApi {
             .with_context(|| format!("no connections in the answer {status}"))?
             .clone())
     }
-}
-
-/// Finds the server's process by its folder and name.
-fn server_token(home: &Path, server: &str) -> anyhow::Result<String> {
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let process = entry.path();
-        let here = std::fs::read_link(process.join("cwd")).is_ok_and(|folder| folder == home);
-        let environment = std::fs::read(process.join("environ")).unwrap_or_default();
-        if !here || variable(&environment, "JUPYTERHUB_SERVER_NAME").unwrap_or_default() != server {
-            continue;
-        }
-        if let Some(token) = variable(&environment, "JUPYTERHUB_API_TOKEN") {
-            return Ok(token);
-        }
-    }
-    bail!("no process of the server {server:?} in {}", home.display())
-}
-
-fn variable(environment: &[u8], name: &str) -> Option<String> {
-    let mut lines = environment.split(|byte| *byte == 0);
-    lines.find_map(|line| {
-        let (key, value) = str::from_utf8(line).ok()?.split_once('=')?;
-        (key == name).then(|| value.to_owned())
-    })
 }

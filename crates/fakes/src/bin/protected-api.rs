@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use clap::Parser;
-use hubkey_e2e::protected_api::{Settings, router};
+use hubkey_fakes::protected_api::{Settings, router};
 use tokio::net::TcpListener;
 
 /// An API that answers with who called.
@@ -66,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn ask_health(address: SocketAddr) -> anyhow::Result<()> {
     let url = format!("http://{address}/healthz");
-    let answer = hubkey_e2e::process::client()?.get(url).send().await?;
+    let answer = hubkey_fakes::loopback::client()?.get(url).send().await?;
     answer.error_for_status()?;
     Ok(())
 }
