@@ -1,17 +1,21 @@
 //! Everything together: a hub, a provider, Redis, the two servers and an API that wants tokens.
 
+pub mod cluster;
+pub mod containers;
 mod options;
+pub mod platform;
 mod running;
+pub mod servers;
 mod settings;
+pub mod static_command;
+pub mod wheel;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::containers;
-use crate::keycloak::{Keycloak, Person};
-use crate::kind::Kind;
-use crate::servers::{self, Program, Server};
-use crate::wheel;
+use crate::real::keycloak::{Keycloak, Person};
+use crate::stack::platform::Platform;
+use crate::stack::servers::{Program, Server};
 use hubkey_fakes::{certificates, protected_api};
 use hubkey_starters::jupyterhub::{HubOptions, JupyterHub, Registration};
 use hubkey_starters::process::RunFolder;
@@ -28,7 +32,7 @@ static PERSONS: AtomicU32 = AtomicU32::new(1);
 impl Stack {
     /// Builds what is ours and starts everything.
     pub async fn start(label: &str, options: StackOptions) -> anyhow::Result<Self> {
-        if Kind::wanted()? == Kind::Containers {
+        if Platform::wanted()? == Platform::Containers {
             return Self::start_on_containers(label, options).await;
         }
         let programs = servers::build()?;
@@ -43,7 +47,7 @@ impl Stack {
         programs: PathBuf,
         packages: PathBuf,
     ) -> anyhow::Result<Self> {
-        if Kind::wanted()? == Kind::Containers {
+        if Platform::wanted()? == Platform::Containers {
             return Self::start_on_containers(label, options).await;
         }
         let run = RunFolder::create(label)?;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::servers::{self, Server};
 use hubkey_e2e::stack::Secrets;
+use hubkey_e2e::stack::servers::{self, Server};
 use hubkey_fakes::hostile_provider::{Draft, HostileProvider, TokenKind};
 use hubkey_fakes::http_browser::{HttpBrowser, Met};
 use hubkey_fakes::kernel_api::{KernelApi, Opened};

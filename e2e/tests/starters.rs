@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::keycloak::Keycloak;
-use hubkey_e2e::notebook::Notebook;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::kernel::Kernel;
+use hubkey_e2e::real::keycloak::Keycloak;
+use hubkey_e2e::real::notebook::Notebook;
 use hubkey_fakes::attacks::rapid_reset;
 use hubkey_fakes::loopback;
 use hubkey_starters::jupyterhub::{HubOptions, JupyterHub};

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::canary::Canaries;
-use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::keycloak::Person;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::evidence::canary::Canaries;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::kernel::Kernel;
+use hubkey_e2e::real::keycloak::Person;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_e2e::stack::{LAB_API, Stack, StackOptions};
 use hubkey_fakes::collector::{Collector, Span};
 

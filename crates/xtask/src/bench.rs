@@ -18,7 +18,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use hubkey_e2e::{servers, wheel};
+use hubkey_e2e::{stack::servers, stack::wheel};
 use hubkey_starters::console::say;
 use hubkey_starters::process;
 use hubkey_starters::tools::{self, Consent};

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::ensure;
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::keycloak::{ALICE, BOB, MALLORY};
-use hubkey_e2e::notebook::Notebook;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::keycloak::{ALICE, BOB, MALLORY};
+use hubkey_e2e::real::notebook::Notebook;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_e2e::stack::{Stack, StackOptions};
-use hubkey_e2e::{servers, wheel};
+use hubkey_e2e::{stack::servers, stack::wheel};
 use hubkey_starters::console::say;
 use hubkey_starters::jupyterhub::JupyterHub;
 use hubkey_starters::process;

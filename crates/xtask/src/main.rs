@@ -15,7 +15,7 @@ mod test;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hubkey_e2e::static_command;
+use hubkey_e2e::stack::static_command;
 use hubkey_starters::console::say;
 use hubkey_starters::tools::{self, Consent};
 

@@ -1,9 +1,9 @@
 //! The parts of a running stack.
 
 use super::settings::Ports;
-use crate::containers::Compose;
-use crate::keycloak::Keycloak;
-use crate::servers::Server;
+use crate::real::keycloak::Keycloak;
+use crate::stack::containers::Compose;
+use crate::stack::servers::Server;
 use hubkey_starters::jupyterhub::JupyterHub;
 use hubkey_starters::process::RunFolder;
 use hubkey_starters::redis::Redis;

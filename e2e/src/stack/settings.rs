@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::options::{DATA_API, LAB_API, StackOptions};
-use crate::keycloak::Keycloak;
+use crate::real::keycloak::Keycloak;
 use hubkey_starters::process::{RunFolder, free_port};
 use hubkey_starters::redis::Redis;
 

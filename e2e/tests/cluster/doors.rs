@@ -1,8 +1,8 @@
 //! Who reaches what: the policies, proved both ways, and the hub's proxy.
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::cluster::{Cluster, KNOCK, kubectl};
-use hubkey_e2e::keycloak::BOB;
+use hubkey_e2e::real::keycloak::BOB;
+use hubkey_e2e::stack::cluster::{Cluster, KNOCK, kubectl};
 use hubkey_fakes::loopback;
 
 use crate::support::{Outcome, cluster, kernel};

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::cluster::Cluster;
-use hubkey_e2e::keycloak::Person;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::keycloak::Person;
+use hubkey_e2e::real::sign_in::Page;
+use hubkey_e2e::stack::cluster::Cluster;
 use hubkey_starters::console::say;
 
 use crate::support::{CONNECT, LONG, Outcome, beside_the_hub, cluster, helm_test, kernel};

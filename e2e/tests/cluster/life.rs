@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::cluster::{Cluster, chart, kubectl};
-use hubkey_e2e::keycloak::{BOB, MALLORY};
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::keycloak::{BOB, MALLORY};
+use hubkey_e2e::real::sign_in::Page;
+use hubkey_e2e::stack::cluster::{Cluster, chart, kubectl};
 use hubkey_starters::console::say;
 
 use crate::support::{CONNECT, LONG, Outcome, cluster, connected, kernel, kernel_of, open_link};

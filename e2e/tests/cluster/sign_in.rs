@@ -1,7 +1,7 @@
 //! From nothing to an answer of the API, and `helm test`.
 
 use anyhow::ensure;
-use hubkey_e2e::keycloak::ALICE;
+use hubkey_e2e::real::keycloak::ALICE;
 
 use crate::support::{Outcome, cluster, connected, helm_test};
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::cluster::{Cluster, Place};
-use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::keycloak::Person;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::kernel::Kernel;
+use hubkey_e2e::real::keycloak::Person;
+use hubkey_e2e::real::sign_in::Page;
+use hubkey_e2e::stack::cluster::{Cluster, Place};
 use reqwest::Method;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::canary::Canaries;
-use hubkey_e2e::containers::Compose;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::evidence::canary::Canaries;
+use hubkey_e2e::real::sign_in::Page;
+use hubkey_e2e::stack::containers::Compose;
 use hubkey_e2e::stack::{DATA_API, Stack};
 use hubkey_starters::console::say;
 use reqwest::StatusCode;

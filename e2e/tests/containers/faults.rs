@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::containers::Compose;
-use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::kernel::Kernel;
+use hubkey_e2e::real::server_token::kernel_of_server;
+use hubkey_e2e::real::sign_in::Page;
+use hubkey_e2e::stack::containers::Compose;
 use hubkey_e2e::stack::{DATA_API, LAB_API, Stack};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -180,7 +181,7 @@ async fn security_k8_without_the_hub_nobody_new_is_let_in_and_it_recovers() -> O
     let other = stack.new_person().await?;
     stack.hub.start_server(&other.name, "").await?;
     let broker = stack.broker.url();
-    let stranger = hubkey_e2e::server_token::kernel_of_server(broker, &stack.hub, &other.name, "")?;
+    let stranger = kernel_of_server(broker, &stack.hub, &other.name, "")?;
     compose.run(&["kill", "jupyterhub"])?;
     // Nobody has asked with this token before, so the Hub has to be asked.
     let body = serde_json::json!({ "provider": LAB_API });

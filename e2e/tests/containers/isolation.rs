@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::canary::Canaries;
-use hubkey_e2e::containers::Compose;
-use hubkey_e2e::kernel::Kernel;
+use hubkey_e2e::evidence::canary::Canaries;
+use hubkey_e2e::real::kernel::Kernel;
+use hubkey_e2e::stack::containers::Compose;
 use serde_json::Value;
 
 use crate::support::{Outcome, compose, in_peace};

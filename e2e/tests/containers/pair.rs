@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::containers::Compose;
-use hubkey_e2e::kernel::Kernel;
+use hubkey_e2e::real::kernel::Kernel;
+use hubkey_e2e::stack::containers::Compose;
 use hubkey_starters::console::say;
 
 use crate::support::{Connected, Outcome, alone, compose};

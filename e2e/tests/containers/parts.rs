@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::keycloak::ALICE;
-use hubkey_e2e::servers::{self, Server};
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::keycloak::ALICE;
+use hubkey_e2e::real::sign_in::Page;
+use hubkey_e2e::stack::servers::{self, Server};
 use hubkey_e2e::stack::{
     LAB_API, Ports, Secrets, StackOptions, broker_settings, callback_settings,
 };

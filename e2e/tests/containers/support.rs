@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::canary::Canaries;
-use hubkey_e2e::containers::Compose;
-use hubkey_e2e::keycloak::Person;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::evidence::canary::Canaries;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::keycloak::Person;
+use hubkey_e2e::real::server_token::kernel_of_server;
+use hubkey_e2e::real::sign_in::Page;
+use hubkey_e2e::stack::containers::Compose;
 use hubkey_e2e::stack::{LAB_API, Stack, StackOptions};
 use hubkey_fakes::kernel_api::KernelApi;
 use reqwest::{Method, StatusCode};
@@ -58,12 +59,7 @@ impl Connected {
     pub(crate) async fn new(stack: &Stack) -> anyhow::Result<Self> {
         let person = stack.new_person().await?;
         stack.hub.start_server(&person.name, "").await?;
-        let api = hubkey_e2e::server_token::kernel_of_server(
-            stack.broker.url(),
-            &stack.hub,
-            &person.name,
-            "",
-        )?;
+        let api = kernel_of_server(stack.broker.url(), &stack.hub, &person.name, "")?;
         let browser = Browser::start(&stack.run, &person.name).await?;
         let mut connected = Self {
             person,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use axum::Router;
-use hubkey_e2e::browser::Browser;
+use hubkey_e2e::real::browser::Browser;
 use hubkey_starters::process::RunFolder;
 use serde_json::json;
 use thirtyfour::WebDriver;

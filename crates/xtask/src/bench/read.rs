@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::keycloak::ALICE;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::keycloak::ALICE;
+use hubkey_e2e::real::server_token::kernel_of_server;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_fakes::kernel_api::Opened;
 use hubkey_starters::jupyterhub::{HubOptions, JupyterHub, Registration};
 use hubkey_starters::process::{Process, Spec, free_port};
@@ -63,7 +64,7 @@ impl Stage {
         site.provider
             .token_responses(|answer| answer["expires_in"] = json!(TOKEN_LIFE));
         hub.start_server(USER, "").await?;
-        let api = hubkey_e2e::server_token::kernel_of_server(&site.broker()?.url, &hub, USER, "")?;
+        let api = kernel_of_server(&site.broker()?.url, &hub, USER, "")?;
         let opened = api.open(PROVIDER).await?;
         sign_in(&site, &opened).await?;
         let (state, answer) = api.result(&opened).await?;

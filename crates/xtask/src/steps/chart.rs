@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::servers;
+use hubkey_e2e::stack::servers;
 use hubkey_starters::tools;
 
 use super::{Bench, Outcome, python};

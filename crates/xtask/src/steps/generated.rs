@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
-use hubkey_e2e::servers;
+use hubkey_e2e::stack::servers;
 use hubkey_starters::tools;
 
 use super::budget::read;

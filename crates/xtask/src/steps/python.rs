@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use hubkey_e2e::wheel;
+use hubkey_e2e::stack::wheel;
 use hubkey_starters::{console, tools};
 
 use super::{Bench, Outcome};

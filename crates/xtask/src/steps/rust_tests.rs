@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use hubkey_e2e::{kind, static_command};
+use hubkey_e2e::{stack::platform, stack::static_command};
 use hubkey_starters::console;
 use hubkey_starters::console::say;
 use serde_json::Value;
@@ -69,7 +69,7 @@ pub(super) fn containers(bench: &Bench) -> Outcome {
 /// The tests from outside that run on every kind of stack, with one of containers.
 pub(super) fn everywhere_on_containers(bench: &Bench) -> Outcome {
     let arguments = ["--test", "outside", "--", "everywhere::"].map(str::to_owned);
-    let on_containers = [(kind::VARIABLE, "containers")];
+    let on_containers = [(platform::VARIABLE, "containers")];
     test_with(bench, "outside on containers", &arguments, &on_containers)
 }
 

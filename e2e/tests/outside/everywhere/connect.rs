@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::sign_in::Page;
 
 use crate::support::{CONNECT, Guest, LONG, Outcome, last_line};
 

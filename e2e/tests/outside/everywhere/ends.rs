@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kind::Kind;
+use hubkey_e2e::real::browser::Browser;
 use hubkey_e2e::stack::LAB_API;
+use hubkey_e2e::stack::platform::Platform;
 use hubkey_fakes::kernel_api::KernelApi;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -124,7 +124,7 @@ async fn security_k10_need_10_the_connections_of_a_server_end_with_it() -> Outco
         line["event"] == "token_revoked" && line["reason"] == "server_ended"
     };
     // The audit stream of a container is read by nobody here.
-    if Kind::wanted()? == Kind::Processes {
+    if Platform::wanted()? == Platform::Processes {
         assert!(guest.audit().iter().any(told), "{:?}", guest.audit());
     }
     assert!(revoked_at_keycloak(&guest).await?, "a token is still good");

@@ -1,6 +1,6 @@
 //! What `connect()` is told by the environment, and by a file that was read into it.
 
-use hubkey_e2e::kernel::Kernel;
+use hubkey_e2e::real::kernel::Kernel;
 
 use crate::support::{Guest, LONG, Outcome};
 

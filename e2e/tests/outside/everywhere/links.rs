@@ -1,8 +1,8 @@
 //! A sign-in link in the hands of another person, or in another browser of the same one.
 
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::kernel::Kernel;
+use hubkey_e2e::real::sign_in::Page;
 
 use crate::support::{CONNECT, Guest, LONG, Outcome};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use hubkey_e2e::traffic::parameter;
+use hubkey_e2e::evidence::traffic::parameter;
 use url::Url;
 
 use crate::support::{Guest, Outcome};

@@ -1,6 +1,6 @@
 //! In JupyterLab, as the person sees it.
 
-use hubkey_e2e::notebook::Notebook;
+use hubkey_e2e::real::notebook::Notebook;
 use url::Url;
 
 use crate::support::notebook::{CELL, click_and_sign_in};

@@ -1,11 +1,11 @@
 //! State, challenge and code, with Keycloak at the other end.
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::keycloak::Keycloak;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::evidence::traffic::parameter;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::keycloak::Keycloak;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_e2e::stack::LAB_API;
-use hubkey_e2e::traffic::parameter;
 use hubkey_fakes::loopback;
 use hubkey_starters::process;
 use url::Url;

@@ -1,6 +1,6 @@
 //! Several providers, several servers, one redirect address each.
 
-use hubkey_e2e::kernel::Kernel;
+use hubkey_e2e::real::kernel::Kernel;
 
 use crate::support::{Guest, LONG, Outcome};
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::kernel::{Audience, Kernel};
+use hubkey_e2e::real::kernel::{Audience, Kernel};
 
 use crate::support::{CONNECT, Guest, LONG, Outcome, last_line};
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_e2e::servers::Server;
+use hubkey_e2e::stack::servers::Server;
 use hubkey_e2e::stack::{Ports, Secrets, StackOptions, broker_settings, callback_settings};
 use hubkey_starters::process::RunFolder;
 use hubkey_starters::redis::Redis;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hubkey_e2e::canary::Canaries;
+use hubkey_e2e::evidence::canary::Canaries;
 use rustix::process::Signal;
 use serde_json::Value;
 

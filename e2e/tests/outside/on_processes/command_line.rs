@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::canary::Canaries;
+use hubkey_e2e::evidence::canary::Canaries;
 use hubkey_starters::process::free_port;
 use rustix::process::Signal;
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! A hub where all users share one origin: mallory's server can set any cookie in alice's browser.
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_e2e::stack::{LAB_API, Stack};
 use hubkey_fakes::kernel_api::{KernelApi, Opened};
 use serde_json::json;

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::canary::Canaries;
-use hubkey_e2e::keycloak::Keycloak;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::evidence::canary::Canaries;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::keycloak::Keycloak;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_e2e::stack::{LAB_API, Stack};
 use hubkey_fakes::loopback;
 use thirtyfour::By;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use http::{Method, StatusCode};
-use hubkey_e2e::browser::Browser;
+use hubkey_e2e::real::browser::Browser;
 use hubkey_e2e::stack::LAB_API;
 use hubkey_fakes::kernel_api::KernelApi;
 use serde_json::{Value, json};
@@ -101,7 +101,10 @@ async fn found_e1_a_user_of_a_real_hub_made_anew_gets_nothing_of_who_had_the_nam
     let api = guest.api()?;
     let opened = api.open(SHARED).await?;
     let met = guest.sign_in(&browser, &opened.link).await?;
-    assert!(met.contains(&hubkey_e2e::sign_in::Page::Confirm), "{met:?}");
+    assert!(
+        met.contains(&hubkey_e2e::real::sign_in::Page::Confirm),
+        "{met:?}"
+    );
     assert_eq!(api.result(&opened).await?.0, "ready");
     assert_eq!(api.connections().await?.len(), 1);
     Ok(())

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::canary::Canaries;
-use hubkey_e2e::notebook::Notebook;
+use hubkey_e2e::evidence::canary::Canaries;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::notebook::Notebook;
 
 use crate::support::notebook::{CELL, click_and_sign_in};
 use crate::support::{CONNECT, Guest, Outcome, last_line};

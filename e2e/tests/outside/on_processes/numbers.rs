@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use hubkey_e2e::kernel::Kernel;
+use hubkey_e2e::real::kernel::Kernel;
 use hubkey_e2e::stack::Stack;
 use hubkey_fakes::loopback;
 use hubkey_starters::process::artifacts;

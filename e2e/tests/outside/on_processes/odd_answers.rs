@@ -1,8 +1,8 @@
 //! Providers whose answers are unusual, at the hostile provider: what reaches a kernel and a browser of them.
 
 use anyhow::Context as _;
-use hubkey_e2e::sign_in::Page;
-use hubkey_e2e::traffic::parameter;
+use hubkey_e2e::evidence::traffic::parameter;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_fakes::hostile_provider::{Account, Endpoint, HostileProvider};
 use serde_json::json;
 

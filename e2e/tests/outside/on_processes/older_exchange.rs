@@ -1,6 +1,6 @@
 //! The token of a provider behind Keycloak by the parameter `requested_issuer`, which only its older exchange takes.
 
-use hubkey_e2e::keycloak::Keycloak;
+use hubkey_e2e::real::keycloak::Keycloak;
 use hubkey_e2e::stack::{Stack, StackOptions};
 use hubkey_starters::process::RunFolder;
 use tokio::sync::OnceCell;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use hubkey_e2e::evidence::traffic::parameter;
 use hubkey_e2e::stack::LAB_API;
-use hubkey_e2e::traffic::parameter;
 use hubkey_fakes::loopback;
 
 use crate::support::{Guest, Outcome, last_line, stack};

@@ -1,8 +1,8 @@
 //! Which providers can be signed in to, and what they may answer.
 
 use anyhow::ensure;
-use hubkey_e2e::sign_in::Page;
-use hubkey_e2e::traffic::parameter;
+use hubkey_e2e::evidence::traffic::parameter;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_fakes::hostile_provider::{Draft, Endpoint};
 use hubkey_fakes::pkce;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use http::{Method, StatusCode};
-use hubkey_e2e::servers::Server;
+use hubkey_e2e::stack::servers::Server;
 use hubkey_e2e::stack::{LAB_API, Stack, StackOptions};
 use hubkey_fakes::kernel_api::KernelApi;
 use hubkey_starters::process::free_port;

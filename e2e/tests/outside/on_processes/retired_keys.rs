@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_e2e::stack::{Stack, StackOptions};
 use tokio::time::{Instant, sleep};
 

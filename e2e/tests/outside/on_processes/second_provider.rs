@@ -7,9 +7,9 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::oidc_provider::{OidcProvider, Registration, provider_key};
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::oidc_provider::{OidcProvider, Registration, provider_key};
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_fakes::kernel_api::KernelApi;
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use http::{Method, StatusCode};
-use hubkey_e2e::kernel::Kernel;
+use hubkey_e2e::real::kernel::Kernel;
 use hubkey_e2e::stack::LAB_API;
 use hubkey_fakes::kernel_api::KernelApi;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ async fn draw(api: &KernelApi, connection: &str) -> anyhow::Result<StatusCode> {
 async fn connected(
     guest: &Guest,
     api: &KernelApi,
-    browser: &hubkey_e2e::browser::Browser,
+    browser: &hubkey_e2e::real::browser::Browser,
     provider: &str,
 ) -> anyhow::Result<String> {
     let opened = api.open(provider).await?;

@@ -1,6 +1,6 @@
 //! Long codes in a real browser, on the way that the stack gives it.
 
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::sign_in::Page;
 use hubkey_fakes::hostile_provider::Account;
 
 use crate::support::{Guest, HOSTILE, Outcome, hostile};

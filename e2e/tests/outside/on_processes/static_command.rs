@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use hubkey_e2e::static_command;
+use hubkey_e2e::stack::static_command;
 use hubkey_fakes::loopback;
 
 use crate::support::command::Hubkey;

@@ -4,9 +4,9 @@ use std::future::pending;
 use std::sync::mpsc;
 
 use anyhow::Context as _;
-use hubkey_e2e::keycloak::Keycloak;
-use hubkey_e2e::kind::Kind;
-use hubkey_e2e::oidc_provider::OidcProvider;
+use hubkey_e2e::real::keycloak::Keycloak;
+use hubkey_e2e::real::oidc_provider::OidcProvider;
+use hubkey_e2e::stack::platform::Platform;
 use hubkey_fakes::hostile_provider::{Account, Alg, HostileProvider, SigningKey};
 use hubkey_starters::process::{RunFolder, free_port};
 use serde_json::json;
@@ -86,7 +86,7 @@ pub(crate) async fn providers() -> anyhow::Result<String> {
     });
     let mut tables = tables.concat();
     // A container sees no file of this machine, and the tests of these run on processes.
-    if Kind::wanted()? == Kind::Processes {
+    if Platform::wanted()? == Platform::Processes {
         tables.push_str(&edge.proof.tables());
         tables.push_str(&federated());
         tables.push_str(&shared());

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::kernel::Kernel;
-use hubkey_e2e::keycloak::Person;
-use hubkey_e2e::kind::Kind;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::kernel::Kernel;
+use hubkey_e2e::real::keycloak::Person;
+use hubkey_e2e::real::server_token::kernel_of_server;
+use hubkey_e2e::real::sign_in::Page;
+use hubkey_e2e::stack::platform::Platform;
 use hubkey_e2e::stack::{Stack, StackOptions};
-use hubkey_e2e::{servers, wheel};
+use hubkey_e2e::{stack::servers, stack::wheel};
 use hubkey_fakes::kernel_api::KernelApi;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
@@ -62,7 +63,7 @@ pub(crate) async fn built() -> anyhow::Result<(PathBuf, PathBuf)> {
 }
 
 async fn start(label: &str, options: StackOptions) -> anyhow::Result<Stack> {
-    if Kind::wanted()? == Kind::Containers {
+    if Platform::wanted()? == Platform::Containers {
         return Stack::start_on_containers(label, options).await;
     }
     let (programs, packages) = built().await?;
@@ -75,9 +76,9 @@ pub(crate) async fn stack() -> anyhow::Result<&'static Stack> {
         let options = StackOptions {
             log: "trace".to_owned(),
             more_broker_settings: edge::providers().await?,
-            hub_config: match Kind::wanted()? {
-                Kind::Processes => LOSING.to_owned(),
-                Kind::Containers => String::new(),
+            hub_config: match Platform::wanted()? {
+                Platform::Processes => LOSING.to_owned(),
+                Platform::Containers => String::new(),
             },
             ..StackOptions::default()
         };
@@ -144,7 +145,7 @@ impl Guest {
     }
 
     pub(crate) fn api_of(&self, server: &str) -> anyhow::Result<KernelApi> {
-        hubkey_e2e::server_token::kernel_of_server(
+        kernel_of_server(
             self.stack.broker.url(),
             &self.stack.hub,
             self.name(),

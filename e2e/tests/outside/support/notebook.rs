@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use hubkey_e2e::browser::Browser;
-use hubkey_e2e::notebook::Notebook;
-use hubkey_e2e::sign_in::Page;
+use hubkey_e2e::real::browser::Browser;
+use hubkey_e2e::real::notebook::Notebook;
+use hubkey_e2e::real::sign_in::Page;
 
 use super::{Guest, Outcome};
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use crate::keycloak::Keycloak;
+use crate::real::keycloak::Keycloak;
 use hubkey_fakes::loopback;
 use hubkey_starters::jupyterhub::JupyterHub;
 use hubkey_starters::process::{Process, RunFolder, Spec, checkout, free_port};

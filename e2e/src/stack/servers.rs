@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::wheel;
+use crate::stack::wheel;
 use hubkey_fakes::loopback;
 use hubkey_fakes::protected_api;
 use hubkey_starters::process::{self, Process, RunFolder, Spec};

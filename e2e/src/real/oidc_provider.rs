@@ -10,7 +10,7 @@ use hubkey_fakes::loopback;
 use hubkey_starters::process::{Process, RunFolder, Spec};
 use hubkey_starters::tools;
 
-const SERVER: &str = include_str!("../tools/oidc-provider/server.mjs");
+const SERVER: &str = include_str!("../../tools/oidc-provider/server.mjs");
 const START: Duration = Duration::from_mins(2);
 
 /// How it is set up.

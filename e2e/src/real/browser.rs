@@ -11,8 +11,8 @@ use thirtyfour::{
     LoggingPrefsLogLevel, WebDriver, WebElement, WindowHandle,
 };
 
-use crate::keycloak::Person;
-use crate::traffic::Traffic;
+use crate::evidence::traffic::Traffic;
+use crate::real::keycloak::Person;
 use hubkey_fakes::loopback;
 use hubkey_starters::jupyterhub::JupyterHub;
 use hubkey_starters::process::{Process, RunFolder, Spec, artifacts, free_port};

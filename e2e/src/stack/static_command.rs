@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use crate::servers;
+use crate::stack::servers;
 use hubkey_starters::tools;
 
 /// What it is made with, as [`tools`] calls them.

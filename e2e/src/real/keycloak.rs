@@ -17,7 +17,7 @@ use hubkey_starters::console::say;
 use hubkey_starters::process::{Process, RunFolder, Spec, free_port};
 use hubkey_starters::tools;
 
-const REALM: &str = include_str!("../../docker/keycloak/hubkey-realm.json");
+const REALM: &str = include_str!("../../../docker/keycloak/hubkey-realm.json");
 const REALM_NAME: &str = "hubkey";
 const FIRST_START: Duration = Duration::from_secs(400);
 const LATER_START: Duration = Duration::from_mins(4);

@@ -6,7 +6,7 @@ use anyhow::bail;
 use hubkey_fakes::kernel_api::KernelApi;
 use hubkey_starters::jupyterhub::JupyterHub;
 
-use crate::containers;
+use crate::stack::containers;
 
 /// Asks the broker as a kernel of a running server: with the token in the environment of the server's process.
 pub fn kernel_of_server(

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use thirtyfour::By;
 
-use crate::browser::Browser;
-use crate::keycloak::Person;
+use crate::real::browser::Browser;
+use crate::real::keycloak::Person;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);

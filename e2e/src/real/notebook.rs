@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use thirtyfour::{By, Key, TypingData, WebElement};
 use tokio::time::timeout;
 
-use crate::browser::{Browser, patiently, unless_stale};
+use crate::real::browser::{Browser, patiently, unless_stale};
 use hubkey_starters::jupyterhub::JupyterHub;
 
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::place::Place;
-use crate::keycloak::Keycloak;
+use crate::real::keycloak::Keycloak;
 use crate::stack::random;
 use hubkey_fakes::certificates::Authority;
 use hubkey_starters::jupyterhub::JupyterHub;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::Compose;
-use crate::keycloak::Keycloak;
-use crate::servers::Server;
+use crate::real::keycloak::Keycloak;
+use crate::stack::servers::Server;
 use crate::stack::{Ports, Stack, StackOptions};
 use hubkey_starters::jupyterhub::JupyterHub;
 use hubkey_starters::process::{RunFolder, checkout};

@@ -7,14 +7,14 @@ pub const VARIABLE: &str = "E2E_ON";
 
 /// What a stack is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum Platform {
     /// Programs of this machine, each on a port of 127.0.0.1.
     Processes,
     /// The containers of `compose.yaml`, with their published ports on 127.0.0.1.
     Containers,
 }
 
-impl Kind {
+impl Platform {
     /// What [`VARIABLE`] asks for; programs where it is not set.
     pub fn wanted() -> anyhow::Result<Self> {
         let wanted = std::env::var_os(VARIABLE).unwrap_or_default();
@@ -22,7 +22,7 @@ impl Kind {
             "" | "processes" => Ok(Self::Processes),
             "containers" => Ok(Self::Containers),
             other => {
-                bail!("{VARIABLE}={other} asks for a kind of stack that these tests cannot start")
+                bail!("{VARIABLE}={other} asks for a stack that these tests cannot start")
             }
         }
     }
