@@ -228,7 +228,8 @@ def users_policy():
 
 
 def secrets():
-    yield thing("Secret", "hubkey-keys", stringData={name: GIVEN[name] for name in ("sealing-1", "sealing-2", "index")})
+    keys = {name: GIVEN[name] for name in ("encryption-1", "encryption-2", "lookup-mac")}
+    yield thing("Secret", "hubkey-keys", stringData=keys)
     yield thing("Secret", "hubkey-lab-api", stringData={"client-secret": GIVEN["client_secret"]})
     tls = {name: GIVEN[name] for name in ("tls.crt", "tls.key", "ca.crt")}
     yield thing("Secret", "hubkey-kernel-tls", stringData=tls)

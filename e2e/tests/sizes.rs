@@ -133,7 +133,7 @@ public_url = "http://127.0.0.1:{public}"
 listen = "127.0.0.1:{kernel}"
 [internal]
 listen = "127.0.0.1:{internal}"
-channel_secret_file = "{channel}"
+shared_secret_file = "{channel}"
 [ops]
 listen = "127.0.0.1:{broker_ops}"
 [log]
@@ -145,7 +145,7 @@ api_token_file = "{hub_token}"
 [providers.{PROVIDER}]
 issuer = "{issuer}"
 client_id = "hubkey"
-client_authentication = "none"
+token_endpoint_auth_method = "none"
 default_scopes = ["openid", "profile", "email"]
 "#,
             channel = self.secrets.channel.display(),
@@ -162,7 +162,7 @@ default_scopes = ["openid", "profile", "email"]
             r#"
 listen = "127.0.0.1:{public}"
 public_url = "http://127.0.0.1:{public}"
-channel_secret_file = "{channel}"
+shared_secret_file = "{channel}"
 [broker]
 url = "http://127.0.0.1:{internal}"
 [ops]

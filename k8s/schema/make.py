@@ -13,7 +13,10 @@ import yaml
 
 # What the chart sets itself, from values of its own or because it is how the pod is built; and the path of any file.
 CHART_SECTIONS = {"internal", "ops", "audit", "keys", "redis", "broker"}
-CHART_KEYS = {"listen", "grace", "plaintext", "public_url", "api_url", "ca_file", "format", "service_name"}
+CHART_KEYS = {
+    *("listen", "shutdown_grace_period", "allow_plaintext"),
+    *("public_url", "api_url", "ca_file", "format", "service_name"),
+}
 
 
 def sections(program):
@@ -74,7 +77,7 @@ def settings(found):
 broker, callback = sections(sys.argv[1]), sections(sys.argv[2])
 schema = yaml.safe_load(Path(__file__).with_name("values.schema.yaml").read_text(encoding="utf-8"))
 provider = strict(broker["providers.<id>"])
-provider["properties"]["exchange"] = strict(broker["providers.<id>.exchange"])
+provider["properties"]["tokenExchange"] = strict(broker["providers.<id>.token_exchange"])
 provider["required"] = ["issuer", "clientId"]
 for name in ("clientSecret", "privateKey"):
     provider["properties"][name] = {"$ref": "#/definitions/secretKey"}

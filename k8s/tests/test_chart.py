@@ -55,12 +55,12 @@ def refused(*settings, case="gateway"):
         'redis.sentinel.password="hunter2"',
         'redis.cluster.nodes=["rediss://redis.example.org"]',
         "redis.cluster=true",
-        'tokenBroker.settings.signIn.lifetime="5m"',
+        'tokenBroker.settings.signIn.lifeTime="5m"',
         'tokenBroker.settings.kernel.listen="0.0.0.0:1"',
-        "tokenBroker.settings.kernel.plaintext=true",
+        "tokenBroker.settings.kernel.allowPlaintext=true",
         'tokenBroker.settings.hub.apiTokenFile="/x"',
-        'tokenBroker.settings.kernel.maxPolls="many"',
-        "tokenBroker.settings.kernel.maxPolls=0",
+        'tokenBroker.settings.kernel.maxWaitingPolls="many"',
+        "tokenBroker.settings.kernel.maxWaitingPolls=0",
         'tokenBroker.settings.signIn.sharedServers="maybe"',
         'callbackServer.settings.broker.url="http://x"',
         'providers.lab-api.clientSecretFile="/x"',
@@ -74,11 +74,11 @@ def refused(*settings, case="gateway"):
         'providers.Lab={"issuer":"https://x.example","clientId":"x"}',
         'providers.other={"issuer":"https://x.example"}',
         'publicUrl="http://hubkey.example.org"',
-        "gracePeriodSeconds=25",
+        "shutdownGracePeriodSeconds=25",
         "networkPolicy.kernels=[]",
         'tracing.OTEL_EXPORTER_OTLP_HEADERS="authorization=x"',
         'tracing.PASSWORD="x"',
-        "keys.sealing=[]",
+        "keys.encryption=[]",
         'tokenBroker.image.digest="latest"',
     ],
 )
@@ -94,7 +94,7 @@ def test_the_schema_refuses(setting):
         (['hub.publicUrl=""'], "hub.publicUrl is empty"),
         (["providers=null"], "providers is empty"),
         (["providers.lab-api.clientSecret={}"], "providers.lab-api has no clientSecret"),
-        (['providers.lab-api.clientAuthentication="private_key_jwt"'], "providers.lab-api proves itself by a key"),
+        (['providers.lab-api.tokenEndpointAuthMethod="private_key_jwt"'], "providers.lab-api proves itself by a key"),
         (['providers.lab-api.privateKey.existingSecret="x"'], "providers.lab-api has a privateKey"),
         (['providers.lab-api.ca.key="x"'], "providers.lab-api.ca names no certificates"),
         (['providers.lab-api.ca={"existingSecret":"x","existingConfigMap":"y"}'], "providers.lab-api.ca names no"),
@@ -105,8 +105,8 @@ def test_the_schema_refuses(setting):
         (['redis.sentinel.addresses=["rediss://redis.example.org:26379"]'], "redis.sentinel.master is empty"),
         (['redis.sentinel.master="hubkey"'], "redis.sentinel.addresses is empty"),
         (['tokenBroker.tls.existingSecret=""'], "Set exactly one of"),
-        (["tokenBroker.plaintext=true"], "Set exactly one of"),
-        (["hub.plaintext=false"], "hub.apiUrl is plain http"),
+        (["tokenBroker.allowPlaintext=true"], "Set exactly one of"),
+        (["hub.allowPlaintext=false"], "hub.apiUrl is plain http"),
         (['publicUrl="https://hub.example/services/hubkey"'], "is a path on the hub's origin"),
         (["httpRoute.parentRefs=[]"], "httpRoute.parentRefs is empty"),
     ],
@@ -116,7 +116,7 @@ def test_a_contradiction_is_told_in_a_sentence(settings, words):
 
 
 def test_every_mistake_is_told_at_once():
-    message = refused('publicUrl=""', 'keys.existingSecret=""', "tokenBroker.plaintext=true")
+    message = refused('publicUrl=""', 'keys.existingSecret=""', "tokenBroker.allowPlaintext=true")
     assert message.count("\n- ") == 3, message
 
 
@@ -165,8 +165,8 @@ def test_the_notes_say_what_is_other_beside_the_hub(notes):
 
 
 def test_the_notes_repeat_every_plaintext_switch(notes):
-    text = notes("hub-origin", "--set", "providers.lab-api.plaintext=true").partition("NOT ENCRYPTED:")[2]
-    switches = ("tokenBroker.plaintext", "hub.plaintext", "redis.bundled", "providers.lab-api.plaintext")
+    text = notes("hub-origin", "--set", "providers.lab-api.allowPlaintext=true").partition("NOT ENCRYPTED:")[2]
+    switches = ("tokenBroker.allowPlaintext", "hub.allowPlaintext", "redis.bundled", "providers.lab-api.allowPlaintext")
     assert [line.split(":")[0].strip("- ") for line in text.split("\n") if line] == list(switches)
 
 
@@ -194,9 +194,9 @@ def test_a_private_key_is_a_file_in_the_broker_alone(case):
         "--set-json",
         f'{provider}.clientSecret.existingSecret=""',
         "--set",
-        f"{provider}.clientAuthentication=private_key_jwt,{provider}.privateKey.existingSecret=lab,{provider}.privateKey.key=es256.pem",
+        f"{provider}.tokenEndpointAuthMethod=private_key_jwt,{provider}.privateKey.existingSecret=lab,{provider}.privateKey.key=es256.pem",
         "--set",
-        f"{provider}.publishKeys=true",
+        f"{provider}.publishJwks=true",
     )
     pod = pod_of(case, objects)
     [(volume, item)] = [
@@ -217,8 +217,8 @@ def test_a_private_key_is_a_file_in_the_broker_alone(case):
     settings = one(objects, "ConfigMap", "hubkey-token-broker")["data"]["token-broker.toml"]
     table = settings.partition("[providers.lab-api]")[2].partition("[providers.")[0]
     assert f'private_key_file = "{path}"' in table
-    assert 'client_authentication = "private_key_jwt"' in table
-    assert "publish_keys = true" in table
+    assert 'token_endpoint_auth_method = "private_key_jwt"' in table
+    assert "publish_jwks = true" in table
     assert "client_secret_file" not in table
     assert "private_key" not in one(objects, "ConfigMap", "hubkey-callback-server")["data"]["callback-server.toml"]
 
@@ -267,7 +267,7 @@ def test_a_changed_setting_or_key_ring_makes_new_pods():
     before = checksums()
     assert checksums("--set", "tokenBroker.settings.site.hubName=Other") != before
     assert checksums("--set", "callbackServer.settings.maxConnections=7") != before
-    assert checksums("--set-json", 'keys.sealing=["sealing-1","sealing-2"]') != before
+    assert checksums("--set-json", 'keys.encryption=["encryption-1","encryption-2"]') != before
     assert checksums("--set", "replicas=7") == before
 
 
@@ -275,7 +275,7 @@ def test_a_pod_drains_longer_than_a_long_poll():
     objects = render("own-host")
     pod = one(objects, "Deployment", "hubkey")["spec"]["template"]["spec"]
     broker = one(objects, "ConfigMap", "hubkey-token-broker")["data"]["token-broker.toml"]
-    assert 'grace = "30s"' in broker
+    assert 'shutdown_grace_period = "30s"' in broker
     sleeps = [container["lifecycle"]["preStop"]["sleep"]["seconds"] for container in pod["containers"]]
     assert pod["terminationGracePeriodSeconds"] > max(sleeps) + 30
     strategy = one(objects, "Deployment", "hubkey")["spec"]["strategy"]["rollingUpdate"]

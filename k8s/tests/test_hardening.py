@@ -65,7 +65,7 @@ def test_security_x6_secrets_are_distinct_for_each_container(pod):
     # callback-server holds the channel's secret, which is made in the pod, and no Secret at all.
     assert by_name["callback-server"] == set()
     assert by_name["hubkey-channel"] == set()
-    expected = {("hubkey-keys", "index"), ("hub", "hub.services.hubkey.apiToken")}
+    expected = {("hubkey-keys", "lookup-mac"), ("hub", "hub.services.hubkey.apiToken")}
     assert expected < by_name["token-broker"]
     for container in containers(pod):
         for variable in container.get("env", []):
@@ -80,7 +80,8 @@ def test_security_x6_the_settings_hold_no_secret(objects):
     for server in SERVERS:
         toml = one(objects, "ConfigMap", f"hubkey-{server}")["data"][f"{server}.toml"]
         keys = re.findall(r"^(\w*(?:secret|password|token|key)\w*) =", toml, re.MULTILINE)
-        assert all(key.endswith(("_file", "_files", "token_endpoint")) for key in keys), keys
+        names_no_secret = ("_file", "_files", "token_endpoint", "token_endpoint_auth_method")
+        assert all(key.endswith(names_no_secret) for key in keys), keys
 
 
 def test_security_x7_the_sidecars_do_not_see_the_hubs_service_account():
@@ -167,7 +168,7 @@ def test_ports_of_the_pod_are_those_that_the_servers_listen_on(objects, pod):
     assert declared == {name: int(address.rpartition(":")[2]) for name, address in listening.items()}
     assert broker["internal.listen"].startswith("127.0.0.1:")
     assert callback["broker.url"] == "http://" + broker["internal.listen"]
-    assert callback["channel_secret_file"] == broker["internal.channel_secret_file"]
+    assert callback["shared_secret_file"] == broker["internal.shared_secret_file"]
     assert callback["public_url"] == broker["public_url"]
     for container in pod["containers"]:
         ops = {"token-broker": "hubkey-ops", "callback-server": "hubkey-ops-page"}[container["name"]]

@@ -7,12 +7,12 @@ use hubkey_protocol::{
         ProviderCallback, Site, Start, View, Visit,
     },
     path,
-    secret::ChannelSecret,
+    secret::SharedSecret,
 };
 
 use crate::{BrokerClient, ClientError, http::fill};
 
-impl BrokerClient<ChannelSecret> {
+impl BrokerClient<SharedSecret> {
     /// `GET /internal/v1/site`
     pub async fn site(&self) -> Result<Site, ClientError> {
         self.get(path::INTERNAL_SITE).await

@@ -1,6 +1,6 @@
 //! Typed client of token-broker.
 //!
-//! One [`BrokerClient`] speaks for one caller, and its type says which: `BrokerClient<ChannelSecret>` is
+//! One [`BrokerClient`] speaks for one caller, and its type says which: `BrokerClient<SharedSecret>` is
 //! callback-server's and has the internal half ([`internal`]), `BrokerClient<ServerToken>` is a kernel's ([`kernel`]).
 //! Neither can call the other's endpoints. Every method is named after its endpoint and takes and gives the messages of
 //! [`hubkey_protocol`]; what goes wrong is a [`ClientError`].

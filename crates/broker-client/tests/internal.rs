@@ -17,7 +17,7 @@ use hubkey_broker_client::{BrokerClient, ClientError, Destination};
 use hubkey_protocol::{
     ErrorCode, ProviderId, ShortId,
     internal::{BrowserAnswer, ProviderCallback, Start, View},
-    secret::{AuthorizationCode, ChannelSecret, State, Ticket},
+    secret::{AuthorizationCode, SharedSecret, State, Ticket},
 };
 use tokio::net::TcpListener;
 
@@ -30,7 +30,7 @@ type Seen = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
 async fn answering(
     answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
-) -> (BrokerClient<ChannelSecret>, Seen) {
+) -> (BrokerClient<SharedSecret>, Seen) {
     let seen = Seen::default();
     let log = Arc::clone(&seen);
     let router = Router::new().fallback(async move |request: Request| {
@@ -50,12 +50,12 @@ async fn answering(
     (client(&url), seen)
 }
 
-fn client(url: &str) -> BrokerClient<ChannelSecret> {
+fn client(url: &str) -> BrokerClient<SharedSecret> {
     let destination = Destination {
         url: url.parse().unwrap(),
         ca_pem: None,
     };
-    BrokerClient::new(&destination, ChannelSecret::new("channel-secret")).unwrap()
+    BrokerClient::new(&destination, SharedSecret::new("shared-secret")).unwrap()
 }
 
 fn start() -> Start {
@@ -84,7 +84,7 @@ fn problem(status: u16, code: &str) -> Response {
 }
 
 #[tokio::test]
-async fn each_method_asks_its_endpoint_with_the_channel_secret() {
+async fn each_method_asks_its_endpoint_with_the_shared_secret() {
     let (client, seen) = answering(|| VIEW.into_response()).await;
     let reply = client.start(&start()).await.unwrap();
     assert!(matches!(reply.answer, BrowserAnswer::View { flow } if flow.as_str() == "abcdef"));
@@ -122,7 +122,7 @@ async fn each_method_asks_its_endpoint_with_the_channel_secret() {
     );
     assert!(
         seen.iter()
-            .all(|(_, authorization)| authorization.as_deref() == Some("Bearer channel-secret"))
+            .all(|(_, authorization)| authorization.as_deref() == Some("Bearer shared-secret"))
     );
 }
 
@@ -181,12 +181,12 @@ async fn security_l3_no_error_shows_what_was_sent_or_where() {
     }
     for error in errors {
         let told = told(&error);
-        for word in ["canary", "secret-path", "channel-secret"] {
+        for word in ["canary", "secret-path", "shared-secret"] {
             assert!(!told.contains(word), "{told}");
         }
     }
     let client = client("http://127.0.0.1:1/");
-    assert!(!format!("{client:?}").contains("channel-secret"));
+    assert!(!format!("{client:?}").contains("shared-secret"));
 }
 
 #[tokio::test]
@@ -195,11 +195,11 @@ async fn a_credential_that_no_header_can_carry_is_told_at_once() {
         url: "http://127.0.0.1:1".parse().unwrap(),
         ca_pem: None,
     };
-    let error = BrokerClient::new(&destination, ChannelSecret::new("a\nb")).unwrap_err();
+    let error = BrokerClient::new(&destination, SharedSecret::new("a\nb")).unwrap_err();
     assert!(matches!(error, ClientError::Setup(_)));
     let destination = Destination {
         ca_pem: Some(b"no certificate".to_vec()),
         ..destination
     };
-    assert!(BrokerClient::new(&destination, ChannelSecret::new("a")).is_err());
+    assert!(BrokerClient::new(&destination, SharedSecret::new("a")).is_err());
 }

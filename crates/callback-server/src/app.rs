@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use hubkey_broker_client::BrokerClient;
-use hubkey_protocol::secret::ChannelSecret;
+use hubkey_protocol::secret::SharedSecret;
 use hubkey_service::http::{Limits, Peer};
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Parts {
     /// How to reach the broker.
-    pub broker: BrokerClient<ChannelSecret>,
+    pub broker: BrokerClient<SharedSecret>,
     /// The URL by which browsers reach the routes; its path is the prefix of every route.
     pub public_url: Url,
     /// What time it is, for "2 minutes ago".
@@ -34,7 +34,7 @@ pub struct App(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    broker: BrokerClient<ChannelSecret>,
+    broker: BrokerClient<SharedSecret>,
     origin: String,
     prefix: String,
     cookies: FlowCookies,
@@ -63,7 +63,7 @@ impl App {
         (app, keeper)
     }
 
-    pub(crate) fn broker(&self) -> &BrokerClient<ChannelSecret> {
+    pub(crate) fn broker(&self) -> &BrokerClient<SharedSecret> {
         &self.0.broker
     }
 

@@ -32,8 +32,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     )?;
     if settings.broker_is_plaintext() {
         tracing::warn!(
-            setting = "broker.plaintext",
-            "codes, tickets and the channel secret travel in clear: whoever can read that network can take sign-ins over"
+            setting = "broker.allow_plaintext",
+            "codes, tickets and the shared secret travel in clear: whoever can read that network can take sign-ins over"
         );
     }
     if settings.limits.trusted_proxies.is_empty() {
@@ -45,7 +45,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let public = listen("listen", settings.listen)?;
     let ops_listener = listen("ops.listen", settings.ops.listen)?;
     let (app, keeper) = App::new(Parts {
-        broker: BrokerClient::new(&settings.broker, settings.channel_secret).context("`broker`")?,
+        broker: BrokerClient::new(&settings.broker, settings.shared_secret).context("`broker`")?,
         public_url: settings.public_url,
         now: OffsetDateTime::now_utc,
         limits: settings.limits.clone(),

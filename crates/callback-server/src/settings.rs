@@ -7,7 +7,7 @@ use std::{
 };
 
 use hubkey_broker_client::Destination;
-use hubkey_protocol::secret::{ChannelSecret, Secret};
+use hubkey_protocol::secret::{Secret, SharedSecret};
 use hubkey_service::{
     http::{Limits, read_limits},
     settings::{self, LogSettings, Mistakes, OpsSettings, Reader, kind, read_log, read_ops},
@@ -34,7 +34,7 @@ pub struct Settings {
     /// Where the broker's internal listener is.
     pub broker: Destination,
     /// What this server proves itself to the broker with.
-    pub channel_secret: ChannelSecret,
+    pub shared_secret: SharedSecret,
     /// Health and metrics.
     pub ops: OpsSettings,
     /// The log.
@@ -70,7 +70,7 @@ impl Settings {
             },
         );
         let public_url = read_public_url(reader);
-        let channel_secret = read_channel_secret(reader);
+        let shared_secret = read_shared_secret(reader);
         let broker = read_broker(reader);
         let ops = read_ops(reader, DEFAULT_OPS_PORT);
         let log = read_log(reader);
@@ -79,7 +79,7 @@ impl Settings {
             limits,
             public_url: public_url?,
             broker: broker?,
-            channel_secret: channel_secret?,
+            shared_secret: shared_secret?,
             ops,
             log,
         })
@@ -113,13 +113,13 @@ fn read_public_url(reader: &Reader) -> Option<Url> {
     Some(url)
 }
 
-fn read_channel_secret(reader: &Reader) -> Option<ChannelSecret> {
+fn read_shared_secret(reader: &Reader) -> Option<SharedSecret> {
     let root = reader.root();
     let about = "What this server proves itself to the broker with.";
-    let secret = root.secret("channel_secret", ChannelSecret::new, about)?;
+    let secret = root.secret("shared_secret", SharedSecret::new, about)?;
     if secret.expose().len() < 32 {
         root.fail(
-            "channel_secret_file",
+            "shared_secret_file",
             "give it at least 32 characters, such as `openssl rand -hex 32` prints.",
         );
     }
@@ -133,8 +133,8 @@ fn read_broker(reader: &Reader) -> Option<Destination> {
         &kind::WEB_URL,
         "The broker's internal listener, such as http://127.0.0.1:8092.",
     );
-    let plaintext = section.or(
-        "plaintext",
+    let allow_plaintext = section.or(
+        "allow_plaintext",
         &kind::SWITCH,
         false,
         "Whether the broker may be on another machine without TLS.",
@@ -156,10 +156,10 @@ fn read_broker(reader: &Reader) -> Option<Destination> {
         None => None,
     };
     let url = url?;
-    if is_plaintext(&url) && !plaintext {
+    if is_plaintext(&url) && !allow_plaintext {
         section.fail(
             "url",
-            "sign-ins would cross the network in clear; use https, or set `broker.plaintext = true` where the network \
+            "sign-ins would cross the network in clear; use https, or set `broker.allow_plaintext = true` where the network \
              between the two servers is trusted.",
         );
     }
@@ -196,7 +196,7 @@ mod tests {
                 "http://127.0.0.1:8092".to_owned(),
             ),
             (
-                "HUBKEY_CHANNEL_SECRET".to_owned(),
+                "HUBKEY_SHARED_SECRET".to_owned(),
                 "0123456789abcdef0123456789abcdef".to_owned(),
             ),
         ]);
@@ -251,9 +251,9 @@ mod tests {
         assert!(
             read(&[elsewhere])
                 .unwrap_err()
-                .contains("`broker.plaintext = true`")
+                .contains("`broker.allow_plaintext = true`")
         );
-        assert!(read(&[elsewhere, ("HUBKEY_BROKER_PLAINTEXT", "true")]).is_ok());
+        assert!(read(&[elsewhere, ("HUBKEY_BROKER_ALLOW_PLAINTEXT", "true")]).is_ok());
         assert!(read(&[("HUBKEY_BROKER_URL", "https://broker:8092")]).is_ok());
     }
 
@@ -263,7 +263,7 @@ mod tests {
             let url = format!("https://hub.example.org{path}");
             assert!(read(&[("HUBKEY_PUBLIC_URL", &url)]).is_err(), "{path}");
         }
-        let mistakes = read(&[("HUBKEY_CHANNEL_SECRET", "short")]).unwrap_err();
+        let mistakes = read(&[("HUBKEY_SHARED_SECRET", "short")]).unwrap_err();
         assert!(
             mistakes.contains("at least 32 characters") && !mistakes.contains("short"),
             "{mistakes}"

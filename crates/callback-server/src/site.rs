@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hubkey_broker_client::{BrokerClient, ClientError};
-use hubkey_protocol::{ProviderId, internal::Site, secret::ChannelSecret};
+use hubkey_protocol::{ProviderId, internal::Site, secret::SharedSecret};
 use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
 use url::Url;
@@ -65,7 +65,7 @@ impl SiteState {
 /// Asks the broker for the site again and again.
 #[derive(Debug)]
 pub struct SiteKeeper {
-    broker: BrokerClient<ChannelSecret>,
+    broker: BrokerClient<SharedSecret>,
     public_url: Url,
     known: Option<Site>,
     state: watch::Sender<SiteState>,
@@ -73,7 +73,7 @@ pub struct SiteKeeper {
 
 impl SiteKeeper {
     pub(crate) fn new(
-        broker: BrokerClient<ChannelSecret>,
+        broker: BrokerClient<SharedSecret>,
         public_url: Url,
     ) -> (Self, watch::Receiver<SiteState>) {
         let look = Arc::new(Look::unnamed(&public_url));

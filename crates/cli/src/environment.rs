@@ -13,7 +13,7 @@ pub(crate) const TOKEN: &str = "JUPYTERHUB_API_TOKEN";
 /// Where the broker is.
 pub(crate) const URL: &str = "HUBKEY_URL";
 const CA_FILE: &str = "HUBKEY_CA_FILE";
-const PLAINTEXT: &str = "HUBKEY_PLAINTEXT";
+const PLAINTEXT: &str = "HUBKEY_ALLOW_PLAINTEXT";
 const PROVIDER: &str = "HUBKEY_PROVIDER";
 const INTERACTIVE: &str = "HUBKEY_INTERACTIVE";
 const TIMEOUT: &str = "HUBKEY_TIMEOUT";

@@ -20,7 +20,7 @@ pub struct Site {
     /// The hub's front page, where a person signs in to the hub.
     pub hub_url: String,
     /// `#rrggbb`; the sheet's own accent where absent.
-    pub accent: Option<String>,
+    pub accent_color: Option<String>,
     /// Where people find help.
     pub support_url: Option<String>,
     /// The URL of callback-server as browsers see it, without a trailing slash; both servers must agree on it.

@@ -26,7 +26,7 @@
 //! | callback-server | `POST /internal/v1/backchannel-logout/{provider}` | [`internal::BackchannelLogout`] | [`internal::LogoutReply`] |
 //!
 //! Every kernel request carries the server token as `Authorization: Bearer …`; the Hub's carries the API token of its
-//! service hubkey, and every internal request the channel secret, the same way. Every failure is a [`Problem`].
+//! service hubkey, and every internal request the shared secret, the same way. Every failure is a [`Problem`].
 
 mod connection;
 mod error;

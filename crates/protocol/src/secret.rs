@@ -149,7 +149,7 @@ secret!(
 );
 secret!(
     /// The credential by which callback-server proves itself to the broker's internal listener.
-    ChannelSecret: Clone
+    SharedSecret: Clone
 );
 
 #[cfg(test)]
@@ -175,7 +175,7 @@ mod tests {
             format!("{:?}", ClientSecret::new("canary")),
             format!("{:?}", ClientKey::new("canary")),
             format!("{:?}", LogoutToken::new("canary")),
-            format!("{:?}", ChannelSecret::new("canary")),
+            format!("{:?}", SharedSecret::new("canary")),
         ];
         for text in shown {
             assert!(text.ends_with("([redacted])"), "{text}");

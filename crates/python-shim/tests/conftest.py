@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     """A scripted broker, and an environment as the Hub makes it for a server."""
-    for name in ("HUBKEY_CA_FILE", "HUBKEY_PROVIDER", "HUBKEY_INTERACTIVE", "HUBKEY_TIMEOUT", "HUBKEY_PLAINTEXT"):
+    for name in ("HUBKEY_CA_FILE", "HUBKEY_PROVIDER", "HUBKEY_INTERACTIVE", "HUBKEY_TIMEOUT", "HUBKEY_ALLOW_PLAINTEXT"):
         monkeypatch.delenv(name, raising=False)
     with scripted_broker() as broker:
         monkeypatch.setenv("HUBKEY_URL", broker.url)

@@ -143,7 +143,7 @@ def test_feature_g10_the_kernels_are_told_of_the_authority_and_of_plain_text(api
     assert c.Spawner.environment == {
         "HUBKEY_URL": "http://broker.internal",
         "HUBKEY_CA_FILE": "/etc/hubkey/ca.pem",
-        "HUBKEY_PLAINTEXT": "1",
+        "HUBKEY_ALLOW_PLAINTEXT": "1",
     }
 
 

@@ -143,7 +143,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let limits = Limits {
-        grace: Duration::from_secs(1),
+        shutdown_grace_period: Duration::from_secs(1),
         ..Limits::internal()
     };
     let server = Server::new("ops", limits, &metrics).without_traces();

@@ -23,7 +23,7 @@ use crate::{
     },
     idp::{self, IdentityProvider},
     instruments,
-    keys::{IndexKey, KeyRing},
+    keys::{KeyRing, LookupMacKey},
     routes,
     settings::{InternalSettings, KernelSettings, KeyFiles, Settings},
     store::{
@@ -69,7 +69,7 @@ pub async fn run(mut settings: Settings) -> anyhow::Result<()> {
     };
     let broker = Broker::new(backends(parts, plan)?);
     let kernel = routes::kernel(broker.clone());
-    let internal = routes::internal(broker.clone(), settings.internal.channel_secrets);
+    let internal = routes::internal(broker.clone(), settings.internal.shared_secrets);
     let mut running = JoinSet::new();
     let mut serve = |server: Server, listener, router: Router| {
         running.spawn(server.serve(listener, router, life.draining()));
@@ -115,15 +115,15 @@ fn kernel_server(settings: &mut KernelSettings, metrics: &Metrics) -> anyhow::Re
 fn warn_of_plaintext(kernel: &KernelSettings, internal: &InternalSettings) {
     if kernel.is_plaintext() {
         tracing::warn!(
-            setting = "kernel.plaintext",
+            setting = "kernel.allow_plaintext",
             "server tokens and access tokens travel to kernels in clear: whoever can read that network can act as every \
              user"
         );
     }
     if internal.is_plaintext() {
         tracing::warn!(
-            setting = "internal.plaintext",
-            "codes, tickets and the channel secret travel in clear: whoever can read that network can take sign-ins over"
+            setting = "internal.allow_plaintext",
+            "codes, tickets and the shared secret travel in clear: whoever can read that network can take sign-ins over"
         );
     }
 }
@@ -145,7 +145,7 @@ fn backends(parts: Parts, plan: Plan) -> anyhow::Result<Backends> {
         kernels: Arc::new(HubKernelAuthenticator::new(
             api,
             &plan.hub,
-            parts.index_key.clone(),
+            parts.lookup_mac_key.clone(),
             clock,
         )),
         browsers: Arc::new(browsers),
@@ -153,7 +153,7 @@ fn backends(parts: Parts, plan: Plan) -> anyhow::Result<Backends> {
         store: parts.store,
         clock: parts.clock,
         chance: parts.chance,
-        index_key: parts.index_key,
+        lookup_mac_key: parts.lookup_mac_key,
         rules: Arc::new(plan.rules),
         polls: Arc::new(Semaphore::new(plan.polls)),
         stopping: plan.stopping,
@@ -180,7 +180,7 @@ impl Listeners {
 /// Backends.
 struct Parts {
     store: Arc<dyn Store>,
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn RandomSource>,
 }
@@ -188,11 +188,11 @@ struct Parts {
 impl Parts {
     async fn new(keys: Option<KeyFiles>, redis: Option<RedisSettings>) -> anyhow::Result<Self> {
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
-        let (index_key, ring) = open_keys(keys, chance.as_ref())?;
-        let store = open_store(redis, &index_key, ring, clock.clone()).await?;
+        let (lookup_mac_key, ring) = open_keys(keys, chance.as_ref())?;
+        let store = open_store(redis, &lookup_mac_key, ring, clock.clone()).await?;
         Ok(Self {
             store,
-            index_key,
+            lookup_mac_key,
             clock,
             chance,
         })
@@ -203,24 +203,27 @@ impl Parts {
 fn open_keys(
     keys: Option<KeyFiles>,
     chance: &dyn RandomSource,
-) -> anyhow::Result<(IndexKey, Arc<KeyRing>)> {
+) -> anyhow::Result<(LookupMacKey, Arc<KeyRing>)> {
     let Some(keys) = keys else {
         let (mut sealing, mut index) = ([0; 32], [0; 32]);
         chance.fill(&mut sealing);
         chance.fill(&mut index);
-        let index_key = IndexKey::new(&index);
-        let ring = KeyRing::from_keys(&[sealing], &index_key)?;
-        return Ok((index_key, Arc::new(ring)));
+        let lookup_mac_key = LookupMacKey::new(&index);
+        let ring = KeyRing::from_keys(&[sealing], &lookup_mac_key)?;
+        return Ok((lookup_mac_key, Arc::new(ring)));
     };
-    let index_key = IndexKey::from_file(&keys.index).context("`keys.index_file`")?;
-    let ring = Arc::new(KeyRing::open(keys.sealing, &index_key).context("`keys.sealing_files`")?);
+    let lookup_mac_key =
+        LookupMacKey::from_file(&keys.lookup_mac).context("`keys.lookup_mac_key_file`")?;
+    let ring = Arc::new(
+        KeyRing::open(keys.encryption, &lookup_mac_key).context("`keys.encryption_key_files`")?,
+    );
     tokio::spawn(Arc::clone(&ring).keep_reloading(reload::EVERY));
-    Ok((index_key, ring))
+    Ok((lookup_mac_key, ring))
 }
 
 async fn open_store(
     redis: Option<RedisSettings>,
-    index_key: &IndexKey,
+    lookup_mac_key: &LookupMacKey,
     ring: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn Store>> {
@@ -234,7 +237,7 @@ async fn open_store(
             clock,
         )));
     };
-    let store = RedisStore::open(redis, index_key.clone()).await?;
+    let store = RedisStore::open(redis, lookup_mac_key.clone()).await?;
     Ok(Arc::new(SealedStore::new(store, ring, clock)))
 }
 

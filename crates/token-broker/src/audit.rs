@@ -31,7 +31,7 @@ pub enum What {
     ConsentAccepted,
     /// The person cancelled.
     ConsentDenied,
-    /// An account was pinned to a hub user.
+    /// An account was linked to a hub user.
     IdentityPinned,
     /// An account belongs to another hub user, or does not fit this one.
     IdentityConflict,
@@ -205,7 +205,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Of a sealing key, by its public name.
+    /// Of an encryption key, by its public name.
     pub fn key(self, key_id: Option<KeyId>) -> Self {
         Self { key_id, ..self }
     }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 pub use self::{
     file::{KeyFileError, generate},
-    ring::{KeyRing, KeyRingError, SealingKey, Unopened},
+    ring::{EncryptionKey, KeyRing, KeyRingError, Unopened},
 };
 use crate::domain::keyed_hash::KeyedHash;
 
@@ -23,14 +23,14 @@ const SEAL: &[u8] = b"hubkey/v1/seal";
 const NAME: &[u8] = b"hubkey/v1/key-id";
 
 /// Hides names: every id, secret or user name that is looked up is looked up by its keyed hash. Fixed for the life of
-/// a deployment; sealing keys rotate, this one does not.
+/// a deployment; encryption keys rotate, this one does not.
 #[derive(Clone)]
-pub struct IndexKey {
+pub struct LookupMacKey {
     key: hmac::Key,
     id: KeyId,
 }
 
-impl IndexKey {
+impl LookupMacKey {
     /// Takes 32 random bytes.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
@@ -71,9 +71,9 @@ impl IndexKey {
     }
 }
 
-impl fmt::Debug for IndexKey {
+impl fmt::Debug for LookupMacKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IndexKey([redacted])")
+        f.write_str("LookupMacKey([redacted])")
     }
 }
 
@@ -147,14 +147,21 @@ mod tests {
 
     #[test]
     fn purposes_and_messages_never_share_a_hash() {
-        let key = IndexKey::new(&[7; 32]);
+        let key = LookupMacKey::new(&[7; 32]);
         assert_ne!(key.hash("a", b"bc"), key.hash("ab", b"c"));
-        assert_ne!(key.hash("a", b"b"), IndexKey::new(&[8; 32]).hash("a", b"b"));
+        assert_ne!(
+            key.hash("a", b"b"),
+            LookupMacKey::new(&[8; 32]).hash("a", b"b")
+        );
     }
 
     #[test]
     fn security_l4_debug_of_keys_shows_no_key() {
-        let shown = format!("{:?} {:?}", IndexKey::new(&[7; 32]), KeyId::of(&[7; 32]));
+        let shown = format!(
+            "{:?} {:?}",
+            LookupMacKey::new(&[7; 32]),
+            KeyId::of(&[7; 32])
+        );
         assert!(
             !shown.contains("07070707") && !shown.contains("7, 7"),
             "{shown}"

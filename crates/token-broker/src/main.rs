@@ -26,7 +26,7 @@ struct Arguments {
 enum Command {
     #[command(flatten)]
     Shared(Shared),
-    /// Make a file of 32 random bytes for `keys.sealing_files` or `keys.index_file`
+    /// Make a file of 32 random bytes for `keys.encryption_key_files` or `keys.lookup_mac_key_file`
     GenerateKey {
         /// The file; it must not exist yet
         path: PathBuf,

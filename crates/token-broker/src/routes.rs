@@ -29,7 +29,7 @@ use http::{
     HeaderValue,
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
 };
-use hubkey_protocol::{path, secret::ChannelSecret};
+use hubkey_protocol::{path, secret::SharedSecret};
 use hubkey_service::http::problem_fallbacks;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -82,7 +82,7 @@ pub fn kernel(broker: Broker) -> Router {
 }
 
 /// What callback-server reaches; each request proves that it is callback-server.
-pub fn internal(broker: Broker, channel_secrets: Vec<ChannelSecret>) -> Router {
+pub fn internal(broker: Broker, shared_secrets: Vec<SharedSecret>) -> Router {
     let Broker {
         catalog,
         browsers,
@@ -98,7 +98,7 @@ pub fn internal(broker: Broker, channel_secrets: Vec<ChannelSecret>) -> Router {
         })
         .route(path::INTERNAL_SITE, site)
         .route(path::INTERNAL_BACKCHANNEL_LOGOUT, logout);
-    let gate = middleware::from_fn_with_state(Arc::new(channel_secrets), channel::gate);
+    let gate = middleware::from_fn_with_state(Arc::new(shared_secrets), channel::gate);
     private(problem_fallbacks(routes).layer(gate))
 }
 

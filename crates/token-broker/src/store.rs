@@ -225,7 +225,7 @@ pub enum Purpose {
     /// The answer to a repeated `POST /v1/sign-ins`.
     Idempotency,
     /// Which account a hub user has at a provider.
-    Pin,
+    AccountLink,
     /// Which hub user an account belongs to.
     Owner,
     /// Which connections came of a session or an account at a provider, and which a server has.
@@ -251,7 +251,7 @@ impl Purpose {
             Self::UserIndex => "user-index",
             Self::Poll => "poll",
             Self::Idempotency => "idempotency",
-            Self::Pin => "pin",
+            Self::AccountLink => "account-link",
             Self::Owner => "owner",
             Self::Logins => "logins",
             Self::UsedLogout => "used-logout",
@@ -271,7 +271,7 @@ impl Purpose {
     /// seldom written.
     #[must_use]
     pub const fn is_resealed_on_read(self) -> bool {
-        matches!(self, Self::Owner | Self::Pin | Self::UserIndex)
+        matches!(self, Self::Owner | Self::AccountLink | Self::UserIndex)
     }
 }
 
@@ -350,10 +350,10 @@ impl Key {
 
     /// The account that a hub user has at a provider.
     #[must_use]
-    pub fn pin(user: &HubUser, provider: &ProviderId) -> Self {
+    pub fn account_link(user: &HubUser, provider: &ProviderId) -> Self {
         Self::new(
-            &["pin", user.as_str(), provider.as_str()],
-            Purpose::Pin,
+            &["account-link", user.as_str(), provider.as_str()],
+            Purpose::AccountLink,
             &[],
         )
     }

@@ -75,11 +75,11 @@ pub struct Secrets {
     /// The secret of the client `hubkey` at Keycloak.
     pub client: PathBuf,
     /// What the broker seals with.
-    pub sealing_key: PathBuf,
+    pub encryption_key: PathBuf,
     /// What it opens with too.
-    pub second_sealing_key: PathBuf,
+    pub second_encryption_key: PathBuf,
     /// What the broker hides names with.
-    pub index_key: PathBuf,
+    pub lookup_mac_key: PathBuf,
 }
 
 impl Secrets {
@@ -100,9 +100,9 @@ impl Secrets {
             channel: file("channel", &random()?)?,
             hub_token: file("hub-token", &random()?)?,
             client: file("client", Keycloak::CLIENT_SECRET)?,
-            sealing_key: file("sealing-key", &random()?)?,
-            second_sealing_key: file("second-sealing-key", &random()?)?,
-            index_key: file("index-key", &random()?)?,
+            encryption_key: file("encryption-key", &random()?)?,
+            second_encryption_key: file("second-encryption-key", &random()?)?,
+            lookup_mac_key: file("lookup-mac-key", &random()?)?,
         })
     }
 }
@@ -132,7 +132,7 @@ pub fn callback_settings(options: &StackOptions, ports: &Ports, secrets: &Secret
         r#"
 listen = "127.0.0.1:{callback}"
 public_url = "{public_url}"
-channel_secret_file = "{channel}"
+shared_secret_file = "{channel}"
 
 [broker]
 url = "http://127.0.0.1:{internal}"
@@ -186,7 +186,7 @@ listen = "127.0.0.1:{kernel}"
 
 [internal]
 listen = "127.0.0.1:{internal}"
-channel_secret_file = "{channel}"
+shared_secret_file = "{channel}"
 
 [ops]
 listen = "127.0.0.1:{broker_ops}"
@@ -224,12 +224,14 @@ pub(super) fn encrypted(settings: &str, run: &RunFolder, redis: Option<&Redis>) 
 
 fn key_settings(secrets: &Secrets) -> String {
     let files = [
-        &secrets.sealing_key,
-        &secrets.second_sealing_key,
-        &secrets.index_key,
+        &secrets.encryption_key,
+        &secrets.second_encryption_key,
+        &secrets.lookup_mac_key,
     ];
     let [first, second, index] = files.map(|file| file.display());
-    format!("[keys]\nsealing_files = [\"{first}\", \"{second}\"]\nindex_file = \"{index}\"\n")
+    format!(
+        "[keys]\nencryption_key_files = [\"{first}\", \"{second}\"]\nlookup_mac_key_file = \"{index}\"\n"
+    )
 }
 
 /// The address holds the password, so it is a secret with a file of its own.
@@ -273,10 +275,10 @@ scope_descriptions = [
 ]
 api_origins = ["http://127.0.0.1:{lab_api}"]
 
-[providers.{LAB_API}.exchange]
+[providers.{LAB_API}.token_exchange]
 # Keycloak gives an audience with its scope only, and knows no client of the last name.
-audiences = ["{DATA_API}", "{LAB_API}", "billing-api"]
-scopes = ["data:read", "email"]
+allowed_audiences = ["{DATA_API}", "{LAB_API}", "billing-api"]
+allowed_scopes = ["data:read", "email"]
 default_scopes = ["{DATA_API}=data:read"]
 api_origins = ["{DATA_API}=http://127.0.0.1:{data_api}"]
 
@@ -284,7 +286,7 @@ api_origins = ["{DATA_API}=http://127.0.0.1:{data_api}"]
 display_name = "Example Data"
 issuer = "http://localhost:{keycloak}/realms/hubkey"
 client_id = "{public_client}"
-client_authentication = "none"
+token_endpoint_auth_method = "none"
 default_scopes = ["openid", "profile", "email", "data:read"]
 scope_descriptions = [
   "email=see your e-mail address",

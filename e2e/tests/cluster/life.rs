@@ -49,8 +49,8 @@ async fn no_token_read_fails_while_the_release_is_upgraded_and_its_key_rotated()
     let mut kernel = connected(cluster, &MALLORY).await?;
     kernel.run(READ_ON).await?.ok()?;
     // First every replica can open what the new key seals, then the new key seals.
-    let both = r#"keys.sealing=["sealing-1","sealing-2"]"#;
-    let turned = r#"keys.sealing=["sealing-2","sealing-1"]"#;
+    let both = r#"keys.encryption=["encryption-1","encryption-2"]"#;
+    let turned = r#"keys.encryption=["encryption-2","encryption-1"]"#;
     for sets in [
         &[both][..],
         &[turned],

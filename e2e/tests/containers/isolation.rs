@@ -153,7 +153,7 @@ async fn security_x6_callback_server_holds_one_secret_and_both_servers_have_no_s
         .flatten()
         .map(|entry| entry.file_name())
         .collect();
-    assert_eq!(names, ["channel-secret"]);
+    assert_eq!(names, ["shared-secret"]);
     assert!(
         address(compose, "callback-server", "store").is_err(),
         "it is beside Redis"

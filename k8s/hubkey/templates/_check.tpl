@@ -14,15 +14,15 @@
 {{- range $id, $provider := $values.providers -}}
 {{- $hasSecret := dig "clientSecret" "existingSecret" "" $provider -}}
 {{- $hasKey := dig "privateKey" "existingSecret" "" $provider -}}
-{{- $way := default "" $provider.clientAuthentication -}}
+{{- $way := default "" $provider.tokenEndpointAuthMethod -}}
 {{- if eq $way "private_key_jwt" -}}
 {{- if or $hasSecret (not $hasKey) -}}
 {{- $mistakes = append $mistakes (printf "providers.%s proves itself by a key. Set privateKey.existingSecret, and no clientSecret." $id) -}}
 {{- end -}}
 {{- else if $hasKey -}}
-{{- $mistakes = append $mistakes (printf "providers.%s has a privateKey. Set clientAuthentication: private_key_jwt, or remove it." $id) -}}
+{{- $mistakes = append $mistakes (printf "providers.%s has a privateKey. Set tokenEndpointAuthMethod: private_key_jwt, or remove it." $id) -}}
 {{- else if and (not $hasSecret) (ne $way "none") -}}
-{{- $mistakes = append $mistakes (printf "providers.%s has no clientSecret.existingSecret. Name the Secret, or set clientAuthentication: none." $id) -}}
+{{- $mistakes = append $mistakes (printf "providers.%s has no clientSecret.existingSecret. Name the Secret, or set tokenEndpointAuthMethod: none." $id) -}}
 {{- end -}}
 {{- end -}}
 {{- range $id, $provider := $values.providers -}}
@@ -57,17 +57,17 @@
 {{- end -}}
 {{- $tls := $values.tokenBroker.tls -}}
 {{- $ways := 0 -}}
-{{- range (list $tls.existingSecret $tls.certManager.enabled $values.tokenBroker.plaintext) -}}
+{{- range (list $tls.existingSecret $tls.certManager.enabled $values.tokenBroker.allowPlaintext) -}}
 {{- if . -}}{{- $ways = add1 $ways -}}{{- end -}}
 {{- end -}}
 {{- if ne (int $ways) 1 -}}
-{{- $mistakes = append $mistakes "Set exactly one of tokenBroker.tls.existingSecret, tokenBroker.tls.certManager.enabled and tokenBroker.plaintext: kernels send their server's token to the broker." -}}
+{{- $mistakes = append $mistakes "Set exactly one of tokenBroker.tls.existingSecret, tokenBroker.tls.certManager.enabled and tokenBroker.allowPlaintext: kernels send their server's token to the broker." -}}
 {{- end -}}
 {{- if and $tls.certManager.enabled (not $tls.certManager.issuerRef.name) -}}
 {{- $mistakes = append $mistakes "tokenBroker.tls.certManager.issuerRef has no name. Name the issuer that signs the broker's certificate." -}}
 {{- end -}}
-{{- if and (hasPrefix "http://" $values.hub.apiUrl) (not $values.hub.plaintext) (not (regexMatch "^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])[:/]" $values.hub.apiUrl)) -}}
-{{- $mistakes = append $mistakes "hub.apiUrl is plain http, so server tokens cross the cluster's network in clear. Set hub.plaintext: true if that is acceptable, or give the Hub TLS." -}}
+{{- if and (hasPrefix "http://" $values.hub.apiUrl) (not $values.hub.allowPlaintext) (not (regexMatch "^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])[:/]" $values.hub.apiUrl)) -}}
+{{- $mistakes = append $mistakes "hub.apiUrl is plain http, so server tokens cross the cluster's network in clear. Set hub.allowPlaintext: true if that is acceptable, or give the Hub TLS." -}}
 {{- end -}}
 {{- if and (include "hubkey.onHubsOrigin" .) (or $values.ingress.enabled $values.httpRoute.enabled) -}}
 {{- $mistakes = append $mistakes "publicUrl is a path on the hub's origin, which the hub's proxy routes. Switch ingress and httpRoute off, or give publicUrl an own host." -}}

@@ -135,7 +135,7 @@ env:
       - secret:
           name: {{ .Values.keys.existingSecret }}
           items:
-            {{- range append .Values.keys.sealing .Values.keys.index }}
+            {{- range append .Values.keys.encryption .Values.keys.lookupMac }}
             - {key: {{ . | quote }}, path: {{ printf "keys/%s" . | quote }}}
             {{- end }}
       {{- if not (or .Values.redis.sentinel.addresses .Values.redis.cluster.nodes) }}

@@ -96,18 +96,18 @@ key: url
 
 {{/* Every switch that lets something cross a network in clear, a line each. */}}
 {{- define "hubkey.plaintext" -}}
-{{- if .Values.tokenBroker.plaintext }}
-- tokenBroker.plaintext: kernels -> broker. Server tokens and access tokens cross the cluster's network in clear.
+{{- if .Values.tokenBroker.allowPlaintext }}
+- tokenBroker.allowPlaintext: kernels -> broker. Server tokens and access tokens cross the cluster's network in clear.
 {{- end }}
-{{- if .Values.hub.plaintext }}
-- hub.plaintext: broker -> Hub. Server tokens cross the cluster's network in clear.
+{{- if .Values.hub.allowPlaintext }}
+- hub.allowPlaintext: broker -> Hub. Server tokens cross the cluster's network in clear.
 {{- end }}
-{{- if or .Values.redis.plaintext .Values.redis.bundled.enabled }}
-- redis.{{ ternary "bundled" "plaintext" .Values.redis.bundled.enabled }}: broker -> Redis. Its password crosses the cluster's network in clear; records are sealed.
+{{- if or .Values.redis.allowPlaintext .Values.redis.bundled.enabled }}
+- redis.{{ ternary "bundled" "allowPlaintext" .Values.redis.bundled.enabled }}: broker -> Redis. Its password crosses the cluster's network in clear; records are sealed.
 {{- end }}
 {{- range $id, $provider := .Values.providers }}
-{{- if $provider.plaintext }}
-- providers.{{ $id }}.plaintext: broker -> provider. Codes, client secrets and tokens cross the network in clear.
+{{- if $provider.allowPlaintext }}
+- providers.{{ $id }}.allowPlaintext: broker -> provider. Codes, client secrets and tokens cross the network in clear.
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -22,22 +22,22 @@
 
 {{- define "hubkey.tokenBroker.toml" -}}
 {{- $settings := .Values.tokenBroker.settings -}}
-{{- $grace := printf "%ds" (int .Values.gracePeriodSeconds) -}}
+{{- $grace := printf "%ds" (int .Values.shutdownGracePeriodSeconds) -}}
 {{- $secrets := "/etc/hubkey/secrets" -}}
-{{- $kernel := dict "listen" (printf "%s:8091" .Values.listenAddress) "grace" $grace -}}
+{{- $kernel := dict "listen" (printf "%s:8091" .Values.listenAddress) "shutdownGracePeriod" $grace -}}
 {{- if include "hubkey.kernelTlsSecret" . -}}
 {{- $_ := set $kernel "certificateFile" (printf "%s/kernel-tls/tls.crt" $secrets) -}}
 {{- $_ := set $kernel "certificateKeyFile" (printf "%s/kernel-tls/tls.key" $secrets) -}}
 {{- else -}}
-{{- $_ := set $kernel "plaintext" true -}}
+{{- $_ := set $kernel "allowPlaintext" true -}}
 {{- end -}}
-{{- $internal := dict "listen" "127.0.0.1:8092" "grace" $grace "channelSecretFile" "/run/hubkey/channel/secret" -}}
+{{- $internal := dict "listen" "127.0.0.1:8092" "shutdownGracePeriod" $grace "sharedSecretFile" "/run/hubkey/channel/secret" -}}
 {{- $hub := dict "apiUrl" .Values.hub.apiUrl "publicUrl" .Values.hub.publicUrl "apiTokenFile" (printf "%s/hub/api-token" $secrets) -}}
-{{- if .Values.hub.plaintext }}{{ $_ := set $hub "plaintext" true }}{{ end -}}
+{{- if .Values.hub.allowPlaintext }}{{ $_ := set $hub "allowPlaintext" true }}{{ end -}}
 {{- if .Values.hub.ca.existingSecret }}{{ $_ := set $hub "caFile" (printf "%s/hub-ca/ca.crt" $secrets) }}{{ end -}}
-{{- $sealing := list -}}
-{{- range .Values.keys.sealing }}{{ $sealing = append $sealing (printf "%s/keys/%s" $secrets .) }}{{ end -}}
-{{- $keys := dict "sealingFiles" $sealing "indexFile" (printf "%s/keys/%s" $secrets .Values.keys.index) -}}
+{{- $encryption := list -}}
+{{- range .Values.keys.encryption }}{{ $encryption = append $encryption (printf "%s/keys/%s" $secrets .) }}{{ end -}}
+{{- $keys := dict "encryptionKeyFiles" $encryption "lookupMacKeyFile" (printf "%s/keys/%s" $secrets .Values.keys.lookupMac) -}}
 {{- $redis := dict -}}
 {{- $sentinel := dict -}}
 {{- $cluster := dict -}}
@@ -53,7 +53,7 @@
 {{- with .Values.redis.user }}{{ $_ := set $redis "user" . }}{{ end -}}
 {{- if .Values.redis.password.existingSecret }}{{ $_ := set $redis "passwordFile" (printf "%s/redis-password/password" $secrets) }}{{ end -}}
 {{- if .Values.redis.ca.existingSecret }}{{ $_ := set $redis "caFile" (printf "%s/redis-ca/ca.crt" $secrets) }}{{ end -}}
-{{- if or .Values.redis.plaintext .Values.redis.bundled.enabled }}{{ $_ := set $redis "plaintext" true }}{{ end -}}
+{{- if or .Values.redis.allowPlaintext .Values.redis.bundled.enabled }}{{ $_ := set $redis "allowPlaintext" true }}{{ end -}}
 {{- range $switch := list "allowUnauthenticated" "allowEviction" -}}
 {{- if index $.Values.redis $switch }}{{ $_ := set $redis $switch true }}{{ end -}}
 {{- end -}}
@@ -66,7 +66,7 @@ public_url = {{ toJson .Values.publicUrl }}
 {{- range $id, $provider := .Values.providers }}
 
 [providers.{{ $id }}]
-{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "privateKey" "ca" "exchange") }}
+{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "privateKey" "ca" "tokenExchange") }}
 {{- if dig "clientSecret" "existingSecret" "" $provider }}
 client_secret_file = {{ printf "%s/providers/%s/client-secret" $secrets $id | toJson }}
 {{- end }}
@@ -76,9 +76,9 @@ private_key_file = {{ printf "%s/providers/%s/private-key.pem" $secrets $id | to
 {{- if $provider.ca }}
 ca_file = {{ printf "%s/providers/%s/ca.crt" $secrets $id | toJson }}
 {{- end }}
-{{- with $provider.exchange }}
+{{- with $provider.tokenExchange }}
 
-[providers.{{ $id }}.exchange]
+[providers.{{ $id }}.token_exchange]
 {{- include "hubkey.toml.keys" . }}
 {{- end }}
 {{- end }}
@@ -86,8 +86,8 @@ ca_file = {{ printf "%s/providers/%s/ca.crt" $secrets $id | toJson }}
 
 {{- define "hubkey.callbackServer.toml" -}}
 {{- $own := dict "listen" (printf "%s:8090" .Values.listenAddress) "publicUrl" .Values.publicUrl -}}
-{{- $_ := set $own "grace" (printf "%ds" (int .Values.gracePeriodSeconds)) -}}
-{{- $_ := set $own "channelSecretFile" "/run/hubkey/channel/secret" -}}
+{{- $_ := set $own "shutdownGracePeriod" (printf "%ds" (int .Values.shutdownGracePeriodSeconds)) -}}
+{{- $_ := set $own "sharedSecretFile" "/run/hubkey/channel/secret" -}}
 {{- $top := dict -}}
 {{- $sections := dict -}}
 {{- range $key, $value := .Values.callbackServer.settings -}}

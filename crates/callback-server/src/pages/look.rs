@@ -31,7 +31,7 @@ impl Look {
 
     /// The look that the broker describes.
     pub(crate) fn of(site: &Site) -> Self {
-        let accent = site.accent.as_deref().and_then(Colour::parse);
+        let accent = site.accent_color.as_deref().and_then(Colour::parse);
         Self::new(
             &site.hub_name,
             accent,

@@ -11,7 +11,7 @@ use hubkey_broker_client::{BrokerClient, CallContext, ClientError};
 use hubkey_protocol::{
     ErrorCode, InvalidId, ShortId,
     internal::{BrowserReply, Refusal},
-    secret::{ChannelSecret, FlowCookie},
+    secret::{FlowCookie, SharedSecret},
 };
 use hubkey_service::{
     http::{Peer, RequestId, TooLong},
@@ -74,7 +74,7 @@ fn peer(parts: &Parts) -> Option<Peer> {
 
 impl Browser {
     /// The broker, asked on behalf of this request.
-    pub(super) fn broker(&self) -> BrokerClient<ChannelSecret> {
+    pub(super) fn broker(&self) -> BrokerClient<SharedSecret> {
         self.app.broker().within(self.context.clone())
     }
 

@@ -94,7 +94,10 @@ fn source(text: &str) -> String {
 #[tokio::test]
 async fn security_o8_headers_are_on_every_answer() {
     for accent in [None, Some("#f37726".to_owned())] {
-        let server = Server::at("https://hubkey.example.org", |site| site.accent = accent).await;
+        let server = Server::at("https://hubkey.example.org", |site| {
+            site.accent_color = accent;
+        })
+        .await;
         let ways = [
             Visit::open(&format!("/start/{TICKET}")),
             Visit::open(&format!("/hub-callback?code=c&state={STATE}")),

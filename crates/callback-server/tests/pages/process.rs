@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::support::{Broker, refused, short};
 
-const SECRET: &str = "canary-channel-secret-of-32-characters";
+const SECRET: &str = "canary-shared-secret-of-32-characters";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_callback-server");
 
 /// A program with these settings and nothing else in its environment.
@@ -65,7 +65,7 @@ impl Running {
             ("HUBKEY_LISTEN", &public),
             ("HUBKEY_OPS_LISTEN", &ops),
             ("HUBKEY_BROKER_URL", &broker_url),
-            ("HUBKEY_CHANNEL_SECRET", SECRET),
+            ("HUBKEY_SHARED_SECRET", SECRET),
             ("HUBKEY_LOG_FORMAT", "json"),
             ("HUBKEY_LOG_FILTER", "trace"),
         ];
@@ -172,7 +172,7 @@ async fn check_config_tells_all_mistakes_together_and_no_secret() {
     let settings = [
         ("HUBKEY_PUBLIC_URL", "http://hub.example.org"),
         ("HUBKEY_BROKER_URL", "http://broker:8082"),
-        ("HUBKEY_CHANNEL_SECRET", "canary"),
+        ("HUBKEY_SHARED_SECRET", "canary"),
         ("HUBKEY_LISSEN", "127.0.0.1:1"),
     ];
     let wrong = output(&settings, "check-config").await;
@@ -181,7 +181,7 @@ async fn check_config_tells_all_mistakes_together_and_no_secret() {
     for word in [
         "4 mistakes",
         "use an https URL",
-        "broker.plaintext",
+        "broker.allow_plaintext",
         "32 characters",
         "HUBKEY_LISTEN",
     ] {
@@ -194,7 +194,7 @@ async fn check_config_tells_all_mistakes_together_and_no_secret() {
             "https://hub.example.org/services/hubkey",
         ),
         ("HUBKEY_BROKER_URL", "http://127.0.0.1:8082"),
-        ("HUBKEY_CHANNEL_SECRET", SECRET),
+        ("HUBKEY_SHARED_SECRET", SECRET),
     ];
     assert!(output(&settings, "check-config").await.status.success());
 }
@@ -231,7 +231,7 @@ async fn the_server_starts_without_the_broker_and_is_ready_with_it() {
     let health = [
         ("HUBKEY_PUBLIC_URL", "https://hub.example.org"),
         ("HUBKEY_BROKER_URL", "http://127.0.0.1:1"),
-        ("HUBKEY_CHANNEL_SECRET", SECRET),
+        ("HUBKEY_SHARED_SECRET", SECRET),
         ("HUBKEY_OPS_LISTEN", &ops),
     ];
     assert!(output(&health, "health").await.status.success());
@@ -367,10 +367,13 @@ async fn security_l1_the_log_holds_nothing_that_passes_through() {
 async fn security_x1_plain_text_to_the_broker_is_told_at_start() {
     let elsewhere = [
         ("HUBKEY_BROKER_URL", "http://broker.invalid:8092"),
-        ("HUBKEY_BROKER_PLAINTEXT", "true"),
+        ("HUBKEY_BROKER_ALLOW_PLAINTEXT", "true"),
     ];
     let told = Running::start(&elsewhere).await.end().await;
-    assert!(told.contains(r#""setting":"broker.plaintext""#), "{told}");
+    assert!(
+        told.contains(r#""setting":"broker.allow_plaintext""#),
+        "{told}"
+    );
     let silent = Running::start(&[]).await.end().await;
     assert!(!silent.contains("plaintext"), "{silent}");
 }

@@ -5,7 +5,7 @@ use hubkey_protocol::internal::{BrowserAnswer, Page, Refusal};
 use serde_json::json;
 
 use crate::support::{
-    CHANNEL_SECRET, COOKIE, STATE, Server, TICKET, Visit, confirm_page, done_page, leave, redirect,
+    COOKIE, SHARED_SECRET, STATE, Server, TICKET, Visit, confirm_page, done_page, leave, redirect,
     refused, short,
 };
 
@@ -20,7 +20,7 @@ async fn start_hands_on_the_ticket_and_redirects_to_the_hub() {
     assert_eq!(answer.header("location"), location);
     let call = server.broker.call();
     assert_eq!(call.path, "/internal/v1/start");
-    assert_eq!(call.authorization, Some(format!("Bearer {CHANNEL_SECRET}")));
+    assert_eq!(call.authorization, Some(format!("Bearer {SHARED_SECRET}")));
     assert_eq!(call.body, json!({"ticket": TICKET, "source": null}));
 }
 

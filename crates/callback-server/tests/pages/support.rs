@@ -21,7 +21,7 @@ use hubkey_protocol::{
         BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndReason, EndedPage, Page,
         ProviderLabel, Refusal, ScopeLabel, Site, StartPage,
     },
-    secret::{ChannelSecret, CsrfToken, SecretUrl},
+    secret::{CsrfToken, SecretUrl, SharedSecret},
 };
 use hubkey_service::http::Limits;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ use tower::ServiceExt;
 
 use crate::connections::{connections_page, no_connections_page};
 
-pub(crate) const CHANNEL_SECRET: &str = "channel-secret";
+pub(crate) const SHARED_SECRET: &str = "shared-secret";
 pub(crate) const OWN: &str = "https://hubkey.example.org";
 pub(crate) const SHARED: &str = "https://hub.example.org/services/hubkey";
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-24 20:32:25 UTC);
@@ -118,7 +118,7 @@ impl Broker {
         let site = Site {
             hub_name: "hub.example.org".to_owned(),
             hub_url: "https://hub.example.org/".to_owned(),
-            accent: None,
+            accent_color: None,
             support_url: None,
             public_url: public_url.to_owned(),
             shared_origin: false,
@@ -248,7 +248,7 @@ fn parts(broker_url: &str, public_url: &str) -> Parts {
         ca_pem: None,
     };
     Parts {
-        broker: BrokerClient::new(&destination, ChannelSecret::new(CHANNEL_SECRET)).unwrap(),
+        broker: BrokerClient::new(&destination, SharedSecret::new(SHARED_SECRET)).unwrap(),
         public_url: public_url.parse().unwrap(),
         now: || NOW,
         limits: Limits::public(),

@@ -132,8 +132,8 @@ async fn a_malformed_endpoint_ends_the_start_and_is_not_repeated() {
         ("HUBKEY_PUBLIC_URL", "https://hub.example.org"),
         ("HUBKEY_BROKER_URL", "http://127.0.0.1:1"),
         (
-            "HUBKEY_CHANNEL_SECRET",
-            "canary-channel-secret-of-32-characters",
+            "HUBKEY_SHARED_SECRET",
+            "canary-shared-secret-of-32-characters",
         ),
         ("HUBKEY_LISTEN", "127.0.0.1:0"),
         ("HUBKEY_OPS_LISTEN", "127.0.0.1:0"),

@@ -228,7 +228,7 @@ fn what_the_pages_look_like() {
     let site = Site {
         hub_name: "hub.example.org".to_owned(),
         hub_url: "https://hub.example.org".to_owned(),
-        accent: Some("#1a5fb4".to_owned()),
+        accent_color: Some("#1a5fb4".to_owned()),
         support_url: None,
         public_url: "https://hubkey.example.org".to_owned(),
         shared_origin: false,

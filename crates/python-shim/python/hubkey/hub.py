@@ -89,7 +89,7 @@ def configure(  # noqa: PLR0913 - settings, each by its name
     if ca_file is not None:
         environment["HUBKEY_CA_FILE"] = ca_file
     if allow_plaintext:
-        environment["HUBKEY_PLAINTEXT"] = "1"
+        environment["HUBKEY_ALLOW_PLAINTEXT"] = "1"
     entry: dict[str, Any] = {
         "name": SERVICE,
         "oauth_redirect_uri": public.geturl().rstrip("/") + "/hub-callback",

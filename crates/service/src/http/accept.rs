@@ -128,7 +128,7 @@ impl Server {
 
     /// Serves until `shutdown`; then accepts nothing more, lets requests finish within the grace period, and returns.
     pub async fn serve(self, listener: TcpListener, router: Router, shutdown: CancellationToken) {
-        let (name, grace) = (self.name, self.limits.grace);
+        let (name, grace) = (self.name, self.limits.shutdown_grace_period);
         let front = Arc::new(self.front(router));
         let (tasks, force) = (TaskTracker::new(), CancellationToken::new());
         let caps = Caps::default();

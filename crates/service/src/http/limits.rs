@@ -39,7 +39,7 @@ pub struct Limits {
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long requests may go on once shutdown has begun.
-    pub grace: Duration,
+    pub shutdown_grace_period: Duration,
 }
 
 impl Limits {
@@ -61,7 +61,7 @@ impl Limits {
             connections: 2048,
             per_peer: None,
             trusted_proxies: Vec::new(),
-            grace: Duration::from_secs(30),
+            shutdown_grace_period: Duration::from_secs(30),
         }
     }
 
@@ -104,10 +104,10 @@ pub fn read_limits(section: &Section<'_>, mut limits: Limits) -> Limits {
         limits.handler_timeout,
         "How long one request may take.",
     );
-    limits.grace = section.or(
-        "grace",
+    limits.shutdown_grace_period = section.or(
+        "shutdown_grace_period",
         &kind::TIME,
-        limits.grace,
+        limits.shutdown_grace_period,
         "How long requests may go on once shutdown has begun.",
     );
     limits.trusted_proxies = section.list(

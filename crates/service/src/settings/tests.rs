@@ -28,7 +28,7 @@ struct Sample {
     listen: String,
     hold: Duration,
     polls: u64,
-    plaintext: bool,
+    allow_plaintext: bool,
     trusted: Vec<String>,
     providers: Vec<(String, Provider)>,
 }
@@ -49,8 +49,8 @@ fn read(reader: &Reader) -> Option<Sample> {
         10_240,
         "How many may poll.",
     );
-    let plaintext = kernel.or(
-        "plaintext",
+    let allow_plaintext = kernel.or(
+        "allow_plaintext",
         &kind::SWITCH,
         false,
         "Whether to do without TLS.",
@@ -69,7 +69,7 @@ fn read(reader: &Reader) -> Option<Sample> {
         listen: listen?.to_string(),
         hold,
         polls,
-        plaintext,
+        allow_plaintext,
         trusted: trusted.iter().map(ToString::to_string).collect(),
         providers,
     })
@@ -108,7 +108,7 @@ fn file_environment_and_secret_file_make_the_settings() {
     let dir = TempDir::new().unwrap();
     let secret = secret_file(&dir, "canary\n");
     let text = format!(
-        "[kernel]\nlisten = \"127.0.0.1:1\"\npolls = 0x10\nplaintext = true\n\
+        "[kernel]\nlisten = \"127.0.0.1:1\"\npolls = 0x10\nallow_plaintext = true\n\
          trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n\
          [providers.lab-api]\nissuer = \"https://idp.example\"\nclient_secret_file = {secret:?}\n"
     );
@@ -139,7 +139,7 @@ fn file_environment_and_secret_file_make_the_settings() {
         listen: "[::]:8081".to_owned(),
         hold: Duration::from_millis(1500),
         polls: 16,
-        plaintext: true,
+        allow_plaintext: true,
         trusted: vec!["10.0.0.0/8".to_owned(), "::1/128".to_owned()],
         providers: vec![
             provider("git", "https://git.example/", "other"),
@@ -151,7 +151,7 @@ fn file_environment_and_secret_file_make_the_settings() {
 
 #[test]
 fn every_mistake_is_told_at_once() {
-    let text = "kernal = 1\n[kernel]\nhold = \"2h\"\npolls = -1\nplaintext = \"yes\"\nlisen = 1\n\
+    let text = "kernal = 1\n[kernel]\nhold = \"2h\"\npolls = -1\nallow_plaintext = \"yes\"\nlisen = 1\n\
                 trusted_proxies = \"10.0.0.0/8\"\nmode = [\"a\"]\n\
                 [kernels]\nx = 1\n\
                 [providers]\nflat = 1\n\

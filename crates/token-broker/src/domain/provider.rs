@@ -22,24 +22,24 @@ pub struct ProviderConfig {
     /// hubkey's registration.
     pub client_id: String,
     /// How hubkey proves itself there.
-    pub client_authentication: ClientAuthentication,
+    pub token_endpoint_auth_method: ClientAuthentication,
     /// Whether authorization requests are pushed.
     pub pushing: ParMode,
     /// What may be asked for.
     pub offer: ScopePolicy,
     /// What its tokens may be exchanged for.
-    pub exchange: ExchangeOffer,
+    pub token_exchange: ExchangeOffer,
     /// Fixed extra parameters of the authorization request, such as `prompt` or `kc_idp_hint`. Never one that hubkey
     /// sets itself.
-    pub authorize_parameters: BTreeMap<String, String>,
+    pub extra_authorization_parameters: BTreeMap<String, String>,
     /// The origins that its tokens are sent to.
     pub api_origins: Vec<String>,
     /// Which account fits which hub user.
-    pub identity: IdentityPolicy,
+    pub account_policy: IdentityPolicy,
     /// The domains that the account's verified e-mail address may be of; any account where empty.
-    pub email_domains: Vec<String>,
-    /// Who shares a connection.
-    pub sharing: Sharing,
+    pub allowed_email_domains: Vec<String>,
+    /// What a connection belongs to.
+    pub connection_scope: ConnectionScope,
     /// The rules for its ID tokens.
     pub id_token: IdTokenRules,
     /// The rules for reaching it.
@@ -50,11 +50,11 @@ pub struct ProviderConfig {
 #[derive(Debug, Clone, Default)]
 pub struct ExchangeOffer {
     /// The audiences.
-    pub audiences: Vec<String>,
+    pub allowed_audiences: Vec<String>,
     /// The resources.
-    pub resources: Vec<String>,
+    pub allowed_resources: Vec<String>,
     /// The scopes.
-    pub scopes: Scopes,
+    pub allowed_scopes: Scopes,
     /// Those of an audience, resource or issuer that are asked for when a kernel names none.
     pub default_scopes: Vec<(String, Scope)>,
     /// The origins that a token for an audience, resource or issuer may be sent to.
@@ -62,7 +62,7 @@ pub struct ExchangeOffer {
     /// The providers behind this one.
     pub requested_issuers: Vec<String>,
     /// How their tokens are come by.
-    pub issuer_form: IssuerForm,
+    pub requested_issuer_method: RequestedIssuerMethod,
 }
 
 impl ExchangeOffer {
@@ -90,7 +90,7 @@ fn of<'a, T>(target: &'a DerivedTokenKey, pairs: &'a [(String, T)]) -> impl Iter
 
 /// How the token of a provider behind a provider is come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IssuerForm {
+pub enum RequestedIssuerMethod {
     /// By a token exchange with the parameter `requested_issuer`, as Keycloak's legacy exchange takes it.
     #[default]
     Exchange,
@@ -110,11 +110,11 @@ pub struct ScopePolicy {
     /// Sent when a kernel names none.
     pub default_audience: Option<String>,
     /// What a kernel may name.
-    pub audiences: Vec<String>,
+    pub allowed_audiences: Vec<String>,
     /// Sent when a kernel names none (RFC 8707).
     pub default_resource: Option<String>,
     /// What a kernel may name.
-    pub resources: Vec<String>,
+    pub allowed_resources: Vec<String>,
 }
 
 /// Where a provider's endpoints are.
@@ -244,22 +244,22 @@ pub enum ParMode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityPolicy {
     /// The first one that the person confirms; one account belongs to one hub user.
-    Pin,
+    Confirm,
     /// The one whose claim of this name equals the hub user's name.
     Claim(String),
     /// Any. Spelled `i-accept-account-mixups` in the settings.
     Unchecked,
 }
 
-/// Who shares a connection.
+/// What a connection belongs to, and so who shares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
-    /// The kernels of one server.
+pub enum ConnectionScope {
+    /// One server: its kernels share it.
     Server,
-    /// All servers of one hub user.
+    /// A hub user: all servers of theirs share it.
     User,
-    /// No one: each `connect()` of a kernel asks anew.
-    Nobody,
+    /// The sign-in that made it: each `connect()` of a kernel asks anew.
+    SignIn,
 }
 
 /// The rules for a provider's ID tokens, where OpenID Connect Core 1.0 section 3.1.3.7 leaves a choice.
@@ -268,22 +268,22 @@ pub struct IdTokenRules {
     /// Signature algorithms to accept; what the metadata advertises where empty.
     pub algorithms: Vec<String>,
     /// Further audiences that may stand beside the client id.
-    pub trusted_audiences: Vec<String>,
+    pub additional_audiences: Vec<String>,
     /// How far clocks may differ, at most 300 s.
     pub clock_skew: Duration,
     /// Whether to read userinfo after the code exchange.
-    pub userinfo: bool,
+    pub fetch_userinfo: bool,
 }
 
 /// The rules for reaching a provider: TLS, private addresses, hosts beside the issuer's.
 #[derive(Debug, Clone, Default)]
 pub struct OutboundRules {
     /// Whether http URLs are permitted beyond loopback.
-    pub plaintext: bool,
+    pub allow_plaintext: bool,
     /// Hosts that may resolve to private addresses.
     pub allow_private_hosts: Vec<String>,
     /// Hosts, beside the issuer's, that endpoints may lie on.
-    pub endpoint_hosts: Vec<String>,
+    pub allowed_endpoint_hosts: Vec<String>,
     /// PEM certificates of authorities that are trusted beside the system's.
     pub ca_pem: Option<Vec<u8>>,
 }

@@ -20,9 +20,9 @@ pub struct HubConfig {
     /// `<public_url of hubkey>/hub-callback`: compared byte by byte by the Hub, so kept as written.
     pub redirect_uri: String,
     /// The scope that only servers get, such as `custom:hubkey:kernel`. Empty: not asked for, which start-up warns of.
-    pub kernel_scope: String,
+    pub server_scope: String,
     /// Whether the API may be reached by plain http beyond loopback.
-    pub plaintext: bool,
+    pub allow_plaintext: bool,
     /// PEM certificates of the authorities to trust instead of the system's.
     pub ca_pem: Option<Vec<u8>>,
 }
@@ -35,7 +35,7 @@ pub enum HubConfigError {
     Url(&'static str),
     /// Plain http to another machine.
     #[error(
-        "`hub.api_url` is plain http to another machine: use https, or set `hub.plaintext = true` where the network \
+        "`hub.api_url` is plain http to another machine: use https, or set `hub.allow_plaintext = true` where the network \
          between hubkey and the Hub is trusted"
     )]
     Plaintext,
@@ -55,7 +55,7 @@ impl HubConfig {
     pub fn check(&self) -> Result<(), HubConfigError> {
         check_url("api_url", &self.api_url)?;
         check_url("public_url", &self.public_url)?;
-        if self.is_plaintext() && !self.plaintext {
+        if self.is_plaintext() && !self.allow_plaintext {
             return Err(HubConfigError::Plaintext);
         }
         Ok(())

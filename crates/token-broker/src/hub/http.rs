@@ -138,7 +138,7 @@ impl HubApi {
         bearer(&config.api_token).ok_or(HubConfigError::ApiToken)?;
         if config.is_plaintext() {
             tracing::warn!(
-                setting = "hub.plaintext",
+                setting = "hub.allow_plaintext",
                 "server tokens travel to the Hub in clear: whoever can read that network can act as every user"
             );
         }

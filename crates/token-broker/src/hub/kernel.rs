@@ -36,7 +36,7 @@ use crate::{
         clock::{Clock, Timestamp},
         kernel::{HubUser, ServerIdentity},
     },
-    keys::IndexKey,
+    keys::LookupMacKey,
     limits::Pace,
 };
 
@@ -59,9 +59,9 @@ type Key = [u8; 32];
 #[derive(Debug)]
 pub struct HubKernelAuthenticator {
     api: Arc<HubApi>,
-    index: IndexKey,
+    index: LookupMacKey,
     clock: Arc<dyn Clock>,
-    kernel_scope: String,
+    server_scope: String,
     service_token: ClientSecret,
     slots: Cache<Key, Arc<Slot>>,
     /// Tokens that were kernels' lately. They prove nothing; they only are no guesses, so a flood of guesses from
@@ -107,12 +107,12 @@ impl HubKernelAuthenticator {
     pub fn new(
         api: Arc<HubApi>,
         config: &HubConfig,
-        index: IndexKey,
+        index: LookupMacKey,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        if config.kernel_scope.is_empty() {
+        if config.server_scope.is_empty() {
             tracing::warn!(
-                setting = "hub.kernel_scope",
+                setting = "hub.server_scope",
                 "no kernel scope is asked for: a token that looks like a server's opens the kernel API"
             );
         }
@@ -125,7 +125,7 @@ impl HubKernelAuthenticator {
             index,
             failures: Failures::new(Arc::clone(&clock)),
             clock,
-            kernel_scope: config.kernel_scope.clone(),
+            server_scope: config.server_scope.clone(),
             service_token: config.api_token.clone(),
             slots: Cache::builder()
                 .max_capacity(MAX_SLOTS)
@@ -226,7 +226,7 @@ impl HubKernelAuthenticator {
             Err(failure) => Err(failure),
         };
         let verdict = match answer {
-            Ok(model) => server_of(&model, &self.kernel_scope).map(|(user, server)| {
+            Ok(model) => server_of(&model, &self.server_scope).map(|(user, server)| {
                 self.unsaid.look_at(&user);
                 ServerIdentity {
                     user,

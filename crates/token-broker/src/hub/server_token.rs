@@ -13,13 +13,13 @@ use crate::domain::kernel::{HubUser, ServerName};
 /// Begins every scope that lets its holder into servers.
 const ACCESS: &str = "access:servers";
 
-/// The owner and the server, if the token is a server's. `kernel_scope` may be empty: then it is not asked for.
+/// The owner and the server, if the token is a server's. `server_scope` may be empty: then it is not asked for.
 pub(super) fn server_of(
     model: &UserModel,
-    kernel_scope: &str,
+    server_scope: &str,
 ) -> Result<(HubUser, ServerName), KernelError> {
     let found = recognise(model).ok_or(KernelError::NotAServerToken)?;
-    if kernel_scope.is_empty() || model.has_scope(&of_user(kernel_scope, &model.name)) {
+    if server_scope.is_empty() || model.has_scope(&of_user(server_scope, &model.name)) {
         Ok(found)
     } else {
         Err(KernelError::MissingKernelScope)

@@ -50,7 +50,7 @@ pub(super) fn url(
             authorization = authorization.add_extra_param(name, value);
         }
     }
-    for (name, value) in &config.authorize_parameters {
+    for (name, value) in &config.extra_authorization_parameters {
         authorization = authorization.add_extra_param(name, value);
     }
     let (url, ..) = authorization.url();
@@ -60,7 +60,7 @@ pub(super) fn url(
 /// Whether the operator or the provider has set a parameter already.
 fn is_set(name: &str, config: &ProviderConfig, metadata: &Metadata) -> bool {
     let mut query = metadata.authorization.query_pairs();
-    config.authorize_parameters.contains_key(name) || query.any(|(set, _)| set == name)
+    config.extra_authorization_parameters.contains_key(name) || query.any(|(set, _)| set == name)
 }
 
 /// As [`url()`], for a provider without OpenID Connect: no nonce, and no scope that nobody asked for.
@@ -91,7 +91,7 @@ pub(super) fn plain_url(
         .append_pair("code_challenge", challenge.as_str())
         .append_pair("code_challenge_method", challenge.method())
         .extend_pairs(targets)
-        .extend_pairs(&config.authorize_parameters);
+        .extend_pairs(&config.extra_authorization_parameters);
     Ok(SecretUrl::new(url.as_str()))
 }
 

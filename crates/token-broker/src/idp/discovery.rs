@@ -195,7 +195,7 @@ impl Rules {
             .map_err(|_| IdpError::Misconfigured("issuer"))?;
         let mut hosts: Vec<String> = config
             .outbound
-            .endpoint_hosts
+            .allowed_endpoint_hosts
             .iter()
             .map(|host| host.to_ascii_lowercase())
             .collect();
@@ -205,7 +205,11 @@ impl Rules {
             gate,
             hosts,
             algorithms: configured_algorithms(&config.id_token.algorithms)?,
-            parameters: config.authorize_parameters.keys().cloned().collect(),
+            parameters: config
+                .extra_authorization_parameters
+                .keys()
+                .cloned()
+                .collect(),
         })
     }
 
@@ -252,7 +256,7 @@ impl Rules {
                     provider = self.provider.as_str(),
                     host = host.get(..64).unwrap_or(host),
                     "An endpoint of the provider lies on another host than its issuer. If that is right, add the \
-                     host to endpoint_hosts."
+                     host to allowed_endpoint_hosts."
                 );
                 return Err(IdpError::Misconfigured("endpoint_host"));
             }

@@ -12,7 +12,7 @@ use super::{
     outbound::{Answer, Endpoint, Outbound, Unanswered},
     token::{self, Reading, TokenEndpoint},
 };
-use crate::domain::{clock::Timestamp, provider::IssuerForm, token_set::TokenSet};
+use crate::domain::{clock::Timestamp, provider::RequestedIssuerMethod, token_set::TokenSet};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -20,12 +20,12 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// Exchanges in the form that the operator configured. `sent` is the time before that.
 pub(super) async fn send(
     at: TokenEndpoint<'_>,
-    issuer_form: IssuerForm,
+    requested_issuer_method: RequestedIssuerMethod,
     exchange: &Exchange<'_>,
     sent: Timestamp,
 ) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
     if let Some(alias) = exchange.requested_issuer
-        && issuer_form == IssuerForm::BrokerToken
+        && requested_issuer_method == RequestedIssuerMethod::BrokerToken
     {
         return stored(at.outbound, exchange, alias, sent).await;
     }

@@ -30,7 +30,7 @@ const LAST: f64 = 253_402_300_799.0;
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
-    pub(super) trusted_audiences: &'a [String],
+    pub(super) additional_audiences: &'a [String],
     pub(super) now: Timestamp,
     pub(super) skew: std::time::Duration,
 }
@@ -88,7 +88,7 @@ pub(super) fn audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), F
     let trusted = |audience: &&str| {
         *audience == expected.client_id
             || expected
-                .trusted_audiences
+                .additional_audiences
                 .iter()
                 .any(|other| other == audience)
     };

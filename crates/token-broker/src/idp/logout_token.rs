@@ -123,7 +123,7 @@ mod tests {
         let expected = Expected {
             issuer: "https://op.example",
             client_id: "hubkey",
-            trusted_audiences: &[],
+            additional_audiences: &[],
             now: Timestamp::from_millis(NOW * 1000),
             skew: Duration::from_mins(1),
         };

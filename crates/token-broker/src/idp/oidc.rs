@@ -68,9 +68,9 @@ pub fn provider(
     let issuer = issuer_url(config.endpoints.issuer())?;
     let gate = Arc::new(Gate::new(&config.outbound, &issuer));
     let is_plain = |(_, url): &(_, Url)| url.scheme() == "http" && !is_loopback(url);
-    if config.outbound.plaintext && config.endpoints.urls().iter().any(is_plain) {
+    if config.outbound.allow_plaintext && config.endpoints.urls().iter().any(is_plain) {
         tracing::warn!(
-            setting = "providers.<id>.plaintext",
+            setting = "providers.<id>.allow_plaintext",
             provider = config.id.as_str(),
             "codes, client secrets and tokens travel to this provider in clear: whoever can read that network has them"
         );
@@ -99,15 +99,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LARGEST_SKEW: Duration = Duration::from_mins(5);
 
 fn max_age(config: &ProviderConfig) -> Result<Option<u64>, IdpError> {
-    let value = config.authorize_parameters.get("max_age");
+    let value = config.extra_authorization_parameters.get("max_age");
     value
         .map(|seconds| seconds.parse::<u32>().map(u64::from))
         .transpose()
-        .map_err(|_| IdpError::Misconfigured("authorize_parameters"))
+        .map_err(|_| IdpError::Misconfigured("extra_authorization_parameters"))
 }
 
 fn contexts(config: &ProviderConfig) -> Vec<String> {
-    let values = config.authorize_parameters.get("acr_values");
+    let values = config.extra_authorization_parameters.get("acr_values");
     let values = values.map_or("", String::as_str);
     values.split_ascii_whitespace().map(str::to_owned).collect()
 }
@@ -251,7 +251,7 @@ impl IdentityProvider for OidcProvider {
             return Err(ExchangeError::Misconfigured);
         }
         let now = self.clock.now();
-        let form = self.config.exchange.issuer_form;
+        let form = self.config.token_exchange.requested_issuer_method;
         exchange::send(self.token_endpoint(&metadata), form, &exchange, now).await
     }
 
@@ -336,7 +336,7 @@ impl OidcProvider {
             contexts: &self.contexts,
         };
         id_token::judge(&claims, token.algorithm(), &expected, &transaction)?;
-        if self.config.id_token.userinfo {
+        if self.config.id_token.fetch_userinfo {
             let subject = account::subject(&claims);
             let ends = (&self.outbound, &self.keyring);
             let access_token = &handed.access_token;
@@ -378,7 +378,7 @@ impl OidcProvider {
         Expected {
             issuer: &metadata.issuer,
             client_id: &self.config.client_id,
-            trusted_audiences: &self.config.id_token.trusted_audiences,
+            additional_audiences: &self.config.id_token.additional_audiences,
             now: self.clock.now(),
             skew: self.config.id_token.clock_skew,
         }

@@ -26,9 +26,9 @@ pub const RESERVED: [&str; 14] = [
 
 /// Whether the settings' extra parameters leave ours alone.
 pub(super) fn check_parameters(config: &ProviderConfig) -> Result<(), IdpError> {
-    let mut names = config.authorize_parameters.keys();
+    let mut names = config.extra_authorization_parameters.keys();
     if names.any(|name| RESERVED.contains(&name.as_str())) {
-        return Err(IdpError::Misconfigured("authorize_parameters"));
+        return Err(IdpError::Misconfigured("extra_authorization_parameters"));
     }
     Ok(())
 }

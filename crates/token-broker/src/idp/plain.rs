@@ -57,7 +57,11 @@ impl PlainProvider {
             return Err(IdpError::Misconfigured("pushed_authorization_requests"));
         }
         parameters::check_parameters(&config)?;
-        let parameters: Vec<_> = config.authorize_parameters.keys().cloned().collect();
+        let parameters: Vec<_> = config
+            .extra_authorization_parameters
+            .keys()
+            .cloned()
+            .collect();
         parameters::check_endpoint(&at.authorization, &parameters)?;
         let gate = Arc::new(Gate::new(&config.outbound, &issuer_url(&at.issuer)?));
         check_endpoints(&gate, &at)?;

@@ -56,7 +56,7 @@ impl Registration {
         clock: Arc<dyn Clock>,
         chance: Arc<dyn RandomSource>,
     ) -> Result<Self, IdpError> {
-        let proof = match &config.client_authentication {
+        let proof = match &config.token_endpoint_auth_method {
             ClientAuthentication::None => Proof::None,
             ClientAuthentication::Basic(secret) => Proof::Basic(secret.clone()),
             ClientAuthentication::Post(secret) => Proof::Post(secret.clone()),

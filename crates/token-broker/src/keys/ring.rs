@@ -1,4 +1,4 @@
-//! The ring of sealing keys: the first seals, all open, and the files may change while the broker runs.
+//! The ring of encryption keys: the first seals, all open, and the files may change while the broker runs.
 //!
 //! To rotate: put the new key second in every replica, then first, then (when the metric says that nothing is opened
 //! with the old one any more, at the latest when the longest-lived record has ended) take the old one out.
@@ -13,35 +13,35 @@ use std::{
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey, Tag};
 use hubkey_service::reload;
 
-use super::{IndexKey, KeyFileError, KeyId, SEAL, derive, file};
+use super::{KeyFileError, KeyId, LookupMacKey, SEAL, derive, file};
 
 /// Why a ring of keys is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyRingError {
     /// No file was named.
-    #[error("at least one sealing key is needed")]
+    #[error("at least one encryption key is needed")]
     Empty,
     /// A file is of no use.
     #[error(transparent)]
     File(#[from] KeyFileError),
     /// One key has two uses.
-    #[error("a sealing key and the index key are the same; generate one file for each")]
+    #[error("an encryption key and the lookup MAC key are the same; generate one file for each")]
     SameKey,
     /// The library refused the key.
-    #[error("a sealing key was refused")]
+    #[error("an encryption key was refused")]
     Refused,
 }
 
-/// The sealing keys.
+/// The encryption keys.
 pub struct KeyRing {
     files: Vec<PathBuf>,
     index: KeyId,
-    keys: RwLock<Arc<[Arc<SealingKey>]>>,
+    keys: RwLock<Arc<[Arc<EncryptionKey>]>>,
 }
 
 impl KeyRing {
     /// Reads the key files, the active one first.
-    pub fn open(files: Vec<PathBuf>, index: &IndexKey) -> Result<Self, KeyRingError> {
+    pub fn open(files: Vec<PathBuf>, index: &LookupMacKey) -> Result<Self, KeyRingError> {
         let keys = read(&files, index.id)?;
         Ok(Self {
             files,
@@ -51,8 +51,11 @@ impl KeyRing {
     }
 
     /// A ring of given keys, the active one first: for a process that keeps no files.
-    pub fn from_keys(keys: &[[u8; 32]], index: &IndexKey) -> Result<Self, KeyRingError> {
-        let keys = keys.iter().map(SealingKey::new).collect::<Result<_, _>>()?;
+    pub fn from_keys(keys: &[[u8; 32]], index: &LookupMacKey) -> Result<Self, KeyRingError> {
+        let keys = keys
+            .iter()
+            .map(EncryptionKey::new)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             files: Vec::new(),
             index: index.id,
@@ -79,23 +82,23 @@ impl KeyRing {
             let changed = self.reload()?;
             Ok::<_, KeyRingError>(changed.then(|| self.active().id().to_string()))
         };
-        reload::keep_reloading("sealing keys", every, reload).await;
+        reload::keep_reloading("encryption keys", every, reload).await;
     }
 
     /// The key that seals.
     #[must_use]
-    pub fn active(&self) -> Arc<SealingKey> {
+    pub fn active(&self) -> Arc<EncryptionKey> {
         Arc::clone(&self.keys()[0])
     }
 
     /// The key of this name, if the ring still holds it.
     #[must_use]
-    pub fn find(&self, id: KeyId) -> Option<Arc<SealingKey>> {
+    pub fn find(&self, id: KeyId) -> Option<Arc<EncryptionKey>> {
         self.keys().iter().find(|key| key.id == id).cloned()
     }
 
     /// The slice is whole at any time, so a panic elsewhere does not spoil it.
-    fn keys(&self) -> Arc<[Arc<SealingKey>]> {
+    fn keys(&self) -> Arc<[Arc<EncryptionKey>]> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -106,8 +109,8 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// One sealing key: AES-256-GCM-SIV (RFC 8452), which survives the repetition of a nonce.
-pub struct SealingKey {
+/// One encryption key: AES-256-GCM-SIV (RFC 8452), which survives the repetition of a nonce.
+pub struct EncryptionKey {
     id: KeyId,
     key: RandomizedNonceKey,
 }
@@ -117,7 +120,7 @@ pub struct SealingKey {
 #[error("the value could not be opened or sealed")]
 pub struct Unopened;
 
-impl SealingKey {
+impl EncryptionKey {
     /// How many bytes sealing adds in front of the value and behind it.
     pub(crate) const NONCE: usize = NONCE_LEN;
     pub(crate) const TAG: usize = 16;
@@ -164,24 +167,24 @@ impl SealingKey {
     }
 }
 
-impl fmt::Debug for SealingKey {
+impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealingKey({})", self.id)
+        write!(f, "EncryptionKey({})", self.id)
     }
 }
 
-fn read(files: &[PathBuf], index: KeyId) -> Result<Arc<[Arc<SealingKey>]>, KeyRingError> {
+fn read(files: &[PathBuf], index: KeyId) -> Result<Arc<[Arc<EncryptionKey>]>, KeyRingError> {
     let keys = files
         .iter()
-        .map(|path| SealingKey::new(&*file::read(path)?))
+        .map(|path| EncryptionKey::new(&*file::read(path)?))
         .collect::<Result<_, _>>()?;
     checked(keys, index)
 }
 
 fn checked(
-    keys: Vec<Arc<SealingKey>>,
+    keys: Vec<Arc<EncryptionKey>>,
     index: KeyId,
-) -> Result<Arc<[Arc<SealingKey>]>, KeyRingError> {
+) -> Result<Arc<[Arc<EncryptionKey>]>, KeyRingError> {
     if keys.is_empty() {
         return Err(KeyRingError::Empty);
     }
@@ -191,7 +194,7 @@ fn checked(
     Ok(keys.into())
 }
 
-fn ids(keys: &[Arc<SealingKey>]) -> impl Iterator<Item = KeyId> {
+fn ids(keys: &[Arc<EncryptionKey>]) -> impl Iterator<Item = KeyId> {
     keys.iter().map(|key| key.id)
 }
 
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn one_key_for_two_uses_is_refused() {
-        let index = IndexKey::new(&[1; 32]);
+        let index = LookupMacKey::new(&[1; 32]);
         let ring = KeyRing::from_keys(&[[2; 32], [1; 32]], &index);
         assert!(matches!(ring, Err(KeyRingError::SameKey)));
         let ring = KeyRing::from_keys(&[], &index);
@@ -216,7 +219,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         generate(&path).unwrap();
-        let index = IndexKey::new(&[1; 32]);
+        let index = LookupMacKey::new(&[1; 32]);
         let ring = Arc::new(KeyRing::open(vec![path.clone()], &index).unwrap());
         let first = ring.active().id();
         assert!(!ring.reload().unwrap());

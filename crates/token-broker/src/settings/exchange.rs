@@ -3,29 +3,29 @@
 use hubkey_service::settings::{Section, kind};
 
 use super::words::{ORIGIN_OF, SCOPE, SCOPE_OF};
-use crate::domain::provider::{ExchangeOffer, IssuerForm};
+use crate::domain::provider::{ExchangeOffer, RequestedIssuerMethod};
 
-const ISSUER_FORM: kind::Word<IssuerForm> = kind::Word(&[
-    ("token_exchange", IssuerForm::Exchange),
-    ("keycloak_broker_token", IssuerForm::BrokerToken),
+const REQUESTED_ISSUER_METHOD: kind::Word<RequestedIssuerMethod> = kind::Word(&[
+    ("token_exchange", RequestedIssuerMethod::Exchange),
+    ("keycloak_broker_token", RequestedIssuerMethod::BrokerToken),
 ]);
 
 pub(super) fn read(provider: &Section<'_>) -> ExchangeOffer {
-    let section = provider.section("exchange");
+    let section = provider.section("token_exchange");
     let offer = ExchangeOffer {
-        audiences: section.list(
-            "audiences",
+        allowed_audiences: section.list(
+            "allowed_audiences",
             &kind::TEXT,
             "The audiences for which a notebook may have its token exchanged (RFC 8693).",
         ),
-        resources: section.list(
-            "resources",
+        allowed_resources: section.list(
+            "allowed_resources",
             &kind::TEXT,
             "The resources (RFC 8707) for which a notebook may have its token exchanged.",
         ),
-        scopes: section
+        allowed_scopes: section
             .list(
-                "scopes",
+                "allowed_scopes",
                 &SCOPE,
                 "The scopes that a notebook may ask for in an exchange.",
             )
@@ -46,10 +46,10 @@ pub(super) fn read(provider: &Section<'_>) -> ExchangeOffer {
             &kind::TEXT,
             "The providers behind this one whose tokens a notebook may ask for, by their alias there.",
         ),
-        issuer_form: section.or(
-            "requested_issuers_by",
-            &ISSUER_FORM,
-            IssuerForm::Exchange,
+        requested_issuer_method: section.or(
+            "requested_issuer_method",
+            &REQUESTED_ISSUER_METHOD,
+            RequestedIssuerMethod::Exchange,
             "How those tokens are come by.",
         ),
     };
@@ -64,8 +64,8 @@ fn refuse_strangers(section: &Section<'_>, offer: &ExchangeOffer) {
     let scopes = offer.default_scopes.iter();
     let scopes = scopes.map(|(name, _)| ("default_scopes", name));
     for (key, name) in origins.chain(scopes) {
-        let mut known = (offer.audiences.iter())
-            .chain(&offer.resources)
+        let mut known = (offer.allowed_audiences.iter())
+            .chain(&offer.allowed_resources)
             .chain(&offer.requested_issuers);
         if !known.any(|known| known == name) {
             section.fail(

@@ -25,9 +25,9 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         "hubkey".to_owned(),
         "The name of that service.",
     );
-    let kernel_scope = read_kernel_scope(&section);
-    let plaintext = section.or(
-        "plaintext",
+    let server_scope = read_server_scope(&section);
+    let allow_plaintext = section.or(
+        "allow_plaintext",
         &kind::SWITCH,
         false,
         "Whether the Hub's API may be on another machine without TLS.",
@@ -40,8 +40,8 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         client_id: format!("service-{service_name}"),
         service_name,
         redirect_uri: format!("{}/hub-callback", public_url?),
-        kernel_scope,
-        plaintext,
+        server_scope,
+        allow_plaintext,
         ca_pem,
     };
     if let Err(error) = hub.check() {
@@ -51,9 +51,9 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
 }
 
 /// The scope that kernels must have; empty to do without.
-fn read_kernel_scope(section: &Section<'_>) -> String {
+fn read_server_scope(section: &Section<'_>) -> String {
     let scope = section.or(
-        "kernel_scope",
+        "server_scope",
         &kind::TEXT,
         "custom:hubkey:kernel".to_owned(),
         "The scope that only single-user servers get; `none` to do without, which start-up warns of.",

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use hubkey_protocol::secret::{ChannelSecret, Secret};
+use hubkey_protocol::secret::{Secret, SharedSecret};
 use hubkey_service::{
     http::{Limits, read_limits},
     settings::{Reader, kind},
@@ -41,7 +41,7 @@ pub struct InternalSettings {
     /// Limits of connections, requests and times.
     pub limits: Limits,
     /// What callback-server proves itself with; two during rotation.
-    pub channel_secrets: Vec<ChannelSecret>,
+    pub shared_secrets: Vec<SharedSecret>,
 }
 
 impl InternalSettings {
@@ -57,25 +57,25 @@ pub(super) fn read_kernel(reader: &Reader) -> Option<KernelSettings> {
     let listen = section.required("listen", &kind::ADDRESS, "Where kernels reach the broker.");
     let limits = read_limits(&section, Limits::kernel());
     let certificate = read_certificate(&section);
-    let plaintext = section.or(
-        "plaintext",
+    let allow_plaintext = section.or(
+        "allow_plaintext",
         &kind::SWITCH,
         false,
         "Whether kernels of other machines may reach this address without TLS.",
     );
     let polls = section.or(
-        "max_polls",
+        "max_waiting_polls",
         &kind::Number::between(1, 1_000_000),
         10_240,
         "How many kernels may wait for their sign-in at once.",
     );
     let listen = listen?;
     let is_plain = matches!(certificate, CertificateSetting::Absent) && !listen.ip().is_loopback();
-    if is_plain && !plaintext {
+    if is_plain && !allow_plaintext {
         section.fail(
             "listen",
             "server tokens would cross the network in clear; set `kernel.certificate_file`, listen on 127.0.0.1, or set \
-             `kernel.plaintext = true` where something else encrypts the way between kernels and hubkey.",
+             `kernel.allow_plaintext = true` where something else encrypts the way between kernels and hubkey.",
         );
     }
     Some(KernelSettings {
@@ -98,43 +98,43 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
         ..Limits::internal()
     };
     let limits = read_limits(&section, limits);
-    let plaintext = section.or(
-        "plaintext",
+    let allow_plaintext = section.or(
+        "allow_plaintext",
         &kind::SWITCH,
         false,
         "Whether a callback-server on another machine may reach this address without TLS.",
     );
     let current = section.secret(
-        "channel_secret",
-        ChannelSecret::new,
+        "shared_secret",
+        SharedSecret::new,
         "What callback-server proves itself with.",
     );
     let previous = section.optional_secret(
-        "previous_channel_secret",
-        ChannelSecret::new,
+        "previous_shared_secret",
+        SharedSecret::new,
         "The one before, valid too while both servers are being changed over.",
     );
     let (listen, current) = (listen?, current?);
-    if !listen.ip().is_loopback() && !plaintext {
+    if !listen.ip().is_loopback() && !allow_plaintext {
         section.fail(
             "listen",
-            "sign-ins would cross the network in clear; listen on 127.0.0.1, or set `internal.plaintext = true` where \
+            "sign-ins would cross the network in clear; listen on 127.0.0.1, or set `internal.allow_plaintext = true` where \
              something else encrypts the way between the two servers.",
         );
     }
-    let channel_secrets: Vec<_> = std::iter::once(current).chain(previous).collect();
-    if channel_secrets
+    let shared_secrets: Vec<_> = std::iter::once(current).chain(previous).collect();
+    if shared_secrets
         .iter()
         .any(|secret| secret.expose().len() < 32)
     {
         section.fail(
-            "channel_secret_file",
+            "shared_secret_file",
             "give it at least 32 characters, such as `openssl rand -hex 32` prints.",
         );
     }
     Some(InternalSettings {
         listen,
         limits,
-        channel_secrets,
+        shared_secrets,
     })
 }

@@ -10,21 +10,21 @@ use super::{
     words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
 };
 use crate::domain::provider::{
-    ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy, OutboundRules,
-    ParMode, ProviderConfig, ScopePolicy, Sharing,
+    ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
+    OutboundRules, ParMode, ProviderConfig, ScopePolicy,
 };
 use crate::idp::{RESERVED, are_authorities};
 
-const SHARING: kind::Word<Sharing> = kind::Word(&[
-    ("server", Sharing::Server),
-    ("user", Sharing::User),
-    ("none", Sharing::Nobody),
+const CONNECTION_SCOPE: kind::Word<ConnectionScope> = kind::Word(&[
+    ("server", ConnectionScope::Server),
+    ("user", ConnectionScope::User),
+    ("sign_in", ConnectionScope::SignIn),
 ]);
 
-const IDENTITY: kind::Parsed<IdentityPolicy> = kind::Parsed::with(
-    "`pin`, `claim:<name>` or `i-accept-account-mixups`",
+const ACCOUNT_POLICY: kind::Parsed<IdentityPolicy> = kind::Parsed::with(
+    "`confirm`, `claim:<name>` or `i-accept-account-mixups`",
     |text| match text {
-        "pin" => Some(IdentityPolicy::Pin),
+        "confirm" => Some(IdentityPolicy::Confirm),
         "i-accept-account-mixups" => Some(IdentityPolicy::Unchecked),
         _ => text
             .strip_prefix("claim:")
@@ -32,7 +32,7 @@ const IDENTITY: kind::Parsed<IdentityPolicy> = kind::Parsed::with(
             .map(|name| IdentityPolicy::Claim(name.to_owned())),
     },
     |policy| match policy {
-        IdentityPolicy::Pin => "pin".to_owned(),
+        IdentityPolicy::Confirm => "confirm".to_owned(),
         IdentityPolicy::Claim(name) => format!("claim:{name}"),
         IdentityPolicy::Unchecked => "i-accept-account-mixups".to_owned(),
     },
@@ -51,15 +51,15 @@ struct Draft {
     display_name: Option<String>,
     endpoints: Option<Endpoints>,
     client_id: Option<String>,
-    client_authentication: Option<ClientAuthentication>,
+    token_endpoint_auth_method: Option<ClientAuthentication>,
     pushing: ParMode,
     offer: ScopePolicy,
-    exchange: ExchangeOffer,
-    authorize_parameters: BTreeMap<String, String>,
+    token_exchange: ExchangeOffer,
+    extra_authorization_parameters: BTreeMap<String, String>,
     api_origins: Vec<String>,
-    identity: IdentityPolicy,
-    email_domains: Vec<String>,
-    sharing: Sharing,
+    account_policy: IdentityPolicy,
+    allowed_email_domains: Vec<String>,
+    connection_scope: ConnectionScope,
     id_token: IdTokenRules,
     outbound: OutboundRules,
 }
@@ -71,15 +71,15 @@ impl Draft {
             id,
             endpoints: self.endpoints?,
             client_id: self.client_id?,
-            client_authentication: self.client_authentication?,
+            token_endpoint_auth_method: self.token_endpoint_auth_method?,
             pushing: self.pushing,
             offer: self.offer,
-            exchange: self.exchange,
-            authorize_parameters: self.authorize_parameters,
+            token_exchange: self.token_exchange,
+            extra_authorization_parameters: self.extra_authorization_parameters,
             api_origins: self.api_origins,
-            identity: self.identity,
-            email_domains: self.email_domains,
-            sharing: self.sharing,
+            account_policy: self.account_policy,
+            allowed_email_domains: self.allowed_email_domains,
+            connection_scope: self.connection_scope,
             id_token: self.id_token,
             outbound: self.outbound,
         })
@@ -91,7 +91,7 @@ fn read(section: &Section<'_>) -> Draft {
     if let Some(endpoints) = draft
         .endpoints
         .as_ref()
-        .filter(|_| !draft.outbound.plaintext)
+        .filter(|_| !draft.outbound.allow_plaintext)
     {
         refuse_plaintext(section, endpoints);
     }
@@ -106,7 +106,7 @@ fn refuse_plaintext(section: &Section<'_>, endpoints: &Endpoints) {
                 &format!(
                     "codes, secrets and tokens would cross the network in clear; use https, or set `{} = true` where \
                      something else encrypts the way to the provider.",
-                    section.dotted("plaintext")
+                    section.dotted("allow_plaintext")
                 ),
             );
         }
@@ -118,24 +118,24 @@ fn read_draft(section: &Section<'_>) -> Draft {
         display_name: section.optional("display_name", &kind::TEXT, "What people read; the id by default."),
         endpoints: provider_endpoints::read(section),
         client_id: section.required("client_id", &kind::TEXT, "hubkey's registration at the provider."),
-        client_authentication: provider_client::read_authentication(section),
+        token_endpoint_auth_method: provider_client::read_authentication(section),
         pushing: provider_client::read_pushing(section),
         offer: read_offer(section),
-        exchange: exchange::read(section),
-        authorize_parameters: read_parameters(section),
+        token_exchange: exchange::read(section),
+        extra_authorization_parameters: read_parameters(section),
         api_origins: section.list("api_origins", &ORIGIN, "The origins of the APIs that tokens are sent to."),
-        identity: section.or(
-            "identity",
-            &IDENTITY,
-            IdentityPolicy::Pin,
+        account_policy: section.or(
+            "account_policy",
+            &ACCOUNT_POLICY,
+            IdentityPolicy::Confirm,
             "Which account fits a hub user: the one that the person confirmed, or the one whose claim has the hub user's name.",
         ),
-        email_domains: section.list(
-            "email_domains",
+        allowed_email_domains: section.list(
+            "allowed_email_domains",
             &DOMAIN,
             "The domains that an account's verified e-mail address may be of, without their subdomains; any account where empty.",
         ),
-        sharing: section.or("share", &SHARING, Sharing::Server, "Who shares a connection: the kernels of one server, all servers of one hub user, or none."),
+        connection_scope: section.or("connection_scope", &CONNECTION_SCOPE, ConnectionScope::Server, "What a connection belongs to: one server, whose kernels share it; a hub user, whose servers share it; or the sign-in that made it, so that each `connect()` asks anew."),
         id_token: read_id_token(section),
         outbound: read_outbound(section),
     }
@@ -162,11 +162,11 @@ fn read_offer(section: &Section<'_>) -> ScopePolicy {
     );
     let text = |key: &str, about: &str| section.optional(key, &kind::TEXT, about);
     let default_audience = text(
-        "audience",
+        "default_audience",
         "The audience to ask for when a notebook names none.",
     );
     let default_resource = text(
-        "resource",
+        "default_resource",
         "The resource (RFC 8707) to ask for when a notebook names none.",
     );
     ScopePolicy {
@@ -177,14 +177,14 @@ fn read_offer(section: &Section<'_>) -> ScopePolicy {
             .collect(),
         default_scopes,
         default_audience,
-        audiences: section.list(
-            "audiences",
+        allowed_audiences: section.list(
+            "allowed_audiences",
             &kind::TEXT,
             "The audiences that a notebook may name.",
         ),
         default_resource,
-        resources: section.list(
-            "resources",
+        allowed_resources: section.list(
+            "allowed_resources",
             &kind::TEXT,
             "The resources that a notebook may name.",
         ),
@@ -197,14 +197,14 @@ fn scopes(scopes: &hubkey_protocol::Scopes) -> Vec<Scope> {
 
 fn read_parameters(section: &Section<'_>) -> BTreeMap<String, String> {
     let pairs = section.list(
-        "authorize_parameters",
+        "extra_authorization_parameters",
         &PAIR,
         "Further parameters of the authorization request, such as `prompt=consent` or `kc_idp_hint=lab`.",
     );
     for (name, _) in &pairs {
         if RESERVED.contains(&name.as_str()) {
             section.fail(
-                "authorize_parameters",
+                "extra_authorization_parameters",
                 &format!("remove `{name}`: hubkey sets it itself."),
             );
         }
@@ -219,8 +219,8 @@ fn read_id_token(section: &Section<'_>) -> IdTokenRules {
             &kind::TEXT,
             "The signature algorithms of ID tokens; those that the provider's metadata names by default.",
         ),
-        trusted_audiences: section.list(
-            "trusted_audiences",
+        additional_audiences: section.list(
+            "additional_id_token_audiences",
             &kind::TEXT,
             "Audiences that may stand in an ID token beside hubkey's client id.",
         ),
@@ -230,14 +230,14 @@ fn read_id_token(section: &Section<'_>) -> IdTokenRules {
             Duration::from_mins(1),
             "How far the provider's clock may be off.",
         ),
-        userinfo: section.or("userinfo", &kind::SWITCH, false, "Whether to ask the provider for the account's name and e-mail."),
+        fetch_userinfo: section.or("fetch_userinfo", &kind::SWITCH, false, "Whether to ask the provider for the account's name and e-mail."),
     }
 }
 
 fn read_outbound(section: &Section<'_>) -> OutboundRules {
     OutboundRules {
-        plaintext: section.or(
-            "plaintext",
+        allow_plaintext: section.or(
+            "allow_plaintext",
             &kind::SWITCH,
             false,
             "Whether the provider may be on another machine without TLS.",
@@ -247,8 +247,8 @@ fn read_outbound(section: &Section<'_>) -> OutboundRules {
             &kind::TEXT,
             "Hosts of the provider that may have private addresses.",
         ),
-        endpoint_hosts: section.list(
-            "endpoint_hosts",
+        allowed_endpoint_hosts: section.list(
+            "allowed_endpoint_hosts",
             &kind::TEXT,
             "Hosts, beside the issuer's, that the provider's endpoints may be on.",
         ),

@@ -39,7 +39,7 @@ pub(super) fn read_pushing(section: &Section<'_>) -> ParMode {
 
 pub(super) fn read_authentication(section: &Section<'_>) -> Option<ClientAuthentication> {
     let method = section.or(
-        "client_authentication",
+        "token_endpoint_auth_method",
         &METHOD,
         Method::Basic,
         "How hubkey proves itself at the token endpoint.",
@@ -70,18 +70,18 @@ fn complain(section: &Section<'_>, method: Method, has_secret: bool, has_key: bo
     match (wants_secret, has_secret) {
         (false, true) => section.fail(
             "client_secret_file",
-            "remove it, or choose `client_secret_basic` or `client_secret_post` as `client_authentication`.",
+            "remove it, or choose `client_secret_basic` or `client_secret_post` as `token_endpoint_auth_method`.",
         ),
         (true, false) => section.fail(
             "client_secret_file",
-            "name a file that holds the secret, or set `client_authentication = \"none\"`.",
+            "name a file that holds the secret, or set `token_endpoint_auth_method = \"none\"`.",
         ),
         _ => {}
     }
     match (wants_key, has_key) {
         (false, true) => section.fail(
             "private_key_file",
-            "remove it, or set `client_authentication = \"private_key_jwt\"`.",
+            "remove it, or set `token_endpoint_auth_method = \"private_key_jwt\"`.",
         ),
         (true, false) => section.fail(
             "private_key_file",

@@ -40,7 +40,7 @@ struct Found {
 
 pub(super) fn read(section: &Section<'_>) -> Option<Endpoints> {
     let speaks = section.or(
-        "kind",
+        "protocol",
         &KIND,
         Speaks::OpenId,
         "`oidc`: OpenID Connect. `oauth2`: OAuth 2.0 alone, such as GitHub; its endpoints have to be given.",
@@ -84,7 +84,10 @@ fn find(section: &Section<'_>) -> Found {
 
 fn openid(section: &Section<'_>, found: Found) -> Option<Endpoints> {
     if found.subject_field.is_some() {
-        section.fail("subject_field", "remove it, or set `kind = \"oauth2\"`.");
+        section.fail(
+            "subject_field",
+            "remove it, or set `protocol = \"oauth2\"`.",
+        );
         return None;
     }
     let issuer = found.issuer?;

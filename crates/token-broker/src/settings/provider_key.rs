@@ -31,21 +31,21 @@ pub(super) fn read(section: &Section<'_>, wanted: bool) -> Option<Given> {
     let pem = section.optional_secret(
         "private_key",
         ClientKey::new,
-        "The private key of `private_key_jwt` as PEM (PKCS#8). With `publish_keys` more keys may follow, which are published \
+        "The private key of `private_key_jwt` as PEM (PKCS#8). With `publish_jwks` more keys may follow, which are published \
          and do not sign.",
     );
     let id = section.optional(
-        "private_key_id",
+        "private_key_kid",
         &kind::TEXT,
         "What the provider calls the private key (`kid`).",
     );
     let algorithm = section.optional(
-        "private_key_alg",
+        "token_endpoint_auth_signing_alg",
         &ALGORITHM,
         "What the private key signs with; by default PS256, ES256, ES384 or EdDSA, by the kind of key.",
     );
     let publish = section.or(
-        "publish_keys",
+        "publish_jwks",
         &kind::SWITCH,
         false,
         "Whether the public half of the private key is published at `<public_url>/jwks/<id>`, for a provider that reads it \
@@ -53,8 +53,8 @@ pub(super) fn read(section: &Section<'_>, wanted: bool) -> Option<Given> {
     );
     if publish && !wanted {
         section.fail(
-            "publish_keys",
-            "remove it, or set `client_authentication = \"private_key_jwt\"`.",
+            "publish_jwks",
+            "remove it, or set `token_endpoint_auth_method = \"private_key_jwt\"`.",
         );
     }
     let pem = pem?;
@@ -92,7 +92,7 @@ impl Given {
         let mut mistakes = Vec::new();
         if self.publish && self.key.id.is_some() {
             mistakes.push((
-                "private_key_id",
+                "private_key_kid",
                 "remove it: a published key is named by its thumbprint (RFC 7638).".to_owned(),
             ));
         }
@@ -105,7 +105,7 @@ impl Given {
         if !self.publish && !self.others.is_empty() {
             mistakes.push((
                 FILE,
-                "leave one private key in the file, or set `publish_keys = true`.".to_owned(),
+                "leave one private key in the file, or set `publish_jwks = true`.".to_owned(),
             ));
         }
         let keys = iter::once(&self.key.pem).chain(&self.others);
@@ -125,7 +125,7 @@ fn told(fault: KeyFault, number: usize) -> String {
     match fault {
         KeyFault::Unusable => format!(
             "{which}name a file with a private key as PEM: PKCS#8, RSA of 2048 bits or more, P-256, P-384 or Ed25519, and \
-             one that `private_key_alg` fits."
+             one that `token_endpoint_auth_signing_alg` fits."
         ),
         KeyFault::Unpublishable => format!(
             "{which}this kind of file is not read for publication: write an Ed25519 key as `openssl genpkey` does."

@@ -30,8 +30,8 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
     );
     let ca_pem = read_ca(&section, INSTEAD);
     let switch = |key: &str, about: &str| section.or(key, &kind::SWITCH, false, about);
-    let plaintext = switch(
-        "plaintext",
+    let allow_plaintext = switch(
+        "allow_plaintext",
         "Whether Redis may be on another machine without TLS.",
     );
     let allow_unauthenticated = switch(
@@ -49,7 +49,7 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
         user,
         password,
         ca_pem,
-        plaintext,
+        allow_plaintext,
         allow_unauthenticated,
         allow_eviction,
         replicas_required,

@@ -49,7 +49,7 @@ pub(super) fn read(
     hub: Option<&HubConfig>,
 ) -> Option<Rules> {
     let sign_in = reader.section("sign_in");
-    let lives = read_lives(reader, &sign_in);
+    let lifetimes = read_lifetimes(reader, &sign_in);
     let open = read_open_limits(&sign_in);
     let shared_servers = sign_in.or(
         "shared_servers",
@@ -63,11 +63,11 @@ pub(super) fn read(
         shared_origin: site.shared_origin,
         public_url,
         shared_servers,
-        sign_in_life: lives.sign_in,
-        connection_life: lives.connection,
+        sign_in_lifetime: lifetimes.sign_in,
+        connection_lifetime: lifetimes.connection,
         renewal: RefreshTimes::default(),
-        pin_life: lives.pin,
-        poll_hold: lives.poll_hold,
+        account_link_lifetime: lifetimes.account_link,
+        poll_timeout: lifetimes.poll_timeout,
         poll_safety: POLL_SAFETY,
         refresh_safety: REFRESH_SAFETY,
         redelivery: Duration::from_mins(2),
@@ -76,38 +76,38 @@ pub(super) fn read(
     })
 }
 
-struct Lives {
+struct Lifetimes {
     sign_in: Duration,
-    poll_hold: Duration,
+    poll_timeout: Duration,
     connection: Duration,
-    pin: Duration,
+    account_link: Duration,
 }
 
-fn read_lives(reader: &Reader, sign_in: &Section<'_>) -> Lives {
+fn read_lifetimes(reader: &Reader, sign_in: &Section<'_>) -> Lifetimes {
     let between = |low: u64, high: u64| {
         kind::Time::between(Duration::from_secs(low), Duration::from_secs(high))
     };
-    Lives {
+    Lifetimes {
         sign_in: sign_in.or(
-            "life",
+            "lifetime",
             &between(30, 3600),
             Duration::from_mins(10),
             "How long a sign-in, its link and its pages are good.",
         ),
-        poll_hold: sign_in.or(
-            "poll_hold",
+        poll_timeout: sign_in.or(
+            "poll_timeout",
             &between(1, 26),
             Duration::from_secs(25),
             "How long one poll waits.",
         ),
         connection: reader.section("connections").or(
-            "life",
+            "lifetime",
             &between(60, 30 * 86_400),
             Duration::from_hours(12),
             "How long a connection lives without a kernel that uses it.",
         ),
-        pin: reader.section("pins").or(
-            "life",
+        account_link: reader.section("account_links").or(
+            "lifetime",
             &between(3600, 10 * 365 * 86_400),
             Duration::from_hours(400 * 24),
             "How long it is remembered which account belongs to which hub user.",
@@ -117,7 +117,7 @@ fn read_lives(reader: &Reader, sign_in: &Section<'_>) -> Lives {
 
 fn read_open_limits(sign_in: &Section<'_>) -> OpenLimits {
     let open = sign_in.or(
-        "max_open",
+        "max_pending",
         &kind::Number::between(1, 1000),
         10,
         "How many sign-ins one hub user may have open at once.",
@@ -141,7 +141,7 @@ fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>)
         &kind::TEXT,
         "The hub's name in the header of each page; its host by default.",
     );
-    let accent = section.optional("accent", &COLOUR, "The colour of the main button.");
+    let accent_color = section.optional("accent_color", &COLOUR, "The colour of the main button.");
     let support_url = section.optional("support_url", &kind::WEB_URL, "Where people find help.");
     let (public_url, hub) = (public_url?, hub?);
     let host = hub.public_url.host_str().unwrap_or_default().to_owned();
@@ -150,7 +150,7 @@ fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>)
     Some(Site {
         hub_name: name.unwrap_or(host),
         hub_url: hub.public_url.to_string(),
-        accent,
+        accent_color,
         support_url: support_url.map(Into::into),
         public_url: public_url.to_owned(),
         shared_origin,

@@ -56,7 +56,7 @@ fn settings_of_the_manual() -> Settings {
         "google]",
         "entra]",
         "github]",
-        "lab-api.exchange]",
+        "lab-api.token_exchange]",
     ] {
         assert!(
             written.contains(&format!("[providers.{provider}")),
@@ -109,10 +109,10 @@ fn mistakes(keys: usize, settings: &str) -> String {
 
 #[test]
 fn keys_that_do_not_go_together_are_told() {
-    const BY_KEY: &str = "client_authentication = \"private_key_jwt\"\n";
-    const PUBLISHED: &str = "publish_keys = true\n";
+    const BY_KEY: &str = "token_endpoint_auth_method = \"private_key_jwt\"\n";
+    const PUBLISHED: &str = "publish_jwks = true\n";
     let of = |keys, settings: &[&str]| mistakes(keys, &settings.concat());
-    let said = |text: &str| text.contains("private_key") || text.contains("publish_keys");
+    let said = |text: &str| text.contains("private_key") || text.contains("publish_jwks");
     assert!(!said(&of(1, &[BY_KEY])));
     assert!(!said(&of(1, &[BY_KEY, PUBLISHED])));
     assert!(!said(&of(2, &[BY_KEY, PUBLISHED])));
@@ -121,17 +121,20 @@ fn keys_that_do_not_go_together_are_told() {
         several.contains("leave one private key in the file"),
         "{several}"
     );
-    let named = of(1, &[BY_KEY, PUBLISHED, "private_key_id = \"mine\""]);
+    let named = of(1, &[BY_KEY, PUBLISHED, "private_key_kid = \"mine\""]);
     assert!(
-        named.contains("`providers.lab-api.private_key_id`: remove it"),
+        named.contains("`providers.lab-api.private_key_kid`: remove it"),
         "{named}"
     );
     let unused = of(1, &[PUBLISHED]);
     assert!(
-        unused.contains("`providers.lab-api.publish_keys`: remove it"),
+        unused.contains("`providers.lab-api.publish_jwks`: remove it"),
         "{unused}"
     );
-    let both = of(2, &["private_key_alg = \"EdDSA\"\n", BY_KEY]);
+    let both = of(
+        2,
+        &["token_endpoint_auth_signing_alg = \"EdDSA\"\n", BY_KEY],
+    );
     assert!(both.contains("leave one private key in the file"), "{both}");
     assert!(both.contains("key 2 of the file cannot be used"), "{both}");
     let none = of(0, &[BY_KEY, PUBLISHED]);

@@ -29,7 +29,7 @@ stored! {
     Lease => Lease,
     DerivedTokenSet => Targets,
     UserIndex => UserIndex,
-    AccountLink => Pin,
+    AccountLink => AccountLink,
     AccountOwner => Owner,
     ProviderSessionIndex => Logins,
     ConsumedLogoutToken => UsedLogout,

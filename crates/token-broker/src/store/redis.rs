@@ -47,7 +47,7 @@ use super::{
     Action, Change, Expect, Key, Outcome, Record, Store, StoreError, Watch, guard,
     telemetry::measured,
 };
-use crate::keys::IndexKey;
+use crate::keys::LookupMacKey;
 
 /// How long a commit may take with the wait for replicas.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(900);
@@ -69,7 +69,10 @@ pub struct RedisStore {
 
 impl RedisStore {
     /// Connects, checks that this Redis is fit to keep secrets, and subscribes to wake-ups.
-    pub async fn open(settings: RedisSettings, index: IndexKey) -> Result<Self, RedisOpenError> {
+    pub async fn open(
+        settings: RedisSettings,
+        index: LookupMacKey,
+    ) -> Result<Self, RedisOpenError> {
         let link = Link::open(Source::new(settings)?).await?;
         Ok(Self {
             wakeups: WakeUps::subscribe(&link).await?,

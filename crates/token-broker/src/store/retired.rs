@@ -36,8 +36,8 @@ impl Missed {
         if new {
             tracing::warn!(
                 key_id = %key,
-                "there are records of a sealing key that this broker does not hold: they count as gone, and people sign in \
-                 or confirm again; where the key was not taken out on purpose, put it back into `keys.sealing_files`"
+                "there are records of an encryption key that this broker does not hold: they count as gone, and people sign in \
+                 or confirm again; where the key was not taken out on purpose, put it back into `keys.encryption_key_files`"
             );
         }
         let name = if named {
@@ -63,7 +63,7 @@ mod tests {
         for number in 0..100 {
             let retired = RetiredKey {
                 key: KeyId::new([number; KeyId::LEN]),
-                purpose: Purpose::Pin,
+                purpose: Purpose::AccountLink,
                 generation: 1,
             };
             assert!(missed.judge(retired).is_ok());

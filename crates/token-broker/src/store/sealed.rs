@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     domain::clock::{Clock, Timestamp},
-    keys::{KeyId, KeyRing, SealingKey, Unopened},
+    keys::{EncryptionKey, KeyId, KeyRing, Unopened},
 };
 
 const VERSION: &[u8] = b"v1";
-const HEADER: usize = VERSION.len() + KeyId::LEN + SealingKey::NONCE;
+const HEADER: usize = VERSION.len() + KeyId::LEN + EncryptionKey::NONCE;
 const END: usize = size_of::<u64>();
 
 /// A backend counts the life of a record from when it was written, by its own clock, this decorator from when it was
@@ -56,7 +56,7 @@ impl<S: Store> SealedStore<S> {
             .collect()
     }
 
-    fn seal_change(&self, active: &SealingKey, change: Change) -> Result<Change, StoreError> {
+    fn seal_change(&self, active: &EncryptionKey, change: Change) -> Result<Change, StoreError> {
         let Change {
             key,
             expect,
@@ -218,7 +218,7 @@ fn purposes<'a>(keys: impl IntoIterator<Item = &'a Key>) -> String {
 }
 
 fn seal(
-    active: &SealingKey,
+    active: &EncryptionKey,
     key: &Key,
     generation: u64,
     end: Timestamp,
@@ -226,7 +226,7 @@ fn seal(
 ) -> Result<Zeroizing<Vec<u8>>, Unopened> {
     // One buffer of the final size: nothing is copied, so nothing stays behind in clear.
     let mut record = Zeroizing::new(Vec::with_capacity(
-        HEADER + END + value.len() + SealingKey::TAG,
+        HEADER + END + value.len() + EncryptionKey::TAG,
     ));
     record.resize(HEADER, 0);
     record.extend_from_slice(&end.as_millis().to_be_bytes());
@@ -257,7 +257,7 @@ fn named_key(sealed: &[u8]) -> Option<KeyId> {
 }
 
 fn open(
-    sealing: &SealingKey,
+    sealing: &EncryptionKey,
     key: &Key,
     mut sealed: Record,
     now: Timestamp,

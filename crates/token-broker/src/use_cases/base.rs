@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{chance::RandomSource, clock::Clock},
     hub::{BrowserAuthenticator, KernelAuthenticator},
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::Store,
     use_cases::{
         providers::Providers, refusals::Refusals, rules::Rules, tokens::single_flight::SingleFlight,
@@ -31,7 +31,7 @@ pub struct Backends {
     /// Chance.
     pub chance: Arc<dyn RandomSource>,
     /// Hides what is looked up.
-    pub index_key: IndexKey,
+    pub lookup_mac_key: LookupMacKey,
     /// What the operator set.
     pub rules: Arc<Rules>,
     /// One permit for each poll that may wait at a time.
@@ -48,7 +48,7 @@ pub(crate) struct Base {
     pub(crate) providers: Arc<Providers>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn RandomSource>,
-    pub(crate) index_key: IndexKey,
+    pub(crate) lookup_mac_key: LookupMacKey,
     pub(crate) rules: Arc<Rules>,
     pub(crate) polls: Arc<Semaphore>,
     pub(crate) stopping: CancellationToken,
@@ -65,7 +65,7 @@ impl Base {
             providers,
             clock,
             chance,
-            index_key,
+            lookup_mac_key,
             rules,
             polls,
             stopping,
@@ -79,7 +79,7 @@ impl Base {
             providers,
             clock,
             chance,
-            index_key,
+            lookup_mac_key,
             rules,
             polls,
             stopping,

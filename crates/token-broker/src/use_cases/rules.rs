@@ -14,15 +14,15 @@ pub struct Rules {
     /// What to do with servers that other people may enter.
     pub shared_servers: SharedServers,
     /// How long a sign-in, its ticket, flow and states live.
-    pub sign_in_life: Duration,
+    pub sign_in_lifetime: Duration,
     /// How long a connection lives without a kernel that uses it.
-    pub connection_life: Duration,
+    pub connection_lifetime: Duration,
     /// The times of refreshes.
     pub renewal: RefreshTimes,
-    /// How long a pin lives without a sign-in.
-    pub pin_life: Duration,
+    /// How long an account link lives without a sign-in.
+    pub account_link_lifetime: Duration,
     /// How long one poll waits.
-    pub poll_hold: Duration,
+    pub poll_timeout: Duration,
     /// How often a waiting poll reads again without being woken.
     pub poll_safety: Duration,
     /// How often who waits for another's refresh reads again without being woken.

@@ -48,7 +48,7 @@ impl Broker {
         let secret = folder.join("secret");
         let addresses = format!(
             "\n[kernel]\nlisten = \"127.0.0.1:{kernel}\"\n\n[internal]\nlisten = \"127.0.0.1:{internal}\"\n\
-             channel_secret_file = \"{}\"\n\n[ops]\nlisten = \"127.0.0.1:{ops}\"\n",
+             shared_secret_file = \"{}\"\n\n[ops]\nlisten = \"127.0.0.1:{ops}\"\n",
             secret.display()
         );
         fs::write(&file, format!("{settings}{addresses}")).unwrap();

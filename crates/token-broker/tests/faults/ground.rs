@@ -16,7 +16,7 @@ use hubkey_token_broker::{
         kernel::{HubUser, ServerIdentity, ServerName},
         refresh_state::Lifetime,
     },
-    keys::{self, IndexKey, KeyRing},
+    keys::{self, KeyRing, LookupMacKey},
     store::{
         Change, Expect, Key, Outcome, Store,
         redis::{RedisSettings, RedisStore},
@@ -60,14 +60,14 @@ impl Ground {
         let redis = Redis::start(&run).await.unwrap();
         let files = Files::write(&run);
         let hub_token = hub.server_token("alice", "");
-        let index_key = IndexKey::from_file(&files.index).unwrap();
-        let ring = KeyRing::open(vec![files.sealing.clone()], &index_key).unwrap();
+        let lookup_mac_key = LookupMacKey::from_file(&files.index).unwrap();
+        let ring = KeyRing::open(vec![files.sealing.clone()], &lookup_mac_key).unwrap();
         let kernel = ServerIdentity {
             user: HubUser::parse("alice").unwrap(),
             server: ServerName::parse("").unwrap(),
-            fingerprint: index_key.fingerprint(&ServerToken::new(&hub_token)),
+            fingerprint: lookup_mac_key.fingerprint(&ServerToken::new(&hub_token)),
         };
-        let store = RedisStore::open(RedisSettings::new(redis.url()), index_key);
+        let store = RedisStore::open(RedisSettings::new(redis.url()), lookup_mac_key);
         let store = SealedStore::new(store.await.unwrap(), Arc::new(ring), Arc::new(SystemClock));
         Self {
             somebody: KernelApi::new("", hub_token).unwrap(),
@@ -110,8 +110,8 @@ public_url = "{hub_url}"
 api_token_file = "{secret}"
 
 [keys]
-sealing_files = ["{sealing}"]
-index_file = "{index}"
+encryption_key_files = ["{sealing}"]
+lookup_mac_key_file = "{index}"
 
 [redis]
 url_file = "{redis}"
@@ -126,7 +126,7 @@ url_file = "{redis}"
 [providers.{id}]
 issuer = "{issuer}"
 client_id = "hubkey"
-client_authentication = "none"
+token_endpoint_auth_method = "none"
 default_scopes = ["openid"]
 "#
             );
@@ -201,8 +201,8 @@ struct Files {
 impl Files {
     fn write(run: &RunFolder) -> Self {
         let files = Self {
-            sealing: run.join("sealing-key"),
-            index: run.join("index-key"),
+            sealing: run.join("encryption-key"),
+            index: run.join("lookup-mac-key"),
             secret: run.join("secret"),
         };
         keys::generate(&files.sealing).unwrap();

@@ -15,9 +15,9 @@ use crate::stage::{SERVICE_TOKEN, Stage, config, refusal};
 
 #[test]
 fn security_x1_plain_http_to_another_machine_needs_a_word() {
-    let error = |url: &str, plaintext: bool| {
+    let error = |url: &str, allow_plaintext: bool| {
         let mut config = config(url);
-        config.plaintext = plaintext;
+        config.allow_plaintext = allow_plaintext;
         HubApi::new(&config).err()
     };
     for url in [

@@ -163,7 +163,7 @@ async fn security_k3_a_server_token_without_the_kernel_scope_is_told_so() {
         assert_eq!(refusal(answer), Some(KernelError::MissingKernelScope));
     }
 
-    let lenient = Stage::set_with(|config| config.kernel_scope.clear()).await;
+    let lenient = Stage::set_with(|config| config.server_scope.clear()).await;
     let kernel = judge(&lenient, plain_server_token()).await;
     assert_eq!(of(kernel), owned("alice", ""));
     let oauth = oauth("dfde", "access:servers!server=alice/");

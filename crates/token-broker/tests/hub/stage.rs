@@ -15,7 +15,7 @@ use hubkey_token_broker::hub::{
     browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
     kernel::HubKernelAuthenticator,
 };
-use hubkey_token_broker::keys::IndexKey;
+use hubkey_token_broker::keys::LookupMacKey;
 
 pub(crate) const REDIRECT_URI: &str = "https://hubkey.example.org/hub-callback";
 pub(crate) const SERVICE_TOKEN: &str = "the-api-token-of-the-service";
@@ -36,14 +36,14 @@ pub(crate) fn config(api_url: &str) -> HubConfig {
         service_name: "hubkey".into(),
         client_id: "service-hubkey".into(),
         redirect_uri: REDIRECT_URI.into(),
-        kernel_scope: "custom:hubkey:kernel".into(),
-        plaintext: false,
+        server_scope: "custom:hubkey:kernel".into(),
+        allow_plaintext: false,
         ca_pem: None,
     }
 }
 
-pub(crate) fn index() -> IndexKey {
-    IndexKey::new(&[7; 32])
+pub(crate) fn index() -> LookupMacKey {
+    LookupMacKey::new(&[7; 32])
 }
 
 pub(crate) fn kernels(config: &HubConfig, clock: &Arc<TestClock>) -> HubKernelAuthenticator {

@@ -27,7 +27,8 @@ fn parameters(url: &str) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn feature_a11_security_p2_the_endpoints_own_query_stays_and_nothing_is_doubled() {
     let mut setup = Setup::with(|config| {
-        config.authorize_parameters = [("prompt".to_owned(), "select_account".to_owned())].into();
+        config.extra_authorization_parameters =
+            [("prompt".to_owned(), "select_account".to_owned())].into();
     })
     .await;
     setup.audience = Some("https://api.example".into());
@@ -94,9 +95,9 @@ async fn feature_a11_security_p2_settings_cannot_override_ours() {
         "resource",
     ] {
         let mut config = config("https://op.example");
-        config.authorize_parameters = [(name.to_owned(), "x".to_owned())].into();
+        config.extra_authorization_parameters = [(name.to_owned(), "x".to_owned())].into();
         let refused = provider(config, clock.clone(), chance());
-        assert_eq!(word(refused), "authorize_parameters", "{name}");
+        assert_eq!(word(refused), "extra_authorization_parameters", "{name}");
     }
     assert!(provider(config("https://op.example"), clock, chance()).is_ok());
 }

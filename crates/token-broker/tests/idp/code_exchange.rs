@@ -60,7 +60,7 @@ async fn first_sign_in_at_an_honest_provider_succeeds() {
 
 #[tokio::test]
 async fn security_p20_the_bare_code_flow_succeeds_without_userinfo() {
-    let setup = Setup::with(|config| config.id_token.userinfo = false).await;
+    let setup = Setup::with(|config| config.id_token.fetch_userinfo = false).await;
     setup.sign_in().await.unwrap();
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 }
@@ -83,7 +83,7 @@ async fn security_p1_each_way_of_client_authentication_is_accepted_by_a_strict_p
     ] {
         let setup = Setup::with(|config| {
             config.client_id = id.into();
-            config.client_authentication = ours.clone();
+            config.token_endpoint_auth_method = ours.clone();
         })
         .await;
         setup.op.register(client(id, auth));
@@ -102,7 +102,7 @@ async fn security_p1_each_way_of_client_authentication_is_accepted_by_a_strict_p
 #[tokio::test]
 async fn security_p1_a_wrong_secret_is_a_misconfiguration() {
     let setup = Setup::with(|config| {
-        config.client_authentication = ClientAuthentication::Basic(ClientSecret::new("wrong"));
+        config.token_endpoint_auth_method = ClientAuthentication::Basic(ClientSecret::new("wrong"));
     })
     .await;
     setup.op.register(client("hubkey", ClientAuth::Basic));
@@ -149,7 +149,7 @@ async fn security_p4_what_was_granted_is_told_and_silence_means_as_requested() {
 
 #[tokio::test]
 async fn security_p7_token_types_and_lifetimes() {
-    let setup = Setup::with(|config| config.id_token.userinfo = false).await;
+    let setup = Setup::with(|config| config.id_token.fetch_userinfo = false).await;
     let answer = async |name: &'static str, value: Value| {
         setup.op.next_reply(Endpoint::Token, move |reply| {
             reply.edit_json(|answer| answer[name] = value);

@@ -48,7 +48,8 @@ async fn security_p74_userinfo_on_another_host_is_refused() {
 #[tokio::test]
 async fn security_p72_a_token_endpoint_that_moves_is_refused() {
     let setup =
-        Setup::with(|config| config.outbound.endpoint_hosts = vec!["localhost".into()]).await;
+        Setup::with(|config| config.outbound.allowed_endpoint_hosts = vec!["localhost".into()])
+            .await;
     setup.sign_in_honestly().await;
     let elsewhere = setup.op.url_at("localhost");
     setup.op.metadata(move |metadata| {

@@ -17,7 +17,7 @@ async fn row(row: &str, alg: Alg, words: &[&str]) {
     let cases = id_token::of(row);
     assert!(!cases.is_empty(), "{row} has no cases");
     // An odd subject is not the one that userinfo speaks of.
-    let plain = Setup::with(|config| config.id_token.userinfo = false).await;
+    let plain = Setup::with(|config| config.id_token.fetch_userinfo = false).await;
     let strict = Setup::new().await;
     for setup in [&plain, &strict] {
         setup.op.use_keys(&[alg]).unwrap();
@@ -87,7 +87,8 @@ rows! {
 
 #[tokio::test]
 async fn security_p22_p23_p24_only_trusted_audiences_may_stand_beside_us() {
-    let setup = Setup::with(|config| config.id_token.trusted_audiences = vec!["api".into()]).await;
+    let setup =
+        Setup::with(|config| config.id_token.additional_audiences = vec!["api".into()]).await;
     setup.op.id_tokens(|token| {
         token.claim("aud", json!(["hubkey", "api"]));
         token.claim("azp", "hubkey");
@@ -117,7 +118,7 @@ async fn security_p40_the_nonce_of_another_live_sign_in_is_refused() {
 #[tokio::test]
 async fn security_p41_asked_for_contexts_and_ages_are_demanded() {
     let setup = Setup::with(|config| {
-        config.authorize_parameters = [
+        config.extra_authorization_parameters = [
             ("acr_values".to_owned(), "mfa hardware".to_owned()),
             ("max_age".to_owned(), "600".to_owned()),
         ]
@@ -184,7 +185,7 @@ async fn security_p51_keys_that_come_along_are_never_looked_at() {
 
 #[tokio::test]
 async fn found_b1_what_is_used_counts_only_as_the_text_that_it_may_be() {
-    let setup = Setup::with(|config| config.id_token.userinfo = false).await;
+    let setup = Setup::with(|config| config.id_token.fetch_userinfo = false).await;
     setup.sign_in_honestly().await;
     for (name, value) in [
         ("name", json!(1)),
@@ -224,8 +225,9 @@ async fn found_b1_asked_for_contexts_and_ages_of_odd_types_are_refused() {
         ("max_age", "600", "auth_time", "id_token_auth_time"),
     ] {
         let setup = Setup::with(|config| {
-            config.authorize_parameters = [(parameter.to_owned(), value.to_owned())].into();
-            config.id_token.userinfo = false;
+            config.extra_authorization_parameters =
+                [(parameter.to_owned(), value.to_owned())].into();
+            config.id_token.fetch_userinfo = false;
         })
         .await;
         for odd in [

@@ -32,7 +32,7 @@ struct Plain {
 fn plain_config(op: &HostileProvider) -> ProviderConfig {
     let url = |path: &str| Url::parse(&format!("{}{path}", op.issuer())).unwrap();
     let mut config = config(&op.issuer());
-    config.client_authentication = ClientAuthentication::Post(ClientSecret::new("secret"));
+    config.token_endpoint_auth_method = ClientAuthentication::Post(ClientSecret::new("secret"));
     config.endpoints = Endpoints::Plain(PlainEndpoints {
         issuer: op.issuer(),
         authorization: url("/authorize"),

@@ -36,7 +36,7 @@ async fn setup(registered: &SigningKey, used: AssertionKey) -> Setup {
     let issuer = op.issuer();
     op.register(Client::private_key("hubkey", registered, &issuer));
     let mut config = config(&issuer);
-    config.client_authentication = ClientAuthentication::PrivateKey(used);
+    config.token_endpoint_auth_method = ClientAuthentication::PrivateKey(used);
     Setup::of(op, config)
 }
 

@@ -31,7 +31,7 @@ async fn security_p18_what_is_pushed_stays_out_of_the_browser() {
     for mode in [Pushed::Offered, Pushed::Required] {
         let mut setup = setup(mode, |config| {
             let hint = ("login_hint".to_owned(), "alice".to_owned());
-            config.authorize_parameters.extend([hint]);
+            config.extra_authorization_parameters.extend([hint]);
         })
         .await;
         setup.audience = Some("https://api.example.org".into());
@@ -141,7 +141,7 @@ async fn security_p18b_hubkey_proves_itself_as_at_the_token_endpoint() {
         ClientAuthentication::PrivateKey(assertion),
     ] {
         let setup = setup(Pushed::Required, |config| {
-            config.client_authentication = ours.clone();
+            config.token_endpoint_auth_method = ours.clone();
         })
         .await;
         setup.op.register(match ours {

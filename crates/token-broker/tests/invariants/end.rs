@@ -7,7 +7,7 @@ use hubkey_fakes::{hostile_provider::Endpoint, scripted_hub::HubEndpoint};
 use crate::{
     ledger::Invariant,
     play::Play,
-    support::world::{CHANNEL_SECRET, CLIENT_SECRET, SERVICE_TOKEN},
+    support::world::{CLIENT_SECRET, SERVICE_TOKEN, SHARED_SECRET},
 };
 
 impl Play<'_> {
@@ -49,7 +49,7 @@ impl Play<'_> {
 
     /// What nobody but the broker, the Hub and the provider may see.
     fn inner_secrets(&self) -> BTreeSet<String> {
-        let mut secrets: BTreeSet<String> = [CLIENT_SECRET, SERVICE_TOKEN, CHANNEL_SECRET]
+        let mut secrets: BTreeSet<String> = [CLIENT_SECRET, SERVICE_TOKEN, SHARED_SECRET]
             .map(str::to_owned)
             .into();
         secrets.extend(self.server_tokens.iter().cloned());

@@ -25,7 +25,7 @@ use hubkey_token_broker::{
         keyed_hash::KeyedHash,
         refresh_state::{Lifetime, RefreshTimes},
     },
-    keys::{IndexKey, KeyRing},
+    keys::{KeyRing, LookupMacKey},
     store::{Change, Expect, Key, Outcome, Store, memory::MemoryStore, sealed::SealedStore},
     system::SystemClock,
     use_cases::{Backends, Broker, KernelCredentials, Providers, Rules, failure::KernelFailure},
@@ -92,7 +92,7 @@ fn play_again(world: &World, seed: u64) -> Played {
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let clock = Arc::new(RuntimeClock::new()) as Arc<dyn Clock>;
-        let ring = KeyRing::from_keys(&[[9; 32]], &IndexKey::new(&[7; 32])).unwrap();
+        let ring = KeyRing::from_keys(&[[9; 32]], &LookupMacKey::new(&[7; 32])).unwrap();
         let store = MemoryStore::new(Arc::clone(&clock));
         let store = SealedStore::new(store, Arc::new(ring), Arc::clone(&clock));
         Schedule::new(world, Arc::new(store), clock, seed)

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
     domain::user_index::OpenLimits,
-    keys::{IndexKey, KeyRing},
+    keys::{KeyRing, LookupMacKey},
     store::{
         Store,
         redis::{RedisSettings, RedisStore},
@@ -78,10 +78,10 @@ pub(crate) fn rotate(backend: Backend) {
     }
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let index_key = IndexKey::new(&[7; 32]);
+        let lookup_mac_key = LookupMacKey::new(&[7; 32]);
         let (_run, redis) = start_redis().await;
-        let store = RedisStore::open(RedisSettings::new(redis.url()), index_key.clone());
-        play_all(sealed(store.await.unwrap(), &index_key), seeds).await;
+        let store = RedisStore::open(RedisSettings::new(redis.url()), lookup_mac_key.clone());
+        play_all(sealed(store.await.unwrap(), &lookup_mac_key), seeds).await;
     });
 }
 
@@ -130,7 +130,7 @@ fn play(
 
 async fn options(redis: Option<&Redis>) -> WorldOptions {
     let mut options = WorldOptions {
-        poll_hold: Duration::from_millis(1),
+        poll_timeout: Duration::from_millis(1),
         poll_safety: Duration::from_millis(1),
         open: OpenLimits {
             open: 50,
@@ -144,16 +144,18 @@ async fn options(redis: Option<&Redis>) -> WorldOptions {
         let () = flush.query_async(&mut connection).await.unwrap();
         let settings = RedisSettings::new(redis.url());
         // The key that every world has.
-        let store = RedisStore::open(settings, IndexKey::new(&[7; 32]));
+        let store = RedisStore::open(settings, LookupMacKey::new(&[7; 32]));
         let store = store.await.unwrap();
-        options.store = Some(Box::new(move |_, index_key| sealed(store, index_key)));
+        options.store = Some(Box::new(move |_, lookup_mac_key| {
+            sealed(store, lookup_mac_key)
+        }));
     }
     options
 }
 
 /// Records end by Redis' own time, which no test moves; what is sealed in them goes by the same time.
-fn sealed(store: RedisStore, index_key: &IndexKey) -> Arc<dyn Store> {
-    let ring = KeyRing::from_keys(&[[9; 32]], index_key).unwrap();
+fn sealed(store: RedisStore, lookup_mac_key: &LookupMacKey) -> Arc<dyn Store> {
+    let ring = KeyRing::from_keys(&[[9; 32]], lookup_mac_key).unwrap();
     Arc::new(SealedStore::new(
         store,
         Arc::new(ring),

@@ -13,7 +13,7 @@ use hubkey_token_broker::hub::{
     Freshness, KernelAuthenticator, KernelError, browser::HubBrowserAuthenticator,
     config::HubConfig, http::HubApi, kernel::HubKernelAuthenticator,
 };
-use hubkey_token_broker::keys::IndexKey;
+use hubkey_token_broker::keys::LookupMacKey;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, OnceCell};
@@ -89,7 +89,7 @@ impl Stage {
         let api = Arc::new(HubApi::new(&config).unwrap());
         let clock = Arc::new(TestClock::at(Timestamp::from_millis(0)));
         let time: Arc<dyn Clock> = Arc::<TestClock>::clone(&clock);
-        let index = IndexKey::new(&[7; 32]);
+        let index = LookupMacKey::new(&[7; 32]);
         Self {
             kernels: HubKernelAuthenticator::new(
                 Arc::clone(&api),
@@ -186,8 +186,8 @@ fn config(hub: &JupyterHub) -> HubConfig {
         service_name: "hubkey".into(),
         client_id: "service-hubkey".into(),
         redirect_uri: format!("{PUBLIC_URL}/hub-callback"),
-        kernel_scope: "custom:hubkey:kernel".into(),
-        plaintext: false,
+        server_scope: "custom:hubkey:kernel".into(),
+        allow_plaintext: false,
         ca_pem: None,
     }
 }

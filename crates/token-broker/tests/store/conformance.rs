@@ -296,7 +296,7 @@ async fn names_that_look_alike_are_different_records(subject: &Subject) {
         let user = user(name);
         [
             Key::user_index(&user),
-            Key::pin(&user, &provider),
+            Key::account_link(&user, &provider),
             Key::idempotency(&user, "a", "b"),
             Key::owner(name, "b"),
             Key::owner("b", name),

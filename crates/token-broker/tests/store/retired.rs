@@ -47,8 +47,8 @@ fn alice() -> HubUser {
     HubUser::parse("alice").unwrap()
 }
 
-fn pin() -> Key {
-    Key::pin(&alice(), &ProviderId::parse("lab").unwrap())
+fn account_link() -> Key {
+    Key::account_link(&alice(), &ProviderId::parse("lab").unwrap())
 }
 
 fn owner() -> Key {
@@ -76,7 +76,7 @@ fn forbidding() -> [Key; 3] {
 async fn found_a11_first_aid_a_record_that_counts_as_gone_is_replaced_as_if_it_were_not_there() {
     for stage in Stage::both().await {
         let (before, after) = (stage.with(&[K1]), stage.with(&[K2]));
-        for key in [pin(), connection(0), Key::user_index(&alice())] {
+        for key in [account_link(), connection(0), Key::user_index(&alice())] {
             done(&before, put(&key, Expect::Absent, b"old")).await;
             done(&before, put(&key, Expect::Generation(1), b"older")).await;
             assert!(read(&after, &key).await.unwrap().is_none());
@@ -97,7 +97,7 @@ async fn found_a11_first_aid_a_record_that_counts_as_gone_is_replaced_as_if_it_w
 #[tokio::test]
 async fn found_a11_first_aid_of_concurrent_commits_over_what_is_gone_one_is_carried_out() {
     for stage in Stage::both().await {
-        let key = pin();
+        let key = account_link();
         done(&stage.with(&[K1]), put(&key, Expect::Absent, b"old")).await;
         let after = stage.with(&[K2]);
         let commits = (0..10).map(|_| after.commit(vec![put(&key, Expect::Absent, b"new")]));
@@ -160,7 +160,7 @@ async fn found_a11_first_aid_long_lived_records_are_sealed_anew_when_they_are_re
     for stage in Stage::both().await {
         let (before, during) = (stage.with(&[K1]), stage.with(&[K2, K1]));
         let after = stage.with(&[K2]);
-        for key in [pin(), owner(), Key::user_index(&alice())] {
+        for key in [account_link(), owner(), Key::user_index(&alice())] {
             done(&before, put(&key, Expect::Absent, b"value")).await;
             let record = read(&during, &key).await.unwrap().unwrap();
             assert_eq!((&record.value[..], record.generation), (&b"value"[..], 2));
@@ -181,13 +181,13 @@ async fn found_a11_first_aid_long_lived_records_are_sealed_anew_when_they_are_re
 #[tokio::test]
 async fn found_a11_first_aid_a_record_lives_no_longer_for_being_sealed_anew() {
     let [stage, _] = Stage::both().await;
-    let life = change(&pin(), Expect::Absent, b"value", MINUTE);
+    let life = change(&account_link(), Expect::Absent, b"value", MINUTE);
     done(&stage.with(&[K1]), life).await;
     stage.clock.advance(Duration::from_millis(59_999));
     let during = stage.with(&[K2, K1]);
-    assert!(read(&during, &pin()).await.unwrap().is_some());
+    assert!(read(&during, &account_link()).await.unwrap().is_some());
     stage.clock.advance(Duration::from_millis(1));
-    assert!(read(&during, &pin()).await.unwrap().is_none());
+    assert!(read(&during, &account_link()).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use hubkey_protocol::{
 use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
     domain::kernel::HubUser,
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::{
         Expect, Key, Outcome, Store,
         redis::{RedisSettings, RedisStore},
@@ -56,7 +56,7 @@ fn records() -> Vec<(Key, &'static str)> {
             Key::idempotency(&user, "canary-print", "canary-key"),
             "canary-answer",
         ),
-        (Key::pin(&user, &provider), "canary-subject"),
+        (Key::account_link(&user, &provider), "canary-subject"),
         (
             Key::owner("https://canary-issuer.example", "canary-sub"),
             "canary-owner",
@@ -123,7 +123,7 @@ async fn security_s1_neither_a_dump_nor_an_ear_learns_anything() {
 async fn security_s1_the_search_finds_what_is_there() {
     let (heard, dump, file) = record_everything(&fresh_index()).await;
     for capture in [heard, dump, file] {
-        for word in ["hk:{", "}:connection:", "}:pin:"] {
+        for word in ["hk:{", "}:connection:", "}:account-link:"] {
             assert!(contains(&capture, word.as_bytes()), "{word}");
         }
     }
@@ -168,7 +168,7 @@ async fn security_s2_what_stands_in_a_dump_redeems_nothing() {
             assert!(found.iter().all(Option::is_none));
         }
     }
-    // Who has the dump and the secrets, but not the index key, finds nothing either.
+    // Who has the dump and the secrets, but not the lookup MAC key, finds nothing either.
     let stranger = sealed(&redis, &fresh_index()).await;
     for (key, _) in records() {
         assert!(stranger.read(&[key]).await.unwrap()[0].is_none());
@@ -177,13 +177,13 @@ async fn security_s2_what_stands_in_a_dump_redeems_nothing() {
 
 type Sealed = SealedStore<RedisStore>;
 
-async fn sealed(redis: &Redis, index: &IndexKey) -> Sealed {
+async fn sealed(redis: &Redis, index: &LookupMacKey) -> Sealed {
     let settings = RedisSettings::new(redis.url());
     let store = RedisStore::open(settings, index.clone()).await.unwrap();
     SealedStore::new(store, ring(&[[1; 32]]), clock())
 }
 
-async fn fill(redis: &Redis, index: &IndexKey) -> Sealed {
+async fn fill(redis: &Redis, index: &LookupMacKey) -> Sealed {
     let store = sealed(redis, index).await;
     for (key, value) in records() {
         let watch = store.watch(&key).await.unwrap();
@@ -197,7 +197,7 @@ async fn fill(redis: &Redis, index: &IndexKey) -> Sealed {
 }
 
 /// What `MONITOR` hears while records are written, read and woken; then every key with its `DUMP`; then the RDB file.
-async fn record_everything(index: &IndexKey) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+async fn record_everything(index: &LookupMacKey) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let run = RunFolder::create("store-s1").unwrap();
     let redis = Arc::new(Redis::start(&run).await.unwrap());
     let client = redis.client().unwrap();

@@ -14,7 +14,7 @@ use hubkey_starters::{
 };
 use hubkey_token_broker::{
     domain::clock::{TestClock, Timestamp},
-    keys::{IndexKey, KeyRing},
+    keys::{KeyRing, LookupMacKey},
     store::{
         Store,
         memory::MemoryStore,
@@ -124,20 +124,20 @@ pub(crate) fn clock() -> Arc<TestClock> {
 }
 
 pub(crate) fn ring(keys: &[[u8; 32]]) -> Arc<KeyRing> {
-    Arc::new(KeyRing::from_keys(keys, &IndexKey::new(&[0xff; 32])).unwrap())
+    Arc::new(KeyRing::from_keys(keys, &LookupMacKey::new(&[0xff; 32])).unwrap())
 }
 
-/// Another index key is another set of names, so tests share a Redis and see nothing of each other.
-pub(crate) fn fresh_index() -> IndexKey {
+/// Another lookup MAC key is another set of names, so tests share a Redis and see nothing of each other.
+pub(crate) fn fresh_index() -> LookupMacKey {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let mut bytes = [0; 32];
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     bytes[..4].copy_from_slice(&count.to_be_bytes());
     bytes[4..8].copy_from_slice(&std::process::id().to_be_bytes());
-    IndexKey::new(&bytes)
+    LookupMacKey::new(&bytes)
 }
 
-pub(crate) async fn open(index: &IndexKey) -> RedisStore {
+pub(crate) async fn open(index: &LookupMacKey) -> RedisStore {
     let settings = RedisSettings::new(shared().await.url());
     RedisStore::open(settings, index.clone()).await.unwrap()
 }

@@ -8,7 +8,7 @@ use hubkey_protocol::{
 };
 use hubkey_token_broker::{
     domain::{clock::TestClock, kernel::HubUser},
-    keys::{IndexKey, KeyRing},
+    keys::{KeyRing, LookupMacKey},
     store::{
         Change, Expect, Key, Outcome, Record, Store, StoreError, memory::MemoryStore,
         sealed::SealedStore,
@@ -77,11 +77,15 @@ fn pairs() -> Vec<(&'static str, Key, Key)> {
     vec![
         ("user", Key::user_index(&alice), Key::user_index(&bob)),
         (
-            "user of a pin",
-            Key::pin(&alice, &lab),
-            Key::pin(&bob, &lab),
+            "user of an account link",
+            Key::account_link(&alice, &lab),
+            Key::account_link(&bob, &lab),
         ),
-        ("provider", Key::pin(&alice, &lab), Key::pin(&alice, &cloud)),
+        (
+            "provider",
+            Key::account_link(&alice, &lab),
+            Key::account_link(&alice, &cloud),
+        ),
         (
             "connection",
             Key::connection(&id("abcdef", 1)),
@@ -238,7 +242,7 @@ async fn security_s6_the_ring_follows_its_files() {
     for path in [&first, &second] {
         hubkey_token_broker::keys::generate(path).unwrap();
     }
-    let index = IndexKey::new(&[9; 32]);
+    let index = LookupMacKey::new(&[9; 32]);
     let active = folder.path().join("active");
     std::fs::copy(&first, &active).unwrap();
     let ring = Arc::new(KeyRing::open(vec![active.clone()], &index).unwrap());

@@ -168,9 +168,9 @@ fn resident(child: &Child) -> u64 {
 async fn security_q14_a_crowd_of_polls_costs_little_memory_and_keeps_nobody_out() {
     let hub = hub().await;
     let program = program(&hub)
-        .set("SIGN_IN_MAX_OPEN", "1000")
+        .set("SIGN_IN_MAX_PENDING", "1000")
         .set("SIGN_IN_MAX_PER_MINUTE", "10000")
-        .set("KERNEL_MAX_POLLS", POLLS.to_string())
+        .set("KERNEL_MAX_WAITING_POLLS", POLLS.to_string())
         .set("LOG_FILTER", "warn,hubkey_token_broker::app=info");
     let (child, _log) = program.start().await;
     let requests = sign_ins(&program, &hub).await;

@@ -17,7 +17,7 @@ async fn needs_a_word(program: Program, key: &str, switch: &str) {
 #[tokio::test]
 async fn security_x1_the_kernel_listener_needs_tls_or_a_word() {
     let program = || Program::new().set("KERNEL_LISTEN", "192.0.2.1:8091");
-    needs_a_word(program(), "kernel.listen", "KERNEL_PLAINTEXT").await;
+    needs_a_word(program(), "kernel.listen", "KERNEL_ALLOW_PLAINTEXT").await;
     let program = program();
     let pair = Authority::new("test").unwrap().issue(&["broker"]).unwrap();
     let files = pair.write(program.folder.path()).unwrap();
@@ -36,19 +36,19 @@ async fn security_x1_the_kernel_listener_needs_tls_or_a_word() {
 #[tokio::test]
 async fn security_x1_the_internal_listener_needs_a_word() {
     let program = Program::new().set("INTERNAL_LISTEN", "192.0.2.1:8092");
-    needs_a_word(program, "internal.listen", "INTERNAL_PLAINTEXT").await;
+    needs_a_word(program, "internal.listen", "INTERNAL_ALLOW_PLAINTEXT").await;
 }
 
 #[tokio::test]
 async fn security_x1_the_hub_needs_tls_or_a_word() {
     let program = Program::new().set("HUB_API_URL", "http://hub.example.org:8081/hub/api");
-    needs_a_word(program, "hub.api_url", "HUB_PLAINTEXT").await;
+    needs_a_word(program, "hub.api_url", "HUB_ALLOW_PLAINTEXT").await;
 }
 
 #[tokio::test]
 async fn security_x1_redis_needs_tls_or_a_word() {
     let program = || Program::new().redis("redis://:canary@redis.example.org");
-    needs_a_word(program(), "redis.url_file", "REDIS_PLAINTEXT").await;
+    needs_a_word(program(), "redis.url_file", "REDIS_ALLOW_PLAINTEXT").await;
     let refused = program().fails().await;
     assert!(refused.contains("is not encrypted"), "{refused}");
     let encrypted = Program::new().redis("rediss://:canary@redis.example.org");
@@ -71,10 +71,10 @@ async fn security_x1_a_provider_needs_tls_or_a_word() {
             "{told}"
         );
         assert!(
-            told.contains("`providers.lab-api.plaintext = true`"),
+            told.contains("`providers.lab-api.allow_plaintext = true`"),
             "{told}"
         );
-        let permitted = format!("{lines}\nplaintext = true");
+        let permitted = format!("{lines}\nallow_plaintext = true");
         assert_eq!(Program::new().provider(&permitted).mistakes().await, "");
     }
 }
@@ -97,24 +97,24 @@ async fn security_x1_each_use_of_plain_text_is_told_at_start() {
     // These two are told before the listeners are bound, which here fails.
     let listeners = Program::new()
         .set("KERNEL_LISTEN", "192.0.2.1:8091")
-        .set("KERNEL_PLAINTEXT", "true")
+        .set("KERNEL_ALLOW_PLAINTEXT", "true")
         .set("INTERNAL_LISTEN", "192.0.2.1:8092")
-        .set("INTERNAL_PLAINTEXT", "true");
+        .set("INTERNAL_ALLOW_PLAINTEXT", "true");
     let log = listeners.fails().await;
-    tells(&log, "kernel.plaintext");
-    tells(&log, "internal.plaintext");
+    tells(&log, "kernel.allow_plaintext");
+    tells(&log, "internal.allow_plaintext");
 
     let outward = Program::new()
         .set("HUB_API_URL", "http://hub.example.org:8081/hub/api")
-        .set("HUB_PLAINTEXT", "true")
-        .provider("issuer = \"http://login.example.org\"\nplaintext = true");
+        .set("HUB_ALLOW_PLAINTEXT", "true")
+        .provider("issuer = \"http://login.example.org\"\nallow_plaintext = true");
     let (_child, log) = outward.start().await;
-    tells(&log, "hub.plaintext");
-    tells(&log, "providers.<id>.plaintext");
+    tells(&log, "hub.allow_plaintext");
+    tells(&log, "providers.<id>.allow_plaintext");
 
     let redis = Program::new()
         .redis("redis://:canary@redis.invalid")
-        .set("REDIS_PLAINTEXT", "true");
+        .set("REDIS_ALLOW_PLAINTEXT", "true");
     let log = redis.fails().await;
     assert!(
         log.contains(r#""danger":"the connection to Redis is not encrypted"#),

@@ -29,7 +29,7 @@ impl Program {
             ("HUBKEY_PUBLIC_URL", "https://hubkey.example.org".to_owned()),
             ("HUBKEY_KERNEL_LISTEN", address()),
             ("HUBKEY_INTERNAL_LISTEN", address()),
-            ("HUBKEY_INTERNAL_CHANNEL_SECRET", "c".repeat(32)),
+            ("HUBKEY_INTERNAL_SHARED_SECRET", "c".repeat(32)),
             ("HUBKEY_OPS_LISTEN", address()),
             (
                 "HUBKEY_HUB_API_URL",
@@ -80,8 +80,8 @@ impl Program {
         };
         let (sealing, index) = (key("sealing", 0), key("index", 100));
         self.set("REDIS_URL", url)
-            .set("KEYS_SEALING_FILES", sealing)
-            .set("KEYS_INDEX_FILE", index)
+            .set("KEYS_ENCRYPTION_KEY_FILES", sealing)
+            .set("KEYS_LOOKUP_MAC_KEY_FILE", index)
     }
 
     /// The mistakes that `check-config` tells; empty where it finds none.
@@ -127,7 +127,7 @@ impl Program {
     fn command(&self, verb: &str) -> Command {
         let file: PathBuf = self.folder.path().join("token-broker.toml");
         let provider = format!(
-            "[providers.lab-api]\n{}\nclient_id = \"hubkey\"\nclient_authentication = \"none\"\n",
+            "[providers.lab-api]\n{}\nclient_id = \"hubkey\"\ntoken_endpoint_auth_method = \"none\"\n",
             self.provider
         );
         std::fs::write(&file, provider).unwrap();

@@ -84,7 +84,7 @@ impl Ground {
             r#"
 listen = "127.0.0.1:{callback}"
 public_url = "{url}"
-channel_secret_file = "{channel}"
+shared_secret_file = "{channel}"
 
 [broker]
 url = "http://127.0.0.1:{internal}"
@@ -120,7 +120,7 @@ listen = "127.0.0.1:{kernel}"
 
 [internal]
 listen = "127.0.0.1:{internal}"
-channel_secret_file = "{channel}"
+shared_secret_file = "{channel}"
 
 [ops]
 listen = "127.0.0.1:{ops}"
@@ -134,8 +134,8 @@ public_url = "{public_url}"
 api_token_file = "{hub_token}"
 
 [keys]
-sealing_files = ["{sealing_key}"]
-index_file = "{index_key}"
+encryption_key_files = ["{encryption_key}"]
+lookup_mac_key_file = "{lookup_mac_key}"
 
 [redis]
 url_file = "{redis}"
@@ -143,14 +143,14 @@ url_file = "{redis}"
 [providers.{PROVIDER}]
 issuer = "{issuer}"
 client_id = "hubkey"
-client_authentication = "none"
+token_endpoint_auth_method = "none"
 default_scopes = ["openid", "profile", "email"]
 "#,
             site = self.public_url(),
             channel = secrets.channel.display(),
             hub_token = secrets.hub_token.display(),
-            sealing_key = secrets.sealing_key.display(),
-            index_key = secrets.index_key.display(),
+            encryption_key = secrets.encryption_key.display(),
+            lookup_mac_key = secrets.lookup_mac_key.display(),
             redis = self.run.join("redis-url").display(),
         )
     }

@@ -202,7 +202,7 @@ fn about(most: &Found) -> String {
         "So many kernels of as many people, each with an open sign-in and a poll on a connection of its own, at one broker. \
          The Hub is a scripted one that speaks HTTP, for no developer's machine runs ten thousand servers. {} people go through \
          the whole sign-in up to the page that names both accounts; then each clicks \"Connect\", one every {} ms. The first pair \
-         of columns counts from the click, so it has the confirmation itself in it (the pin, the connection and the end of the \
+         of columns counts from the click, so it has the confirmation itself in it (the account link, the connection and the end of the \
          sign-in are stored), then the wake-up, the question to the Hub whether the server still runs, and the delivery; the \
          second pair counts from the answer to the click. Memory is the growth of the resident set by a kernel: its connection, \
          its poll and what is remembered of its identity. The last column is the broker's processor time while all wait and \

@@ -58,9 +58,9 @@ pub(super) fn around(namespace: &str, hub: u16, keycloak: u16) -> anyhow::Result
         "client_secret": Keycloak::CLIENT_SECRET,
         "hub_token": random()?,
         "proxy_token": random()?,
-        "sealing-1": random()?,
-        "sealing-2": random()?,
-        "index": random()?,
+        "encryption-1": random()?,
+        "encryption-2": random()?,
+        "lookup-mac": random()?,
         "tls.crt": pair.certificate,
         "tls.key": pair.key,
         "ca.crt": authority.pem(),
@@ -96,7 +96,7 @@ fn public_url(hub: u16) -> String {
 pub(super) fn values(place: Place, hub: u16, keycloak: u16, keycloak_address: &str) -> String {
     let (public_url, tag, test) = (public_url(hub), tag(), image("hubkey-hub"));
     let (api, beside) = match place {
-        Place::OwnPod => ("plaintext: true", false),
+        Place::OwnPod => ("allowPlaintext: true", false),
         Place::BesideTheHub => ("apiUrl: http://127.0.0.1:8081/hub/api", true),
     };
     format!(
@@ -114,11 +114,11 @@ providers:
     clientSecret: {{existingSecret: hubkey-lab-api}}
     defaultScopes: [openid, profile, email, "projects:read"]
     apiOrigins: [http://lab-api:8000]
-    exchange:
-      audiences: [data-api]
+    tokenExchange:
+      allowedAudiences: [data-api]
       defaultScopes: ["data-api=data:read"]
       apiOrigins: [data-api=http://data-api:8000]
-    plaintext: true
+    allowPlaintext: true
     allowPrivateHosts: [keycloak.localhost]
 keys: {{existingSecret: hubkey-keys}}
 redis: {{bundled: {{enabled: true}}}}

@@ -97,7 +97,7 @@ async fn remember_traffic(canaries: &mut Canaries, browser: &Browser) -> Outcome
     Ok(())
 }
 
-/// Client secret, channel secret, keys, the service's token, and how Redis is reached.
+/// Client secret, shared secret, keys, the service's token, and how Redis is reached.
 fn remember_files(canaries: &mut Canaries, stack: &Stack) -> Outcome {
     for entry in std::fs::read_dir(stack.run.join("secrets"))?.flatten() {
         let secret = std::fs::read_to_string(entry.path())?;

@@ -21,8 +21,8 @@ async fn stack() -> anyhow::Result<&'static Stack> {
             "\n[providers.older]\nissuer = \"http://localhost:{{keycloak}}/realms/hubkey\"\n\
              client_id = \"{}\"\nclient_secret_file = \"{}\"\n\
              default_scopes = [\"openid\", \"profile\", \"email\"]\npushed_authorization = \"never\"\n\
-             authorize_parameters = [\"kc_idp_hint={behind}\"]\n\
-             \n[providers.older.exchange]\nrequested_issuers = [\"{behind}\"]\n",
+             extra_authorization_parameters = [\"kc_idp_hint={behind}\"]\n\
+             \n[providers.older.token_exchange]\nrequested_issuers = [\"{behind}\"]\n",
             Keycloak::CLIENT_ID,
             secret.display(),
         );

@@ -1,4 +1,4 @@
-//! The sealing key is changed under a hub with people on it: first as the documentation says, then as after a leak.
+//! The encryption key is changed under a hub with people on it: first as the documentation says, then as after a leak.
 
 use std::{fs, time::Duration};
 
@@ -30,7 +30,7 @@ fn keys(stack: &Stack) -> anyhow::Result<[String; 2]> {
 }
 
 fn files(stack: &Stack) -> [std::path::PathBuf; 2] {
-    ["sealing-key", "second-sealing-key"].map(|name| stack.run.join("secrets").join(name))
+    ["encryption-key", "second-encryption-key"].map(|name| stack.run.join("secrets").join(name))
 }
 
 /// A key of the same form.

@@ -64,23 +64,23 @@ pub(crate) async fn providers() -> anyhow::Result<String> {
         (
             HOSTILE,
             &edge.hostile,
-            "audiences = [\"tools\", \"workshop\"]\n",
+            "allowed_audiences = [\"tools\", \"workshop\"]\n",
         ),
         (
             HOUSE,
             &edge.hostile,
-            "email_domains = [\"house.example\"]\nauthorize_parameters = [\"access_type=offline\", \"prompt=consent\"]\n",
+            "allowed_email_domains = [\"house.example\"]\nextra_authorization_parameters = [\"access_type=offline\", \"prompt=consent\"]\n",
         ),
         (
             MANY,
             &edge.many,
-            "audiences = [\"tools\"]\nresources = [\"https://tools.example/\"]\nallowed_scopes = [\"bench\"]\n",
+            "allowed_audiences = [\"tools\"]\nallowed_resources = [\"https://tools.example/\"]\nallowed_scopes = [\"bench\"]\n",
         ),
     ];
     let tables = list.map(|(id, provider, more)| {
         format!(
             "\n[providers.{id}]\ndisplay_name = \"The {id}\"\nissuer = \"{}\"\nclient_id = \"hubkey\"\n\
-             client_authentication = \"none\"\ndefault_scopes = [\"openid\"]\n{more}",
+             token_endpoint_auth_method = \"none\"\ndefault_scopes = [\"openid\"]\n{more}",
             provider.issuer()
         )
     });
@@ -119,16 +119,19 @@ impl Proof {
     fn tables(&self) -> String {
         let proof = |file: &str, how: &str| {
             format!(
-                "client_authentication = \"private_key_jwt\"\nprivate_key_file = \"{}\"\n{how}\n",
+                "token_endpoint_auth_method = \"private_key_jwt\"\nprivate_key_file = \"{}\"\n{how}\n",
                 self.run.join(file).display()
             )
         };
-        let given = proof("key.pem", &format!("private_key_id = \"{}\"", self.key.kid));
-        let published = proof("published.pem", "publish_keys = true");
+        let given = proof(
+            "key.pem",
+            &format!("private_key_kid = \"{}\"", self.key.kid),
+        );
+        let published = proof("published.pem", "publish_jwks = true");
         format!(
             "\n[providers.{SECOND}]\nissuer = \"{}\"\nclient_id = \"hubkey\"\n{given}\
-             default_scopes = [\"openid\", \"offline_access\", \"read\"]\nresources = [\"{}\"]\n\
-             authorize_parameters = [\"prompt=consent\"]\npushed_authorization = \"always\"\n\
+             default_scopes = [\"openid\", \"offline_access\", \"read\"]\nallowed_resources = [\"{}\"]\n\
+             extra_authorization_parameters = [\"prompt=consent\"]\npushed_authorization = \"always\"\n\
              \n[providers.{KEYED}]\nissuer = \"http://localhost:{{keycloak}}/realms/hubkey\"\n\
              client_id = \"hubkey-keyed\"\n{published}default_scopes = [\"openid\", \"profile\", \"email\"]\n",
             OidcProvider::issuer_at(self.second_port),
@@ -142,11 +145,11 @@ fn federated() -> String {
     let (client, behind) = (Keycloak::FEDERATED_CLIENT_ID, Keycloak::BEHIND);
     format!(
         "\n[providers.{FEDERATED}]\nissuer = \"http://localhost:{{keycloak}}/realms/hubkey\"\n\
-         client_id = \"{client}\"\nclient_authentication = \"none\"\n\
+         client_id = \"{client}\"\ntoken_endpoint_auth_method = \"none\"\n\
          default_scopes = [\"openid\", \"profile\", \"email\"]\n\
-         authorize_parameters = [\"kc_idp_hint={behind}\"]\npushed_authorization = \"never\"\n\
-         \n[providers.{FEDERATED}.exchange]\nrequested_issuers = [\"{behind}\", \"away\"]\n\
-         requested_issuers_by = \"keycloak_broker_token\"\n"
+         extra_authorization_parameters = [\"kc_idp_hint={behind}\"]\npushed_authorization = \"never\"\n\
+         \n[providers.{FEDERATED}.token_exchange]\nrequested_issuers = [\"{behind}\", \"away\"]\n\
+         requested_issuer_method = \"keycloak_broker_token\"\n"
     )
 }
 
@@ -155,8 +158,8 @@ fn shared() -> String {
     let client = Keycloak::PUBLIC_CLIENT_ID;
     format!(
         "\n[providers.{SHARED}]\nissuer = \"http://localhost:{{keycloak}}/realms/hubkey\"\n\
-         client_id = \"{client}\"\nclient_authentication = \"none\"\n\
-         default_scopes = [\"openid\", \"profile\", \"email\", \"data:read\"]\nshare = \"user\"\n"
+         client_id = \"{client}\"\ntoken_endpoint_auth_method = \"none\"\n\
+         default_scopes = [\"openid\", \"profile\", \"email\", \"data:read\"]\nconnection_scope = \"user\"\n"
     )
 }
 

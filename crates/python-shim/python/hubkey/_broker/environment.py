@@ -79,9 +79,9 @@ def _checked_url(url: str, mistakes: list[str]) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query:
         mistakes.append(f"HUBKEY_URL={url!r}: expected a whole URL, such as 'https://hubkey-broker.internal:8443'")
-    elif parts.scheme == "http" and parts.hostname not in _LOOPBACK and os.environ.get("HUBKEY_PLAINTEXT") != "1":
+    elif parts.scheme == "http" and parts.hostname not in _LOOPBACK and os.environ.get("HUBKEY_ALLOW_PLAINTEXT") != "1":
         mistakes.append(
-            f"HUBKEY_URL={url!r}: expected https, or HUBKEY_PLAINTEXT=1 if something else encrypts the way to it",
+            f"HUBKEY_URL={url!r}: expected https, or HUBKEY_ALLOW_PLAINTEXT=1 if something else encrypts the way to it",
         )
     return url
 

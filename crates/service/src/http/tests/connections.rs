@@ -128,7 +128,7 @@ async fn request_that_outlasts_the_grace_period_is_dropped() {
     let forever = Router::new().route("/forever", get(std::future::pending::<()>));
     let running = start(
         Limits {
-            grace: SHORT,
+            shutdown_grace_period: SHORT,
             ..quick()
         },
         forever,

@@ -299,7 +299,7 @@ async fn start_for_people() -> Running {
         response
     });
     let limits = Limits {
-        grace: LONG,
+        shutdown_grace_period: LONG,
         ..Limits::public()
     };
     start_with(limits, router, |server| server.telling_people(page)).await

@@ -58,7 +58,7 @@ async fn start_with(
 /// Limits whose times are a thousandth of what they are in life, but for those that a test is not about.
 fn quick() -> Limits {
     Limits {
-        grace: LONG,
+        shutdown_grace_period: LONG,
         ..Limits::internal()
     }
 }

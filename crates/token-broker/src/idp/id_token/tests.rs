@@ -40,7 +40,7 @@ impl Bench {
         let expected = Expected {
             issuer: &self.issuer,
             client_id: CLIENT,
-            trusted_audiences: &[],
+            additional_audiences: &[],
             now: Timestamp::from_millis(self.now * 1000),
             skew: Duration::ZERO,
         };

@@ -19,7 +19,7 @@ pub(in crate::idp) struct NotPermitted(pub(in crate::idp) &'static str);
 /// What may be reached on behalf of one provider.
 #[derive(Debug)]
 pub(in crate::idp) struct Gate {
-    plaintext: bool,
+    allow_plaintext: bool,
     private_hosts: Vec<String>,
     issuer_is_loopback: bool,
 }
@@ -27,7 +27,7 @@ pub(in crate::idp) struct Gate {
 impl Gate {
     pub(in crate::idp) fn new(rules: &OutboundRules, issuer: &Url) -> Self {
         Self {
-            plaintext: rules.plaintext,
+            allow_plaintext: rules.allow_plaintext,
             private_hosts: rules
                 .allow_private_hosts
                 .iter()
@@ -55,7 +55,7 @@ impl Gate {
     pub(in crate::idp) fn check_form(&self, url: &Url) -> Result<(), NotPermitted> {
         match url.scheme() {
             "https" => {}
-            "http" if self.plaintext || is_loopback(url) => {}
+            "http" if self.allow_plaintext || is_loopback(url) => {}
             _ => return Err(NotPermitted("scheme")),
         }
         if !url.username().is_empty() || url.password().is_some() {

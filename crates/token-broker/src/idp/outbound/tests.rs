@@ -25,7 +25,7 @@ impl Resolve for Always {
 async fn ask(op: &HostileProvider, private: &[&str]) -> Result<StatusCode, Unanswered> {
     let url = Url::parse(&op.url_at("op.example")).unwrap();
     let rules = OutboundRules {
-        plaintext: true,
+        allow_plaintext: true,
         allow_private_hosts: private.iter().map(|&host| host.to_owned()).collect(),
         ..OutboundRules::default()
     };

@@ -59,7 +59,7 @@ pub(super) fn channel<'a>(
         return Ok(None);
     }
     if !encrypted {
-        accept(settings.plaintext, Refusal::Plaintext)?;
+        accept(settings.allow_plaintext, Refusal::Plaintext)?;
     }
     Ok(Some(info))
 }
@@ -150,7 +150,7 @@ mod tests {
                 matches!(judge(url, |_| {}), Err(Refusal::Plaintext)),
                 "{url}"
             );
-            assert!(judge(url, |settings| settings.plaintext = true).is_ok());
+            assert!(judge(url, |settings| settings.allow_plaintext = true).is_ok());
         }
         let url = "rediss://redis.example";
         assert!(matches!(judge(url, |_| {}), Err(Refusal::Unauthenticated)));

@@ -19,7 +19,7 @@ pub enum RedisOpenError {
 pub enum Refusal {
     /// Whoever is on the way can read and change what goes there.
     #[error(
-        "the connection to Redis is not encrypted; use rediss://, or set `redis.plaintext = true`"
+        "the connection to Redis is not encrypted; use rediss://, or set `redis.allow_plaintext = true`"
     )]
     Plaintext,
     /// Whoever answers is believed.

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::{Key, length_prefixed},
 };
 
@@ -12,10 +12,10 @@ pub(super) const CHANNEL: &str = "hk:wake";
 
 /// Makes names.
 #[derive(Debug)]
-pub(super) struct Names(IndexKey);
+pub(super) struct Names(LookupMacKey);
 
 impl Names {
-    pub(super) fn new(index: IndexKey) -> Self {
+    pub(super) fn new(index: LookupMacKey) -> Self {
         Self(index)
     }
 
@@ -74,8 +74,8 @@ mod tests {
             user()
                 .prop_map(move |user| (vec!["index".into(), text(&user)], Key::user_index(&user))),
             (user(), provider).prop_map(move |(user, provider)| {
-                let said = vec!["pin".into(), text(&user), provider.as_str().into()];
-                (said, Key::pin(&user, &provider))
+                let said = vec!["account-link".into(), text(&user), provider.as_str().into()];
+                (said, Key::account_link(&user, &provider))
             }),
             (user(), name(), name()).prop_map(move |(user, a, b)| {
                 let key = Key::idempotency(&user, &a, &b);
@@ -92,7 +92,7 @@ mod tests {
         /// Two keys have one name only if the caller said the same, and no name shows what was said.
         #[test]
         fn security_k11_names_of_records_are_injective(all in vec(said(), 2..40)) {
-            let names = Names::new(IndexKey::new(&[7; 32]));
+            let names = Names::new(LookupMacKey::new(&[7; 32]));
             let mut seen = BTreeMap::new();
             for (said, key) in all {
                 for name in [names.record(&key), names.wakeup(&key)] {
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn records_of_one_aggregate_lie_in_one_slot_and_show_no_id() {
-        let names = Names::new(IndexKey::new(&[7; 32]));
+        let names = Names::new(LookupMacKey::new(&[7; 32]));
         let short = ShortId::parse("abcdef").unwrap();
         let tag = |name: &str| name.split_once('}').unwrap().0.to_owned();
         let first = names.record(&Key::ticket(&short, &Ticket::new("abcdef.one")));

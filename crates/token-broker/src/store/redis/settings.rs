@@ -26,7 +26,7 @@ pub struct RedisSettings {
     /// PEM certificates to trust in place of the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// Take an unencrypted connection to another machine.
-    pub plaintext: bool,
+    pub allow_plaintext: bool,
     /// Take a Redis on another machine that asks for no password.
     pub allow_unauthenticated: bool,
     /// Take a Redis that may throw records away when its memory is full.
@@ -50,7 +50,7 @@ impl RedisSettings {
             user: None,
             password: None,
             ca_pem: None,
-            plaintext: false,
+            allow_plaintext: false,
             allow_unauthenticated: false,
             allow_eviction: false,
             replicas_required: 0,
@@ -157,7 +157,7 @@ fn identified(info: ConnectionInfo, (user, password): Who<'_>) -> ConnectionInfo
 impl fmt::Debug for RedisSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisSettings")
-            .field("plaintext", &self.plaintext)
+            .field("allow_plaintext", &self.allow_plaintext)
             .field("allow_unauthenticated", &self.allow_unauthenticated)
             .field("allow_eviction", &self.allow_eviction)
             .field("replicas_required", &self.replicas_required)

@@ -149,7 +149,7 @@ impl AuthorizationRedirect {
             issuer: authorization.issuer,
             redirect_uri,
         }));
-        let life = self.rules.sign_in_life;
+        let life = self.rules.sign_in_lifetime;
         let mut changes = leaving.use_up;
         changes.push(browser.put(stage, life)?);
         changes.push(Change::put(state_key, Expect::Absent, &record, life)?);

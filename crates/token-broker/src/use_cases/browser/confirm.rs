@@ -21,7 +21,7 @@ use crate::{
         common::Common,
         records::{Records, sign_ins::SignInRecords},
         sign_in::{
-            account_link::{AccountLinks, Pinned},
+            account_link::{AccountLinks, Linked},
             account_policy::AccountPolicy,
             complete::CompleteSignIn,
             ending::{SignInEndings, SignInOutcome},
@@ -61,7 +61,7 @@ impl ConfirmAccount {
         }
     }
 
-    /// Pins the account and makes the connection, or ends the sign-in and gives the tokens back.
+    /// Links the account and makes the connection, or ends the sign-in and gives the tokens back.
     pub async fn confirm(&self, request: Decide) -> Result<BrowserReply, StoreError> {
         let source = request.source.as_deref();
         let opened = self
@@ -107,14 +107,14 @@ impl ConfirmAccount {
         let Some((loaded, candidate)) = take_candidate(loaded, &browser) else {
             return Ok(self.error_pages.forbidden(browser.source, "sign_in_state"));
         };
-        let pinned = self
+        let linked = self
             .account_links
-            .pin(&loaded.value, &candidate.grant)
+            .link(&loaded.value, &candidate.grant)
             .await?;
-        if pinned != Pinned::Done {
+        if linked != Linked::Done {
             let ending = self
                 .account_policy
-                .not_pinned(&loaded.value, &candidate, pinned);
+                .not_linked(&loaded.value, &candidate, linked);
             return self
                 .account_policy
                 .refuse_candidate(browser, loaded, candidate, ending)

@@ -12,7 +12,7 @@ use crate::{
         flow::{Flow, FlowStage, RedirectTarget, StateRecord},
         keyed_hash::KeyedHash,
     },
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::{
         Change, Expect, Key, Outcome, Store, StoreError,
         typed::{Loaded, TypedStore},
@@ -69,14 +69,14 @@ pub(crate) enum CallbackMatch<'a> {
 #[derive(Debug)]
 pub(crate) struct BrowserFlows {
     store: Arc<dyn Store>,
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
 }
 
 impl BrowserFlows {
     pub(crate) fn new(base: &Base) -> Self {
         Self {
             store: Arc::clone(&base.store),
-            index_key: base.index_key.clone(),
+            lookup_mac_key: base.lookup_mac_key.clone(),
         }
     }
 
@@ -162,6 +162,6 @@ impl BrowserFlows {
     }
 
     fn flow_fingerprint(&self, cookie: &FlowCookie) -> KeyedHash {
-        self.index_key.keyed_hash("flow-cookie", cookie)
+        self.lookup_mac_key.keyed_hash("flow-cookie", cookie)
     }
 }

@@ -275,7 +275,7 @@ impl HubCallbacks {
         };
         let changes = vec![
             use_up,
-            browser.put(stage, self.rules.sign_in_life)?,
+            browser.put(stage, self.rules.sign_in_lifetime)?,
             self.sign_ins.put(&claimed)?,
         ];
         match self.store.commit(changes).await? {

@@ -23,7 +23,7 @@ use crate::{
         refresh_state::RefreshState,
     },
     hub::{BrowserAuthenticator, BrowserError},
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::{Change, Expect, Key, Outcome, Store, StoreError, length_prefixed, typed::Loaded},
     use_cases::{
         base::Base,
@@ -59,7 +59,7 @@ pub struct MyConnections {
     browsers: Arc<dyn BrowserAuthenticator>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn RandomSource>,
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
     rules: Arc<Rules>,
     connections: Arc<ConnectionRecords>,
     error_pages: Arc<ErrorPages>,
@@ -82,7 +82,7 @@ impl MyConnections {
             browsers: Arc::clone(&base.browsers),
             clock: Arc::clone(&base.clock),
             chance: Arc::clone(&base.chance),
-            index_key: base.index_key.clone(),
+            lookup_mac_key: base.lookup_mac_key.clone(),
             rules: Arc::clone(&base.rules),
             connections: Arc::clone(&records.connections),
             error_pages: Arc::clone(&common.error_pages),
@@ -109,7 +109,7 @@ impl MyConnections {
             set_cookie: Some(SetFlowCookie {
                 flow: visit.0,
                 value: cookie,
-                max_age: self.rules.sign_in_life.as_secs(),
+                max_age: self.rules.sign_in_lifetime.as_secs(),
             }),
             clear_cookie: None,
         }
@@ -119,14 +119,16 @@ impl MyConnections {
     fn state_of(&self, (short, cookie): &Visit<'_>, made_at: Timestamp) -> State {
         let time = format!("{:0TIME_DIGITS$x}", made_at.as_secs());
         let parts = length_prefixed(&[short.as_str(), cookie.expose(), &time]);
-        let random = URL_SAFE_NO_PAD.encode(self.index_key.hash("visit-state", &parts));
+        let random = URL_SAFE_NO_PAD.encode(self.lookup_mac_key.hash("visit-state", &parts));
         State::new(format!("{}.{time}{random}", short.as_str()))
     }
 
     fn verifier_of(&self, visit: &Visit<'_>) -> PkceVerifier {
         let (short, cookie) = visit;
         let parts = length_prefixed(&[short.as_str(), cookie.expose()]);
-        PkceVerifier::new(URL_SAFE_NO_PAD.encode(self.index_key.hash("visit-verifier", &parts)))
+        PkceVerifier::new(
+            URL_SAFE_NO_PAD.encode(self.lookup_mac_key.hash("visit-verifier", &parts)),
+        )
     }
 
     /// The visit that this state belongs to, if the cookie is that of the same browser, and when it began.
@@ -146,7 +148,7 @@ impl MyConnections {
     /// Whether a visit that began then may still go on. Replicas' clocks may be a little apart.
     fn is_lately(&self, began: Timestamp) -> bool {
         let now = self.clock.now();
-        began <= now.after(CLOCKS_APART) && now < began.after(self.rules.sign_in_life)
+        began <= now.after(CLOCKS_APART) && now < began.after(self.rules.sign_in_lifetime)
     }
 
     /// Back from the Hub, perhaps: this browser has been here.
@@ -196,7 +198,7 @@ impl MyConnections {
             stage: FlowStage::Visiting(Box::new(visiting)),
             short: short.clone(),
         };
-        let life = self.rules.sign_in_life;
+        let life = self.rules.sign_in_lifetime;
         let put = Change::put(Key::flow(&short, cookie), Expect::Absent, &flow, life)?;
         match self.store.commit(vec![put]).await? {
             Outcome::Done => Ok(reply(BrowserAnswer::Connections { flow: short })),
@@ -253,7 +255,7 @@ impl MyConnections {
             None => self.end_all(&visiting.user).await?,
         };
         visiting.just_ended = Some(ended);
-        let put = browser.put(FlowStage::Visiting(visiting), self.rules.sign_in_life)?;
+        let put = browser.put(FlowStage::Visiting(visiting), self.rules.sign_in_lifetime)?;
         // In a second tab something else was ended at the same time, and is what the page tells.
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
         Ok(reply(BrowserAnswer::Connections {

@@ -17,7 +17,7 @@ use crate::{
         sign_in::{SignIn, SignInState},
     },
     hub::BrowserAuthenticator,
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::{
         Change, Expect, Key, Outcome, Store, StoreError,
         typed::{Loaded, TypedStore},
@@ -38,7 +38,7 @@ pub struct StartSignIn {
     browsers: Arc<dyn BrowserAuthenticator>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn RandomSource>,
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
     rules: Arc<Rules>,
     error_pages: Arc<ErrorPages>,
     sign_ins: Arc<SignInRecords>,
@@ -51,7 +51,7 @@ impl StartSignIn {
             browsers: Arc::clone(&base.browsers),
             clock: Arc::clone(&base.clock),
             chance: Arc::clone(&base.chance),
-            index_key: base.index_key.clone(),
+            lookup_mac_key: base.lookup_mac_key.clone(),
             rules: Arc::clone(&base.rules),
             error_pages: Arc::clone(&common.error_pages),
             sign_ins: Arc::clone(&records.sign_ins),
@@ -78,7 +78,7 @@ impl StartSignIn {
         let location = self.browsers.authorize_url(&state, &verifier);
         let record = StateRecord {
             nonce: sign_in.nonce.clone(),
-            flow: self.index_key.keyed_hash("flow-cookie", &cookie),
+            flow: self.lookup_mac_key.keyed_hash("flow-cookie", &cookie),
             leg: RedirectTarget::Hub,
         };
         let flow = Flow {
@@ -89,7 +89,7 @@ impl StartSignIn {
                 verifier,
             },
         };
-        let life = self.rules.sign_in_life;
+        let life = self.rules.sign_in_lifetime;
         let changes = vec![
             Change::put(Key::flow(&short, &cookie), Expect::Absent, &flow, life)?,
             Change::put(Key::state(&short, &state), Expect::Absent, &record, life)?,

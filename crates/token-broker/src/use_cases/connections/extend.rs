@@ -44,7 +44,7 @@ impl Extension {
     /// Counts the life of a connection anew, now and then: it ends when no kernel uses it any more (SECURITY D12).
     /// Nobody waits for that, and if it fails the next use does it.
     pub(crate) fn touch(self: &Arc<Self>, connection: &Loaded<Connection>) {
-        let (now, life) = (self.clock.now(), self.rules.connection_life);
+        let (now, life) = (self.clock.now(), self.rules.connection_lifetime);
         if !connection.value.needs_touch(now, life) {
             return;
         }
@@ -69,7 +69,7 @@ impl Extension {
     /// In the user's index too, and where a logout looks.
     async fn note(&self, connection: &Connection) -> Result<(), StoreError> {
         self.sessions.note(connection).await?;
-        let end = connection.extended_at.after(self.rules.connection_life);
+        let end = connection.extended_at.after(self.rules.connection_lifetime);
         self.indexes
             .change(&connection.kernel.user, |index| {
                 index.extended(&connection.id, end);

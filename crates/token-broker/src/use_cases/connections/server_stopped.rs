@@ -12,7 +12,7 @@ use crate::{
         keyed_hash::KeyedHash,
     },
     hub::KernelAuthenticator,
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::StoreError,
     use_cases::{
         base::Base,
@@ -64,7 +64,7 @@ struct Belongings {
 pub struct ServerStopped {
     kernels: Arc<dyn KernelAuthenticator>,
     clock: Arc<dyn Clock>,
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
     endings: Arc<SignInEndings>,
     indexes: Arc<UserIndexes>,
     sessions: Arc<ProviderSessions>,
@@ -84,7 +84,7 @@ impl ServerStopped {
         Self {
             kernels: Arc::clone(&base.kernels),
             clock: Arc::clone(&base.clock),
-            index_key: base.index_key.clone(),
+            lookup_mac_key: base.lookup_mac_key.clone(),
             endings: Arc::clone(&common.endings),
             indexes: Arc::clone(&records.indexes),
             sessions: Arc::clone(&records.sessions),
@@ -117,7 +117,7 @@ impl ServerStopped {
         self.end_all_of(&Ended {
             user: user.made_at(created),
             server,
-            token: token.map(|token| self.index_key.fingerprint(token)),
+            token: token.map(|token| self.lookup_mac_key.fingerprint(token)),
             told: self.clock.now(),
         })
         .await

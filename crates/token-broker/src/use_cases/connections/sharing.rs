@@ -9,7 +9,7 @@ use crate::{
     domain::{
         connection::Connection,
         kernel::ServerIdentity,
-        provider::Sharing,
+        provider::ConnectionScope,
         user_index::{IndexedConnection, UserIndex},
     },
     store::{
@@ -72,7 +72,7 @@ impl ConnectionSharing {
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Arc<Connection>>, KernelFailure> {
         let config = wanted.provider.config();
-        let (Some(index), Sharing::User) = (index, config.sharing) else {
+        let (Some(index), ConnectionScope::User) = (index, config.connection_scope) else {
             return Ok(None);
         };
         for entry in index.value.connections_at(&config.id) {
@@ -131,7 +131,7 @@ impl ConnectionSharing {
             .reason("shared")
             .tell(What::TokenIssued);
         self.sessions.note_server(connection, kernel).await?;
-        let end = connection.extended_at.after(self.rules.connection_life);
+        let end = connection.extended_at.after(self.rules.connection_lifetime);
         self.indexes
             .change(&kernel.user, |index| {
                 index.connected(IndexedConnection::of(connection, kernel, end));

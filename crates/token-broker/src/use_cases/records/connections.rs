@@ -80,7 +80,7 @@ impl ConnectionRecords {
     /// The change that writes a connection after one of its refresh. Whoever waits for it is woken.
     pub(crate) fn put(&self, connection: &Loaded<Connection>) -> Result<Change, StoreError> {
         let key = Key::connection(&connection.value.id);
-        let life = self.rules.connection_life;
+        let life = self.rules.connection_lifetime;
         Ok(Change::put(key, connection.expect(), &connection.value, life)?.waking())
     }
 

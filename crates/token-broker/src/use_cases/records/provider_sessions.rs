@@ -65,7 +65,7 @@ impl ProviderSessions {
     }
 
     fn login_of(&self, connection: &Connection) -> ProviderSession {
-        let ends = connection.extended_at.after(self.rules.connection_life);
+        let ends = connection.extended_at.after(self.rules.connection_lifetime);
         ProviderSession::of(connection, ends)
     }
 

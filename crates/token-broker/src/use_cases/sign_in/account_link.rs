@@ -14,7 +14,7 @@ use crate::{
         sign_in::SignIn,
     },
     idp::Granted,
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::{
         Change, Expect, Key, Outcome, RetiredKey, Store, StoreError, length_prefixed,
         typed::{Found, Loaded, TypedStore},
@@ -44,10 +44,10 @@ pub(crate) enum Verdict {
     OwnerUnreadable(RetiredKey),
 }
 
-/// How an attempt to pin an account ended.
+/// How an attempt to link an account ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Pinned {
+pub(crate) enum Linked {
     /// It is this hub user's.
     Done,
     /// It is another hub user's.
@@ -68,7 +68,7 @@ enum Owned {
 pub(crate) struct AccountLinks {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
     rules: Arc<Rules>,
 }
 
@@ -77,7 +77,7 @@ impl AccountLinks {
         Self {
             store: Arc::clone(&base.store),
             providers: Arc::clone(&base.providers),
-            index_key: base.index_key.clone(),
+            lookup_mac_key: base.lookup_mac_key.clone(),
             rules: Arc::clone(&base.rules),
         }
     }
@@ -87,12 +87,14 @@ impl AccountLinks {
         let policy = self
             .providers
             .get(&sign_in.provider)
-            .map(|provider| &provider.config().identity);
-        if policy != Some(&IdentityPolicy::Pin) {
+            .map(|provider| &provider.config().account_policy);
+        if policy != Some(&IdentityPolicy::Confirm) {
             return Ok(false);
         }
-        let pin = self.pin_of(&sign_in.kernel.user, &sign_in.provider).await?;
-        Ok(pin.is_none())
+        let link = self
+            .link_of(&sign_in.kernel.user, &sign_in.provider)
+            .await?;
+        Ok(link.is_none())
     }
 
     /// What the provider's identity policy says of the account that signed in.
@@ -105,27 +107,27 @@ impl AccountLinks {
             return Ok(Verdict::Refused("provider_gone"));
         };
         let config = provider.config();
-        if let Some(verdict) = refused_by_domain(&config.email_domains, granted) {
+        if let Some(verdict) = refused_by_domain(&config.allowed_email_domains, granted) {
             return Ok(verdict);
         }
         if !is_asked_for(sign_in, granted) {
             return Ok(Verdict::Refused(ACCOUNT_DIFFERS));
         }
-        match &config.identity {
+        match &config.account_policy {
             IdentityPolicy::Unchecked => Ok(Verdict::Fits),
             IdentityPolicy::Claim(name) => Ok(match granted.claims.get(name) {
                 Some(value) if value == sign_in.kernel.user.as_str() => Verdict::Fits,
                 Some(_) => Verdict::Refused("claim_differs"),
                 None => Verdict::Refused("claim_missing"),
             }),
-            IdentityPolicy::Pin => {
-                self.pinned(sign_in, &granted.issuer, &granted.account.sub)
+            IdentityPolicy::Confirm => {
+                self.linked(sign_in, &granted.issuer, &granted.account.sub)
                     .await
             }
         }
     }
 
-    async fn pinned(
+    async fn linked(
         &self,
         sign_in: &SignIn,
         issuer: &str,
@@ -136,9 +138,9 @@ impl AccountLinks {
         if matches!(&owned, Owned::By(other) if is_kept(other, user)) {
             return Ok(Verdict::Refused(OF_ANOTHER));
         }
-        let pin = self.pin_of(user, &sign_in.provider).await?;
+        let link = self.link_of(user, &sign_in.provider).await?;
         let account = self.account(issuer, subject);
-        let same = is_same(pin.as_ref(), &account);
+        let same = is_same(link.as_ref(), &account);
         // Without its owner record an account is not reserved for this user.
         let reserved = match owned {
             Owned::Nobodys => false,
@@ -147,8 +149,8 @@ impl AccountLinks {
             Owned::Unreadable(retired) => return Ok(Verdict::OwnerUnreadable(retired)),
         };
         let named = sign_in.wish.account.is_some();
-        Ok(match pin {
-            // The pinned account, or one of several, named by the notebook, that this user confirmed before.
+        Ok(match link {
+            // The linked account, or one of several, named by the notebook, that this user confirmed before.
             Some(_) if reserved && (same || named) => Verdict::Fits,
             Some(_) => Verdict::Ask {
                 replaces: !named && !same,
@@ -157,74 +159,82 @@ impl AccountLinks {
         })
     }
 
-    /// The hub user's pin. One of who had the name before is none, nor is one of which nobody can say it: the person is
+    /// The hub user's account link. One of who had the name before is none, nor is one of which nobody can say it: the person is
     /// asked again.
-    async fn pin_of(
+    async fn link_of(
         &self,
         user: &HubUser,
         provider: &ProviderId,
     ) -> Result<Option<AccountLink>, StoreError> {
-        let found: Option<Loaded<AccountLink>> = self.store.load(&Key::pin(user, provider)).await?;
+        let found: Option<Loaded<AccountLink>> =
+            self.store.load(&Key::account_link(user, provider)).await?;
         let found = found.map(|loaded| loaded.value);
-        Ok(found.filter(|pin| is_of(pin, user)))
+        Ok(found.filter(|link| is_of(link, user)))
     }
 
     /// Remembers that the account belongs to the hub user: first the account's owner, which decides between two hub
-    /// users, then the user's pin.
-    pub(crate) async fn pin(&self, sign_in: &SignIn, grant: &Grant) -> Result<Pinned, StoreError> {
+    /// users, then the user's account link.
+    pub(crate) async fn link(&self, sign_in: &SignIn, grant: &Grant) -> Result<Linked, StoreError> {
         let user = &sign_in.kernel.user;
-        let key = Key::pin(user, &sign_in.provider);
-        let pin = AccountLink {
+        let key = Key::account_link(user, &sign_in.provider);
+        let link = AccountLink {
             account: self.account(&grant.issuer, &grant.account.sub),
             of: Some(user.clone()),
         };
         let found: Found<AccountLink> = self.store.load(&key).await?;
         let mine = found.as_ref().map(|found| &found.value);
-        let mine = mine.filter(|pin| is_of(pin, user));
-        let same = is_same(mine, &pin.account);
+        let mine = mine.filter(|link| is_of(link, user));
+        let same = is_same(mine, &link.account);
         let owner = Key::owner(&grant.issuer, &grant.account.sub);
         let reserved = self.reserve(user, &owner, same).await?;
         // One of several accounts that a notebook names does not become the one for those that name none.
         let beside = sign_in.wish.account.is_some() && mine.is_some() && !same;
-        if reserved != Pinned::Done || beside {
+        if reserved != Linked::Done || beside {
             return Ok(reserved);
         }
         let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
-        let put = Change::put(key, expect, &pin, self.rules.pin_life)?;
-        // A concurrent confirmation of the same hub user pinned meanwhile: the last one to ask stands as well.
+        let put = Change::put(key, expect, &link, self.rules.account_link_lifetime)?;
+        // A concurrent confirmation of the same hub user linked meanwhile: the last one to ask stands as well.
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
-        Ok(Pinned::Done)
+        Ok(Linked::Done)
     }
 
-    /// A sign-in with the pinned account keeps the pin alive.
+    /// A sign-in with the linked account keeps the account link alive.
     pub(crate) async fn renew_pin(
         &self,
         sign_in: &SignIn,
         grant: &Grant,
-    ) -> Result<Pinned, StoreError> {
+    ) -> Result<Linked, StoreError> {
         let provider = self.providers.get(&sign_in.provider);
-        if provider.is_some_and(|provider| provider.config().identity == IdentityPolicy::Pin) {
-            return self.pin(sign_in, grant).await;
+        if provider
+            .is_some_and(|provider| provider.config().account_policy == IdentityPolicy::Confirm)
+        {
+            return self.link(sign_in, grant).await;
         }
-        Ok(Pinned::Done)
+        Ok(Linked::Done)
     }
 
-    /// Makes the account this hub user's. An owner record that nobody can read any more is replaced where the user's pin
-    /// is the same account's: a pin is written only after its account was reserved, and opens with a key that is held
+    /// Makes the account this hub user's. An owner record that nobody can read any more is replaced where the user's account link
+    /// is the same account's: an account link is written only after its account was reserved, and opens with a key that is held
     /// (ADR 58).
-    async fn reserve(&self, user: &HubUser, key: &Key, pinned: bool) -> Result<Pinned, StoreError> {
+    async fn reserve(&self, user: &HubUser, key: &Key, linked: bool) -> Result<Linked, StoreError> {
         loop {
             let expect = match self.owned(key).await? {
                 Owned::Nobodys => Expect::Absent,
-                Owned::By(owner) if is_kept(&owner, user) => return Ok(Pinned::OfAnother),
+                Owned::By(owner) if is_kept(&owner, user) => return Ok(Linked::OfAnother),
                 Owned::By(owner) => owner.expect(),
-                Owned::Unreadable(retired) if pinned => Expect::Generation(retired.generation),
-                Owned::Unreadable(retired) => return Ok(Pinned::OwnerUnreadable(retired)),
+                Owned::Unreadable(retired) if linked => Expect::Generation(retired.generation),
+                Owned::Unreadable(retired) => return Ok(Linked::OwnerUnreadable(retired)),
             };
             let owner = AccountOwner { user: user.clone() };
-            let put = Change::put(key.clone(), expect, &owner, self.rules.pin_life)?;
+            let put = Change::put(
+                key.clone(),
+                expect,
+                &owner,
+                self.rules.account_link_lifetime,
+            )?;
             if self.store.commit(vec![put]).await? == Outcome::Done {
-                return Ok(Pinned::Done);
+                return Ok(Linked::Done);
             }
         }
     }
@@ -239,7 +249,7 @@ impl AccountLinks {
 
     fn account(&self, issuer: &str, subject: &str) -> KeyedHash {
         KeyedHash::new(
-            self.index_key
+            self.lookup_mac_key
                 .hash("account", &length_prefixed(&[issuer, subject])),
         )
     }
@@ -251,14 +261,14 @@ fn is_kept(owner: &Loaded<AccountOwner>, user: &HubUser) -> bool {
     owner.value.user.as_str() != user.as_str()
 }
 
-/// Whether a pin is this very hub user's, and not of who had the name before.
-pub(crate) fn is_of(pin: &AccountLink, user: &HubUser) -> bool {
-    pin.of.as_ref().is_some_and(|of| of.is(user))
+/// Whether an account link is this very hub user's, and not of who had the name before.
+pub(crate) fn is_of(link: &AccountLink, user: &HubUser) -> bool {
+    link.of.as_ref().is_some_and(|of| of.is(user))
 }
 
-/// Whether a pin is of this account.
-fn is_same(pin: Option<&AccountLink>, account: &KeyedHash) -> bool {
-    pin.is_some_and(|pin| pin.account.matches(account))
+/// Whether an account link is of this account.
+fn is_same(link: Option<&AccountLink>, account: &KeyedHash) -> bool {
+    link.is_some_and(|link| link.account.matches(account))
 }
 
 /// Why the operator's list of e-mail domains keeps an account out, if it does. An address that the provider does not

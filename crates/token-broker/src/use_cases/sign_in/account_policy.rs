@@ -29,7 +29,7 @@ use crate::{
         connections::revocation::Revocation,
         records::{Records, connections::ConnectionRecords, sign_ins::SignInRecords},
         sign_in::{
-            account_link::{AccountLinks, OF_ANOTHER, Pinned, Verdict, grant},
+            account_link::{AccountLinks, Linked, OF_ANOTHER, Verdict, grant},
             complete::CompleteSignIn,
             ending::{SignInEndings, SignInOutcome},
             undone::{Left, Undone},
@@ -145,15 +145,15 @@ impl AccountPolicy {
                 self.owner_unreadable(&exchanging.value, &candidate, retired)
             }
             Verdict::Fits | Verdict::Ask { .. } => {
-                let pinned = self
+                let linked = self
                     .account_links
                     .renew_pin(&exchanging.value, &candidate.grant)
                     .await;
-                match pinned.map_err(Undone::unwritten)? {
-                    Pinned::Done => {
+                match linked.map_err(Undone::unwritten)? {
+                    Linked::Done => {
                         return self.complete.connect(browser, exchanging, candidate).await;
                     }
-                    refused => self.not_pinned(&exchanging.value, &candidate, refused),
+                    refused => self.not_linked(&exchanging.value, &candidate, refused),
                 }
             }
         };
@@ -162,16 +162,16 @@ impl AccountPolicy {
             .map_err(Undone::given_back)
     }
 
-    /// How a sign-in ends whose account was not pinned.
-    pub(crate) fn not_pinned(
+    /// How a sign-in ends whose account was not linked.
+    pub(crate) fn not_linked(
         &self,
         sign_in: &SignIn,
         candidate: &PendingConnection,
-        pinned: Pinned,
+        linked: Linked,
     ) -> SignInOutcome {
-        match pinned {
-            Pinned::OwnerUnreadable(retired) => self.owner_unreadable(sign_in, candidate, retired),
-            Pinned::OfAnother | Pinned::Done => SignInOutcome::account(OF_ANOTHER),
+        match linked {
+            Linked::OwnerUnreadable(retired) => self.owner_unreadable(sign_in, candidate, retired),
+            Linked::OfAnother | Linked::Done => SignInOutcome::account(OF_ANOTHER),
         }
     }
 
@@ -192,7 +192,7 @@ impl AccountPolicy {
             record = self.store.record_name(&record),
             reference = reference.as_str(),
             "a hub user was refused, because whose their account is was sealed with a key that is held no more: put that \
-             key back, after the first of `keys.sealing_files`, until they have signed in; or, where the account is theirs, \
+             key back, after the first of `keys.encryption_key_files`, until they have signed in; or, where the account is theirs, \
              delete this record from Redis, and they are asked to confirm once more"
         );
         SignInOutcome::owner_unreadable(retired.key, reference)

@@ -15,7 +15,7 @@ use crate::{
         clock::Clock,
         connection::{Connection, PendingConnection},
         flow::FlowStage,
-        provider::Sharing,
+        provider::ConnectionScope,
         refresh_state::RefreshState,
         sign_in::{SignIn, SignInState},
         user_index::IndexedConnection,
@@ -108,7 +108,7 @@ impl CompleteSignIn {
             csrf: self.chance.csrf(),
         };
         let changes = [
-            browser.put(stage, self.rules.sign_in_life),
+            browser.put(stage, self.rules.sign_in_lifetime),
             self.sign_ins.put(&confirming),
         ];
         match self.commit_grant(changes).await? {
@@ -153,7 +153,7 @@ impl CompleteSignIn {
             account,
         };
         let changes = [
-            browser.put(stage, self.rules.sign_in_life),
+            browser.put(stage, self.rules.sign_in_lifetime),
             self.sign_ins.put(&ready).map(Change::waking),
         ];
         if self.commit_grant(changes).await? == Outcome::Conflict {
@@ -226,7 +226,12 @@ impl CompleteSignIn {
     /// Writes the connection, unless the same confirmation did so before.
     async fn create(&self, connection: &Connection) -> Result<(), StoreError> {
         let key = Key::connection(&connection.id);
-        let put = Change::put(key, Expect::Absent, connection, self.rules.connection_life)?;
+        let put = Change::put(
+            key,
+            Expect::Absent,
+            connection,
+            self.rules.connection_lifetime,
+        )?;
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
         Ok(())
     }
@@ -237,11 +242,11 @@ impl CompleteSignIn {
         connection: &Connection,
         finished: &Nonce,
     ) -> Result<Concerned, StoreError> {
-        let end = connection.since.after(self.rules.connection_life);
+        let end = connection.since.after(self.rules.connection_lifetime);
         let shares = self
             .providers
             .get(&connection.provider)
-            .is_some_and(|provider| provider.config().sharing != Sharing::Nobody);
+            .is_some_and(|provider| provider.config().connection_scope != ConnectionScope::SignIn);
         let mut concerned = Concerned::default();
         self.indexes
             .change(&connection.kernel.user, |index| {

@@ -47,7 +47,7 @@ pub(crate) struct SignInOutcome {
     what: What,
     word: &'static str,
     use_up: Vec<Change>,
-    /// The sealing key that is missing, and what the person was already told of it by.
+    /// The encryption key that is missing, and what the person was already told of it by.
     missing: Option<(KeyId, Reference)>,
 }
 
@@ -314,7 +314,7 @@ impl SignInEndings {
             reference,
         };
         let mut changes = ending.use_up;
-        changes.push(browser.put(stage, self.rules.sign_in_life)?);
+        changes.push(browser.put(stage, self.rules.sign_in_lifetime)?);
         let ended = self.end_sign_in(loaded, ending.end, changes).await?;
         let flow = browser.short;
         Ok(ended.then(|| reply(BrowserAnswer::View { flow })))

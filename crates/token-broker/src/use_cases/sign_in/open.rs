@@ -17,12 +17,12 @@ use crate::{
         connection::Connection,
         flow::TicketRecord,
         kernel::{HubUser, ServerIdentity},
-        provider::Sharing,
+        provider::ConnectionScope,
         sign_in::{SignIn, SignInState},
         user_index::{OpenSignIn, UserIndex},
     },
     hub::Freshness,
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::{
         Change, Expect, Key, Outcome, Purpose, Store, StoreError,
         typed::{Found, Loaded, Stored, TypedStore},
@@ -114,7 +114,7 @@ pub struct SignInRequests {
     providers: Arc<Providers>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn RandomSource>,
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
     rules: Arc<Rules>,
     connect_spans: Arc<ConnectSpans>,
     indexes: Arc<UserIndexes>,
@@ -140,7 +140,7 @@ impl SignInRequests {
             providers: Arc::clone(&base.providers),
             clock: Arc::clone(&base.clock),
             chance: Arc::clone(&base.chance),
-            index_key: base.index_key.clone(),
+            lookup_mac_key: base.lookup_mac_key.clone(),
             rules: Arc::clone(&base.rules),
             connect_spans: Arc::clone(&common.connect_spans),
             indexes: Arc::clone(&records.indexes),
@@ -253,8 +253,8 @@ impl SignInRequests {
         wanted: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Existing, KernelFailure> {
-        let (Some(index), Sharing::Server | Sharing::User) =
-            (index, wanted.provider.config().sharing)
+        let (Some(index), ConnectionScope::Server | ConnectionScope::User) =
+            (index, wanted.provider.config().connection_scope)
         else {
             return Ok(Err(None));
         };
@@ -291,7 +291,7 @@ impl SignInRequests {
         let request = serde_json::to_vec(request).unwrap_or_default();
         IdempotencyKey {
             key: Key::idempotency(&kernel.user, &fingerprint, key),
-            request: self.index_key.hash("request", &request),
+            request: self.lookup_mac_key.hash("request", &request),
         }
     }
 
@@ -336,7 +336,7 @@ impl SignInRequests {
                 Key::ticket(&nonce.short(), &draft.ticket),
                 Expect::Absent,
                 &ticket,
-                self.rules.sign_in_life,
+                self.rules.sign_in_lifetime,
             )?,
         ];
         match self.store.commit(changes).await? {
@@ -366,7 +366,7 @@ impl SignInRequests {
                 self.rules.public_url,
                 ticket.expose()
             )),
-            expires_in: self.rules.sign_in_life.as_secs(),
+            expires_in: self.rules.sign_in_lifetime.as_secs(),
             provider: config.id.clone(),
             display_name: config.display_name.clone(),
             user: kernel.user.as_str().to_owned(),
@@ -382,7 +382,7 @@ impl SignInRequests {
             poll_secret: self.own_sign_ins.poll_secret_hash(&poll_secret),
             shared_server,
             asked_at: now,
-            expires_at: now.after(self.rules.sign_in_life),
+            expires_at: now.after(self.rules.sign_in_lifetime),
             span: traces::sign_in_span(),
             state: SignInState::Created,
         };

@@ -7,7 +7,7 @@ use hubkey_protocol::{Nonce, secret::PollSecret};
 use crate::{
     audit::{Event, What},
     domain::{keyed_hash::KeyedHash, sign_in::SignIn},
-    keys::IndexKey,
+    keys::LookupMacKey,
     store::typed::{Found, Loaded},
     use_cases::{
         base::Base,
@@ -21,20 +21,20 @@ use crate::{
 /// Loads a sign-in for the kernel that opened it.
 #[derive(Debug)]
 pub(crate) struct OwnSignIns {
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
     sign_ins: Arc<SignInRecords>,
 }
 
 impl OwnSignIns {
     pub(crate) fn new(base: &Base, records: &Records) -> Self {
         Self {
-            index_key: base.index_key.clone(),
+            lookup_mac_key: base.lookup_mac_key.clone(),
             sign_ins: Arc::clone(&records.sign_ins),
         }
     }
 
     pub(crate) fn poll_secret_hash(&self, secret: &PollSecret) -> KeyedHash {
-        self.index_key.keyed_hash("poll-secret", secret)
+        self.lookup_mac_key.keyed_hash("poll-secret", secret)
     }
 
     /// The sign-in, for the kernel that opened it.
@@ -55,7 +55,7 @@ impl OwnSignIns {
         found: Found<SignIn>,
     ) -> Result<Loaded<SignIn>, KernelFailure> {
         // Both hashes are made in any case, so that an unknown nonce takes as long as a wrong secret.
-        let token = self.index_key.fingerprint(&credentials.token);
+        let token = self.lookup_mac_key.fingerprint(&credentials.token);
         let poll_secret = self.poll_secret_hash(secret);
         let loaded = found.ok_or(KernelFailure::NotFound)?;
         let by_token = loaded.value.kernel.fingerprint.matches(&token);

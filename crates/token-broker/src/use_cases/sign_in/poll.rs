@@ -295,7 +295,7 @@ impl PollSignIn {
 
     /// The hold of one poll, spread by up to a tenth either way, so that polls do not come back in step.
     fn hold(&self) -> Duration {
-        self.rules.poll_hold.mul_f64(self.chance.spread())
+        self.rules.poll_timeout.mul_f64(self.chance.spread())
     }
 
     /// How long a poll waits without being woken, spread likewise.

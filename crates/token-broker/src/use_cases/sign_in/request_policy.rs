@@ -9,7 +9,7 @@ use crate::{
         access_request::AccessRequest,
         connection::Connection,
         derived_token::{DerivedBy, DerivedTokenKey},
-        provider::{ExchangeOffer, IssuerForm, ScopePolicy},
+        provider::{ExchangeOffer, RequestedIssuerMethod, ScopePolicy},
     },
     idp::IdentityProvider,
     use_cases::{failure::KernelFailure, providers::Providers},
@@ -79,13 +79,13 @@ fn wish(request: &CreateSignIn, offer: &ScopePolicy) -> Result<AccessRequest, Ke
         audience: choose(
             request.audience.as_ref(),
             offer.default_audience.as_ref(),
-            &offer.audiences,
+            &offer.allowed_audiences,
             ErrorCode::AudienceNotAllowed,
         )?,
         resource: choose(
             request.resource.as_ref(),
             offer.default_resource.as_ref(),
-            &offer.resources,
+            &offer.allowed_resources,
             ErrorCode::ResourceNotAllowed,
         )?,
         account: account(request.account.as_ref())?,
@@ -124,13 +124,13 @@ pub(crate) fn scoped_target(
         audience: choose(
             request.audience.as_ref(),
             wish.audience.as_ref(),
-            &offer.audiences,
+            &offer.allowed_audiences,
             ErrorCode::AudienceNotAllowed,
         )?,
         resource: choose(
             request.resource.as_ref(),
             wish.resource.as_ref(),
-            &offer.resources,
+            &offer.allowed_resources,
             ErrorCode::ResourceNotAllowed,
         )?,
         scopes: scopes.cloned(),
@@ -148,7 +148,7 @@ pub(crate) fn exchange_target(
     offer: &ExchangeOffer,
 ) -> Result<DerivedTokenKey, KernelFailure> {
     if let Some(asked) = &request.scopes {
-        within(asked, &offer.scopes)?;
+        within(asked, &offer.allowed_scopes)?;
     }
     let listed =
         |asked: Option<&String>, allowed: &[String], code| choose(asked, None, allowed, code);
@@ -156,12 +156,12 @@ pub(crate) fn exchange_target(
         way: DerivedBy::Exchange,
         audience: listed(
             request.audience.as_ref(),
-            &offer.audiences,
+            &offer.allowed_audiences,
             ErrorCode::AudienceNotAllowed,
         )?,
         resource: listed(
             request.resource.as_ref(),
-            &offer.resources,
+            &offer.allowed_resources,
             ErrorCode::ResourceNotAllowed,
         )?,
         scopes: request.scopes.clone(),
@@ -184,7 +184,7 @@ fn check_form(target: &DerivedTokenKey, offer: &ExchangeOffer) -> Result<(), Ker
     let detail = match &target.requested_issuer {
         None if !for_api => "Name an audience, a resource or a requested_issuer.",
         Some(_)
-            if offer.issuer_form == IssuerForm::BrokerToken
+            if offer.requested_issuer_method == RequestedIssuerMethod::BrokerToken
                 && (for_api || target.scopes.is_some()) =>
         {
             "Leave audience, resource and scopes out: the token of a requested_issuer is given as it is."

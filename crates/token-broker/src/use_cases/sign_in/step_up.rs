@@ -6,7 +6,7 @@ use hubkey_protocol::Scope;
 
 use crate::{
     domain::{
-        clock::Clock, connection::Connection, kernel::ServerIdentity, provider::Sharing,
+        clock::Clock, connection::Connection, kernel::ServerIdentity, provider::ConnectionScope,
         user_index::UserIndex,
     },
     store::{
@@ -64,7 +64,9 @@ impl StepUp {
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Connection>, StoreError> {
         let config = wanted.provider.config();
-        let (Some(index), Sharing::Server | Sharing::User) = (index, config.sharing) else {
+        let (Some(index), ConnectionScope::Server | ConnectionScope::User) =
+            (index, config.connection_scope)
+        else {
             return Ok(None);
         };
         let now = self.clock.now();

@@ -80,7 +80,10 @@ impl TokenExchange {
         let kernel = self.servers.recognise(credentials).await?;
         let (connection, targets) = self.derived.own_with_derived(&kernel, id).await?;
         let provider = self.providers.get(&connection.value.provider);
-        let offer = &provider.ok_or(KernelFailure::NotFound)?.config().exchange;
+        let offer = &provider
+            .ok_or(KernelFailure::NotFound)?
+            .config()
+            .token_exchange;
         let target = request_policy::exchange_target(request, offer)?;
         let origins = offer.origins_of(&target);
         let aim = DerivedTokenRequest {

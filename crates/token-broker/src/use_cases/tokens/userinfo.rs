@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     domain::{connection::Connection, refresh_state::Trouble},
     idp::{IdentityProvider, IdpError},
-    keys::IndexKey,
+    keys::LookupMacKey,
     limits::Answers,
     use_cases::{
         base::Base,
@@ -33,7 +33,7 @@ const REMEMBER: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct UserInfoRequests {
     providers: Arc<Providers>,
-    index_key: IndexKey,
+    lookup_mac_key: LookupMacKey,
     single_flight: Arc<SingleFlight>,
     userinfo: Answers<Result<Arc<Map<String, Value>>, IdpError>>,
     connections: Arc<ConnectionRecords>,
@@ -50,7 +50,7 @@ impl UserInfoRequests {
     ) -> Self {
         Self {
             providers: Arc::clone(&base.providers),
-            index_key: base.index_key.clone(),
+            lookup_mac_key: base.lookup_mac_key.clone(),
             single_flight: Arc::clone(&base.single_flight),
             userinfo: Answers::new(Arc::clone(&base.clock), MOST_USERINFO),
             connections: Arc::clone(&records.connections),
@@ -89,7 +89,7 @@ impl UserInfoRequests {
         let this = Arc::clone(self);
         let work = self.single_flight.spawn(async move {
             let about = this
-                .index_key
+                .lookup_mac_key
                 .hash("userinfo", connection.id.as_str().as_bytes());
             let question = async {
                 let claims = provider.userinfo(&connection.grant).await;

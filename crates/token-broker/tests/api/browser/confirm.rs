@@ -15,8 +15,8 @@ use crate::support::{
     browser::ask,
     kernel::{Opened, TestKernel},
     outcome::{
-        assert_no_connection, assert_refused, assert_told, confirmation, exchanges, pin, returning,
-        revoked,
+        assert_no_connection, assert_refused, assert_told, confirmation, exchanges, link_account,
+        returning, revoked,
     },
     probe::CommitFault,
     world::World,
@@ -31,7 +31,7 @@ async fn opened(world: &World, user: &str) -> (TestKernel, Opened) {
 #[tokio::test]
 async fn security_b4_a_planted_flow_does_not_get_a_pinned_account_of_another_user() {
     let world = World::new().await;
-    pin(&world, "alice", "op-alice").await;
+    link_account(&world, "alice", "op-alice").await;
     let trail = AuditTrail::begin();
     let (kernel, sign_in) = opened(&world, "mallory").await;
     // Alice's browser, with mallory's Hub and flow cookies in it, and her own session at the provider.
@@ -76,7 +76,7 @@ async fn security_b4_a_planted_flow_with_an_unpinned_account_names_its_hub_user(
 #[tokio::test]
 async fn security_b8_another_account_asks_again_and_cancel_stores_nothing() {
     let world = World::new().await;
-    pin(&world, "alice", "op-alice").await;
+    link_account(&world, "alice", "op-alice").await;
     let trail = AuditTrail::begin();
     let (kernel, sign_in) = opened(&world, "alice").await;
     world.provider.sign_in_as(Account::new("op-alice-2"));
@@ -91,7 +91,7 @@ async fn security_b8_another_account_asks_again_and_cancel_stores_nothing() {
     assert_told(&trail, "consent_denied");
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
 
-    // The pin is what it was: the first account fits without a question.
+    // The account link is what it was: the first account fits without a question.
     world.provider.sign_in_as(Account::new("op-alice"));
     let next = kernel.open().await;
     let back = returning(&mut browser, &next).await;
@@ -102,7 +102,7 @@ async fn security_b8_another_account_asks_again_and_cancel_stores_nothing() {
 #[tokio::test]
 async fn security_b8_a_confirmed_other_account_replaces_the_pin() {
     let world = World::new().await;
-    pin(&world, "alice", "op-alice").await;
+    link_account(&world, "alice", "op-alice").await;
     let (kernel, sign_in) = opened(&world, "alice").await;
     world.provider.sign_in_as(Account::new("op-alice-2"));
     let mut browser = world.browser("alice");
@@ -119,7 +119,7 @@ async fn security_b8_an_account_confirmed_meanwhile_by_another_user_is_refused_a
     let (kernel, sign_in) = opened(&world, "mallory").await;
     let mut browser = world.browser("mallory");
     let page = confirmation(&mut browser, &sign_in).await;
-    pin(&world, "alice", "op-alice").await;
+    link_account(&world, "alice", "op-alice").await;
     let reply = browser.decide("confirm", &page, "accept").await;
     let ended = browser.view(reply.flow()).await;
     assert_eq!(ended.page()["reason"], "account_refused");
@@ -306,7 +306,7 @@ async fn security_i6_without_the_hub_the_click_may_be_repeated() {
 #[tokio::test]
 async fn security_i6_a_click_of_which_a_record_got_lost_may_be_repeated() {
     for fault in [CommitFault::Lost, CommitFault::AnswerLost] {
-        // The account's owner, the pin, the connection, where a logout finds it, the sign-in.
+        // The account's owner, the account link, the connection, where a logout finds it, the sign-in.
         for before in 0..5 {
             let world = World::new().await;
             let (kernel, sign_in) = opened(&world, "alice").await;

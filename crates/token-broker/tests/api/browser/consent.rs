@@ -18,7 +18,7 @@ use crate::support::{
 async fn world() -> World {
     World::with(WorldOptions {
         shared_origin: true,
-        identity: IdentityPolicy::Unchecked,
+        account_policy: IdentityPolicy::Unchecked,
         ..WorldOptions::default()
     })
     .await

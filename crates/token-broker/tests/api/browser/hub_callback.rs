@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use crate::support::{
     audit::AuditTrail,
     browser::{ask, parameter},
-    outcome::{Attack, assert_refused, assert_stopped, assert_told, exchanges, failure, pin},
+    outcome::{
+        Attack, assert_refused, assert_stopped, assert_told, exchanges, failure, link_account,
+    },
     world::{World, WorldOptions},
 };
 
@@ -191,10 +193,10 @@ async fn feature_k13_a_provider_that_is_down_is_told_to_person_and_kernel() {
 }
 
 /// Which answer follows the Hub's: `redirect` to the provider, or `view` of the start page.
-async fn after_the_hub(options: WorldOptions, pinned: bool) -> &'static str {
+async fn after_the_hub(options: WorldOptions, linked: bool) -> &'static str {
     let world = World::with(options).await;
-    if pinned {
-        pin(&world, "alice", "op-alice").await;
+    if linked {
+        link_account(&world, "alice", "op-alice").await;
     }
     world.provider.sign_in_as(Account::new("op-alice"));
     let sign_in = world.kernel("alice", "").open().await;
@@ -218,26 +220,26 @@ async fn after_the_hub(options: WorldOptions, pinned: bool) -> &'static str {
 #[tokio::test]
 async fn security_o5_a_shared_origin_asks_before_the_provider_where_nothing_asks_after() {
     let with = |shared_origin, identity| WorldOptions {
-        identity,
+        account_policy: identity,
         shared_origin,
         ..WorldOptions::default()
     };
-    let pin = || IdentityPolicy::Pin;
+    let confirm = || IdentityPolicy::Confirm;
     let unchecked = || IdentityPolicy::Unchecked;
     let claim = || IdentityPolicy::Claim("hub_user".to_owned());
-    for (options, pinned, expected) in [
-        (with(false, pin()), false, "redirect"),
-        (with(false, pin()), true, "redirect"),
+    for (options, linked, expected) in [
+        (with(false, confirm()), false, "redirect"),
+        (with(false, confirm()), true, "redirect"),
         (with(false, unchecked()), false, "redirect"),
-        (with(true, pin()), false, "redirect"),
-        (with(true, pin()), true, "start page"),
+        (with(true, confirm()), false, "redirect"),
+        (with(true, confirm()), true, "start page"),
         (with(true, unchecked()), false, "start page"),
         (with(true, claim()), false, "start page"),
     ] {
         let case = format!(
-            "shared {} {:?} {pinned}",
-            options.shared_origin, options.identity
+            "shared {} {:?} {linked}",
+            options.shared_origin, options.account_policy
         );
-        assert_eq!(after_the_hub(options, pinned).await, expected, "{case}");
+        assert_eq!(after_the_hub(options, linked).await, expected, "{case}");
     }
 }

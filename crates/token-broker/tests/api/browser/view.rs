@@ -13,7 +13,7 @@ use crate::support::{
 async fn shared_origin() -> World {
     World::with(WorldOptions {
         shared_origin: true,
-        identity: IdentityPolicy::Unchecked,
+        account_policy: IdentityPolicy::Unchecked,
         ..WorldOptions::default()
     })
     .await

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use hubkey_fakes::hostile_provider::Account;
-use hubkey_token_broker::{domain::provider::Sharing, use_cases::SharedServers};
+use hubkey_token_broker::{domain::provider::ConnectionScope, use_cases::SharedServers};
 use serde_json::json;
 
 use crate::support::{
@@ -14,7 +14,7 @@ use crate::support::{
 
 async fn sharing(shared_servers: SharedServers) -> World {
     World::with(WorldOptions {
-        sharing: Sharing::User,
+        connection_scope: ConnectionScope::User,
         shared_servers,
         ..WorldOptions::default()
     })

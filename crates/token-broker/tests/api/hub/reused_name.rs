@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use hubkey_fakes::{hostile_provider::Account, scripted_hub::models};
-use hubkey_token_broker::{domain::provider::Sharing, use_cases::SharedServers};
+use hubkey_token_broker::{domain::provider::ConnectionScope, use_cases::SharedServers};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -18,9 +18,9 @@ const FORMER: &str = "2025-03-01T08:00:00Z";
 const FORMER_IN_MEMORY: &str = "2025-03-01T07:59:59.514223Z";
 const NEW: &str = "2026-11-20T09:30:12.000431Z";
 
-async fn world(sharing: Sharing) -> World {
+async fn world(connection_scope: ConnectionScope) -> World {
     let world = World::with(WorldOptions {
-        sharing,
+        connection_scope,
         shared_servers: SharedServers::Allow,
         ..WorldOptions::default()
     })
@@ -81,7 +81,11 @@ async fn is_gone(kernel: &TestKernel, connection: &Connected) {
 
 #[tokio::test]
 async fn found_e1_a_new_person_of_the_name_gets_no_token_without_a_browser() {
-    for sharing in [Sharing::User, Sharing::Server, Sharing::Nobody] {
+    for sharing in [
+        ConnectionScope::User,
+        ConnectionScope::Server,
+        ConnectionScope::SignIn,
+    ] {
         let world = world(sharing).await;
         let connection = world.connect(&world.kernel("alice", ""), "alice").await;
         given_again(&world);
@@ -101,7 +105,7 @@ async fn found_e1_a_new_person_of_the_name_gets_no_token_without_a_browser() {
 
 #[tokio::test]
 async fn found_e1_a_new_person_of_the_name_lists_and_ends_nothing_of_the_former() {
-    for sharing in [Sharing::User, Sharing::Server] {
+    for sharing in [ConnectionScope::User, ConnectionScope::Server] {
         let world = world(sharing).await;
         let connection = world.connect(&world.kernel("alice", ""), "alice").await;
         let mut former = world.browser("alice");
@@ -125,7 +129,7 @@ async fn found_e1_a_new_person_of_the_name_lists_and_ends_nothing_of_the_former(
 
 #[tokio::test]
 async fn found_e1_the_same_person_goes_on_whatever_the_database_rounds() {
-    let world = world(Sharing::User).await;
+    let world = world(ConnectionScope::User).await;
     let connection = world.connect(&world.kernel("alice", ""), "alice").await;
     world.hub.made("alice", Some(FORMER_IN_MEMORY));
     let answer = world.kernel("alice", "gpu").create(&json!({})).await;
@@ -148,7 +152,7 @@ async fn found_e1_the_same_person_goes_on_whatever_the_database_rounds() {
 #[tokio::test]
 async fn found_e1_where_the_hub_does_not_say_it_nothing_is_handed_over() {
     for (first, second) in [(None, None), (None, Some(NEW)), (Some(FORMER), None)] {
-        let world = world(Sharing::User).await;
+        let world = world(ConnectionScope::User).await;
         world.hub.made("alice", first);
         let kernel = world.kernel("alice", "");
         let connection = world.connect(&kernel, "alice").await;
@@ -179,7 +183,7 @@ async fn found_e1_where_the_hub_does_not_say_it_nothing_is_handed_over() {
 #[tokio::test]
 async fn found_e1_the_formers_link_is_none_and_the_account_is_asked_about() {
     let trail = AuditTrail::begin();
-    let world = world(Sharing::Server).await;
+    let world = world(ConnectionScope::Server).await;
     world.connect(&world.kernel("alice", ""), "alice").await;
     given_again(&world);
     let kernel = world.kernel("alice", "");
@@ -211,7 +215,7 @@ async fn found_e1_the_formers_link_is_none_and_the_account_is_asked_about() {
 
 #[tokio::test]
 async fn found_e1_to_another_name_an_account_is_not_let_go() {
-    let world = world(Sharing::Server).await;
+    let world = world(ConnectionScope::Server).await;
     world.connect(&world.kernel("alice", ""), "alice").await;
     given_again(&world);
     world.hub.made("bob", Some(FORMER));
@@ -225,7 +229,7 @@ async fn found_e1_to_another_name_an_account_is_not_let_go() {
 #[tokio::test]
 async fn found_e1_a_link_of_the_former_is_dead_for_the_new_person() {
     let trail = AuditTrail::begin();
-    let world = world(Sharing::Server).await;
+    let world = world(ConnectionScope::Server).await;
     let kernel = world.kernel("alice", "");
     let opened = kernel.open().await;
     world.hub.made("alice", Some(NEW));
@@ -240,7 +244,7 @@ async fn found_e1_a_link_of_the_former_is_dead_for_the_new_person() {
 
 #[tokio::test]
 async fn found_e1_a_person_who_became_another_meanwhile_confirms_nothing() {
-    let world = world(Sharing::Server).await;
+    let world = world(ConnectionScope::Server).await;
     let kernel = world.kernel("alice", "");
     let mut browser = world.browser("alice");
     let page = as_far_as_the_page(&mut browser, &kernel).await;
@@ -274,7 +278,7 @@ async fn found_e1_the_formers_open_sign_ins_take_no_place_of_the_new_person() {
 
 #[tokio::test]
 async fn found_e1_a_renamed_persons_server_is_told_clearly_and_serves_nobody() {
-    let world = world(Sharing::User).await;
+    let world = world(ConnectionScope::User).await;
     let kernel = world.kernel("alice", "");
     let connection = world.connect(&kernel, "alice").await;
     world.hub.rename("alice", "alice2");
@@ -296,7 +300,7 @@ async fn found_e1_a_renamed_persons_server_is_told_clearly_and_serves_nobody() {
 
 #[tokio::test]
 async fn found_e1_where_the_hub_takes_the_token_for_the_renamed_persons_the_connection_goes_on() {
-    let world = world(Sharing::User).await;
+    let world = world(ConnectionScope::User).await;
     let kernel = world.kernel("alice", "");
     let connection = world.connect(&kernel, "alice").await;
     world.hub.made("alice2", Some(FORMER_IN_MEMORY));
@@ -318,7 +322,7 @@ async fn found_e1_where_the_hub_takes_the_token_for_the_renamed_persons_the_conn
 
 #[tokio::test]
 async fn found_e1_the_end_of_a_renamed_persons_server_is_found_by_its_token() {
-    let world = world(Sharing::User).await;
+    let world = world(ConnectionScope::User).await;
     let kernel = world.kernel("alice", "");
     let connection = world.connect(&kernel, "alice").await;
     // While the person is asked about another account, with other scopes.
@@ -353,7 +357,7 @@ async fn found_e1_the_end_of_a_renamed_persons_server_is_found_by_its_token() {
 
 #[tokio::test]
 async fn found_e1_the_end_of_a_server_of_the_former_ends_nothing_of_the_new_person() {
-    let world = world(Sharing::Server).await;
+    let world = world(ConnectionScope::Server).await;
     given_again(&world);
     world.provider.sign_in_as(Account::new("op-new"));
     let new = world.kernel("alice", "");
@@ -369,7 +373,7 @@ async fn found_e1_the_end_of_a_server_of_the_former_ends_nothing_of_the_new_pers
 
 #[tokio::test]
 async fn found_e1_where_the_message_is_lost_the_dead_token_and_twelve_hours_end_it() {
-    let world = world(Sharing::User).await;
+    let world = world(ConnectionScope::User).await;
     let kernel = world.kernel("alice", "");
     let connection = world.connect(&kernel, "alice").await;
     given_again(&world);

@@ -84,7 +84,7 @@ async fn security_q8_thirty_sign_ins_a_minute_are_the_most() {
 #[tokio::test]
 async fn security_q5_of_a_hundred_polls_of_one_sign_in_one_lives() {
     let world = World::with(WorldOptions {
-        poll_hold: Duration::from_mins(1),
+        poll_timeout: Duration::from_mins(1),
         ..WorldOptions::default()
     })
     .await;

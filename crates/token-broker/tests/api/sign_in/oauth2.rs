@@ -39,9 +39,9 @@ fn plain(config: &mut ProviderConfig) {
     });
 }
 
-async fn with_identity(identity: IdentityPolicy) -> World {
+async fn with_identity(account_policy: IdentityPolicy) -> World {
     let world = World::with(WorldOptions {
-        identity,
+        account_policy,
         adjust: plain,
         ..WorldOptions::default()
     })
@@ -60,7 +60,7 @@ async fn with_identity(identity: IdentityPolicy) -> World {
 }
 
 async fn world() -> World {
-    with_identity(IdentityPolicy::Pin).await
+    with_identity(IdentityPolicy::Confirm).await
 }
 
 /// Who the provider's API says this is, from now on.

@@ -95,9 +95,9 @@ fn cases() -> Vec<Vec<(&'static str, Value)>> {
     alone.chain(values().iter().map(all)).collect()
 }
 
-async fn world(identity: IdentityPolicy) -> World {
+async fn world(account_policy: IdentityPolicy) -> World {
     World::with(WorldOptions {
-        identity,
+        account_policy,
         open: OpenLimits {
             open: 1000,
             per_minute: 1000,
@@ -109,7 +109,7 @@ async fn world(identity: IdentityPolicy) -> World {
 
 #[tokio::test]
 async fn found_b1_claims_that_nobody_reads_end_no_sign_in() {
-    let world = world(IdentityPolicy::Pin).await;
+    let world = world(IdentityPolicy::Confirm).await;
     for (n, claims) in cases().into_iter().enumerate() {
         let said = format!("{claims:?}");
         world
@@ -222,7 +222,7 @@ async fn found_b1_an_address_counts_only_where_the_provider_says_that_it_verifie
 
 #[tokio::test]
 async fn found_b1_people_see_a_name_that_is_a_text_or_the_subject() {
-    let world = world(IdentityPolicy::Pin).await;
+    let world = world(IdentityPolicy::Confirm).await;
     for (n, (claims, shown)) in [
         (vec![("name", json!(["Alice"]))], json!("op-alice")),
         (

@@ -11,7 +11,7 @@ use crate::support::{
     kernel::connected,
     world::{World, WorldOptions, send},
 };
-use hubkey_token_broker::domain::{provider::Sharing, user_index::OpenLimits};
+use hubkey_token_broker::domain::{provider::ConnectionScope, user_index::OpenLimits};
 
 /// What a kernel may not ask for, and the word that it is refused with.
 fn forbidden_wishes() -> Vec<(Value, &'static str)> {
@@ -255,7 +255,7 @@ async fn feature_a14_a_second_kernel_of_the_same_server_is_connected_and_nobody_
 #[tokio::test]
 async fn feature_a14_where_the_operator_shares_nothing_each_request_needs_its_own_sign_in() {
     let world = World::with(WorldOptions {
-        sharing: Sharing::Nobody,
+        connection_scope: ConnectionScope::SignIn,
         open: OpenLimits {
             open: 2,
             per_minute: 30,

@@ -15,15 +15,15 @@ use crate::support::{
     audit::AuditTrail,
     browser::parameter,
     outcome::{
-        assert_no_connection, assert_told, confirmation, exchanges, failure, pin, returning,
-        revoked,
+        assert_no_connection, assert_told, confirmation, exchanges, failure, link_account,
+        returning, revoked,
     },
     world::{CLIENT_SECRET, PUBLIC_URL, World, WorldOptions},
 };
 
-async fn with_identity(identity: IdentityPolicy) -> World {
+async fn with_identity(account_policy: IdentityPolicy) -> World {
     World::with(WorldOptions {
-        identity,
+        account_policy,
         ..WorldOptions::default()
     })
     .await
@@ -87,8 +87,8 @@ async fn security_b8_where_mixups_are_accepted_nobody_is_asked() {
 async fn feature_g4_an_email_domain_is_a_rule_on_the_verified_claim() {
     let trail = AuditTrail::begin();
     let world = World::with(WorldOptions {
-        identity: IdentityPolicy::Unchecked,
-        adjust: |config| config.email_domains = vec!["lab.example".to_owned()],
+        account_policy: IdentityPolicy::Unchecked,
+        adjust: |config| config.allowed_email_domains = vec!["lab.example".to_owned()],
         ..WorldOptions::default()
     })
     .await;
@@ -118,7 +118,7 @@ async fn feature_g4_an_email_domain_is_a_rule_on_the_verified_claim() {
 async fn security_b8_a_pin_lives_as_long_as_it_is_used() {
     const DAYS: u64 = 300;
     let world = World::new().await;
-    pin(&world, "alice", "op-alice").await;
+    link_account(&world, "alice", "op-alice").await;
     for year in 1..=2 {
         world.clock.advance(Duration::from_secs(DAYS * 86_400));
         let passed = i64::try_from(year * DAYS * 86_400).unwrap();

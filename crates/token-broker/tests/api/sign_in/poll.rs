@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hubkey_token_broker::domain::provider::Sharing;
+use hubkey_token_broker::domain::provider::ConnectionScope;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -75,7 +75,7 @@ async fn security_r16_nothing_is_delivered_before_a_person_signed_in() {
 #[tokio::test]
 async fn security_r17_the_newest_poll_wins() {
     let world = World::with(WorldOptions {
-        poll_hold: Duration::from_secs(10),
+        poll_timeout: Duration::from_secs(10),
         ..WorldOptions::default()
     })
     .await;
@@ -93,7 +93,7 @@ async fn security_r17_the_newest_poll_wins() {
 #[tokio::test]
 async fn security_r17_the_newest_poll_wins_across_replicas() {
     let world = World::with(WorldOptions {
-        poll_hold: Duration::from_secs(10),
+        poll_timeout: Duration::from_secs(10),
         ..WorldOptions::default()
     })
     .await;
@@ -131,7 +131,7 @@ async fn a_sign_in_that_nobody_finished_ends_after_ten_minutes() {
 #[tokio::test]
 async fn two_cells_that_connect_at_once_complete_each_other() {
     let world = World::with(WorldOptions {
-        poll_hold: Duration::from_secs(10),
+        poll_timeout: Duration::from_secs(10),
         ..WorldOptions::default()
     })
     .await;
@@ -160,10 +160,10 @@ async fn two_cells_that_connect_at_once_complete_each_other() {
 
 #[tokio::test]
 async fn feature_a12_two_providers_at_once_never_mix() {
-    for sharing in [Sharing::Server, Sharing::Nobody] {
+    for sharing in [ConnectionScope::Server, ConnectionScope::SignIn] {
         let world = World::with(WorldOptions {
             providers: vec!["lab-api", "cloud"],
-            sharing,
+            connection_scope: sharing,
             ..WorldOptions::default()
         })
         .await;

@@ -6,7 +6,7 @@ use hubkey_fakes::{fake_http::Reply, hostile_provider::Endpoint};
 use crate::support::{
     audit::AuditTrail,
     kernel::{Opened, TestKernel},
-    outcome::{failure, pin, returning, revoked},
+    outcome::{failure, link_account, returning, revoked},
     probe::CommitFault::{self, AnswerLost, Lost, None as Fine, ThenDown},
     world::World,
 };
@@ -41,9 +41,9 @@ async fn found_a11_first_aid_a_store_that_is_away_after_the_code_leaves_no_grant
 
 #[tokio::test]
 async fn found_a11_first_aid_a_lost_commit_after_the_code_ends_the_sign_in_and_gives_back() {
-    // Of a new account: the lists where a logout and the end of a server look, then the page. Of a pinned one: owner and
-    // pin, then the connection, the lists, and the sign-in.
-    for (pinned, commits) in [
+    // Of a new account: the lists where a logout and the end of a server look, then the page. Of a linked one: owner and
+    // account link, then the connection, the lists, and the sign-in.
+    for (linked, commits) in [
         (false, 1),
         (false, 2),
         (false, 3),
@@ -56,8 +56,8 @@ async fn found_a11_first_aid_a_lost_commit_after_the_code_ends_the_sign_in_and_g
     ] {
         let trail = AuditTrail::begin();
         let world = World::new().await;
-        if pinned {
-            pin(&world, "alice", "op-alice").await;
+        if linked {
+            link_account(&world, "alice", "op-alice").await;
         }
         let (kernel, sign_in) = opened(&world).await;
         let mut faults = vec![Fine, Fine];
@@ -66,7 +66,7 @@ async fn found_a11_first_aid_a_lost_commit_after_the_code_ends_the_sign_in_and_g
         let page = comes_back(&world, &sign_in, &faults).await;
         assert_eq!(
             page["reason"], "store_unavailable",
-            "{pinned} {commits}: {page}"
+            "{linked} {commits}: {page}"
         );
         assert_eq!(failure(&kernel, &sign_in).await, "retry_sign_in");
         assert_eq!(revoked(&world.provider, 2).await.len(), 2);
@@ -77,19 +77,19 @@ async fn found_a11_first_aid_a_lost_commit_after_the_code_ends_the_sign_in_and_g
 
 #[tokio::test]
 async fn found_a11_first_aid_a_commit_whose_answer_got_lost_is_looked_at_again() {
-    for pinned in [false, true] {
+    for linked in [false, true] {
         let world = World::new().await;
-        if pinned {
-            pin(&world, "alice", "op-alice").await;
+        if linked {
+            link_account(&world, "alice", "op-alice").await;
         }
         let (kernel, sign_in) = opened(&world).await;
-        let before = if pinned { 8 } else { 5 };
+        let before = if linked { 8 } else { 5 };
         let mut faults = vec![Fine; before - 1];
         faults.push(AnswerLost);
         let page = comes_back(&world, &sign_in, &faults).await;
-        let wanted = if pinned { "done" } else { "confirm" };
+        let wanted = if linked { "done" } else { "confirm" };
         assert_eq!(page["page"], wanted, "{page}");
-        let state = if pinned { "ready" } else { "pending" };
+        let state = if linked { "ready" } else { "pending" };
         assert_eq!(kernel.state(&sign_in).await, state);
         assert!(world.provider.revoked().is_empty());
     }
@@ -112,7 +112,7 @@ async fn found_a11_first_aid_an_id_token_that_is_refused_leaves_no_grant() {
 async fn found_a11_first_aid_keys_that_cannot_be_fetched_leave_no_grant() {
     let world = World::new().await;
     // The keys are known.
-    pin(&world, "bob", "op-bob").await;
+    link_account(&world, "bob", "op-bob").await;
     let (kernel, sign_in) = opened(&world).await;
     // Signed with a key that is to be fetched, from a place that does not answer.
     world.provider.rotate_keys_before_signing();

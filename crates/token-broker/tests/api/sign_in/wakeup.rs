@@ -10,7 +10,7 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 
 async fn world(hold: Duration, safety: Duration) -> World {
     World::with(WorldOptions {
-        poll_hold: hold,
+        poll_timeout: hold,
         poll_safety: safety,
         ..WorldOptions::default()
     })

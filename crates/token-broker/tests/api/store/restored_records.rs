@@ -43,10 +43,10 @@ impl Stage {
         let below = Arc::new(OnceLock::new());
         let kept = Arc::clone(&below);
         let world = World::with(WorldOptions {
-            store: Some(Box::new(move |clock, index_key| {
+            store: Some(Box::new(move |clock, lookup_mac_key| {
                 let bare = Arc::new(MemoryStore::new(Arc::clone(&clock)));
                 kept.set(Arc::clone(&bare)).unwrap();
-                let ring = KeyRing::from_keys(&[[9; 32]], index_key).unwrap();
+                let ring = KeyRing::from_keys(&[[9; 32]], lookup_mac_key).unwrap();
                 Arc::new(SealedStore::new(bare, Arc::new(ring), clock))
             })),
             ..WorldOptions::default()

@@ -1,4 +1,4 @@
-//! A sealing key is taken out: what it alone opened counts as gone, and is asked for again. Only whose an account is stays
+//! An encryption key is taken out: what it alone opened counts as gone, and is asked for again. Only whose an account is stays
 //! closed until the operator says so, and nobody's grant is left behind.
 
 use std::time::Duration;
@@ -41,8 +41,8 @@ fn alice() -> HubUser {
     HubUser::parse("alice").unwrap()
 }
 
-fn pin() -> Key {
-    Key::pin(&alice(), &ProviderId::parse("lab-api").unwrap())
+fn account_link() -> Key {
+    Key::account_link(&alice(), &ProviderId::parse("lab-api").unwrap())
 }
 
 /// The page to which a sign-in leads from the provider.
@@ -53,7 +53,7 @@ async fn page_after(browser: &mut TestBrowser<'_>, sign_in: &Opened) -> serde_js
     browser.view(reply.flow()).await.page().clone()
 }
 
-/// Signs in with the pinned account; nobody is asked.
+/// Signs in with the linked account; nobody is asked.
 async fn signs_in_unasked(stage: &KeyStage, server: &str) {
     let kernel = stage.world.kernel("alice", server);
     let sign_in = kernel.open().await;
@@ -105,7 +105,7 @@ async fn found_a11_first_aid_what_a_retired_key_sealed_is_gone_and_connect_opens
 async fn found_a11_first_aid_without_pins_the_next_sign_in_is_as_ever() {
     for backend in BACKENDS {
         let options = WorldOptions {
-            identity: IdentityPolicy::Unchecked,
+            account_policy: IdentityPolicy::Unchecked,
             ..WorldOptions::default()
         };
         let stage = KeyStage::with(backend, options).await;
@@ -126,7 +126,7 @@ async fn found_a11_first_aid_a_pin_of_a_retired_key_is_asked_for_again() {
         let stage = KeyStage::new(backend).await;
         let (kernel, _) = connected(&stage).await;
         stage.leak();
-        // The owner is clear; the pin is still what it was.
+        // The owner is clear; the account link is still what it was.
         stage.delete(&owner(&stage)).await;
         let sign_in = kernel.open().await;
         let mut browser = stage.world.browser("alice");
@@ -250,7 +250,7 @@ async fn found_a11_first_aid_a_key_retired_before_the_click_ends_it_there() {
     assert_eq!(revoked(&stage.world.provider, 2).await.len(), 2);
 }
 
-/// A pin is written after its owner was reserved, so one under a key that is held says whose the account is.
+/// An account link is written after its owner was reserved, so one under a key that is held says whose the account is.
 #[tokio::test]
 async fn found_a11_first_aid_a_pin_that_opens_says_whose_the_account_is() {
     let stage = KeyStage::new(Backend::Memory).await;
@@ -263,7 +263,7 @@ async fn found_a11_first_aid_a_pin_that_opens_says_whose_the_account_is() {
     signs_in_unasked(&stage, "third").await;
     assert_eq!(
         stage.sealed_with(&owner(&stage)).await,
-        stage.sealed_with(&pin()).await
+        stage.sealed_with(&account_link()).await
     );
     // Of the account, not of any.
     stage.restore(&owner(&stage), &old).await;
@@ -293,7 +293,7 @@ async fn found_a11_first_aid_rotation_as_documented_loses_nobody() {
         find().await;
         // A person who comes while both keys are there is under the new one afterwards.
         signs_in_unasked(&stage, "another").await;
-        for key in [owner(&stage), pin(), Key::user_index(&alice())] {
+        for key in [owner(&stage), account_link(), Key::user_index(&alice())] {
             let sealed_with = stage.sealed_with(&key).await;
             let connection = hubkey_protocol::ConnectionId::parse(&connection.id).unwrap();
             let old = stage.sealed_with(&Key::connection(&connection)).await;
@@ -304,7 +304,7 @@ async fn found_a11_first_aid_rotation_as_documented_loses_nobody() {
     }
 }
 
-/// Who did not come while both keys were there, for as long as a pin lives, has none any more with any key.
+/// Who did not come while both keys were there, for as long as an account link lives, has none any more with any key.
 #[tokio::test]
 async fn found_a11_first_aid_who_stayed_away_for_the_life_of_a_pin_is_asked_once_more() {
     let stage = KeyStage::new(Backend::Memory).await;

@@ -1,4 +1,4 @@
-//! A world whose sealing keys the operator changes, on either store.
+//! A world whose encryption keys the operator changes, on either store.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
-    keys::{IndexKey, KeyRing, generate},
+    keys::{KeyRing, LookupMacKey, generate},
     store::{
         Action, Change, Expect, Key, Outcome, Record, Store, memory::MemoryStore,
         redis::RedisSettings, redis::RedisStore, sealed::SealedStore,
@@ -26,7 +26,7 @@ pub(crate) enum Backend {
     Redis,
 }
 
-/// A broker with two places for sealing keys, and what lies below the seal.
+/// A broker with two places for encryption keys, and what lies below the seal.
 pub(crate) struct KeyStage {
     pub(crate) world: World,
     /// Below the seal: what somebody sees who reads and writes Redis.
@@ -49,7 +49,7 @@ impl KeyStage {
         }
         place(folder.path(), ["k1", "k1"]);
         // As the world's.
-        let index = IndexKey::new(&[7; 32]);
+        let index = LookupMacKey::new(&[7; 32]);
         let files = files(folder.path()).to_vec();
         let ring = Arc::new(KeyRing::open(files, &index).unwrap());
         let redis = match backend {

@@ -65,8 +65,8 @@ pub(crate) async fn failure(kernel: &TestKernel, sign_in: &Opened) -> String {
     answer["reason"].as_str().expect("a reason").to_owned()
 }
 
-/// Signs in from the named server of a user, so that the account is pinned.
-pub(crate) async fn pin(world: &World, user: &str, sub: &str) {
+/// Signs in from the named server of a user, so that the account is linked.
+pub(crate) async fn link_account(world: &World, user: &str, sub: &str) {
     world.provider.sign_in_as(Account::new(sub));
     let kernel = world.kernel(user, "earlier");
     let sign_in = kernel.open().await;

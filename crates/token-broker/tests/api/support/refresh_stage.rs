@@ -15,7 +15,7 @@ use hubkey_fakes::hostile_provider::Endpoint;
 use hubkey_protocol::ConnectionId;
 use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
-    keys::{IndexKey, KeyRing},
+    keys::{KeyRing, LookupMacKey},
     store::{
         Key, Store,
         redis::{RedisSettings, RedisStore},
@@ -192,11 +192,11 @@ pub(crate) fn token(answer: &Answer) -> String {
     answer.json()["access_token"].as_str().unwrap().to_owned()
 }
 
-/// With the index key and the sealing key of every world.
+/// With the lookup MAC key and the encryption key of every world.
 pub(crate) async fn open(settings: RedisSettings) -> Arc<dyn Store> {
-    let index_key = IndexKey::new(&[7; 32]);
-    let ring = KeyRing::from_keys(&[[9; 32]], &index_key).unwrap();
-    let store = RedisStore::open(settings, index_key).await;
+    let lookup_mac_key = LookupMacKey::new(&[7; 32]);
+    let ring = KeyRing::from_keys(&[[9; 32]], &lookup_mac_key).unwrap();
+    let store = RedisStore::open(settings, lookup_mac_key).await;
     // Records end by Redis' own time, which no test moves; what is sealed in them goes by the same time.
     Arc::new(SealedStore::new(
         store.unwrap(),

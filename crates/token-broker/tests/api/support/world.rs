@@ -14,14 +14,15 @@ use hubkey_fakes::{
     hostile_provider::{Client, Endpoint, HostileProvider},
     scripted_hub::{HubClient, ScriptedHub},
 };
-use hubkey_protocol::{ProviderId, internal::Site, secret::ChannelSecret, secret::ClientSecret};
+use hubkey_protocol::{ProviderId, internal::Site, secret::ClientSecret, secret::SharedSecret};
 use hubkey_token_broker::{
     domain::{
         chance::RandomSource,
         clock::{Clock, TestClock},
         provider::{
-            ClientAuthentication, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
-            IssuerForm, OutboundRules, ParMode, ProviderConfig, ScopePolicy, Sharing,
+            ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules,
+            IdentityPolicy, OutboundRules, ParMode, ProviderConfig, RequestedIssuerMethod,
+            ScopePolicy,
         },
         refresh_state::RefreshTimes,
         user_index::OpenLimits,
@@ -31,7 +32,7 @@ use hubkey_token_broker::{
         kernel::HubKernelAuthenticator,
     },
     idp,
-    keys::{IndexKey, KeyRing},
+    keys::{KeyRing, LookupMacKey},
     routes,
     store::{Store, memory::MemoryStore, sealed::SealedStore},
     system::{SystemChance, SystemClock},
@@ -50,25 +51,25 @@ use crate::support::{
 /// Where browsers would find callback-server.
 pub(crate) const PUBLIC_URL: &str = "https://hubkey.example.org";
 /// What callback-server proves itself with.
-pub(crate) const CHANNEL_SECRET: &str = "channel-secret-of-the-tests-0123456789";
+pub(crate) const SHARED_SECRET: &str = "shared-secret-of-the-tests-0123456789";
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-tests";
 pub(crate) const CLIENT_SECRET: &str = "client-secret-of-the-tests";
 /// The longest that a broker of the tests waits for another one of them without looking.
 const REFRESH_SAFETY: Duration = Duration::from_millis(100);
 
 /// Opens a store for a world with this clock and this key.
-pub(crate) type OpenStore = Box<dyn FnOnce(Arc<dyn Clock>, &IndexKey) -> Arc<dyn Store>>;
+pub(crate) type OpenStore = Box<dyn FnOnce(Arc<dyn Clock>, &LookupMacKey) -> Arc<dyn Store>>;
 
 /// How a world differs from the usual one.
 pub(crate) struct WorldOptions {
-    pub(crate) identity: IdentityPolicy,
-    pub(crate) sharing: Sharing,
+    pub(crate) account_policy: IdentityPolicy,
+    pub(crate) connection_scope: ConnectionScope,
     /// What else a test configures at its providers.
     pub(crate) adjust: fn(&mut ProviderConfig),
     pub(crate) shared_origin: bool,
     pub(crate) shared_servers: SharedServers,
     pub(crate) open: OpenLimits,
-    pub(crate) poll_hold: Duration,
+    pub(crate) poll_timeout: Duration,
     pub(crate) poll_safety: Duration,
     pub(crate) renewal: RefreshTimes,
     /// Ids of the providers; all of them are registrations at the same provider.
@@ -82,8 +83,8 @@ pub(crate) struct WorldOptions {
 impl Default for WorldOptions {
     fn default() -> Self {
         Self {
-            identity: IdentityPolicy::Pin,
-            sharing: Sharing::Server,
+            account_policy: IdentityPolicy::Confirm,
+            connection_scope: ConnectionScope::Server,
             adjust: |_| {},
             shared_origin: false,
             shared_servers: SharedServers::Warn,
@@ -91,7 +92,7 @@ impl Default for WorldOptions {
                 open: 10,
                 per_minute: 30,
             },
-            poll_hold: Duration::from_millis(300),
+            poll_timeout: Duration::from_millis(300),
             poll_safety: Duration::from_millis(100),
             renewal: RefreshTimes::default(),
             providers: vec!["lab-api"],
@@ -132,7 +133,7 @@ impl World {
         assert!(self.on_outage.set(Box::new(wait)).is_ok(), "set once");
     }
 
-    /// The usual world: one provider, accounts are pinned, own host, memory store.
+    /// The usual world: one provider, accounts are linked, own host, memory store.
     pub(crate) async fn new() -> Self {
         Self::with(WorldOptions::default()).await
     }
@@ -145,14 +146,18 @@ impl World {
         let provider = start_provider().await;
         let other = start_elsewhere(&options).await;
         let clock = Arc::new(TestClock::at(SystemClock.now()));
-        let index_key = IndexKey::new(&[7; 32]);
+        let lookup_mac_key = LookupMacKey::new(&[7; 32]);
         let rules = rules(&hub, &options);
         let here = options.providers.iter().map(|id| (&provider, *id));
         let there = options.elsewhere.iter().zip(&other);
         let places: Vec<_> = here.chain(there.map(|(id, other)| (other, *id))).collect();
         let providers = providers(&places, &options, &clock);
-        let probe = Arc::new(Probe::new(open_store(options.store, &clock, &index_key)));
-        let (kernels, browsers) = authenticators(&hub, redirect_uri, &index_key, &clock);
+        let probe = Arc::new(Probe::new(open_store(
+            options.store,
+            &clock,
+            &lookup_mac_key,
+        )));
+        let (kernels, browsers) = authenticators(&hub, redirect_uri, &lookup_mac_key, &clock);
         let backends = Backends {
             store: probe.clone(),
             kernels,
@@ -160,7 +165,7 @@ impl World {
             providers: Arc::new(providers),
             clock: clock.clone(),
             chance: Arc::new(SystemChance),
-            index_key,
+            lookup_mac_key,
             rules: Arc::new(rules),
             polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
@@ -168,10 +173,7 @@ impl World {
         let broker = Broker::new(backends.clone());
         Self {
             kernel_api: routes::kernel(broker.clone()),
-            internal_api: routes::internal(
-                broker.clone(),
-                vec![ChannelSecret::new(CHANNEL_SECRET)],
-            ),
+            internal_api: routes::internal(broker.clone(), vec![SharedSecret::new(SHARED_SECRET)]),
             hub,
             provider,
             other,
@@ -313,7 +315,7 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
 /// A POST as callback-server sends it.
 pub(crate) fn internal_request(path: &str, body: &Value) -> Request<Body> {
     Request::post(path)
-        .header(header::AUTHORIZATION, format!("Bearer {CHANNEL_SECRET}"))
+        .header(header::AUTHORIZATION, format!("Bearer {SHARED_SECRET}"))
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_string()))
         .expect("a request")
@@ -322,12 +324,12 @@ pub(crate) fn internal_request(path: &str, body: &Value) -> Request<Body> {
 fn open_store(
     store: Option<OpenStore>,
     clock: &Arc<TestClock>,
-    index_key: &IndexKey,
+    lookup_mac_key: &LookupMacKey,
 ) -> Arc<dyn Store> {
     if let Some(open) = store {
-        return open(clock.clone(), index_key);
+        return open(clock.clone(), lookup_mac_key);
     }
-    let ring = KeyRing::from_keys(&[[9; 32]], index_key).expect("a key ring");
+    let ring = KeyRing::from_keys(&[[9; 32]], lookup_mac_key).expect("a key ring");
     Arc::new(SealedStore::new(
         MemoryStore::new(clock.clone()),
         Arc::new(ring),
@@ -338,13 +340,17 @@ fn open_store(
 fn authenticators(
     hub: &ScriptedHub,
     redirect_uri: String,
-    index_key: &IndexKey,
+    lookup_mac_key: &LookupMacKey,
     clock: &Arc<TestClock>,
 ) -> (Arc<HubKernelAuthenticator>, Arc<HubBrowserAuthenticator>) {
     let config = hub_config(hub, redirect_uri);
     let api = Arc::new(HubApi::new(&config).expect("the Hub client is made"));
-    let kernels =
-        HubKernelAuthenticator::new(Arc::clone(&api), &config, index_key.clone(), clock.clone());
+    let kernels = HubKernelAuthenticator::new(
+        Arc::clone(&api),
+        &config,
+        lookup_mac_key.clone(),
+        clock.clone(),
+    );
     let browsers = HubBrowserAuthenticator::new(api, &config, clock.clone());
     (Arc::new(kernels), Arc::new(browsers))
 }
@@ -357,8 +363,8 @@ fn hub_config(hub: &ScriptedHub, redirect_uri: String) -> HubConfig {
         service_name: "hubkey".to_owned(),
         client_id: "service-hubkey".to_owned(),
         redirect_uri,
-        kernel_scope: "custom:hubkey:kernel".to_owned(),
-        plaintext: false,
+        server_scope: "custom:hubkey:kernel".to_owned(),
+        allow_plaintext: false,
         ca_pem: None,
     }
 }
@@ -367,7 +373,7 @@ fn rules(hub: &ScriptedHub, options: &WorldOptions) -> Rules {
     let site = Site {
         hub_name: "hub.example.org".to_owned(),
         hub_url: hub.url(),
-        accent: None,
+        accent_color: None,
         support_url: None,
         public_url: PUBLIC_URL.to_owned(),
         shared_origin: options.shared_origin,
@@ -377,10 +383,10 @@ fn rules(hub: &ScriptedHub, options: &WorldOptions) -> Rules {
         public_url: PUBLIC_URL.to_owned(),
         shared_origin: options.shared_origin,
         shared_servers: options.shared_servers,
-        sign_in_life: Duration::from_mins(10),
-        connection_life: Duration::from_hours(12),
-        pin_life: Duration::from_hours(400 * 24),
-        poll_hold: options.poll_hold,
+        sign_in_lifetime: Duration::from_mins(10),
+        connection_lifetime: Duration::from_hours(12),
+        account_link_lifetime: Duration::from_hours(400 * 24),
+        poll_timeout: options.poll_timeout,
         poll_safety: options.poll_safety,
         refresh_safety: options.poll_safety.min(REFRESH_SAFETY),
         renewal: options.renewal,
@@ -411,7 +417,12 @@ fn providers(
 ) -> Providers {
     let chance: Arc<dyn RandomSource> = Arc::new(SystemChance);
     let made = places.iter().map(|(provider, id)| {
-        let mut config = provider_config(provider, id, options.identity.clone(), options.sharing);
+        let mut config = provider_config(
+            provider,
+            id,
+            options.account_policy.clone(),
+            options.connection_scope,
+        );
         (options.adjust)(&mut config);
         idp::open(config, clock.clone(), Arc::clone(&chance)).expect("a provider")
     });
@@ -421,8 +432,8 @@ fn providers(
 fn provider_config(
     provider: &HostileProvider,
     id: &str,
-    identity: IdentityPolicy,
-    sharing: Sharing,
+    account_policy: IdentityPolicy,
+    connection_scope: ConnectionScope,
 ) -> ProviderConfig {
     let scopes = |text: &str| hubkey_protocol::Scopes::parse(text).expect("scopes");
     ProviderConfig {
@@ -432,19 +443,19 @@ fn provider_config(
             issuer: provider.issuer(),
         },
         client_id: "hubkey".to_owned(),
-        client_authentication: ClientAuthentication::Basic(ClientSecret::new(CLIENT_SECRET)),
+        token_endpoint_auth_method: ClientAuthentication::Basic(ClientSecret::new(CLIENT_SECRET)),
         pushing: ParMode::Auto,
         offer: ScopePolicy {
             default_scopes: scopes("openid projects:read"),
             allowed_scopes: scopes("openid projects:read projects:write"),
-            audiences: vec!["https://api.example.org".to_owned()],
-            resources: vec!["https://api.example.org/v1".to_owned()],
+            allowed_audiences: vec!["https://api.example.org".to_owned()],
+            allowed_resources: vec!["https://api.example.org/v1".to_owned()],
             ..ScopePolicy::default()
         },
-        exchange: ExchangeOffer {
-            audiences: vec!["other-api".to_owned(), "third-api".to_owned()],
-            resources: vec!["https://other.example.org/v1".to_owned()],
-            scopes: scopes("projects:read projects:write"),
+        token_exchange: ExchangeOffer {
+            allowed_audiences: vec!["other-api".to_owned(), "third-api".to_owned()],
+            allowed_resources: vec!["https://other.example.org/v1".to_owned()],
+            allowed_scopes: scopes("projects:read projects:write"),
             default_scopes: vec![(
                 "https://other.example.org/v1".to_owned(),
                 hubkey_protocol::Scope::parse("projects:write").expect("a scope"),
@@ -454,22 +465,22 @@ fn provider_config(
                 "https://other.example.org".to_owned(),
             )],
             requested_issuers: vec!["github".to_owned(), "gitlab".to_owned()],
-            issuer_form: if id == "brokering" {
-                IssuerForm::BrokerToken
+            requested_issuer_method: if id == "brokering" {
+                RequestedIssuerMethod::BrokerToken
             } else {
-                IssuerForm::Exchange
+                RequestedIssuerMethod::Exchange
             },
         },
-        authorize_parameters: BTreeMap::new(),
+        extra_authorization_parameters: BTreeMap::new(),
         api_origins: vec!["https://api.example.org".to_owned()],
-        identity,
-        email_domains: Vec::new(),
-        sharing,
+        account_policy,
+        allowed_email_domains: Vec::new(),
+        connection_scope,
         id_token: IdTokenRules {
             algorithms: Vec::new(),
-            trusted_audiences: Vec::new(),
+            additional_audiences: Vec::new(),
             clock_skew: Duration::from_mins(1),
-            userinfo: false,
+            fetch_userinfo: false,
         },
         outbound: OutboundRules::default(),
     }

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex};
 use axum::{Router, body::Body};
 use http::{Request, StatusCode, header};
 use hubkey_fakes::{hostile_provider::Endpoint, scripted_hub::HubEndpoint};
-use hubkey_protocol::secret::ChannelSecret;
+use hubkey_protocol::secret::SharedSecret;
 use hubkey_token_broker::routes;
 use serde_json::{Value, json};
 
 use crate::support::{
     audit::AuditTrail,
     browser::ask,
-    outcome::{assert_refused, confirmation, exchanges, pin, returning},
-    world::{Answer, CHANNEL_SECRET, CLIENT_SECRET, SERVICE_TOKEN, World, WorldOptions, send},
+    outcome::{assert_refused, confirmation, exchanges, link_account, returning},
+    world::{Answer, CLIENT_SECRET, SERVICE_TOKEN, SHARED_SECRET, World, WorldOptions, send},
 };
 
 const STEPS: [&str; 6] = [
@@ -41,16 +41,16 @@ async fn start_with(router: &Router, credentials: &[&str], ticket: &str) -> Answ
 async fn security_x4_without_the_one_credential_nothing_is_answered() {
     let world = World::new().await;
     let sign_in = world.kernel("alice", "").open().await;
-    let right = format!("Bearer {CHANNEL_SECRET}");
-    let longer = format!("Bearer {CHANNEL_SECRET}0");
+    let right = format!("Bearer {SHARED_SECRET}");
+    let longer = format!("Bearer {SHARED_SECRET}0");
     let shorter = right[..right.len() - 1].to_owned();
-    let basic = format!("Basic {CHANNEL_SECRET}");
+    let basic = format!("Basic {SHARED_SECRET}");
     let wrong: [&[&str]; 9] = [
         &[],
         &[""],
         &["Bearer "],
         &["Bearer wrong"],
-        &[CHANNEL_SECRET],
+        &[SHARED_SECRET],
         &[&longer],
         &[&shorter],
         &[&basic],
@@ -83,8 +83,8 @@ async fn security_x4_during_a_rotation_two_credentials_are_valid() {
     let router = routes::internal(
         world.broker.clone(),
         vec![
-            ChannelSecret::new("the-new-one"),
-            ChannelSecret::new("the-old-one"),
+            SharedSecret::new("the-new-one"),
+            SharedSecret::new("the-old-one"),
         ],
     );
     for (credential, status) in [
@@ -139,14 +139,14 @@ async fn security_x4_the_two_listeners_share_no_route() {
     let world = World::new().await;
     for step in STEPS {
         let request = Request::post(format!("/internal/v1/{step}"))
-            .header(header::AUTHORIZATION, format!("Bearer {CHANNEL_SECRET}"))
+            .header(header::AUTHORIZATION, format!("Bearer {SHARED_SECRET}"))
             .body(Body::from("{}"))
             .unwrap();
         let answer = send(&world.kernel_api, request).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{step}");
     }
     let request = Request::post("/v1/sign-ins")
-        .header(header::AUTHORIZATION, format!("Bearer {CHANNEL_SECRET}"))
+        .header(header::AUTHORIZATION, format!("Bearer {SHARED_SECRET}"))
         .body(Body::from("{}"))
         .unwrap();
     let answer = send(&world.internal_api, request).await;
@@ -168,7 +168,7 @@ fn watch_tokens(world: &World) -> Arc<Mutex<Vec<String>>> {
 
 /// Sign-ins that end in every way that there is.
 async fn every_end(world: &World) {
-    pin(world, "alice", "op-alice").await;
+    link_account(world, "alice", "op-alice").await;
     for decision in ["accept", "cancel"] {
         let sign_in = world.kernel("alice", decision).open().await;
         world
@@ -216,7 +216,7 @@ async fn security_x5_feature_c7_no_internal_answer_holds_a_token() {
             .iter()
             .filter_map(|request| request.authorization()?.split(' ').next_back());
         secrets.extend(hub_tokens.map(str::to_owned));
-        secrets.extend([CLIENT_SECRET, SERVICE_TOKEN, CHANNEL_SECRET].map(str::to_owned));
+        secrets.extend([CLIENT_SECRET, SERVICE_TOKEN, SHARED_SECRET].map(str::to_owned));
         let exchanged = world.provider.requests(Endpoint::Token);
         let verifiers = exchanged
             .iter()

@@ -74,7 +74,7 @@ impl RefreshOutcomes {
         let now = self.clock.now();
         let extends = connection
             .value
-            .needs_touch(now, self.rules.connection_life);
+            .needs_touch(now, self.rules.connection_lifetime);
         if extends {
             connection.value.extended_at = now;
         }

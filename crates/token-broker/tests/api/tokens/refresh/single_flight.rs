@@ -217,7 +217,7 @@ async fn security_r10_a_clock_that_jumps_by_an_hour_neither_prolongs_a_token_nor
 #[tokio::test]
 async fn need_9_a_connection_lives_for_as_long_as_a_kernel_uses_it() {
     let stage = Stage::new().await;
-    let life = stage.world.backends.rules.connection_life;
+    let life = stage.world.backends.rules.connection_lifetime;
     stage
         .world
         .provider
@@ -240,11 +240,12 @@ async fn need_9_a_connection_lives_for_as_long_as_a_kernel_uses_it() {
 #[tokio::test]
 async fn feature_f8_a_connection_without_a_refresh_token_says_so() {
     let world = World::with(WorldOptions {
-        identity: IdentityPolicy::Unchecked,
+        account_policy: IdentityPolicy::Unchecked,
         adjust: |config| {
-            config.authorize_parameters = [("access_type", "offline"), ("prompt", "consent")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into();
+            config.extra_authorization_parameters =
+                [("access_type", "offline"), ("prompt", "consent")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into();
         },
         ..WorldOptions::default()
     })
