@@ -8,20 +8,21 @@ use hubkey_token_broker::domain::provider::IdentityPolicy;
 use serde_json::json;
 
 use crate::support::{
-    audit::AuditTrail,
+    attempt::Attempt,
     browser::{Reply, TestBrowser, ask},
     kernel::{Opened, TestKernel},
-    outcome::{Attack, assert_refused, assert_stopped, assert_told, exchanges, failure},
+    outcome::{assert_refused, assert_told, exchanges, failure},
     world::{World, WorldOptions},
 };
 
-async fn world() -> World {
-    World::with(WorldOptions {
+/// A sign-in that is asked about before the provider.
+async fn begin() -> Attempt {
+    let options = WorldOptions {
         shared_origin: true,
         account_policy: IdentityPolicy::Unchecked,
         ..WorldOptions::default()
-    })
-    .await
+    };
+    Attempt::begin_with(options, "alice").await
 }
 
 /// A browser before the start page.
@@ -43,33 +44,23 @@ async fn opened(world: &World) -> (TestKernel, Opened) {
 
 #[tokio::test]
 async fn security_b9_going_on_takes_the_pages_own_token_and_cookie() {
-    let trail = AuditTrail::begin();
-    let world = world().await;
-    let (kernel, sign_in) = opened(&world).await;
-    let (_, other_sign_in) = opened(&world).await;
-    let (mut browser, page) = asked(&world, &sign_in).await;
-    let (_, other_page) = asked(&world, &other_sign_in).await;
+    let attempt = begin().await;
+    let (_, other_sign_in) = opened(&attempt.world).await;
+    let (mut browser, page) = asked(&attempt.world, &attempt.sign_in).await;
+    let (_, other_page) = asked(&attempt.world, &other_sign_in).await;
     let flow = page.page()["flow"].as_str().unwrap();
     let csrf = page.page()["csrf"].as_str().unwrap();
     let foreign = other_page.page()["csrf"].as_str().unwrap();
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "pending",
-        event: "policy_denied",
-    };
     for wrong in ["", "x", foreign, &csrf[..csrf.len() - 1]] {
         let reply = browser.decide_with("continue", flow, wrong, "accept").await;
-        assert_stopped(attack, &reply, "forbidden").await;
+        attempt.assert_unharmed(&reply, "policy_denied").await;
     }
     let reply = browser.decide_with("confirm", flow, csrf, "accept").await;
-    assert_stopped(attack, &reply, "forbidden").await;
+    attempt.assert_unharmed(&reply, "policy_denied").await;
     let body = json!({"flow": flow, "csrf": csrf, "decision": "accept"});
     let reply = browser.ask("continue", &body).await;
-    assert_stopped(attack, &reply, "forbidden").await;
-    assert_eq!(world.provider.hits(Endpoint::Authorize), 0);
+    attempt.assert_unharmed(&reply, "policy_denied").await;
+    assert_eq!(attempt.world.provider.hits(Endpoint::Authorize), 0);
     // All that was wrong: the page still works.
     assert_eq!(
         browser.decide("continue", &page, "accept").await.kind(),
@@ -77,13 +68,12 @@ async fn security_b9_going_on_takes_the_pages_own_token_and_cookie() {
     );
     // And works once.
     let again = browser.decide("continue", &page, "accept").await;
-    assert_stopped(attack, &again, "forbidden").await;
+    attempt.assert_unharmed(&again, "policy_denied").await;
 }
 
 #[tokio::test]
 async fn security_b9_of_parallel_clicks_one_leaves() {
-    let world = world().await;
-    let (_, sign_in) = opened(&world).await;
+    let (_, world, _, sign_in) = begin().await.into_parts();
     let (browser, page) = asked(&world, &sign_in).await;
     let flow = page.page()["flow"].as_str().unwrap();
     let body = json!({
@@ -98,8 +88,7 @@ async fn security_b9_of_parallel_clicks_one_leaves() {
 
 #[tokio::test]
 async fn security_b9_a_click_after_the_end_is_a_dead_link() {
-    let world = world().await;
-    let (kernel, sign_in) = opened(&world).await;
+    let (_, world, kernel, sign_in) = begin().await.into_parts();
     let (mut browser, page) = asked(&world, &sign_in).await;
     world.clock.advance(Duration::from_secs(601));
     let reply = browser.decide("continue", &page, "accept").await;
@@ -114,9 +103,7 @@ async fn security_b9_a_click_after_the_end_is_a_dead_link() {
 
 #[tokio::test]
 async fn cancel_on_the_start_page_ends_the_sign_in() {
-    let trail = AuditTrail::begin();
-    let world = world().await;
-    let (kernel, sign_in) = opened(&world).await;
+    let (trail, world, kernel, sign_in) = begin().await.into_parts();
     let (mut browser, page) = asked(&world, &sign_in).await;
     let reply = browser.decide("continue", &page, "cancel").await;
     let ended = browser.view(reply.flow()).await;
@@ -128,8 +115,7 @@ async fn cancel_on_the_start_page_ends_the_sign_in() {
 
 #[tokio::test]
 async fn feature_k13_a_provider_that_went_down_while_the_page_was_read() {
-    let world = world().await;
-    let (kernel, sign_in) = opened(&world).await;
+    let (_, world, kernel, sign_in) = begin().await.into_parts();
     let (mut browser, page) = asked(&world, &sign_in).await;
     world.provider.set_up(false);
     let reply = browser.decide("continue", &page, "accept").await;

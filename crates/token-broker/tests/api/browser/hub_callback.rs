@@ -9,35 +9,31 @@ use hubkey_token_broker::domain::provider::IdentityPolicy;
 use serde_json::{Value, json};
 
 use crate::support::{
-    audit::AuditTrail,
+    attempt::{Attempt, Refused, opened_by},
     browser::{ask, parameter},
-    outcome::{
-        Attack, assert_refused, assert_stopped, assert_told, exchanges, failure, link_account,
-    },
+    outcome::{assert_refused, assert_told, exchanges, failure, link_account},
     world::{World, WorldOptions},
 };
 
 #[tokio::test]
 async fn security_b1_another_users_browser_burns_the_link() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let mallory = world.kernel("mallory", "");
-    let sign_in = mallory.open().await;
-    let mut alice = world.browser("alice");
-    let started = alice.start(sign_in.ticket()).await;
+    let attempt = Attempt::begin("mallory").await;
+    let mut alice = attempt.browser("alice");
+    let started = alice.start(attempt.sign_in.ticket()).await;
     let back = alice.at_hub(started.location()).await;
     let burned = alice.hub_callback(&back).await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &mallory,
-        sign_in: &sign_in,
-        state: "denied",
-        event: "cross_user_ticket",
-    };
-    assert_stopped(attack, &burned, "dead_link").await;
+    attempt
+        .assert_refused(
+            &burned,
+            Refused {
+                refusal: "dead_link",
+                state: "denied",
+                event: "cross_user_ticket",
+            },
+        )
+        .await;
     assert!(alice.cookies.is_empty());
-    assert_eq!(world.provider.hits(Endpoint::Authorize), 0);
+    assert_eq!(attempt.world.provider.hits(Endpoint::Authorize), 0);
 
     let expired = alice.start("abcdef.unknown").await;
     let shape = |reply: &Value| {
@@ -47,10 +43,10 @@ async fn security_b1_another_users_browser_burns_the_link() {
     };
     assert_eq!(shape(&burned.0), shape(&expired.0));
     for user in ["alice", "mallory"] {
-        let again = world.browser(user).start(sign_in.ticket()).await;
+        let again = attempt.browser(user).start(attempt.sign_in.ticket()).await;
         assert_refused(&again, "dead_link");
     }
-    let told = trail.events();
+    let told = attempt.trail.events();
     let event = told
         .iter()
         .find(|event| event.starts_with("cross_user_ticket"));
@@ -59,38 +55,31 @@ async fn security_b1_another_users_browser_burns_the_link() {
 
 #[tokio::test]
 async fn security_b2_a_hub_state_is_worth_nothing_without_its_cookie() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "pending",
-        event: "policy_denied",
-    };
-    let mut own = world.browser("alice");
-    let mut other = world.browser("alice");
-    other.start(sign_in.ticket()).await;
-    let started = own.start(sign_in.ticket()).await;
+    let attempt = Attempt::begin("alice").await;
+    let mut own = attempt.browser("alice");
+    let mut other = attempt.browser("alice");
+    other.start(attempt.sign_in.ticket()).await;
+    let started = own.start(attempt.sign_in.ticket()).await;
     let back = own.at_hub(started.location()).await;
-    assert_stopped(attack, &other.hub_callback(&back).await, "forbidden").await;
+    attempt
+        .assert_unharmed(&other.hub_callback(&back).await, "policy_denied")
+        .await;
     // Used up by the wrong browser, and so for the right one.
-    assert_stopped(attack, &own.hub_callback(&back).await, "forbidden").await;
-    let started = own.start(sign_in.ticket()).await;
+    attempt
+        .assert_unharmed(&own.hub_callback(&back).await, "policy_denied")
+        .await;
+    let started = own.start(attempt.sign_in.ticket()).await;
     let back = own.at_hub(started.location()).await;
     own.cookies.clear();
-    assert_stopped(attack, &own.hub_callback(&back).await, "forbidden").await;
-    assert_eq!(world.hub.hits(HubEndpoint::Token), 0);
+    attempt
+        .assert_unharmed(&own.hub_callback(&back).await, "policy_denied")
+        .await;
+    assert_eq!(attempt.world.hub.hits(HubEndpoint::Token), 0);
 }
 
 #[tokio::test]
 async fn security_i4_of_parallel_hub_callbacks_one_is_taken() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, _, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let started = browser.start(sign_in.ticket()).await;
     let back = browser.at_hub(started.location()).await;
@@ -110,10 +99,7 @@ async fn security_i4_of_parallel_hub_callbacks_one_is_taken() {
 
 #[tokio::test]
 async fn security_i6_without_the_hub_nobody_goes_on_and_the_link_stays_good() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     let mut browser = world.browser("alice");
     let started = browser.start(sign_in.ticket()).await;
     let back = browser.at_hub(started.location()).await;
@@ -128,29 +114,19 @@ async fn security_i6_without_the_hub_nobody_goes_on_and_the_link_stays_good() {
 
 #[tokio::test]
 async fn security_k1_a_hub_answer_that_is_no_browsers_is_refused() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "pending",
-        event: "hub_mismatch",
-    };
+    let attempt = Attempt::begin("alice").await;
     for (member, value) in [
         ("session_id", Value::Null),
         ("kind", "service".into()),
         ("scopes", json!([])),
         ("name", "".into()),
     ] {
-        world
+        attempt
+            .world
             .hub
             .alter_browser_models(move |model| model[member] = value.clone());
-        let mut browser = world.browser("alice");
-        let started = browser.start(sign_in.ticket()).await;
+        let mut browser = attempt.browser("alice");
+        let started = browser.start(attempt.sign_in.ticket()).await;
         let back = browser.at_hub(started.location()).await;
         let reply = browser.hub_callback(&back).await;
         assert!(
@@ -158,16 +134,22 @@ async fn security_k1_a_hub_answer_that_is_no_browsers_is_refused() {
             "{member}: {reply:?}"
         );
         let refusal = reply.refusal().to_owned();
-        assert_stopped(attack, &reply, &refusal).await;
+        attempt
+            .assert_refused(
+                &reply,
+                Refused {
+                    refusal: &refusal,
+                    state: "pending",
+                    event: "hub_mismatch",
+                },
+            )
+            .await;
     }
 }
 
 #[tokio::test]
 async fn feature_k13_a_provider_that_is_down_is_told_to_person_and_kernel() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     world.provider.set_up(false);
     let mut browser = world.browser("alice");
     let started = browser.start(sign_in.ticket()).await;

@@ -9,13 +9,11 @@ use hubkey_fakes::{
 use serde_json::json;
 
 use crate::support::{
+    attempt::{Attempt, opened_by},
     audit::AuditTrail,
     browser::{Reply, parameter},
     kernel::TestKernel,
-    outcome::{
-        Attack, assert_no_connection, assert_refused, assert_stopped, assert_told, exchanges,
-        failure, returning,
-    },
+    outcome::{assert_no_connection, assert_refused, assert_told, exchanges, failure, returning},
     world::{World, WorldOptions},
 };
 
@@ -206,26 +204,15 @@ async fn security_p13_an_honest_code_never_reaches_the_honest_token_endpoint_thr
 
 #[tokio::test]
 async fn security_p14_two_providers_with_one_client_id_are_two() {
-    let trail = AuditTrail::begin();
-    let world = World::with(WorldOptions {
+    let options = WorldOptions {
         providers: vec!["lab-api", "lab-two"],
         ..WorldOptions::default()
-    })
-    .await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
-    let mut browser = world.browser("alice");
-    let back = returning(&mut browser, &sign_in).await;
-    let reply = browser.callback("lab-two", &back).await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "denied",
-        event: "policy_denied",
     };
-    assert_stopped(attack, &reply, "forbidden").await;
+    let attempt = Attempt::begin_with(options, "alice").await;
+    let mut browser = attempt.browser("alice");
+    let back = returning(&mut browser, &attempt.sign_in).await;
+    let reply = browser.callback("lab-two", &back).await;
+    attempt.assert_denied(&reply, "policy_denied").await;
 }
 
 #[tokio::test]
@@ -248,9 +235,7 @@ async fn security_r3_a_lost_answer_is_not_asked_for_again() {
 
 #[tokio::test]
 async fn security_i6_a_provider_that_went_down_before_the_exchange() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let back = returning(&mut browser, &sign_in).await;
     world.provider.set_up(false);

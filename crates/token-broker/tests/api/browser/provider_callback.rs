@@ -10,139 +10,88 @@ use hubkey_fakes::{
 use serde_json::json;
 
 use crate::support::{
+    attempt::{Attempt, Refused, opened_by},
     audit::AuditTrail,
     browser::{ask, parameter},
-    outcome::{
-        Attack, assert_no_connection, assert_refused, assert_stopped, assert_told, exchanges,
-        failure, returning,
-    },
+    outcome::{assert_no_connection, assert_refused, assert_told, exchanges, failure, returning},
     world::World,
 };
 
 #[tokio::test]
 async fn security_b2_a_forwarded_authorize_url_gives_its_sender_nothing() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("mallory", "");
-    let sign_in = kernel.open().await;
-    let captured = world.browser("mallory").go_to_provider(&sign_in).await;
-    let mut alice = world.browser("alice");
+    let attempt = Attempt::begin("mallory").await;
+    let captured = attempt
+        .browser("mallory")
+        .go_to_provider(&attempt.sign_in)
+        .await;
+    let mut alice = attempt.browser("alice");
     let back = alice.at_provider(captured.location()).await;
     let reply = alice.callback("lab-api", &back).await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "denied",
-        event: "policy_denied",
-    };
-    assert_stopped(attack, &reply, "forbidden").await;
-    assert_no_connection(&kernel).await;
+    attempt.assert_denied(&reply, "policy_denied").await;
+    assert_no_connection(&attempt.kernel).await;
 }
 
 #[tokio::test]
 async fn security_b2_a_flow_cookie_of_the_victims_own_does_not_help() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let (hers, his) = (world.kernel("alice", ""), world.kernel("mallory", ""));
-    let (her_sign_in, his_sign_in) = (hers.open().await, his.open().await);
-    let captured = world.browser("mallory").go_to_provider(&his_sign_in).await;
-    let mut alice = world.browser("alice");
+    let attempt = Attempt::begin("mallory").await;
+    let hers = attempt.world.kernel("alice", "");
+    let her_sign_in = hers.open().await;
+    let captured = attempt
+        .browser("mallory")
+        .go_to_provider(&attempt.sign_in)
+        .await;
+    let mut alice = attempt.browser("alice");
     alice.go_to_provider(&her_sign_in).await;
     let back = alice.at_provider(captured.location()).await;
     let mut body = alice.returned(&back);
     body["flow_cookie"] = json!(alice.cookies[&her_sign_in.nonce[..6]]);
     let reply = alice.ask("callback/lab-api", &body).await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &his,
-        sign_in: &his_sign_in,
-        state: "denied",
-        event: "policy_denied",
-    };
-    assert_stopped(attack, &reply, "forbidden").await;
+    attempt.assert_denied(&reply, "policy_denied").await;
     assert_eq!(hers.state(&her_sign_in).await, "pending");
 }
 
 #[tokio::test]
 async fn security_b3_a_second_profile_of_the_same_person_is_another_browser() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
-    let back = returning(&mut world.browser("alice"), &sign_in).await;
-    let reply = world.browser("alice").callback("lab-api", &back).await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "denied",
-        event: "policy_denied",
-    };
-    assert_stopped(attack, &reply, "forbidden").await;
+    let attempt = Attempt::begin("alice").await;
+    let back = returning(&mut attempt.browser("alice"), &attempt.sign_in).await;
+    let reply = attempt.browser("alice").callback("lab-api", &back).await;
+    attempt.assert_denied(&reply, "policy_denied").await;
 }
 
 #[tokio::test]
 async fn security_b3_a_hub_logout_in_between_ends_a_copied_cookie_too() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
-    let mut first = world.browser("alice");
-    let back = returning(&mut first, &sign_in).await;
-    world.hub.log_out("alice");
-    let mut thief = world.browser("alice");
+    let attempt = Attempt::begin("alice").await;
+    let mut first = attempt.browser("alice");
+    let back = returning(&mut first, &attempt.sign_in).await;
+    attempt.world.hub.log_out("alice");
+    let mut thief = attempt.browser("alice");
     thief.cookies = first.cookies.clone();
     let reply = thief.callback("lab-api", &back).await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "denied",
-        event: "hub_mismatch",
-    };
-    assert_stopped(attack, &reply, "forbidden").await;
+    attempt.assert_denied(&reply, "hub_mismatch").await;
     assert!(thief.cookies.is_empty());
 }
 
 #[tokio::test]
 async fn security_b6_another_hub_user_at_the_callback_destroys_the_flow() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
-    let mut browser = world.browser("alice");
-    let back = returning(&mut browser, &sign_in).await;
+    let attempt = Attempt::begin("alice").await;
+    let mut browser = attempt.browser("alice");
+    let back = returning(&mut browser, &attempt.sign_in).await;
     let cookies = browser.cookies.clone();
-    world
+    attempt
+        .world
         .hub
         .alter_browser_models(|model| *model = models::browser("mallory"));
     let reply = browser.callback("lab-api", &back).await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "denied",
-        event: "hub_mismatch",
-    };
-    assert_stopped(attack, &reply, "forbidden").await;
+    attempt.assert_denied(&reply, "hub_mismatch").await;
     assert!(browser.cookies.is_empty());
     browser.cookies = cookies;
-    let gone = browser.view(&sign_in.nonce[..6]).await;
+    let gone = browser.view(&attempt.sign_in.nonce[..6]).await;
     assert_refused(&gone, "dead_link");
 }
 
 #[tokio::test]
 async fn security_i6_without_the_hub_no_code_is_redeemed() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     let mut browser = world.browser("alice");
     let back = returning(&mut browser, &sign_in).await;
     world.hub.fault(Fault::Down);
@@ -157,22 +106,14 @@ async fn security_i6_without_the_hub_no_code_is_redeemed() {
 
 #[tokio::test]
 async fn security_b7_mallorys_state_and_code_do_nothing_in_alices_browser() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let his = world.kernel("mallory", "");
-    let his_sign_in = his.open().await;
-    world.provider.sign_in_as(Account::new("op-mallory"));
-    let back = returning(&mut world.browser("mallory"), &his_sign_in).await;
-    let reply = world.browser("alice").callback("lab-api", &back).await;
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &his,
-        sign_in: &his_sign_in,
-        state: "denied",
-        event: "policy_denied",
-    };
-    assert_stopped(attack, &reply, "forbidden").await;
+    let attempt = Attempt::begin("mallory").await;
+    attempt
+        .world
+        .provider
+        .sign_in_as(Account::new("op-mallory"));
+    let back = returning(&mut attempt.browser("mallory"), &attempt.sign_in).await;
+    let reply = attempt.browser("alice").callback("lab-api", &back).await;
+    attempt.assert_denied(&reply, "policy_denied").await;
 }
 
 /// Alice's browser comes back with her own state and a code that mallory got; gives the failure that her kernel sees.
@@ -212,9 +153,7 @@ async fn security_b7_p16_the_nonce_catches_what_a_provider_without_pkce_lets_thr
 
 #[tokio::test]
 async fn security_i4_of_twenty_parallel_callbacks_one_redeems() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let back = returning(&mut browser, &sign_in).await;
     let body = browser.returned(&back);
@@ -231,22 +170,11 @@ async fn security_i4_of_twenty_parallel_callbacks_one_redeems() {
 
 #[tokio::test]
 async fn feature_c1_security_p5_a_state_that_is_unknown_used_or_expired_stores_nothing() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
-    let mut browser = world.browser("alice");
-    let back = returning(&mut browser, &sign_in).await;
+    let attempt = Attempt::begin("alice").await;
+    let mut browser = attempt.browser("alice");
+    let back = returning(&mut browser, &attempt.sign_in).await;
     let right = browser.returned(&back);
-    let attack = Attack {
-        world: &world,
-        trail: &trail,
-        kernel: &kernel,
-        sign_in: &sign_in,
-        state: "pending",
-        event: "policy_denied",
-    };
-    let short = &sign_in.nonce[..6];
+    let short = &attempt.sign_in.nonce[..6];
     for state in [
         "",
         "x",
@@ -256,25 +184,24 @@ async fn feature_c1_security_p5_a_state_that_is_unknown_used_or_expired_stores_n
         let mut body = right.clone();
         body["state"] = json!(state);
         let reply = browser.ask("callback/lab-api", &body).await;
-        assert_stopped(attack, &reply, "forbidden").await;
+        attempt.assert_unharmed(&reply, "policy_denied").await;
     }
-    world.clock.advance(Duration::from_mins(10));
+    attempt.world.clock.advance(Duration::from_mins(10));
     let reply = browser.ask("callback/lab-api", &right).await;
     let refusal = reply.refusal().to_owned();
     assert!(["dead_link", "forbidden"].contains(&&*refusal), "{reply:?}");
-    let attack = Attack {
+    let refused = Refused {
+        refusal: &refusal,
         state: "expired",
-        ..attack
+        event: "policy_denied",
     };
-    assert_stopped(attack, &reply, &refusal).await;
-    assert_no_connection(&kernel).await;
+    attempt.assert_refused(&reply, refused).await;
+    assert_no_connection(&attempt.kernel).await;
 }
 
 #[tokio::test]
 async fn security_i4_a_state_is_used_once() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let back = returning(&mut browser, &sign_in).await;
     assert_eq!(browser.callback("lab-api", &back).await.kind(), "view");
@@ -290,9 +217,7 @@ async fn security_i4_a_state_is_used_once() {
 
 #[tokio::test]
 async fn security_q15_a_cancelled_sign_in_is_not_finished_by_its_browser() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let back = returning(&mut browser, &sign_in).await;
     kernel.cancel(&sign_in).await;

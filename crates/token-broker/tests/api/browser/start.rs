@@ -6,17 +6,16 @@ use hubkey_fakes::{fake_http::Captured, scripted_hub::HubEndpoint};
 use serde_json::{Value, json};
 
 use crate::support::{
+    attempt::{Attempt, opened_by},
     audit::AuditTrail,
     browser::parameter,
-    outcome::{Attack, assert_refused, assert_stopped, assert_told, exchanges},
+    outcome::{assert_refused, assert_told, exchanges},
     world::World,
 };
 
 #[tokio::test]
 async fn security_q15_ten_previews_burn_nothing() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     for _ in 0..10 {
         let mut preview = world.browser("nobody");
         assert_eq!(preview.start(sign_in.ticket()).await.kind(), "redirect");
@@ -30,33 +29,25 @@ async fn security_q15_ten_previews_burn_nothing() {
 
 #[tokio::test]
 async fn security_q15_what_a_preview_was_given_ends_no_sign_in() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
-    let mut preview = world.browser("nobody");
+    let attempt = Attempt::begin("alice").await;
+    let mut preview = attempt.browser("nobody");
     for step in ["callback/lab-api", "hub-callback"] {
-        let started = preview.start(sign_in.ticket()).await;
+        let started = preview.start(attempt.sign_in.ticket()).await;
         let state = parameter(&started.location().parse().unwrap(), "state").unwrap();
         let body = json!({"state": state, "flow_cookie": preview.cookie_of(&state), "error": "access_denied"});
-        let attack = Attack {
-            world: &world,
-            trail: &trail,
-            kernel: &kernel,
-            sign_in: &sign_in,
-            state: "pending",
-            event: if step == "hub-callback" {
-                "hub_mismatch"
-            } else {
-                "policy_denied"
-            },
+        let event = if step == "hub-callback" {
+            "hub_mismatch"
+        } else {
+            "policy_denied"
         };
-        assert_stopped(attack, &preview.ask(step, &body).await, "forbidden").await;
+        attempt
+            .assert_unharmed(&preview.ask(step, &body).await, event)
+            .await;
         let anonymous = preview.ask(step, &json!({"state": state})).await;
-        assert_stopped(attack, &anonymous, "forbidden").await;
+        attempt.assert_unharmed(&anonymous, event).await;
     }
-    world.browser("alice").sign_in(&sign_in).await;
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    attempt.browser("alice").sign_in(&attempt.sign_in).await;
+    assert_eq!(attempt.kernel.state(&attempt.sign_in).await, "ready");
 }
 
 #[tokio::test]
@@ -102,9 +93,7 @@ async fn security_b1_every_dead_link_is_answered_alike() {
 
 #[tokio::test]
 async fn security_i4_a_link_is_good_for_one_of_its_persons_browsers() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let (mut first, mut second) = (world.browser("alice"), world.browser("alice"));
     let starts = [
         first.start(sign_in.ticket()).await,

@@ -11,6 +11,7 @@ use hubkey_token_broker::use_cases::SharedServers;
 use serde_json::{Value, json};
 
 use crate::support::{
+    attempt::Attempt,
     audit::AuditTrail,
     kernel::TestKernel,
     world::{Answer, Traces, World, WorldOptions},
@@ -199,10 +200,7 @@ async fn security_k8_a_revoked_token_opens_nothing_half_a_minute_later() {
 
 #[tokio::test]
 async fn security_k8_a_token_revoked_before_delivery_gets_nothing() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     world.browser("alice").sign_in(&sign_in).await;
     world.hub.revoke(&kernel.token);
     for _ in 0..2 {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{
+    attempt::opened_by,
     audit::AuditTrail,
     browser::{Reply, TestBrowser, ask, parameter},
     outcome::assert_refused,
@@ -156,9 +157,7 @@ async fn found_f1_first_aid_who_succeeds_pays_nothing() {
 /// Whoever has the link makes as many flows as they like; its own hub user is somewhere else.
 #[tokio::test]
 async fn found_f1_first_aid_who_has_a_link_costs_five_questions_for_it() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, _, sign_in) = opened_by("alice").await;
     let mut limited = 0;
     for _ in 0..40 {
         let mut stranger = world.browser("mallory");
@@ -177,9 +176,7 @@ async fn found_f1_first_aid_who_has_a_link_costs_five_questions_for_it() {
 
 #[tokio::test]
 async fn found_f1_first_aid_who_was_limited_reloads_the_page_and_goes_on() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, _, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     for _ in 0..5 {
         let started = browser.start(sign_in.ticket()).await;

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::support::world::World;
+use crate::support::attempt::opened_by;
 
 #[tokio::test]
 async fn security_r18_twice_is_as_good_as_once() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     world.browser("alice").sign_in(&sign_in).await;
     kernel.poll(&sign_in).await;
     let first = kernel.acknowledge(&sign_in).await;
@@ -27,9 +25,7 @@ async fn security_r18_twice_is_as_good_as_once() {
 
 #[tokio::test]
 async fn security_r18_what_was_not_delivered_cannot_be_acknowledged() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let before = world.traces();
     let early = kernel.acknowledge(&sign_in).await;
     early.assert_problem(StatusCode::NOT_FOUND, "not_found");

@@ -3,14 +3,11 @@
 use http::StatusCode;
 use hubkey_fakes::hostile_provider::Endpoint;
 
-use crate::support::{audit::AuditTrail, world::World};
+use crate::support::attempt::{Attempt, opened_by};
 
 #[tokio::test]
 async fn need_13_a_cancelled_sign_in_is_over_for_kernel_and_browser() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     let first = kernel.cancel(&sign_in).await;
     assert_eq!(first.status, StatusCode::NO_CONTENT);
     assert_eq!(
@@ -26,9 +23,7 @@ async fn need_13_a_cancelled_sign_in_is_over_for_kernel_and_browser() {
 
 #[tokio::test]
 async fn need_13_a_browser_on_its_way_finds_the_sign_in_cancelled() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let leaving = browser.go_to_provider(&sign_in).await;
     let back = browser.at_provider(leaving.location()).await;
@@ -46,9 +41,7 @@ async fn need_13_a_browser_on_its_way_finds_the_sign_in_cancelled() {
 
 #[tokio::test]
 async fn need_13_a_cancelled_confirmation_gives_its_tokens_back() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let leaving = browser.go_to_provider(&sign_in).await;
     let back = browser.at_provider(leaving.location()).await;
@@ -70,9 +63,7 @@ async fn need_13_a_cancelled_confirmation_gives_its_tokens_back() {
 
 #[tokio::test]
 async fn a_finished_sign_in_stays_as_it_is() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     world.browser("alice").sign_in(&sign_in).await;
     let before = world.traces();
     let answer = kernel.cancel(&sign_in).await;

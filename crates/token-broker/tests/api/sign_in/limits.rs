@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{
+    attempt::opened_by,
     kernel::{Opened, TestKernel},
     world::{Answer, World, WorldOptions},
 };
@@ -102,9 +103,7 @@ async fn security_q5_of_a_hundred_polls_of_one_sign_in_one_lives() {
 
 #[tokio::test]
 async fn security_q5_more_polls_than_a_replica_holds_are_sent_away() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let all = world.backends.polls.available_permits();
     let taken = world
         .backends

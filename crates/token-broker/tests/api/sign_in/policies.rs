@@ -12,6 +12,7 @@ use hubkey_token_broker::{domain::provider::IdentityPolicy, use_cases::SharedSer
 use serde_json::json;
 
 use crate::support::{
+    attempt::opened_by,
     audit::AuditTrail,
     browser::parameter,
     outcome::{
@@ -210,9 +211,7 @@ async fn a_sign_in_ends_in_time_wherever_its_person_stands() {
 
 #[tokio::test]
 async fn a_connection_ends_when_its_life_is_over() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     world.browser("alice").sign_in(&sign_in).await;
     let count = async || {
         let list = kernel.send(Method::GET, "/v1/connections", None).await;
@@ -246,9 +245,7 @@ async fn feature_c3_code_flow_with_a_challenge_and_its_verifier() {
 
 #[tokio::test]
 async fn feature_c3_a_token_request_without_its_verifier_fails() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let leaving = browser.go_to_provider(&sign_in).await;
     // The provider saw another challenge than ours.

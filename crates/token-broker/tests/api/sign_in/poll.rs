@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::support::{
-    audit::AuditTrail,
+    attempt::{Attempt, opened_by},
     kernel::{TestKernel, connected},
     world::{World, WorldOptions},
 };
@@ -18,10 +18,7 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn security_r16_a_lost_result_is_repeated_with_the_same_bytes() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     world.browser("alice").sign_in(&sign_in).await;
     let first = kernel.poll(&sign_in).await;
     assert_eq!(first.json()["state"], "ready");
@@ -36,9 +33,7 @@ async fn security_r16_a_lost_result_is_repeated_with_the_same_bytes() {
 
 #[tokio::test]
 async fn security_r16_after_two_minutes_the_result_is_not_repeated() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     world.browser("alice").sign_in(&sign_in).await;
     let first = kernel.poll(&sign_in).await;
     world.clock.advance(Duration::from_mins(2));
@@ -52,9 +47,7 @@ async fn security_r16_after_two_minutes_the_result_is_not_repeated() {
 
 #[tokio::test]
 async fn security_r16_nothing_is_delivered_before_a_person_signed_in() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let answer = kernel.poll(&sign_in).await;
     assert_eq!(
         answer.json(),
@@ -114,9 +107,7 @@ async fn security_r17_the_newest_poll_wins_across_replicas() {
 
 #[tokio::test]
 async fn a_sign_in_that_nobody_finished_ends_after_ten_minutes() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     world.clock.advance(Duration::from_millis(599_999));
     assert_eq!(kernel.state(&sign_in).await, "pending");
     world.clock.advance(Duration::from_millis(1));
@@ -196,9 +187,7 @@ async fn feature_a12_two_providers_at_once_never_mix() {
 
 #[tokio::test]
 async fn need_8_a_result_is_of_one_user_one_server_and_one_sign_in() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     world.browser("alice").sign_in(&sign_in).await;
     let before = world.traces();
     for other in [world.kernel("mallory", ""), world.kernel("alice", "gpu")] {

@@ -3,14 +3,14 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::{audit::AuditTrail, world::World};
+use crate::support::{
+    attempt::{Attempt, opened_by},
+    world::World,
+};
 
 #[tokio::test]
 async fn security_p20_a_person_signs_in_and_the_kernel_gets_the_token() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     assert_eq!(kernel.state(&sign_in).await, "pending");
 
     let reply = world.browser("alice").sign_in(&sign_in).await;
@@ -39,9 +39,7 @@ async fn security_p20_a_person_signs_in_and_the_kernel_gets_the_token() {
 
 #[tokio::test]
 async fn feature_a13_a_second_request_of_the_same_server_needs_no_person() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     world.browser("alice").sign_in(&sign_in).await;
     let again = kernel.create(&json!({"provider": "lab-api"})).await;
     assert_eq!(again.status, StatusCode::OK);

@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::support::{
+    attempt::opened_by,
     audit::AuditTrail,
     probe::CommitFault,
     world::{Answer, World},
@@ -50,9 +51,7 @@ async fn security_i6_while_the_store_is_down_every_request_is_refused_and_recove
 
 #[tokio::test]
 async fn security_i6_a_store_that_fails_under_a_poll_ends_it() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let poll = kernel.start_poll(&sign_in);
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     world.probe.set_down(true);

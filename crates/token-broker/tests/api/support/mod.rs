@@ -1,5 +1,6 @@
 //! The broker, its Hub, its providers, its kernels and browsers, as the tests have them.
 
+pub(crate) mod attempt;
 pub(crate) mod audit;
 pub(crate) mod browser;
 pub(crate) mod failover_stage;

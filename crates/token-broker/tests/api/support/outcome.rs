@@ -25,27 +25,6 @@ pub(crate) fn exchanges(world: &World) -> usize {
     world.provider.hits(Endpoint::Token)
 }
 
-/// The refusal, no code was sent, the kernel learns `state`, and the audit stream tells the event.
-pub(crate) async fn assert_stopped(attack: Attack<'_>, reply: &Reply, refusal: &str) {
-    assert_refused(reply, refusal);
-    assert_eq!(exchanges(attack.world), 0);
-    assert_eq!(attack.kernel.state(attack.sign_in).await, attack.state);
-    assert_told(attack.trail, attack.event);
-}
-
-/// What an attack must end in.
-#[derive(Clone, Copy)]
-pub(crate) struct Attack<'a> {
-    pub(crate) world: &'a World,
-    pub(crate) trail: &'a AuditTrail,
-    pub(crate) kernel: &'a TestKernel,
-    pub(crate) sign_in: &'a Opened,
-    /// Of the sign-in, as its kernel sees it.
-    pub(crate) state: &'a str,
-    /// Of the audit stream.
-    pub(crate) event: &'a str,
-}
-
 pub(crate) fn assert_told(trail: &AuditTrail, event: &str) {
     assert!(trail.has(event), "{event} is missing: {:?}", trail.events());
 }

@@ -10,6 +10,7 @@ use hubkey_token_broker::routes;
 use serde_json::{Value, json};
 
 use crate::support::{
+    attempt::Attempt,
     audit::AuditTrail,
     browser::ask,
     outcome::{assert_refused, confirmation, exchanges, link_account, returning},
@@ -103,10 +104,7 @@ async fn security_x4_during_a_rotation_two_credentials_are_valid() {
 
 #[tokio::test]
 async fn security_x4_a_stolen_credential_asserts_no_user() {
-    let trail = AuditTrail::begin();
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     let short = &sign_in.nonce[..6];
     let invented = format!("{short}.{}", "A".repeat(43));
     for step in STEPS.into_iter().filter(|step| *step != "start") {

@@ -7,6 +7,7 @@ use hubkey_protocol::internal::TooLong;
 use serde_json::{Value, json};
 
 use crate::support::{
+    attempt::opened_by,
     audit::AuditTrail,
     browser::parameter,
     kernel::TestKernel,
@@ -98,9 +99,7 @@ async fn found_c1_what_was_too_long_ends_the_sign_in_at_both_ends() {
 
 #[tokio::test]
 async fn found_c1_nobody_else_ends_a_sign_in_by_something_too_long() {
-    let world = World::new().await;
-    let kernel = world.kernel("alice", "");
-    let sign_in = kernel.open().await;
+    let (world, kernel, sign_in) = opened_by("alice").await;
     let mut browser = world.browser("alice");
     let back = returning(&mut browser, &sign_in).await;
     let honest = browser.returned(&back);
