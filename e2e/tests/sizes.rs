@@ -201,7 +201,7 @@ fn fill(token: &mut Draft, length: usize) {
 async fn found_c1_codes_as_they_occur_pass_both_servers() -> Outcome {
     let site = Site::start().await?;
     for length in [3100, 3900, 4100, 5000, 8192] {
-        site.provider.use_codes_of(length);
+        site.provider.capabilities().use_codes_of(length);
         site.sign_in(&format!("person-{length}")).await?;
     }
     site.assert_no_code_in_a_log();
@@ -212,7 +212,7 @@ async fn found_c1_codes_as_they_occur_pass_both_servers() -> Outcome {
 async fn found_c1_longer_codes_end_page_and_kernel_in_two_seconds() -> Outcome {
     let site = Site::start().await?;
     for length in [8193, 12_000, 13_000, 20_000, 40_000, 60_000] {
-        site.provider.use_codes_of(length);
+        site.provider.capabilities().use_codes_of(length);
         let (page, answer) = site.end(&format!("person-{length}")).await?;
         assert_eq!(answer["state"], "failed", "{length}: {answer}");
         assert_eq!(answer["reason"], "answer_too_long", "{length}");
@@ -226,7 +226,7 @@ async fn found_c1_longer_codes_end_page_and_kernel_in_two_seconds() -> Outcome {
 #[tokio::test]
 async fn found_c2_tokens_of_people_in_many_groups_sign_in_and_refresh() -> Outcome {
     let site = Site::start().await?;
-    site.provider.use_jwt_access_tokens();
+    site.provider.capabilities().use_jwt_access_tokens();
     for length in [20_000, 40_000, 64 * 1024 - 500] {
         for kind in [TokenKind::Id, TokenKind::Access] {
             site.provider.tokens(kind, move |token| fill(token, length));

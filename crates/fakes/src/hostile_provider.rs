@@ -11,11 +11,13 @@ mod assertion;
 mod authorize;
 mod behind;
 pub mod browser;
+mod capabilities;
 pub mod client;
 pub mod draft;
 mod endpoint;
 mod exchange;
 mod grants;
+mod issued_grants;
 pub mod keys;
 mod logout;
 mod metadata;
@@ -23,6 +25,7 @@ mod pushed;
 mod records;
 mod refresh;
 pub mod scenarios;
+mod signing_keys;
 mod small_rsa;
 mod state;
 mod token;
@@ -41,12 +44,15 @@ use state::State;
 
 pub use assertion::RegisteredKey;
 pub use browser::Redirected;
+pub use capabilities::Capabilities;
 pub use client::{Client, ClientAuth};
 pub use draft::{Draft, Encoding};
 pub use endpoint::Endpoint;
 pub use grants::Rotation;
+pub use issued_grants::IssuedGrants;
 pub use keys::{Alg, SigningKey};
 pub use records::{Account, AuthorizationResponse, Pushed, TokenKind};
+pub use signing_keys::SigningKeys;
 
 /// A running provider; it ends when dropped.
 #[derive(Debug)]
@@ -103,6 +109,24 @@ impl HostileProvider {
         self.server.set_up(up);
     }
 
+    /// The keys that a provider publishes and signs with.
+    #[must_use]
+    pub fn signing_keys(&self) -> SigningKeys<'_> {
+        SigningKeys(&self.provider.state)
+    }
+
+    /// What a provider has granted: how refresh tokens are traded, and what is taken back.
+    #[must_use]
+    pub fn grants(&self) -> IssuedGrants<'_> {
+        IssuedGrants(&self.provider.state)
+    }
+
+    /// What a provider can do and how it writes what it gives out.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities<'_> {
+        Capabilities(&self.provider.state)
+    }
+
     /// Adds or replaces a client.
     pub fn register(&self, client: Client) {
         self.state().clients.insert(client.id.clone(), client);
@@ -111,26 +135,6 @@ impl HostileProvider {
     /// Who signs in from now on.
     pub fn sign_in_as(&self, account: Account) {
         self.state().account = account;
-    }
-
-    /// Makes codes of so many characters from now on; some providers put a whole sealed record into them.
-    pub fn use_codes_of(&self, length: usize) {
-        self.state().code_length = Some(length);
-    }
-
-    /// Takes any code verifier, or none: a provider that does not know PKCE. Its metadata stays as it is.
-    pub fn ignore_pkce(&self) {
-        self.state().pkce = false;
-    }
-
-    /// Access tokens become JWTs of RFC 9068, to be changed as [`TokenKind::Access`].
-    pub fn use_jwt_access_tokens(&self) {
-        self.state().as_jwt.insert(TokenKind::Access);
-    }
-
-    /// Userinfo becomes a signed JWT, to be changed as [`TokenKind::UserInfo`].
-    pub fn sign_userinfo(&self) {
-        self.state().as_jwt.insert(TokenKind::UserInfo);
     }
 
     /// Changes every token of this kind before it is signed.
@@ -201,43 +205,6 @@ impl HostileProvider {
         self.replies(Endpoint::Token, move |reply| reply.edit_json(&alter));
     }
 
-    /// What happens to a refresh token that is used; strict from the start.
-    pub fn rotate_refresh_tokens(&self, rotation: Rotation) {
-        self.state().grants.rotation = rotation;
-    }
-
-    /// Whether it takes pushed authorization requests; not from the start.
-    pub fn take_pushed_requests(&self, mode: Pushed) {
-        self.state().pushed.mode = mode;
-    }
-
-    /// Takes back every grant: the person signed out there, or an administrator did it.
-    pub fn end_grants(&self) {
-        self.state().grants.end();
-    }
-
-    /// Gives no token for this audience, resource or issuer any more, neither by exchange nor by refresh.
-    pub fn refuse_target(&self, target: &str) {
-        self.state().refused_targets.insert(target.to_owned());
-    }
-
-    /// Takes this access token for exchanges no more, as if its session had ended.
-    pub fn forget_access_token(&self, token: &str) {
-        self.state().issued.remove(token);
-    }
-
-    /// How often a refresh token was traded for new tokens.
-    #[must_use]
-    pub fn refreshes(&self) -> usize {
-        self.state().grants.refreshes
-    }
-
-    /// How often a refresh token came that had been used before; each ended its grant.
-    #[must_use]
-    pub fn reuses(&self) -> usize {
-        self.state().grants.reuses
-    }
-
     /// From now on this endpoint answers so and does nothing else: no code is redeemed, nothing is checked.
     pub fn answer(&self, endpoint: Endpoint, reply: Reply) {
         self.state().answers.insert(endpoint, reply);
@@ -255,51 +222,6 @@ impl HostileProvider {
     /// Takes back every lie; clients, account and keys stay.
     pub fn be_honest(&self) {
         self.state().be_honest();
-    }
-
-    /// Publishes new keys, one for each algorithm, and signs with the first.
-    pub fn use_keys(&self, algs: &[Alg]) -> anyhow::Result<()> {
-        self.state().use_keys(algs)
-    }
-
-    /// Publishes these keys and signs with the first.
-    pub fn publish(&self, keys: Vec<SigningKey>) {
-        self.state().ring = keys;
-    }
-
-    /// The published keys; the first signs.
-    #[must_use]
-    pub fn keys(&self) -> Vec<SigningKey> {
-        self.state().ring.clone()
-    }
-
-    /// Replaces all keys by new ones of the same algorithms.
-    pub fn rotate_keys(&self) -> anyhow::Result<()> {
-        self.state().rotate()
-    }
-
-    /// Replaces all keys just before the next ID token is signed.
-    pub fn rotate_keys_before_signing(&self) {
-        self.state().rotate_before_signing = true;
-    }
-
-    /// Replaces the signing key by another of the same algorithm under the same `kid`.
-    pub fn replace_key_under_its_kid(&self) -> anyhow::Result<()> {
-        self.state().replace_under_kid()
-    }
-
-    /// An ID token outside of any flow, changed as [`Self::id_tokens`] says: for a validator's own tests.
-    #[must_use]
-    pub fn mint_id_token(&self, client_id: &str, nonce: &str) -> String {
-        let mut state = self.state();
-        let account = state.account.clone();
-        let about = records::About {
-            client_id,
-            nonce: Some(nonce),
-            account: &account,
-            auth_time: None,
-        };
-        state.id_token(&about, None)
     }
 
     /// Plays the browser: opens an authorize URL of this provider and says where it leads.

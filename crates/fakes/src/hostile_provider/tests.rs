@@ -172,7 +172,7 @@ async fn pkce_is_enforced_until_told_otherwise() {
         Some("invalid_request")
     );
 
-    provider.ignore_pkce();
+    provider.capabilities().ignore_pkce();
     let other = form(
         &provider.authorize(&plain).await.unwrap().code.unwrap(),
         "whatever",
@@ -242,11 +242,11 @@ async fn every_algorithm_signs_so_that_its_published_key_verifies() {
         (Alg::Es256, Algorithm::ES256),
         (Alg::EdDsa, Algorithm::EdDSA),
     ] {
-        provider.use_keys(&[alg]).unwrap();
-        let token = provider.mint_id_token("hubkey", "n");
+        provider.signing_keys().generate(&[alg]).unwrap();
+        let token = provider.signing_keys().mint_id_token("hubkey", "n");
         assert!(verified(&provider, &token, name).await.is_some(), "{alg:?}");
         provider.next_id_token(super::Draft::break_signature);
-        let token = provider.mint_id_token("hubkey", "n");
+        let token = provider.signing_keys().mint_id_token("hubkey", "n");
         assert!(verified(&provider, &token, name).await.is_none(), "{alg:?}");
     }
 }
@@ -257,7 +257,7 @@ async fn a_lie_lasts_as_long_as_it_was_told_to() {
     provider.next_id_token(|token| token.claim("sub", "op-eve"));
     provider.id_tokens(|token| token.claim("role", "admin"));
     let claims = async || {
-        let token = provider.mint_id_token("hubkey", "n");
+        let token = provider.signing_keys().mint_id_token("hubkey", "n");
         verified(&provider, &token, Algorithm::RS256).await.unwrap()
     };
     let first = claims().await;
@@ -279,7 +279,7 @@ async fn a_changed_claim_leaves_the_signature_good() {
     let provider = provider().await;
     for case in id_token::of("p21") {
         provider.next_id_token(case.alter);
-        let token = provider.mint_id_token("hubkey", "n");
+        let token = provider.signing_keys().mint_id_token("hubkey", "n");
         let claims = verified(&provider, &token, Algorithm::RS256)
             .await
             .expect(case.name);
@@ -290,18 +290,18 @@ async fn a_changed_claim_leaves_the_signature_good() {
 #[tokio::test]
 async fn keys_rotate_before_and_just_before_signing() {
     let provider = provider().await;
-    provider.use_keys(&[Alg::Es256]).unwrap();
-    let before = provider.keys()[0].jwk();
-    provider.rotate_keys_before_signing();
-    assert_eq!(provider.keys()[0].jwk(), before);
-    let token = provider.mint_id_token("hubkey", "n");
-    assert_ne!(provider.keys()[0].jwk(), before);
+    provider.signing_keys().generate(&[Alg::Es256]).unwrap();
+    let before = provider.signing_keys().all()[0].jwk();
+    provider.signing_keys().rotate_before_signing();
+    assert_eq!(provider.signing_keys().all()[0].jwk(), before);
+    let token = provider.signing_keys().mint_id_token("hubkey", "n");
+    assert_ne!(provider.signing_keys().all()[0].jwk(), before);
     assert!(
         verified(&provider, &token, Algorithm::ES256)
             .await
             .is_some()
     );
-    provider.replace_key_under_its_kid().unwrap();
+    provider.signing_keys().replace_under_kid().unwrap();
     assert!(
         verified(&provider, &token, Algorithm::ES256)
             .await
@@ -343,8 +343,8 @@ async fn authorization_responses_can_be_anything() {
 #[tokio::test]
 async fn access_tokens_and_userinfo_can_be_jwts() {
     let provider = provider().await;
-    provider.use_jwt_access_tokens();
-    provider.sign_userinfo();
+    provider.capabilities().use_jwt_access_tokens();
+    provider.capabilities().sign_userinfo();
     provider.tokens(TokenKind::Access, |token| token.claim("exp", "never"));
     let answer = tokens(&provider).await;
     let access_token = answer["access_token"].as_str().unwrap();
@@ -400,8 +400,8 @@ async fn a_silent_listener_accepts_and_says_nothing() {
 async fn a_forged_token_by_the_public_key_is_a_good_hmac() {
     let provider = provider().await;
     provider.next_id_token(super::Draft::sign_hs256_with_the_public_key);
-    let token = provider.mint_id_token("hubkey", "n");
-    let pem = provider.keys()[0].public_pem().unwrap();
+    let token = provider.signing_keys().mint_id_token("hubkey", "n");
+    let pem = provider.signing_keys().all()[0].public_pem().unwrap();
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_aud = false;
     let key = DecodingKey::from_secret(pem.as_bytes());

@@ -34,7 +34,7 @@ impl Scene {
             token.claim("scope", "openid read");
             alter(token);
         });
-        self.provider.mint_id_token("hubkey", "n")
+        self.provider.signing_keys().mint_id_token("hubkey", "n")
     }
 
     async fn ask(&self, token: &str) -> (StatusCode, String, Value) {

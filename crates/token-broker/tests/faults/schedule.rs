@@ -48,7 +48,7 @@ pub(crate) async fn storms(site: &Site, count: u64) {
         let uses = site.provider.uses(&played.connected.refresh_token);
         assert_eq!(uses.len(), 1, "a storm of kernels refreshed {uses:?}");
     }
-    assert_eq!(site.provider.reuses(), 0);
+    assert_eq!(site.provider.grants().reuses(), 0);
 }
 
 /// Plays them while everything goes wrong, and judges.

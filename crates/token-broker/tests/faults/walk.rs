@@ -48,7 +48,7 @@ pub(crate) async fn walk(rotation: Rotation) -> usize {
     let plays = steps.plans().map(Some);
     let stages = join_all(plays.enumerate().map(async |(number, plan)| {
         let stage = Stage::build(format!("lab-{number}"), plan).await;
-        stage.provider.rotate_refresh_tokens(rotation);
+        stage.provider.grants().rotate(rotation);
         stage
     }));
     let stages = stages.await;

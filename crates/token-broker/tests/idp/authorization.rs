@@ -215,6 +215,7 @@ async fn security_p14_two_providers_with_one_client_id_stay_apart() {
     let transaction = Transaction::new();
     let foreign = ours
         .op
+        .signing_keys()
         .mint_id_token("hubkey", transaction.oidc_nonce.expose());
     other
         .op
@@ -239,7 +240,7 @@ async fn security_p16_a_victims_code_in_another_transaction_is_refused() {
     );
 
     // A provider that ignores PKCE: the nonce catches it.
-    setup.op.ignore_pkce();
+    setup.op.capabilities().ignore_pkce();
     let victims = setup.authorize(&Transaction::new()).await.unwrap();
     let redemption = setup.redemption(&victims.code.unwrap(), Transaction::new());
     let redeemed = setup.client.redeem(redemption).await;

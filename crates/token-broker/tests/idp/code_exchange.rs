@@ -362,7 +362,7 @@ async fn explicit_endpoints_need_no_discovery() {
 #[tokio::test]
 async fn security_p89_an_access_token_is_never_read() {
     let setup = Setup::new().await;
-    setup.op.use_jwt_access_tokens();
+    setup.op.capabilities().use_jwt_access_tokens();
     setup.op.tokens(TokenKind::Access, |token| {
         token.claim("sub", "op-eve");
         token.claim("exp", 1);

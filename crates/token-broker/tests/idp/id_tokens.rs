@@ -20,7 +20,7 @@ async fn row(row: &str, alg: Alg, words: &[&str]) {
     let plain = Setup::with(|config| config.id_token.fetch_userinfo = false).await;
     let strict = Setup::new().await;
     for setup in [&plain, &strict] {
-        setup.op.use_keys(&[alg]).unwrap();
+        setup.op.signing_keys().generate(&[alg]).unwrap();
         setup.sign_in_honestly().await;
     }
     for case in cases {
@@ -175,7 +175,7 @@ async fn security_p51_keys_that_come_along_are_never_looked_at() {
     // The same, under the name of the provider's own key.
     let url = bystander.url();
     let mut own = SigningKey::generate(Alg::Rs256, 40).unwrap();
-    own.kid.clone_from(&setup.op.keys()[0].kid);
+    own.kid.clone_from(&setup.op.signing_keys().all()[0].kid);
     setup
         .op
         .next_id_token(move |token| bring_own_key(token, &own, &url));

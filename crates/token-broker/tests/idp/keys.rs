@@ -66,7 +66,10 @@ async fn feature_g8_security_p49_a_key_for_something_else_is_not_used() {
 async fn security_p49_a_short_rsa_key_is_not_used() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    setup.op.publish(vec![SigningKey::rsa_1024()]);
+    setup
+        .op
+        .signing_keys()
+        .publish(vec![SigningKey::rsa_1024()]);
     assert_eq!(word(setup.sign_in().await), "id_token_key");
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 }
@@ -74,7 +77,7 @@ async fn security_p49_a_short_rsa_key_is_not_used() {
 #[tokio::test]
 async fn security_p49_a_point_off_the_curve_verifies_nothing() {
     let setup = Setup::new().await;
-    setup.op.use_keys(&[Alg::Es256]).unwrap();
+    setup.op.signing_keys().generate(&[Alg::Es256]).unwrap();
     setup.op.jwks(off_curve);
     assert_eq!(word(setup.sign_in().await), "id_token_signature");
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
@@ -83,10 +86,18 @@ async fn security_p49_a_point_off_the_curve_verifies_nothing() {
 #[tokio::test]
 async fn security_p55_without_kid_exactly_one_key_must_fit() {
     let setup = Setup::new().await;
-    setup.op.use_keys(&[Alg::Rs256, Alg::Es256]).unwrap();
+    setup
+        .op
+        .signing_keys()
+        .generate(&[Alg::Rs256, Alg::Es256])
+        .unwrap();
     setup.op.id_tokens(|token| token.without_head("kid"));
     setup.sign_in_honestly().await;
-    setup.op.use_keys(&[Alg::Rs256, Alg::Rs256]).unwrap();
+    setup
+        .op
+        .signing_keys()
+        .generate(&[Alg::Rs256, Alg::Rs256])
+        .unwrap();
     assert_eq!(word(setup.sign_in().await), "id_token_key");
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
 }
@@ -95,7 +106,7 @@ async fn security_p55_without_kid_exactly_one_key_must_fit() {
 async fn feature_g8_security_p56_a_rotation_between_sign_ins_costs_one_fetch() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    setup.op.rotate_keys().unwrap();
+    setup.op.signing_keys().rotate().unwrap();
     setup.sign_in().await.unwrap();
     assert_eq!(setup.hits(Endpoint::Jwks), 1);
 }
@@ -103,7 +114,7 @@ async fn feature_g8_security_p56_a_rotation_between_sign_ins_costs_one_fetch() {
 #[tokio::test]
 async fn security_p57_a_rotation_just_before_signing_costs_one_fetch() {
     let setup = Setup::new().await;
-    setup.op.rotate_keys_before_signing();
+    setup.op.signing_keys().rotate_before_signing();
     setup.sign_in().await.unwrap();
     assert_eq!(setup.hits(Endpoint::Jwks), 2);
     assert_eq!(setup.hits(Endpoint::Token), 1);
@@ -113,7 +124,7 @@ async fn security_p57_a_rotation_just_before_signing_costs_one_fetch() {
 async fn security_p57_thirty_sign_ins_after_a_rotation_share_one_fetch() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    setup.op.rotate_keys().unwrap();
+    setup.op.signing_keys().rotate().unwrap();
     let sign_ins = futures_util::future::join_all((0..30).map(|_| setup.sign_in())).await;
     for sign_in in sign_ins {
         sign_in.unwrap();
@@ -176,7 +187,7 @@ async fn security_p59_invented_kids_cause_one_fetch_in_half_a_minute() {
 async fn a_new_key_under_an_old_kid_is_found() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    setup.op.replace_key_under_its_kid().unwrap();
+    setup.op.signing_keys().replace_under_kid().unwrap();
     setup.sign_in().await.unwrap();
     assert_eq!(setup.hits(Endpoint::Jwks), 1);
 }
@@ -185,8 +196,8 @@ async fn a_new_key_under_an_old_kid_is_found() {
 async fn a_removed_key_stops_counting_when_its_time_is_over() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    let old = setup.op.keys()[0].clone();
-    setup.op.rotate_keys().unwrap();
+    let old = setup.op.signing_keys().all()[0].clone();
+    setup.op.signing_keys().rotate().unwrap();
     setup.later(HOUR);
     setup.op.next_id_token(move |token| token.sign_with(&old));
     assert_eq!(word(setup.sign_in().await), "id_token_key");
@@ -248,7 +259,7 @@ async fn known_keys_outlive_an_outage_of_a_day_and_no_longer() {
 async fn an_unknown_key_during_an_outage_leaves_the_outcome_open() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
-    setup.op.rotate_keys().unwrap();
+    setup.op.signing_keys().rotate().unwrap();
     setup.op.answer(
         Endpoint::Jwks,
         Reply::new(StatusCode::INTERNAL_SERVER_ERROR),
@@ -261,9 +272,13 @@ async fn an_unknown_key_during_an_outage_leaves_the_outcome_open() {
 #[tokio::test]
 async fn only_configured_algorithms_count_where_some_are_configured() {
     let setup = Setup::with(|config| config.id_token.algorithms = vec!["ES256".into()]).await;
-    setup.op.use_keys(&[Alg::Es256, Alg::Rs256]).unwrap();
+    setup
+        .op
+        .signing_keys()
+        .generate(&[Alg::Es256, Alg::Rs256])
+        .unwrap();
     setup.sign_in_honestly().await;
-    let other = setup.op.keys()[1].clone();
+    let other = setup.op.signing_keys().all()[1].clone();
     setup.op.next_id_token(move |token| token.sign_with(&other));
     assert_eq!(word(setup.sign_in().await), "id_token_alg");
 }

@@ -17,7 +17,7 @@ use crate::support::{Setup, Transaction, word};
 
 async fn setup(mode: Pushed, change: impl FnOnce(&mut ProviderConfig)) -> Setup {
     let setup = Setup::with(change).await;
-    setup.op.take_pushed_requests(mode);
+    setup.op.capabilities().take_pushed_requests(mode);
     setup
 }
 

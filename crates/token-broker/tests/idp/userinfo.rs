@@ -26,7 +26,7 @@ async fn security_p44_userinfo_of_another_subject_is_refused() {
 #[tokio::test]
 async fn security_p44b_signed_userinfo_is_verified_as_a_token() {
     let setup = Setup::new().await;
-    setup.op.sign_userinfo();
+    setup.op.capabilities().sign_userinfo();
     setup.sign_in_honestly().await;
     for (name, value) in [
         ("iss", json!("https://op.evil.example")),
@@ -34,21 +34,21 @@ async fn security_p44b_signed_userinfo_is_verified_as_a_token() {
         ("exp", json!(1)),
     ] {
         let setup = Setup::new().await;
-        setup.op.sign_userinfo();
+        setup.op.capabilities().sign_userinfo();
         setup.op.tokens(TokenKind::UserInfo, move |token| {
             token.claim(name, value.clone());
         });
         assert_eq!(word(setup.sign_in().await), "userinfo_jwt", "{name}");
     }
     let setup = Setup::new().await;
-    setup.op.sign_userinfo();
+    setup.op.capabilities().sign_userinfo();
     setup
         .op
         .tokens(TokenKind::UserInfo, |token| token.claim("sub", "op-eve"));
     assert_eq!(word(setup.sign_in().await), "userinfo_sub");
     let other = SigningKey::generate(Alg::Rs256, 41).unwrap();
     let setup = Setup::new().await;
-    setup.op.sign_userinfo();
+    setup.op.capabilities().sign_userinfo();
     setup
         .op
         .tokens(TokenKind::UserInfo, move |token| token.sign_with(&other));

@@ -51,8 +51,8 @@ pub(crate) async fn measure(built: &Built, extent: &Extent) -> anyhow::Result<Se
     while let Some(got) = kernels.join_next().await {
         all.push(got??);
     }
-    let refreshes = crowd.site.provider.refreshes();
-    section(&all, refreshes, crowd.site.provider.reuses())
+    let refreshes = crowd.site.provider.grants().refreshes();
+    section(&all, refreshes, crowd.site.provider.grants().reuses())
 }
 
 /// A connection, and the bytes with which its kernels draw a token.

@@ -12,7 +12,7 @@ async fn found_c1_a_long_code_signs_in_and_a_longer_one_ends_both_in_a_real_brow
     provider.sign_in_as(Account::new(&format!("op-{}", guest.name())));
     let (api, browser) = (guest.api()?, guest.browser().await?);
     for length in [8193, 11_000] {
-        provider.use_codes_of(length);
+        provider.capabilities().use_codes_of(length);
         let opened = api.open(HOSTILE).await?;
         let met = browser.open_sign_in(&opened.link, &guest.person).await?;
         assert_eq!(met.last(), Some(&Page::Refused));
@@ -25,7 +25,7 @@ async fn found_c1_a_long_code_signs_in_and_a_longer_one_ends_both_in_a_real_brow
         assert_eq!(state, "failed");
         assert_eq!(answer["reason"], "answer_too_long");
     }
-    provider.use_codes_of(8192);
+    provider.capabilities().use_codes_of(8192);
     let opened = api.open(HOSTILE).await?;
     guest.sign_in(&browser, &opened.link).await?;
     assert_eq!(api.result(&opened).await?.0, "ready");

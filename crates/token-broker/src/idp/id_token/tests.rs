@@ -106,15 +106,15 @@ fn header(key: &SigningKey) -> Value {
 async fn security_differential_every_scenario_that_openidconnect_refuses_is_refused() {
     let provider = HostileProvider::start().await.unwrap();
     for alg in [Alg::Rs256, Alg::Es256, Alg::EdDsa] {
-        provider.use_keys(&[alg]).unwrap();
+        provider.signing_keys().generate(&[alg]).unwrap();
         // The token first: it must not be younger than the bench's time.
-        let honest = provider.mint_id_token(CLIENT, NONCE);
-        let bench = Bench::new(&provider.issuer(), &provider.keys());
+        let honest = provider.signing_keys().mint_id_token(CLIENT, NONCE);
+        let bench = Bench::new(&provider.issuer(), &provider.signing_keys().all());
         assert_eq!(bench.theirs(&honest), Ok(()));
         assert_eq!(bench.compare(&honest), Ok(()));
         for case in scenarios::id_token::all() {
             provider.next_id_token(case.alter);
-            let token = provider.mint_id_token(CLIENT, NONCE);
+            let token = provider.signing_keys().mint_id_token(CLIENT, NONCE);
             let ours = bench.compare(&token);
             if case.refused && case.row != "p43" {
                 assert!(ours.is_err(), "{alg:?}: {}", case.name);

@@ -147,7 +147,7 @@ async fn security_b7_p16_pkce_refuses_a_foreign_code_with_an_own_state() {
 #[tokio::test]
 async fn security_b7_p16_the_nonce_catches_what_a_provider_without_pkce_lets_through() {
     let (trail, world) = (AuditTrail::begin(), World::new().await);
-    world.provider.ignore_pkce();
+    world.provider.capabilities().ignore_pkce();
     assert_eq!(injected(&trail, &world).await, "provider_misbehaved");
 }
 

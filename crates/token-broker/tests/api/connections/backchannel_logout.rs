@@ -277,7 +277,10 @@ async fn security_p97b_a_token_of_one_issuer_touches_no_other() {
 #[tokio::test]
 async fn security_p98_an_id_token_is_no_logout_token_and_the_other_way_round() {
     let (world, kernel, connection) = connected().await;
-    let id_token = world.provider.mint_id_token("hubkey", "nonce");
+    let id_token = world
+        .provider
+        .signing_keys()
+        .mint_id_token("hubkey", "nonce");
     assert_eq!(logout(&world, &id_token).await, "refused");
     assert!(is_alive(&kernel, &connection).await);
     let logout_token = token(&world, |_| ());
@@ -304,12 +307,16 @@ async fn security_p90_a_refresh_that_is_under_way_does_not_bring_a_connection_ba
         tokio::spawn(async move { kernel.draw(&id, 60).await })
     };
     for _ in 0..400 {
-        if world.provider.refreshes() == 1 {
+        if world.provider.grants().refreshes() == 1 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(world.provider.refreshes(), 1, "a refresh is under way");
+    assert_eq!(
+        world.provider.grants().refreshes(),
+        1,
+        "a refresh is under way"
+    );
     // The provider's clock did not move.
     let honest = token(&world, |token| token.shift("exp", 300));
     assert_eq!(logout(&world, &honest).await, "done");

@@ -115,7 +115,7 @@ async fn found_a11_first_aid_keys_that_cannot_be_fetched_leave_no_grant() {
     link_account(&world, "bob", "op-bob").await;
     let (kernel, sign_in) = opened(&world).await;
     // Signed with a key that is to be fetched, from a place that does not answer.
-    world.provider.rotate_keys_before_signing();
+    world.provider.signing_keys().rotate_before_signing();
     let broken = Reply::new(StatusCode::BAD_GATEWAY);
     world.provider.answer(Endpoint::Jwks, broken);
     let page = comes_back(&world, &sign_in, &[]).await;

@@ -328,7 +328,7 @@ impl Stage {
             .until_told(|| self.kernel.draw(&connection.id, 0))
             .await;
         assert_eq!(own.status, StatusCode::OK, "{:?} {}", self.case, own.json());
-        assert_eq!(self.world.provider.reuses(), 0, "{:?}", self.case);
+        assert_eq!(self.world.provider.grants().reuses(), 0, "{:?}", self.case);
     }
 
     /// A connection whose token has ended.
@@ -377,7 +377,12 @@ impl Stage {
         let token = |answer: &Answer| answer.json()["access_token"].as_str().map(str::to_owned);
         assert_eq!(token(&first), token(&again), "{:?}", self.case);
         assert_ne!(token(&again).unwrap(), connection.access_token);
-        assert_eq!(self.world.provider.refreshes(), 1, "{:?}", self.case);
-        assert_eq!(self.world.provider.reuses(), 0, "{:?}", self.case);
+        assert_eq!(
+            self.world.provider.grants().refreshes(),
+            1,
+            "{:?}",
+            self.case
+        );
+        assert_eq!(self.world.provider.grants().reuses(), 0, "{:?}", self.case);
     }
 }

@@ -56,7 +56,7 @@ async fn feature_f4_audiences_and_scopes_are_cached_apart() {
         }
     }
     assert_eq!(stage.asked(), wishes.len());
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
     assert_eq!(stage.token(0).await, stage.connection.access_token);
     let sent = stage.world.provider.requests(Endpoint::Token);
     let last = sent.last().unwrap();
@@ -71,7 +71,7 @@ async fn feature_f4_audiences_and_scopes_are_cached_apart() {
         .collect();
     assert!(again.is_disjoint(&tokens));
     assert_eq!(stage.asked(), 2 * tokens.len() - 1);
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn security_r2_scoped_and_own_tokens_share_one_refresh_token_on_redis() {
 }
 
 async fn share_one_refresh_token(stage: &Stage) {
-    stage.world.provider.rotate_refresh_tokens(Rotation::Strict);
+    stage.world.provider.grants().rotate(Rotation::Strict);
     let replicas: Vec<_> = (0..4).map(|_| stage.at(stage.world.replica())).collect();
     let wishes = [
         json!({}),
@@ -132,14 +132,14 @@ async fn share_one_refresh_token(stage: &Stage) {
     let tokens: BTreeSet<_> = join_all(draws).await.iter().map(token).collect();
     assert_eq!(tokens.len(), 4, "one for each wish");
     assert_eq!(stage.asked(), 4);
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
     assert!(stage.uses().values().all(|uses| *uses == 1));
 }
 
 #[tokio::test]
 async fn feature_f4_a_target_that_fails_harms_no_other_and_not_the_connection() {
     let stage = Stage::new().await;
-    stage.world.provider.refuse_target(RESOURCE);
+    stage.world.provider.grants().refuse_target(RESOURCE);
     for _ in 0..3 {
         let refused = draw(&stage, json!({"resource": RESOURCE})).await;
         refused.assert_problem(StatusCode::FORBIDDEN, "target_refused");
@@ -153,7 +153,7 @@ async fn feature_f4_a_target_that_fails_harms_no_other_and_not_the_connection() 
     );
     stage.advance(ENDED);
     stage.token(0).await;
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_refused_grant_ends_the_connection_only_if_its_own_token_is_refused_to
         .await
         .assert_problem(StatusCode::FORBIDDEN, "target_refused");
     stage.token(60).await;
-    stage.world.provider.end_grants();
+    stage.world.provider.grants().end();
     stage.advance(LEASE);
     stage.advance(LEASE);
     draw(&stage, narrow())
@@ -181,7 +181,7 @@ async fn a_refused_grant_ends_the_connection_only_if_its_own_token_is_refused_to
 async fn security_r4_an_answer_for_a_target_that_got_lost_is_recovered_by_the_connection() {
     for (rotation, recovers) in [(Rotation::Lenient, true), (Rotation::Strict, false)] {
         let stage = Stage::new().await;
-        stage.world.provider.rotate_refresh_tokens(rotation);
+        stage.world.provider.grants().rotate(rotation);
         stage
             .world
             .provider
@@ -203,7 +203,7 @@ async fn security_r4_an_answer_for_a_target_that_got_lost_is_recovered_by_the_co
 #[tokio::test]
 async fn a_connection_without_a_refresh_token_has_no_token_but_its_own() {
     let stage = Stage::new().await;
-    stage.world.provider.rotate_refresh_tokens(Rotation::Strict);
+    stage.world.provider.grants().rotate(Rotation::Strict);
     let kernel = stage.world.kernel("alice", "gpu");
     stage.world.provider.token_responses(|answer| {
         answer.as_object_mut().unwrap().remove("refresh_token");

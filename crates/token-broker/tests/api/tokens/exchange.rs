@@ -312,7 +312,7 @@ async fn a_hundred_kernels_cause_one_exchange_and_one_refresh() {
     let tokens: BTreeSet<_> = join_all(bodies).await.iter().map(token).collect();
     assert_eq!(tokens.len(), 1);
     assert_eq!((asked(&stage.world).len(), stage.asked()), (1, 1));
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]
@@ -320,7 +320,7 @@ async fn feature_f4_an_audience_that_fails_harms_no_other_and_not_the_connection
     let stage = Stage::new().await;
     let bad = || json!({"audience": "third-api"});
     let good = || json!({"audience": "other-api"});
-    stage.world.provider.refuse_target("third-api");
+    stage.world.provider.grants().refuse_target("third-api");
     for _ in 0..5 {
         let refused = exchange(&stage, bad()).await;
         refused.assert_problem(StatusCode::FORBIDDEN, "target_refused");
@@ -387,14 +387,16 @@ async fn a_subject_token_that_the_provider_forgot_is_replaced_once() {
     stage
         .world
         .provider
+        .grants()
         .forget_access_token(&stage.connection.access_token);
     token(&exchange(&stage, json!({"audience": "other-api"})).await);
     assert_eq!((asked(&stage.world).len(), stage.asked()), (2, 1));
     let trail = AuditTrail::begin();
-    stage.world.provider.end_grants();
+    stage.world.provider.grants().end();
     stage
         .world
         .provider
+        .grants()
         .forget_access_token(&stage.token(0).await);
     let ended = exchange(&stage, json!({"audience": "third-api"})).await;
     ended.assert_problem(StatusCode::CONFLICT, "sign_in_required");

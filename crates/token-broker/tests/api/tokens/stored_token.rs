@@ -45,7 +45,7 @@ async fn feature_g1_the_token_of_a_provider_behind_is_read_where_it_is_stored() 
     let narrow = json!({"requested_issuer": "github", "scopes": ["projects:read"]});
     let narrow = exchange_at(&kernel, &connection, narrow).await;
     narrow.assert_problem(StatusCode::BAD_REQUEST, "bad_request");
-    world.provider.refuse_target("github");
+    world.provider.grants().refuse_target("github");
     world.clock.advance(ENDED);
     let refused = exchange_at(&kernel, &connection, json!({"requested_issuer": "github"})).await;
     refused.assert_problem(StatusCode::FORBIDDEN, "target_refused");

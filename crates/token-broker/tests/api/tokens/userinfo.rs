@@ -27,7 +27,7 @@ async fn feature_k3_userinfo_is_the_providers_document() {
     stage.advance(ENDED);
     let answer = ask(&stage.kernel, &stage.connection.id).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    assert_eq!(stage.world.provider.refreshes(), 1);
+    assert_eq!(stage.world.provider.grants().refreshes(), 1);
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn signs_in(world: &World, server: &str) -> (TestKernel, String) {
 async fn found_c1_codes_of_eight_kib_are_redeemed() {
     let world = World::new().await;
     for length in [3100, 3900, 4100, 5000, 8192] {
-        world.provider.use_codes_of(length);
+        world.provider.capabilities().use_codes_of(length);
         signs_in(&world, &format!("server-{length}")).await;
         let sent = world.provider.requests(Endpoint::Token);
         let code = sent.last().and_then(|request| request.form_value("code"));
@@ -186,7 +186,7 @@ async fn found_c2_long_access_tokens_are_delivered_and_kept() {
     for length in [20_000, 100_000] {
         let stage = Stage::new().await;
         let provider = &stage.world.provider;
-        provider.use_jwt_access_tokens();
+        provider.capabilities().use_jwt_access_tokens();
         provider.tokens(TokenKind::Access, move |token| fill(token, length));
         let (_, token) = signs_in(&stage.world, "other").await;
         assert!(token.len() > length - 2000, "{}", token.len());

@@ -16,7 +16,7 @@ use crate::support::{
 async fn security_r9_a_grant_that_is_gone_ends_the_connection_and_is_asked_for_once() {
     let trail = AuditTrail::begin();
     let stage = Stage::new().await;
-    stage.world.provider.end_grants();
+    stage.world.provider.grants().end();
     stage.advance(ENDED);
     let draws = (0..50).map(|_| stage.draw(0));
     for answer in futures_util::future::join_all(draws).await {
@@ -37,7 +37,7 @@ async fn security_r9_a_grant_that_is_gone_ends_the_connection_and_is_asked_for_o
 #[tokio::test]
 async fn feature_f5_a_token_of_a_grant_that_is_gone_is_not_handed_out() {
     let stage = Stage::new().await;
-    stage.world.provider.end_grants();
+    stage.world.provider.grants().end();
     stage.advance(DUE);
     for _ in 0..2 {
         let answer = stage.draw(0).await;
@@ -50,7 +50,7 @@ async fn feature_f5_a_token_of_a_grant_that_is_gone_is_not_handed_out() {
 async fn security_r7_refresh_tokens_of_odd_forms() {
     for (odd, tokens) in [(json!(""), 1), (Value::Null, 1)] {
         let stage = Stage::new().await;
-        stage.world.provider.rotate_refresh_tokens(Rotation::Keep);
+        stage.world.provider.grants().rotate(Rotation::Keep);
         stage
             .world
             .provider
@@ -66,10 +66,7 @@ async fn security_r7_refresh_tokens_of_odd_forms() {
     stage.world.provider.next_reply(Endpoint::Token, |reply| {
         reply.edit_json(|answer| answer["refresh_token"] = json!(7));
     });
-    stage
-        .world
-        .provider
-        .rotate_refresh_tokens(Rotation::Lenient);
+    stage.world.provider.grants().rotate(Rotation::Lenient);
     stage.advance(ENDED);
     let unknown = stage.draw(0).await;
     unknown.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "refresh_in_progress");
@@ -123,7 +120,7 @@ async fn security_r11_an_outage_serves_what_is_valid_and_signs_nobody_out() {
     stage.world.provider.set_up(true);
     stage.advance(LEASE);
     assert_ne!(stage.token(0).await, stage.connection.access_token);
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]
@@ -145,7 +142,7 @@ async fn security_r11_a_refusal_for_now_rests_as_long_as_the_provider_says() {
         assert_eq!(stage.asked(), 1);
         stage.advance(std::time::Duration::from_secs(23));
         stage.token(0).await;
-        assert_eq!(stage.world.provider.reuses(), 0);
+        assert_eq!(stage.world.provider.grants().reuses(), 0);
     }
 }
 
@@ -217,7 +214,7 @@ async fn security_r4_an_answer_that_got_lost_is_asked_for_once_more_and_never_ag
     for (rotation, recovers) in [(Rotation::Lenient, true), (Rotation::Strict, false)] {
         let trail = AuditTrail::begin();
         let stage = Stage::new().await;
-        stage.world.provider.rotate_refresh_tokens(rotation);
+        stage.world.provider.grants().rotate(rotation);
         stage.world.provider.next_reply(Endpoint::Token, |reply| {
             reply.pace = Pace::CutAfter(20);
         });
@@ -242,10 +239,7 @@ async fn security_r4_an_answer_that_got_lost_is_asked_for_once_more_and_never_ag
 #[tokio::test]
 async fn security_r4_a_provider_that_answers_nothing_is_not_asked_the_last_time() {
     let stage = Stage::new().await;
-    stage
-        .world
-        .provider
-        .rotate_refresh_tokens(Rotation::Lenient);
+    stage.world.provider.grants().rotate(Rotation::Lenient);
     let broken = Reply::new(StatusCode::BAD_GATEWAY);
     stage.world.provider.answer(Endpoint::Token, broken.clone());
     stage.world.provider.answer(Endpoint::Jwks, broken);

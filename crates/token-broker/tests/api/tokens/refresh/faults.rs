@@ -33,7 +33,7 @@ async fn hasty() -> Stage {
 async fn security_r4_a_broker_that_dies_with_the_answer_costs_one_more_try_at_most() {
     for (rotation, recovers) in [(Rotation::Lenient, true), (Rotation::Strict, false)] {
         let stage = Stage::new().await;
-        stage.world.provider.rotate_refresh_tokens(rotation);
+        stage.world.provider.grants().rotate(rotation);
         stage.world.provider.next_reply(Endpoint::Token, |reply| {
             reply.pace = Pace::After(Duration::from_mins(1));
         });
@@ -60,10 +60,7 @@ async fn security_r4_a_broker_that_dies_with_the_answer_costs_one_more_try_at_mo
 #[tokio::test]
 async fn security_r4_a_broker_that_dies_twice_ends_the_connection() {
     let stage = hasty().await;
-    stage
-        .world
-        .provider
-        .rotate_refresh_tokens(Rotation::Lenient);
+    stage.world.provider.grants().rotate(Rotation::Lenient);
     stage.advance(ENDED);
     for uses in 1..=2 {
         if uses == 2 {
@@ -108,10 +105,7 @@ async fn security_r5_a_holder_that_stood_still_sends_nothing() {
 #[tokio::test]
 async fn security_r5_a_holder_that_comes_back_late_overwrites_nothing() {
     let stage = hasty().await;
-    stage
-        .world
-        .provider
-        .rotate_refresh_tokens(Rotation::Lenient);
+    stage.world.provider.grants().rotate(Rotation::Lenient);
     stage.world.provider.next_reply(Endpoint::Token, |reply| {
         reply.pace = Pace::After(Duration::from_millis(900));
     });

@@ -90,7 +90,7 @@ async fn security_r11_a_provider_that_fails_is_left_alone_and_nobody_is_signed_o
         let fresh = kernel.draw(&connection.id, 0).await;
         assert_ne!(token(&fresh), connection.access_token);
     }
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,14 +122,14 @@ async fn security_r11_one_asks_for_all_when_a_rest_is_over() {
     for answer in draw_all(&people).await {
         token(&answer);
     }
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]
 async fn security_r11_grants_that_are_gone_are_no_outage() {
     let stage = Stage::new().await;
     let people = people(&stage).await;
-    stage.world.provider.end_grants();
+    stage.world.provider.grants().end();
     stage.advance(ENDED);
     for (kernel, connection) in &people {
         let gone = kernel.draw(&connection.id, 0).await;
@@ -156,7 +156,7 @@ async fn security_r4_a_token_endpoint_that_stays_broken_costs_no_sign_in() {
     stage.be_honest();
     stage.advance(REST);
     stage.token(0).await;
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]

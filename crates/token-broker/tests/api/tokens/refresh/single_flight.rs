@@ -26,10 +26,10 @@ async fn feature_f1_an_ended_token_is_replaced_without_a_person() {
         let now = stage.token(60).await;
         assert!(seen.insert(now.clone()), "an old token came again");
         assert_eq!(stage.token(60).await, now);
-        assert_eq!(stage.world.provider.refreshes(), round);
+        assert_eq!(stage.world.provider.grants().refreshes(), round);
     }
     assert!(trail.has("token_refreshed"));
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
     let listed = &stage.kernel.connections().await[0];
     let ends = listed["expires_at"].as_u64().unwrap();
     assert_eq!(stage.draw(0).await.json()["expires_at"], ends);
@@ -95,14 +95,14 @@ async fn security_r1_refresh_tokens_rotate_or_stay_as_the_provider_says() {
         (Rotation::Same, 1),
     ] {
         let stage = Stage::new().await;
-        stage.world.provider.rotate_refresh_tokens(rotation);
+        stage.world.provider.grants().rotate(rotation);
         for _ in 0..3 {
             stage.advance(DUE);
             stage.token(60).await;
         }
         assert_eq!(stage.uses().len(), tokens, "{rotation:?}");
         assert_eq!(stage.asked(), 3, "{rotation:?}");
-        assert_eq!(stage.world.provider.reuses(), 0);
+        assert_eq!(stage.world.provider.grants().reuses(), 0);
     }
 }
 
@@ -162,19 +162,19 @@ async fn feature_f3_twenty_reads_at_an_end_cost_one_grant_that_is_stored_before_
         stage.advance(ENDED);
         assert_ne!(stage.token(0).await, first);
         assert_eq!(stage.uses().into_values().collect::<Vec<_>>(), [1, 1]);
-        assert_eq!(stage.world.provider.reuses(), 0);
+        assert_eq!(stage.world.provider.grants().reuses(), 0);
     }
 }
 
 async fn refresh_once(stage: &Stage) {
     let replicas: Vec<_> = (0..4).map(|_| stage.at(stage.world.replica())).collect();
     for time in [DUE, ENDED] {
-        let before = stage.world.provider.refreshes();
+        let before = stage.world.provider.grants().refreshes();
         stage.advance(time);
         let draws = (0..200).map(|kernel| replicas[kernel % 4].draw(&stage.connection.id, 30));
         let tokens: BTreeSet<_> = join_all(draws).await.iter().map(token).collect();
-        assert_eq!(stage.world.provider.refreshes() - before, 1);
-        assert_eq!(stage.world.provider.reuses(), 0);
+        assert_eq!(stage.world.provider.grants().refreshes() - before, 1);
+        assert_eq!(stage.world.provider.grants().reuses(), 0);
         if time == ENDED {
             assert_eq!(tokens.len(), 1, "somebody got an ended token");
         }
@@ -211,7 +211,7 @@ async fn security_r10_a_clock_that_jumps_by_an_hour_neither_prolongs_a_token_nor
         assert_eq!(stage.asked(), round + 1, "{jump:?}");
         assert_eq!(stage.kernel.connections().await.len(), 1, "{jump:?}");
     }
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]

@@ -82,14 +82,14 @@ async fn found_a1_a_refusal_in_other_words_gives_the_link_and_loses_nothing() {
         stage.advance(HOUR);
         stage.token(0).await;
         assert_eq!(stage.asked(), 2, "{name}");
-        assert_eq!(stage.world.provider.reuses(), 0, "{name}");
+        assert_eq!(stage.world.provider.grants().reuses(), 0, "{name}");
     }
 }
 
 #[tokio::test]
 async fn found_a1_the_standards_word_ends_a_grant_at_once() {
     let stage = Stage::new().await;
-    stage.world.provider.end_grants();
+    stage.world.provider.grants().end();
     stage.advance(ENDED);
     let answer = stage.draw(0).await;
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
@@ -108,7 +108,7 @@ async fn found_a1_one_passing_refusal_ends_nothing() {
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     stage.advance(HOUR);
     assert_ne!(stage.token(0).await, stage.connection.access_token);
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn found_a1_an_hour_of_refusals_for_all_loses_none_of_a_hundred_grants() {
             lost += usize::from(drawn.status != StatusCode::OK);
         }
         // Most are tried before their hour is over: the first that works says so to all.
-        assert_eq!((lost, stage.world.provider.reuses()), (0, 0));
+        assert_eq!((lost, stage.world.provider.grants().reuses()), (0, 0));
     }
 }
 
@@ -192,7 +192,7 @@ async fn found_a1_an_hour_of_refusals_for_all_loses_none_of_a_hundred_grants() {
 async fn found_a1_a_token_that_is_dead_in_other_words_is_let_go_at_the_next_sign_in() {
     let trail = AuditTrail::begin();
     let stage = Stage::new().await;
-    stage.world.provider.end_grants();
+    stage.world.provider.grants().end();
     // As Dex has it: any refresh token that it does not know is a wrong request.
     stage.world.provider.replies(Endpoint::Token, |reply| {
         if reply.status == StatusCode::BAD_REQUEST {
@@ -320,7 +320,7 @@ async fn found_a3_after_a_lost_answer_a_refresh_token_is_not_sent_a_third_time()
 async fn found_a3_a_refused_registration_keeps_the_second_try() {
     let stage = Stage::new().await;
     let provider = &stage.world.provider;
-    provider.rotate_refresh_tokens(Rotation::Lenient);
+    provider.grants().rotate(Rotation::Lenient);
     provider.next_reply(Endpoint::Token, |reply| reply.pace = Pace::CutAfter(20));
     stage.advance(ENDED);
     stage.draw(0).await;
@@ -345,7 +345,7 @@ async fn found_a4_every_whole_answer_of_4xx_says_that_the_endpoint_works() {
         }
         let stage = Stage::new().await;
         let provider = &stage.world.provider;
-        provider.rotate_refresh_tokens(Rotation::Lenient);
+        provider.grants().rotate(Rotation::Lenient);
         provider.next_reply(Endpoint::Token, |reply| reply.pace = Pace::CutAfter(20));
         stage.advance(ENDED);
         stage.draw(0).await;

@@ -24,21 +24,23 @@ type Hide = fn(&HostileProvider);
 fn ways() -> Vec<(&'static str, Hide)> {
     vec![
         ("the key set is down", |provider| {
-            provider.rotate_keys().unwrap();
+            provider.signing_keys().rotate().unwrap();
             let down = Reply::new(StatusCode::SERVICE_UNAVAILABLE);
             provider.answer(Endpoint::Jwks, down);
         }),
         ("an old copy is served", |provider| {
-            stale(provider, |provider| provider.rotate_keys().unwrap());
+            stale(provider, |provider| {
+                provider.signing_keys().rotate().unwrap();
+            });
         }),
         ("the key set is a page", |provider| {
-            provider.rotate_keys().unwrap();
+            provider.signing_keys().rotate().unwrap();
             provider.answer(Endpoint::Jwks, Reply::html("<h1>soon</h1>"));
         }),
         (
             "another key under its name, and the key set is down",
             |provider| {
-                provider.replace_key_under_its_kid().unwrap();
+                provider.signing_keys().replace_under_kid().unwrap();
                 let down = Reply::new(StatusCode::BAD_GATEWAY);
                 provider.answer(Endpoint::Jwks, down);
             },
@@ -48,7 +50,12 @@ fn ways() -> Vec<(&'static str, Hide)> {
 
 /// What stands before the provider goes on serving the key set from before `change`.
 fn stale(provider: &HostileProvider, change: impl FnOnce(&HostileProvider)) {
-    let old: Vec<Value> = provider.keys().iter().map(SigningKey::jwk).collect();
+    let old: Vec<Value> = provider
+        .signing_keys()
+        .all()
+        .iter()
+        .map(SigningKey::jwk)
+        .collect();
     change(provider);
     provider.answer(Endpoint::Jwks, Reply::json(&json!({ "keys": old })));
 }
@@ -74,7 +81,7 @@ async fn found_a6_what_came_is_kept_until_its_key_is_there() {
         // The refresh token that came with it is the next that goes out.
         stage.advance(ENDED);
         assert_ne!(stage.token(0).await, kept, "{name}");
-        assert_eq!(stage.world.provider.reuses(), 0, "{name}");
+        assert_eq!(stage.world.provider.grants().reuses(), 0, "{name}");
         assert!(!trail.has("reuse_detected"), "{name}");
         assert!(!trail.has("token_revoked"), "{name}");
     }
@@ -102,7 +109,7 @@ async fn found_a6_what_ended_before_its_key_came_is_refreshed_with_the_new_refre
     stage.be_honest();
     stage.token(0).await;
     assert_eq!(stage.asked(), 2);
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]
@@ -151,7 +158,7 @@ async fn found_a6_a_narrower_token_loses_no_refresh_token_either() {
     token(&narrowed);
     stage.advance(ENDED);
     stage.token(0).await;
-    assert_eq!(stage.world.provider.reuses(), 0);
+    assert_eq!(stage.world.provider.grants().reuses(), 0);
 }
 
 #[tokio::test]
@@ -174,7 +181,7 @@ async fn found_a6_an_answer_that_is_useless_but_for_its_refresh_token_costs_no_s
         stage.advance(LEASE);
         stage.token(0).await;
         assert_eq!(stage.uses().len(), 2, "{name}");
-        assert_eq!(stage.world.provider.reuses(), 0, "{name}");
+        assert_eq!(stage.world.provider.grants().reuses(), 0, "{name}");
     }
 }
 
@@ -197,7 +204,7 @@ async fn found_a7_what_anybody_posts_takes_no_look_at_the_keys_from_what_the_pro
     // One look for all that is posted in half a minute.
     junk(&stage).await;
     assert_eq!(stage.world.provider.hits(Endpoint::Jwks), looks);
-    stage.world.provider.rotate_keys().unwrap();
+    stage.world.provider.signing_keys().rotate().unwrap();
     stage.world.provider.sign_in_as(Account::new("op-bob"));
     let bob = stage.world.kernel("bob", "");
     stage.world.connect(&bob, "bob").await;
@@ -205,6 +212,6 @@ async fn found_a7_what_anybody_posts_takes_no_look_at_the_keys_from_what_the_pro
     let stage = Stage::new().await;
     stage.advance(ENDED);
     junk(&stage).await;
-    stage.world.provider.rotate_keys().unwrap();
+    stage.world.provider.signing_keys().rotate().unwrap();
     stage.token(0).await;
 }
