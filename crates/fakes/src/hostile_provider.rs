@@ -6,10 +6,8 @@
 //!
 //! Closures run while the provider is locked: they must not call the provider.
 
-mod alteration;
 mod assertion;
 mod authorize;
-mod behind;
 pub mod browser;
 mod capabilities;
 pub mod client;
@@ -21,9 +19,11 @@ mod issued_grants;
 pub mod keys;
 mod logout;
 mod metadata;
+mod mutation;
 mod pushed;
 mod records;
 mod refresh;
+mod relayed;
 pub mod scenarios;
 mod signing_keys;
 mod small_rsa;
@@ -290,8 +290,8 @@ impl Fake for Provider {
             return reply;
         }
         let mut reply = state.honest(endpoint, &request);
-        if let Some(alterations) = state.replies.get_mut(&endpoint) {
-            alterations.apply(&mut reply);
+        if let Some(mutations) = state.replies.get_mut(&endpoint) {
+            mutations.apply(&mut reply);
         }
         reply
     }

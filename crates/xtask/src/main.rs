@@ -130,7 +130,7 @@ fn main() -> ExitCode {
 fn images(offline: bool, release: bool) -> anyhow::Result<bool> {
     let profile = if release { "release" } else { "dev" };
     let making = Making { profile, offline };
-    steps::containers::make(&steps::Bench::new()?, making)?;
+    steps::containers::make(&steps::StepContext::new()?, making)?;
     say("The images are made: `docker compose up --wait` starts them.");
     Ok(true)
 }
@@ -148,7 +148,7 @@ fn command(consent: Consent) -> anyhow::Result<bool> {
 }
 
 fn docs() -> anyhow::Result<bool> {
-    steps::generated::write(&steps::Bench::new()?)?;
+    steps::generated::write(&steps::StepContext::new()?)?;
     say("The settings reference and the OpenAPI document are written.");
     Ok(true)
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: what continuous integration plays for seconds, for as long as one likes.
+//! `cargo xtask soak`: what continuous integration runs for seconds, for as long as one likes.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,25 +7,25 @@ use anyhow::Context as _;
 use clap::Args;
 use hubkey_starters::console::say;
 
-use crate::steps::Bench;
+use crate::steps::StepContext;
 
 /// How long.
 #[derive(Debug, Args)]
 pub(crate) struct Soak {
-    /// So many schedules in one process, and so many with real processes; 0 plays none.
+    /// So many schedules in one process, and so many with real processes; 0 runs none.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     schedules: u32,
     /// The first seed: a violated invariant names its own.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// So many random plays of people, browsers and kernels for each invariant, on memory and on Redis; 0 plays none.
+    /// So many random scenarios of people, browsers and kernels for each invariant, on memory and on Redis; 0 runs none.
     #[arg(long, value_name = "N", default_value_t = 1_000)]
-    plays: u32,
+    scenarios: u32,
     /// So often something happens to a real process at each message of a refresh, at a strict provider and at one that gives
     /// grace; 0 leaves it out. Twice a minute and a half.
     #[arg(long, value_name = "N", default_value_t = 10)]
-    walks: u32,
-    /// Every schedule with so many deviations from the usual, in one process; 0 plays none. Each one more takes up to ten
+    message_faults: u32,
+    /// Every schedule with so many deviations from the usual, in one process; 0 runs none. Each one more takes up to ten
     /// times as long.
     #[arg(long, value_name = "N", default_value_t = 4)]
     deviations: u8,
@@ -44,12 +44,12 @@ struct Part {
 
 /// Runs every part, also after one has failed. The tests say how far they are.
 pub(crate) fn run(soak: &Soak) -> anyhow::Result<bool> {
-    let bench = Bench::new()?;
+    let context = StepContext::new()?;
     let mut good = true;
     for part in parts(soak) {
         let began = Instant::now();
         say(format!("{}: begins", part.name));
-        let passed = play(&bench, &part)?;
+        let passed = run_part(&context, &part)?;
         let took = Duration::from_secs(began.elapsed().as_secs());
         let word = if passed { "held" } else { "VIOLATED" };
         say(format!("{}: {word} after {took:?}", part.name));
@@ -76,9 +76,9 @@ fn in_one_process(soak: &Soak) -> Vec<Part> {
         let variables = vec![("SOAK_DEVIATIONS", soak.deviations.to_string())];
         parts.push(part("every schedule", "every_schedule", variables));
     }
-    if soak.plays > 0 {
-        let variables = vec![("PROPTEST_CASES", soak.plays.to_string())];
-        parts.push(part("random plays", "plays::", variables));
+    if soak.scenarios > 0 {
+        let variables = vec![("PROPTEST_CASES", soak.scenarios.to_string())];
+        parts.push(part("random scenarios", "scenarios::", variables));
     }
     if soak.schedules > 0 {
         let variables = vec![
@@ -104,12 +104,12 @@ fn with_real_processes(soak: &Soak) -> Vec<Part> {
             ],
         });
     }
-    if soak.walks > 0 {
+    if soak.message_faults > 0 {
         parts.push(Part {
             name: "every message with real processes",
             target: "faults",
             test: "at_each_message",
-            variables: vec![("SOAK_WALKS", soak.walks.to_string())],
+            variables: vec![("SOAK_MESSAGE_FAULTS", soak.message_faults.to_string())],
         });
     }
     if soak.hours > 0.0 {
@@ -124,9 +124,9 @@ fn with_real_processes(soak: &Soak) -> Vec<Part> {
     parts
 }
 
-fn play(bench: &Bench, part: &Part) -> anyhow::Result<bool> {
+fn run_part(context: &StepContext, part: &Part) -> anyhow::Result<bool> {
     let arguments = ["test", "--workspace", "--locked", "--test", part.target];
-    let mut command: Command = bench.cargo(&arguments);
+    let mut command: Command = context.cargo(&arguments);
     command
         .args(["--", part.test, "--nocapture", "--test-threads=1"])
         .envs(part.variables.iter().map(|(name, value)| (*name, value)))

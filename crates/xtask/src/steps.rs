@@ -19,7 +19,7 @@ mod texts;
 
 use crate::kinds::Kind;
 
-pub(crate) use context::{Bench, Outcome};
+pub(crate) use context::{Outcome, StepContext};
 
 /// One line of the table.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Step {
     pub(crate) quick: bool,
     /// Where it runs its stack.
     pub(crate) kind: Kind,
-    pub(crate) run: fn(&Bench) -> Outcome,
+    pub(crate) run: fn(&StepContext) -> Outcome,
 }
 
 /// In the order in which they run: what fails soonest comes first.

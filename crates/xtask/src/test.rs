@@ -8,7 +8,7 @@ use hubkey_starters::tools::{self, Consent};
 
 use crate::kinds::Wish;
 use crate::report::{self, Row};
-use crate::steps::{Bench, STEPS, Step};
+use crate::steps::{STEPS, Step, StepContext};
 
 /// Which steps are to run.
 #[derive(Debug, Default)]
@@ -34,22 +34,22 @@ pub(crate) fn run(choice: &Choice, consent: Consent) -> anyhow::Result<bool> {
         bail!("No step has that word in its name. There are: {}.", names());
     }
     tools::install_for_tests(consent)?;
-    let bench = Bench::new()?;
+    let context = StepContext::new()?;
     let rows: Vec<Row> = chosen
         .iter()
-        .map(|step| attempt(step, &bench, choice.wish))
+        .map(|step| attempt(step, &context, choice.wish))
         .collect();
     Ok(report::print(&rows))
 }
 
-fn attempt(step: &Step, bench: &Bench, wish: Wish) -> Row {
+fn attempt(step: &Step, context: &StepContext, wish: Wish) -> Row {
     say(format!("==> {}", step.name));
     if let Some(missing) = step.kind.missing() {
         say(format!("    did not run: {}", missing.0));
         return Row::left_out(step.name, missing, wish.insists_on(step.kind));
     }
     let started = Instant::now();
-    let result = (step.run)(bench);
+    let result = (step.run)(context);
     let row = Row::new(step.name, started.elapsed(), result);
     if let Some(trouble) = &row.trouble {
         say(format!("{trouble}\n    FAILED: {}", step.name));

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::alteration::Alterations;
 use super::grants::Grants;
+use super::mutation::Mutations;
 use super::records::{AuthorizationResponse, Code, Issued, PushedRequests};
 use super::{Account, Alg, Client, Draft, Endpoint, SigningKey, TokenKind};
 use crate::fake_http::Reply;
@@ -30,9 +30,9 @@ pub(super) struct State {
     pub(super) ring: Vec<SigningKey>,
     pub(super) rotate_before_signing: bool,
     made_keys: usize,
-    pub(super) tokens: HashMap<TokenKind, Alterations<Draft>>,
-    pub(super) redirects: Alterations<AuthorizationResponse>,
-    pub(super) replies: HashMap<Endpoint, Alterations<Reply>>,
+    pub(super) tokens: HashMap<TokenKind, Mutations<Draft>>,
+    pub(super) redirects: Mutations<AuthorizationResponse>,
+    pub(super) replies: HashMap<Endpoint, Mutations<Reply>>,
     pub(super) answers: HashMap<Endpoint, Reply>,
     pub(super) next_answers: HashMap<Endpoint, VecDeque<Reply>>,
 }
@@ -57,7 +57,7 @@ impl State {
             rotate_before_signing: false,
             made_keys: 0,
             tokens: HashMap::new(),
-            redirects: Alterations::default(),
+            redirects: Mutations::default(),
             replies: HashMap::new(),
             answers: HashMap::new(),
             next_answers: HashMap::new(),
@@ -71,7 +71,7 @@ impl State {
         self.code_length = None;
         self.rotate_before_signing = false;
         self.tokens.clear();
-        self.redirects = Alterations::default();
+        self.redirects = Mutations::default();
         self.replies.clear();
         self.answers.clear();
         self.next_answers.clear();

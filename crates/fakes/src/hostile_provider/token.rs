@@ -145,8 +145,8 @@ impl State {
         if kind == TokenKind::Access {
             draft.head("typ", "at+jwt");
         }
-        if let Some(alterations) = self.tokens.get_mut(&kind) {
-            alterations.apply(&mut draft);
+        if let Some(mutations) = self.tokens.get_mut(&kind) {
+            mutations.apply(&mut draft);
         }
         draft.compact()
     }

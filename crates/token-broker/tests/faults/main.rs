@@ -1,26 +1,26 @@
 //! Four real broker processes on a real Redis, at a provider that knows of no grace, while processes are killed and
 //! stopped and answers get lost. What a schedule does follows from its seed; when the machine gets to it does not.
 //!
-//! Besides, one refresh at a time, and something that happens at each message of it: `walk`.
+//! Besides, one refresh at a time, and something that happens at each message of it: `exhaustive_faults`.
 //!
-//! `SOAK_SCHEDULES` plays more than the usual number, `SOAK_SEED` others, and `SOAK_WALKS` so many walks, also at a
-//! provider that gives grace: `cargo xtask soak` sets all three.
+//! `SOAK_SCHEDULES` runs more than the usual number, `SOAK_SEED` others, and `SOAK_MESSAGE_FAULTS` every fault at each
+//! message so many times, also at a provider that gives grace: `cargo xtask soak` sets all three.
 
 #![cfg(test)]
 
 mod brokers;
 #[path = "../invariants/connected.rs"]
 mod connected;
-mod edge;
+mod exhaustive_faults;
+mod fixture;
 mod frames;
-mod ground;
+mod interceptor;
+mod outcomes;
 mod relay;
 mod schedule;
 #[path = "../invariants/seeded.rs"]
 mod seeded;
 mod site;
-mod verdict;
-mod walk;
 
 mod tests {
     use std::time::{Duration, Instant};
@@ -28,15 +28,15 @@ mod tests {
     use hubkey_fakes::hostile_provider::Rotation;
 
     use crate::{
+        exhaustive_faults::explore,
+        outcomes::Outcomes,
         schedule,
         site::{BROKERS, Site},
-        verdict::Verdict,
-        walk::walk,
     };
 
     /// What fits into the time that continuous integration has for it.
     const SCHEDULES: u64 = 500;
-    /// So many are played before everything is set up anew.
+    /// So many are run before everything is set up anew.
     const AT_MOST: u64 = 2_000;
     /// Undisturbed ones, with fifty kernels at each of the four brokers.
     const STORMS: u64 = 4;
@@ -54,7 +54,7 @@ mod tests {
     async fn security_r2_r4_r5_real_brokers_that_are_killed_and_stopped_lose_no_connection() {
         let (wanted, first) = (number("SOAK_SCHEDULES", SCHEDULES), number("SOAK_SEED", 0));
         let began = Instant::now();
-        let mut total = Verdict::default();
+        let mut total = Outcomes::default();
         let mut done = 0;
         while done < wanted {
             let count = AT_MOST.min(wanted - done);
@@ -74,14 +74,14 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn security_r4_r5_whatever_happens_at_each_message_of_a_refresh_costs_no_more_than_it_must()
      {
-        let rotations = match number("SOAK_WALKS", 0) {
+        let rotations = match number("SOAK_MESSAGE_FAULTS", 0) {
             0 => vec![Rotation::Strict],
-            walks => [Rotation::Strict, Rotation::Lenient].repeat(usize::try_from(walks).unwrap()),
+            times => [Rotation::Strict, Rotation::Lenient].repeat(usize::try_from(times).unwrap()),
         };
         for rotation in rotations {
             let began = Instant::now();
-            let plays = walk(rotation).await;
-            println!("{rotation:?}: {plays} plays in {:?}", began.elapsed());
+            let runs = explore(rotation).await;
+            println!("{rotation:?}: {runs} runs in {:?}", began.elapsed());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What stands between a broker and Redis, or a provider: every message passes its edge.
+//! What stands between a broker and Redis, or a provider: every message passes its interceptor.
 
 use std::{
     collections::VecDeque,
@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use crate::{
-    edge::{Edge, Message},
     frames::{Protocol, find, request_line, words},
+    interceptor::{Interceptor, Message},
 };
 
 /// What brokers ask Redis for reasons of their own.
@@ -58,11 +58,16 @@ impl Relay {
     }
 
     /// From now on connections go there.
-    pub(crate) fn lead(&mut self, protocol: Protocol, far: SocketAddr, edge: &Arc<Edge>) {
+    pub(crate) fn lead(
+        &mut self,
+        protocol: Protocol,
+        far: SocketAddr,
+        interceptor: &Arc<Interceptor>,
+    ) {
         let way = Way {
             protocol,
             far,
-            edge: Arc::clone(edge),
+            interceptor: Arc::clone(interceptor),
         };
         let listener = self.listener.take().expect("it leads somewhere once");
         self.task = Some(tokio::spawn(accept(listener, way)));
@@ -84,7 +89,7 @@ async fn accept(listener: TcpListener, way: Way) {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((near, peer)) = accepted {
-                    let own = way.edge.connects(peer);
+                    let own = way.interceptor.connects(peer);
                     connections.spawn(way.clone().converse(near, own));
                 }
             }
@@ -98,7 +103,7 @@ async fn accept(listener: TcpListener, way: Way) {
 struct Way {
     protocol: Protocol,
     far: SocketAddr,
-    edge: Arc<Edge>,
+    interceptor: Arc<Interceptor>,
 }
 
 /// Whoever closes its end is told of the other's. What a broker has sent before counts all the same, even if it arrives
@@ -156,7 +161,7 @@ impl Way {
                     far: self.far,
                     protocol: self.protocol,
                 };
-                self.edge.pass(message, &mut to, own).await?;
+                self.interceptor.pass(message, &mut to, own).await?;
             }
             if from.read_buf(&mut waiting).await? == 0 {
                 return closed(toward, to).await;
@@ -169,7 +174,7 @@ impl Way {
         let what = match self.protocol {
             Protocol::Http => {
                 let line = request_line(bytes);
-                let probe = line == "POST /token" && !self.edge.is_refresh(bytes);
+                let probe = line == "POST /token" && !self.interceptor.is_refresh(bytes);
                 Some(if probe {
                     format!("{line} (probe)")
                 } else {
@@ -180,7 +185,7 @@ impl Way {
                 let words = words(bytes);
                 let command = words.first().map(|word| word.to_ascii_uppercase());
                 let command = String::from_utf8(command.unwrap_or_default()).unwrap();
-                self.edge.tell(words).await;
+                self.interceptor.tell(words).await;
                 (!CARES.contains(&command.as_str())).then_some(command)
             }
         };
@@ -196,7 +201,7 @@ impl Way {
         if self.protocol == Protocol::Redis && find(bytes, b"\r\n$7\r\nmessage\r\n").is_some() {
             let words = words(bytes);
             let own = self
-                .edge
+                .interceptor
                 .was_told(words.last().map_or(&[], Vec::as_slice))
                 .await;
             return (own.then(|| "wake-up".to_owned()), Vec::new());

@@ -1,4 +1,4 @@
-//! What is played: kernels that want the token of a connection at the same time, and everything that goes wrong.
+//! What is run: kernels that want the token of a connection at the same time, and everything that goes wrong.
 
 use std::{
     collections::BTreeSet,
@@ -17,10 +17,10 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
-    ground::Connected,
+    fixture::Connected,
+    outcomes::{Ending, Outcomes, ScheduleOutcome},
     seeded::Seeded,
     site::{BROKERS, Site},
-    verdict::{Ending, Played, Verdict},
 };
 
 /// So many schedules begin in a second.
@@ -43,16 +43,16 @@ fn branch(seed: u64, part: u64) -> Seeded {
 pub(crate) async fn storms(site: &Site, count: u64) {
     for number in 0..count {
         let seed = u64::MAX - number;
-        let played = play(site, seed, STORM, Instant::now()).await;
-        assert!(matches!(played.ending, Ending::Token(_)), "{played:?}");
-        let uses = site.provider.uses(&played.connected.refresh_token);
+        let outcome = run(site, seed, STORM, Instant::now()).await;
+        assert!(matches!(outcome.ending, Ending::Token(_)), "{outcome:?}");
+        let uses = site.provider.uses(&outcome.connected.refresh_token);
         assert_eq!(uses.len(), 1, "a storm of kernels refreshed {uses:?}");
     }
     assert_eq!(site.provider.grants().reuses(), 0);
 }
 
 /// Plays them while everything goes wrong, and judges.
-pub(crate) async fn disturbed(site: &Site, seed: u64, count: u64) -> Verdict {
+pub(crate) async fn disturbed(site: &Site, seed: u64, count: u64) -> Outcomes {
     let began = Instant::now();
     let end = began + Duration::from_millis(count * 1000 / A_SECOND);
     distort(site, seed);
@@ -62,7 +62,7 @@ pub(crate) async fn disturbed(site: &Site, seed: u64, count: u64) -> Verdict {
         .map(async |number| {
             sleep_until(began + Duration::from_millis((number - seed) * 1000 / A_SECOND)).await;
             let crowd = if number % STORMY == 0 { STORM } else { 1 };
-            play(site, number, crowd, end).await
+            run(site, number, crowd, end).await
         })
         .buffer_unordered(usize::MAX)
         .collect::<Vec<_>>();
@@ -70,20 +70,20 @@ pub(crate) async fn disturbed(site: &Site, seed: u64, count: u64) -> Verdict {
         tokio::join!(join_all(disturbers), outages(site, seed, end));
         site.provider.be_honest();
     };
-    let (played, ()) = tokio::join!(schedules, calming);
-    check_agreement(site, &played).await;
+    let (outcomes, ()) = tokio::join!(schedules, calming);
+    check_agreement(site, &outcomes).await;
     let count = |of: fn(&crate::brokers::Broker) -> usize| site.brokers.iter().map(of).sum();
-    let mut verdict = Verdict::of(
+    let mut total = Outcomes::of(
         count(|broker| broker.deaths.load(Ordering::SeqCst)),
         count(|broker| broker.stops.load(Ordering::SeqCst)),
     );
-    for schedule in &played {
-        verdict.judge(
+    for schedule in &outcomes {
+        total.check(
             schedule,
             &site.provider.uses(&schedule.connected.refresh_token),
         );
     }
-    verdict
+    total
 }
 
 /// Answers of the token endpoint come late, or not at all.
@@ -116,7 +116,7 @@ async fn outages(site: &Site, seed: u64, end: Instant) {
 }
 
 /// `calm`: when nothing disturbs it any more.
-async fn play(site: &Site, seed: u64, crowd: usize, calm: Instant) -> Played {
+async fn run(site: &Site, seed: u64, crowd: usize, calm: Instant) -> ScheduleOutcome {
     let connected = site.connect(seed).await;
     let mut chance = branch(seed, 1);
     let kernels = (0..BROKERS * crowd).map(|number| {
@@ -140,7 +140,7 @@ async fn play(site: &Site, seed: u64, crowd: usize, calm: Instant) -> Played {
         let subject = site.provider.subject_of(token);
         assert_eq!(subject.as_ref(), Some(&connected.subject), "seed {seed}");
     }
-    Played {
+    ScheduleOutcome {
         seed,
         connected,
         ending,
@@ -185,8 +185,8 @@ pub(crate) async fn draw(
 }
 
 /// Afterwards every broker tells the same of a connection: whoever stood still has overwritten nothing.
-async fn check_agreement(site: &Site, played: &[Played]) {
-    for one in played.iter().step_by(10) {
+async fn check_agreement(site: &Site, outcomes: &[ScheduleOutcome]) {
+    for one in outcomes.iter().step_by(10) {
         for broker in 0..BROKERS {
             let chance = (Seeded::new(one.seed), Instant::now());
             let found = draw(

@@ -102,7 +102,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![6 => people, 3 => attacks, 2 => circumstances]
 }
 
-/// A whole play.
+/// A whole scenario.
 pub(crate) fn actions() -> impl Strategy<Value = Vec<Action>> {
     vec(action(), 20..70)
 }

@@ -1,11 +1,11 @@
 //! Every sequence of choices up to a number of deviations, one after the other.
 
-/// Answers the questions of one play after the other. The first option of a question is what happens if nothing is
-/// unusual; any other is a deviation, of which a play may hold so many.
+/// Answers the questions of one run after the other. The first option of a question is what happens if nothing is
+/// unusual; any other is a deviation, of which a run may hold so many.
 #[derive(Debug)]
 pub(crate) struct Choices {
     deviations: usize,
-    /// What was chosen, out of how many, in this play; its beginning is given.
+    /// What was chosen, out of how many, in this run; its beginning is given.
     path: Vec<(usize, usize)>,
     asked: usize,
     left: usize,
@@ -21,7 +21,7 @@ impl Choices {
         }
     }
 
-    /// The answer to the next question of this play.
+    /// The answer to the next question of this run.
     pub(crate) fn choose(&mut self, options: usize) -> usize {
         let options = if self.left == 0 { 1 } else { options };
         if self.asked == self.path.len() {
@@ -34,7 +34,7 @@ impl Choices {
         chosen
     }
 
-    /// Goes on to the next play, unless this was the last.
+    /// Goes on to the next run, unless this was the last.
     pub(crate) fn next_play(&mut self) -> bool {
         self.path.truncate(self.asked);
         while let Some((chosen, options)) = self.path.pop() {
@@ -47,7 +47,7 @@ impl Choices {
         !self.path.is_empty()
     }
 
-    /// How often something was unusual in this play.
+    /// How often something was unusual in this run.
     pub(crate) fn deviations(&self) -> usize {
         self.deviations - self.left
     }
@@ -60,17 +60,17 @@ mod tests {
     #[test]
     fn every_sequence_comes_once() {
         let mut choices = Choices::new(2);
-        let mut plays = Vec::new();
+        let mut runs = Vec::new();
         loop {
-            plays.push([choices.choose(2), choices.choose(3), choices.choose(2)]);
+            runs.push([choices.choose(2), choices.choose(3), choices.choose(2)]);
             if !choices.next_play() {
                 break;
             }
         }
         let all = (0..2).flat_map(|a| (0..3).flat_map(move |b| (0..2).map(move |c| [a, b, c])));
         let permitted: Vec<_> = all
-            .filter(|play| play.iter().filter(|chosen| **chosen > 0).count() <= 2)
+            .filter(|run| run.iter().filter(|chosen| **chosen > 0).count() <= 2)
             .collect();
-        assert_eq!(plays, permitted);
+        assert_eq!(runs, permitted);
     }
 }

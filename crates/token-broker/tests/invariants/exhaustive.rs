@@ -1,7 +1,7 @@
 //! I5 under every schedule: two brokers on one store, a kernel at each, one token that has ended. At each step of either
 //! there is a choice: who goes on, whether that broker dies, fails or loses an answer, whether time passes beyond a
 //! lease, and whether the store fails over and loses its last commit. All sequences of choices with so many deviations
-//! from the usual are played, on the code of the broker itself, in time that passes only while nobody has anything to do.
+//! from the usual are run, on the code of the broker itself, in time that passes only while nobody has anything to do.
 
 use std::{
     fmt,
@@ -25,12 +25,12 @@ use tokio::{
 };
 
 use crate::{
-    board::{Board, Step, Turn},
     choices::Choices,
-    losing_store::{LosingStore, RuntimeClock, SteppedStore},
+    lossy_store::{LossyStore, RuntimeClock, SteppedStore},
     rotation::{LIFE, TIMES, broker, connection, draw, kernel},
     rotation_provider::{Manner, Op},
-    stepped_way::SteppedWay,
+    scheduler::{Scheduler, Step, Turn},
+    stepped_transport::SteppedTransport,
     support::world::World,
 };
 
@@ -48,10 +48,10 @@ pub(crate) enum Failover {
     Any,
 }
 
-/// How many plays there were, and how they ended.
+/// How many runs there were, and how they ended.
 #[derive(Debug, Default)]
 struct Tally {
-    plays: usize,
+    runs: usize,
     tokens: usize,
     sign_ins: usize,
     repeated: usize,
@@ -76,8 +76,8 @@ pub(crate) fn explore(failover: Failover, manner: Manner, deviations: usize) {
             .build()
             .unwrap();
         let ending = runtime.block_on(async {
-            let play = Play::new(&world, failover, manner);
-            play.play(&mut choices).await
+            let run = Run::new(&world, failover, manner);
+            run.go(&mut choices).await
         });
         tally.note(&ending);
         if !choices.next_play() {
@@ -91,7 +91,7 @@ pub(crate) fn explore(failover: Failover, manner: Manner, deviations: usize) {
     );
 }
 
-/// How a play ended when nothing was unusual any more.
+/// How a run ended when nothing was unusual any more.
 struct Ending {
     signed_out: bool,
     repeated: bool,
@@ -99,7 +99,7 @@ struct Ending {
 
 impl Tally {
     fn note(&mut self, ending: &Ending) {
-        self.plays += 1;
+        self.runs += 1;
         self.sign_ins += usize::from(ending.signed_out);
         self.tokens += usize::from(!ending.signed_out);
         self.repeated += usize::from(ending.repeated);
@@ -133,12 +133,12 @@ impl fmt::Debug for Move {
     }
 }
 
-struct Play<'a> {
+struct Run<'a> {
     world: &'a World,
     failover: Failover,
     clock: Arc<RuntimeClock>,
-    store: Arc<LosingStore>,
-    board: Arc<Board>,
+    store: Arc<LossyStore>,
+    scheduler: Arc<Scheduler>,
     op: Arc<Op>,
     kernel: ServerIdentity,
     id: ConnectionId,
@@ -146,10 +146,10 @@ struct Play<'a> {
 
 type Drawing = JoinHandle<Result<String, KernelFailure>>;
 
-impl<'a> Play<'a> {
+impl<'a> Run<'a> {
     fn new(world: &'a World, failover: Failover, manner: Manner) -> Self {
         let clock = Arc::new(RuntimeClock::new());
-        let store = Arc::new(LosingStore::new(&clock));
+        let store = Arc::new(LossyStore::new(&clock));
         let id = ConnectionId::from_random(&ShortId::from_random([1; 8]), [2; 16]);
         let op = Op::new(
             0,
@@ -163,14 +163,14 @@ impl<'a> Play<'a> {
             failover,
             clock,
             store,
-            board: Arc::default(),
+            scheduler: Arc::default(),
             op: Arc::new(op),
             kernel: kernel(),
             id,
         }
     }
 
-    async fn play(self, choices: &mut Choices) -> Ending {
+    async fn go(self, choices: &mut Choices) -> Ending {
         let mut schedule = Vec::new();
         self.connect().await;
         sleep(LIFE + Duration::from_secs(1)).await;
@@ -193,7 +193,7 @@ impl<'a> Play<'a> {
                     ..
                 } => {
                     going = broker;
-                    self.board.tell(place, turn);
+                    self.scheduler.tell(place, turn);
                 }
                 Move::Later => sleep(TIMES.lease + TICK).await,
                 Move::FailOver => {
@@ -212,12 +212,12 @@ impl<'a> Play<'a> {
     fn ended(&self, drawings: &[(usize, Drawing)]) -> bool {
         drawings
             .iter()
-            .all(|(broker, drawing)| drawing.is_finished() || self.board.is_dead(*broker))
+            .all(|(broker, drawing)| drawing.is_finished() || self.scheduler.is_dead(*broker))
     }
 
     /// First what is usual: the broker that went last goes on.
     fn moves(&self, going: usize) -> Vec<Move> {
-        let waiting = self.board.waiting(going);
+        let waiting = self.scheduler.waiting(going);
         let mut moves: Vec<_> = waiting
             .iter()
             .enumerate()
@@ -243,7 +243,7 @@ impl<'a> Play<'a> {
     /// What the kernels got is good.
     async fn look(&self, drawings: &mut Vec<(usize, Drawing)>) {
         for (broker, drawing) in drawings.drain(..) {
-            if self.board.is_dead(broker) {
+            if self.scheduler.is_dead(broker) {
                 continue;
             }
             if let Ok(token) = drawing.await.expect("no broker panics") {
@@ -254,7 +254,7 @@ impl<'a> Play<'a> {
 
     /// Whether a person has to sign in when nothing is unusual any more.
     async fn calm_end(&self) -> bool {
-        self.board.calm();
+        self.scheduler.calm();
         for _ in 0..40 {
             match self.draw(CALM).await.expect("no broker panics") {
                 Ok(token) => {
@@ -305,24 +305,24 @@ impl<'a> Play<'a> {
     }
 
     fn broker(&self, index: usize) -> Broker {
-        let way = SteppedWay {
+        let transport = SteppedTransport {
             op: Arc::clone(&self.op),
             clock: Arc::clone(&self.clock),
-            board: Arc::clone(&self.board),
+            scheduler: Arc::clone(&self.scheduler),
             broker: index,
         };
         let store = Arc::new(SteppedStore {
             store: Arc::clone(&self.store),
-            board: Arc::clone(&self.board),
+            scheduler: Arc::clone(&self.scheduler),
             broker: index,
         });
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let chance = Arc::new(Counting::new(index));
-        broker(self.world, &self.kernel, store, way, (clock, chance))
+        broker(self.world, &self.kernel, store, transport, (clock, chance))
     }
 }
 
-/// Numbers that are the same in each play, and another for each broker.
+/// Numbers that are the same in each run, and another for each broker.
 #[derive(Debug)]
 struct Counting(AtomicU8);
 

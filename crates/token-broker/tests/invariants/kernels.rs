@@ -1,4 +1,4 @@
-//! One play: the kernels' side.
+//! One scenario: the kernels' side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::{
     actions::Pick,
     ledger::{Attempt, Invariant},
-    play::Play,
+    scenario::Scenario,
     support::{
         kernel::{TestKernel, opened},
         world::{Answer, send},
     },
 };
 
-impl Play<'_> {
+impl Scenario<'_> {
     pub(crate) async fn open(&mut self, kernel: usize) {
         let (user, kernel) = (self.kernels[kernel].0, self.copy(kernel));
         let answer = kernel.create(&json!({"provider": "lab-api"})).await;

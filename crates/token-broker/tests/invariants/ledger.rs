@@ -1,4 +1,4 @@
-//! What the test knows of the play, from outside: who may have what.
+//! What the test knows of the scenario, from outside: who may have what.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::kernel::Opened;
 
-/// By which of the invariants of `docs/explanation/security.md` a play is judged.
+/// By which of the invariants of `docs/explanation/security.md` a scenario is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Invariant {
     /// I1

@@ -10,21 +10,21 @@
 )]
 
 mod actions;
-mod board;
 mod choices;
 mod connected;
-mod end;
 mod exhaustive;
+mod final_assertions;
 mod kernels;
 mod ledger;
-mod losing_store;
-mod play;
+mod lossy_store;
 mod rotation;
 mod rotation_gate;
 mod rotation_provider;
+mod runner;
+mod scenario;
+mod scheduler;
 mod seeded;
-mod stage;
-mod stepped_way;
+mod stepped_transport;
 #[path = "../api/support/mod.rs"]
 mod support;
 
@@ -33,7 +33,7 @@ mod tests {
         actions::{Action, Pick},
         exhaustive::{Failover, explore as explore_all},
         rotation_provider::Manner,
-        stage::{Backend, play_one, rotate},
+        runner::{Backend, rotate, run_one},
     };
 
     #[test]
@@ -64,7 +64,7 @@ mod tests {
     /// Two people at one account: who confirms later is refused, and the other's next server still gets a token.
     #[test]
     fn invariant_i2_a_confirmation_that_comes_late_takes_no_account() {
-        play_one(&[
+        run_one(&[
             Action::Open(0),
             Action::Start(0, Pick::NEWEST),
             Action::Go(0),
@@ -79,7 +79,7 @@ mod tests {
     /// A refresh asks the provider's token endpoint too, and redeems no code.
     #[test]
     fn invariant_i6_a_refresh_before_an_outage_is_no_code() {
-        play_one(&[
+        run_one(&[
             Action::Whole(0, 1, 8),
             Action::Pass(601),
             Action::Draw(0),
@@ -89,11 +89,11 @@ mod tests {
         ]);
     }
 
-    /// Random plays.
-    mod plays {
+    /// Random scenarios.
+    mod scenarios {
         use crate::{
             ledger::Invariant,
-            stage::{Backend, explore},
+            runner::{Backend, explore},
         };
 
         macro_rules! invariants {

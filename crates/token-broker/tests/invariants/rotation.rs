@@ -37,16 +37,16 @@ use tokio::{
 
 use crate::{
     connected::{self, Origin},
-    losing_store::RuntimeClock,
+    lossy_store::RuntimeClock,
     rotation_gate::{Ahead, Gate, GatedStore, OneServer, SeededChance},
-    rotation_provider::{By, Manner, Op, Replica, Way},
+    rotation_provider::{Manner, Op, ProviderVia, Replica, Transport},
     seeded::Seeded,
     support::world::World,
 };
 
 /// A token of the provider lives for so long.
 pub(crate) const LIFE: Duration = Duration::from_mins(5);
-/// So many schedules play at a time; most of them wait.
+/// So many schedules run at a time; most of them wait.
 const AT_ONCE: usize = 200;
 const ROUNDS: u64 = 3;
 /// So many schedules do not all end alike.
@@ -65,12 +65,12 @@ pub(crate) const TIMES: RefreshTimes = RefreshTimes {
 };
 
 /// Plays the schedules of these seeds on this store, in the machine's time.
-pub(crate) async fn play_all(store: Arc<dyn Store>, seeds: Range<u64>) {
+pub(crate) async fn run_all(store: Arc<dyn Store>, seeds: Range<u64>) {
     let world = World::new().await;
     let endings = stream::iter(seeds)
         .map(|seed| {
             let (store, clock) = (Arc::clone(&store), Arc::new(SystemClock));
-            Schedule::new(&world, store, clock, seed).play()
+            Schedule::new(&world, store, clock, seed).run()
         })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>()
@@ -80,14 +80,14 @@ pub(crate) async fn play_all(store: Arc<dyn Store>, seeds: Range<u64>) {
 
 /// Plays them one after the other on stores in memory, in time that passes only while nobody has anything to do: what a
 /// seed leads to is the same each time.
-pub(crate) fn play_each(seeds: Range<u64>) {
+pub(crate) fn run_each(seeds: Range<u64>) {
     let outer = Runtime::new().unwrap();
     let world = outer.block_on(World::new());
-    let endings: Vec<_> = seeds.map(|seed| play_again(&world, seed)).collect();
+    let endings: Vec<_> = seeds.map(|seed| rerun(&world, seed)).collect();
     assert_lively(&endings);
 }
 
-fn play_again(world: &World, seed: u64) -> Played {
+fn rerun(world: &World, seed: u64) -> ScheduleOutcome {
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -96,17 +96,17 @@ fn play_again(world: &World, seed: u64) -> Played {
         let store = MemoryStore::new(Arc::clone(&clock));
         let store = SealedStore::new(store, Arc::new(ring), Arc::clone(&clock));
         Schedule::new(world, Arc::new(store), clock, seed)
-            .play()
+            .run()
             .await
     })
 }
 
-fn assert_lively(played: &[Played]) {
-    let count = |ending| played.iter().filter(|one| one.ending == ending).count();
+fn assert_lively(outcomes: &[ScheduleOutcome]) {
+    let count = |ending| outcomes.iter().filter(|one| one.ending == ending).count();
     let (tokens, ended) = (count(Ending::Token), count(Ending::SignIn));
-    let seeds = played.len();
+    let seeds = outcomes.len();
     println!("{seeds} schedules: {tokens} ended with a token, {ended} with a sign-in");
-    // Whoever plays a few again wants to know how these end.
+    // Whoever runs a few again wants to know how these end.
     assert!(
         seeds < MANY || tokens > 0 && ended > 0,
         "the schedules are too calm or too wild"
@@ -122,7 +122,7 @@ enum Ending {
 
 /// What came of a schedule.
 #[derive(Debug, PartialEq, Eq)]
-struct Played {
+struct ScheduleOutcome {
     ending: Ending,
     /// What disturbed it.
     incidents: usize,
@@ -171,7 +171,7 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    async fn play(mut self) -> Played {
+    async fn run(mut self) -> ScheduleOutcome {
         self.connect().await;
         let mut lives = [0, 0];
         let mut brokers = [self.broker(0, 0, true), self.broker(1, 0, true)];
@@ -188,7 +188,7 @@ impl<'a> Schedule<'a> {
         let ending = self.calm_end().await;
         let incidents = self.incidents.load(Ordering::SeqCst);
         self.op.judge(ending == Ending::SignIn, incidents);
-        Played {
+        ScheduleOutcome {
             ending,
             incidents,
             seen: self.op.seen(),
@@ -238,7 +238,7 @@ impl<'a> Schedule<'a> {
     fn broker(&self, index: u64, life: u64, disturbed: bool) -> GatedBroker {
         let seed = self.seed * 1000 + index * 100 + life;
         let gate = Arc::new(Gate::new(seed, disturbed, &self.incidents));
-        let way = Replica {
+        let transport = Replica {
             op: Arc::clone(&self.op),
             gate: Arc::clone(&gate),
         };
@@ -248,7 +248,7 @@ impl<'a> Schedule<'a> {
         });
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let chance = Arc::new(SeededChance::new(seed));
-        let broker = broker(self.world, &self.kernel, store, way, (clock, chance));
+        let broker = broker(self.world, &self.kernel, store, transport, (clock, chance));
         GatedBroker { broker, gate }
     }
 
@@ -302,12 +302,12 @@ pub(crate) fn broker(
     world: &World,
     kernel: &ServerIdentity,
     store: Arc<dyn Store>,
-    way: impl Way + 'static,
+    transport: impl Transport + 'static,
     (clock, chance): (Arc<dyn Clock>, Arc<dyn RandomSource>),
 ) -> Broker {
     let first = &world.backends;
-    let provider = By {
-        way,
+    let provider = ProviderVia {
+        transport,
         real: Arc::clone(first.providers.only().unwrap()),
     };
     Broker::new(Backends {
@@ -348,14 +348,14 @@ struct GatedBroker {
 mod tests {
     use tokio::runtime::Runtime;
 
-    use super::{World, play_again};
+    use super::{World, rerun};
 
     #[test]
     fn a_seed_leads_to_the_same_each_time() {
         let outer = Runtime::new().unwrap();
         let world = outer.block_on(World::new());
         let twice: Vec<_> = (0..40)
-            .map(|seed| [play_again(&world, seed), play_again(&world, seed)])
+            .map(|seed| [rerun(&world, seed), rerun(&world, seed)])
             .collect();
         assert!(twice.iter().any(|[one, _]| one.incidents > 0));
         for [one, again] in twice {

@@ -94,7 +94,7 @@ struct Use {
 
 /// What the provider does with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Delivery {
     Answer,
     LoseAnswer,
     LoseRequest,
@@ -198,22 +198,22 @@ impl Op {
     }
 
     /// What it does with the next request, and for how long it is busy with that.
-    fn draw(&self) -> (Deed, Duration) {
+    fn draw(&self) -> (Delivery, Duration) {
         let mut state = self.state.lock().unwrap();
-        let deed = state.deed();
+        let delivery = state.delivery();
         let busy = if state.calm {
             0
         } else {
             state.chance.below(BUSY)
         };
-        (deed, Duration::from_millis(busy))
+        (delivery, Duration::from_millis(busy))
     }
 
     /// Does it, and watches the rules of I5. Gives the new tokens, if there are any.
     pub(crate) async fn receive(
         &self,
         token: &str,
-        deed: Deed,
+        delivery: Delivery,
         busy: Duration,
     ) -> Option<(String, String)> {
         let current = self.current().await;
@@ -222,12 +222,15 @@ impl Op {
         if !is_current {
             state.violate(token, "was sent after a recorded success");
         }
-        if deed == Deed::NotReached {
+        if delivery == Delivery::NotReached {
             return None;
         }
-        state.losses += usize::from(matches!(deed, Deed::LoseAnswer | Deed::LoseRequest));
-        let again = state.note(token, busy, matches!(deed, Deed::Refuse));
-        if matches!(deed, Deed::Refuse | Deed::LoseRequest) {
+        state.losses += usize::from(matches!(
+            delivery,
+            Delivery::LoseAnswer | Delivery::LoseRequest
+        ));
+        let again = state.note(token, busy, matches!(delivery, Delivery::Refuse));
+        if matches!(delivery, Delivery::Refuse | Delivery::LoseRequest) {
             return None;
         }
         if again && self.manner == Manner::Strict {
@@ -289,23 +292,23 @@ impl State {
         }
     }
 
-    fn deed(&mut self) -> Deed {
+    fn delivery(&mut self) -> Delivery {
         if self.calm {
-            return Deed::Answer;
+            return Delivery::Answer;
         }
         match self.chance.below(100) {
-            0..10 => Deed::LoseAnswer,
-            10..16 => Deed::LoseRequest,
-            16..24 => Deed::Refuse,
-            24..30 => Deed::NotReached,
-            _ => Deed::Answer,
+            0..10 => Delivery::LoseAnswer,
+            10..16 => Delivery::LoseRequest,
+            16..24 => Delivery::Refuse,
+            24..30 => Delivery::NotReached,
+            _ => Delivery::Answer,
         }
     }
 }
 
 /// One broker's way to the provider, which only refreshes.
 #[async_trait]
-pub(crate) trait Way: fmt::Debug + Send + Sync {
+pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// Before it asks whether the provider works, which it does.
     async fn look(&self) {}
 
@@ -314,14 +317,14 @@ pub(crate) trait Way: fmt::Debug + Send + Sync {
 
 /// The provider, as a broker sees it that gets there by this way.
 #[derive(Debug)]
-pub(crate) struct By<W> {
-    pub(crate) way: W,
+pub(crate) struct ProviderVia<W> {
+    pub(crate) transport: W,
     /// For its settings.
     pub(crate) real: Arc<dyn IdentityProvider>,
 }
 
 #[async_trait]
-impl<W: Way> IdentityProvider for By<W> {
+impl<W: Transport> IdentityProvider for ProviderVia<W> {
     fn config(&self) -> &ProviderConfig {
         self.real.config()
     }
@@ -347,17 +350,17 @@ impl<W: Way> IdentityProvider for By<W> {
     }
 
     async fn ready(&self) -> Result<(), IdpError> {
-        self.way.look().await;
+        self.transport.look().await;
         Ok(())
     }
 
     async fn answers(&self) -> Result<Option<Refusal>, IdpError> {
-        self.way.look().await;
+        self.transport.look().await;
         Ok(None)
     }
 
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
-        self.way.refresh(refreshable).await
+        self.transport.refresh(refreshable).await
     }
 
     async fn exchange(&self, _: Exchange<'_>) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
@@ -375,7 +378,7 @@ pub(crate) struct Replica {
 }
 
 #[async_trait]
-impl Way for Replica {
+impl Transport for Replica {
     async fn look(&self) {
         self.gate.step().await;
     }
@@ -390,38 +393,38 @@ impl Way for Replica {
         // From here the request is on its way, whatever becomes of who sent it.
         let op = Arc::clone(&self.op);
         let answering = tokio::spawn(async move {
-            let (deed, busy) = op.draw();
-            let issued = op.receive(&token, deed, busy).await;
+            let (delivery, busy) = op.draw();
+            let issued = op.receive(&token, delivery, busy).await;
             sleep(busy).await;
-            (deed, issued)
+            (delivery, issued)
         });
         let answered = self.gate.within(Duration::from_millis(BUSY), answering);
-        let (deed, issued) = match answered.await {
+        let (delivery, issued) = match answered.await {
             Ok(answer) => answer,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
         self.gate.step().await;
-        answer(deed, issued, obtained_at)
+        answer(delivery, issued, obtained_at)
     }
 }
 
 /// What a broker makes of it.
 pub(crate) fn answer(
-    deed: Deed,
+    delivery: Delivery,
     issued: Option<(String, String)>,
     obtained_at: Timestamp,
 ) -> Result<Refreshed, RefreshError> {
-    match deed {
-        Deed::NotReached => Err(RefreshError::NotSent),
-        Deed::Refuse => Err(RefreshError::Later {
+    match delivery {
+        Delivery::NotReached => Err(RefreshError::NotSent),
+        Delivery::Refuse => Err(RefreshError::Later {
             refusal: Refusal {
                 status: 503,
                 code: Refusal::NO_DOCUMENT.to_owned(),
             },
             retry_after: None,
         }),
-        Deed::LoseAnswer | Deed::LoseRequest => Err(RefreshError::Lost),
-        Deed::Answer => issued.map_or(Err(RefreshError::Revoked), |(access, refresh)| {
+        Delivery::LoseAnswer | Delivery::LoseRequest => Err(RefreshError::Lost),
+        Delivery::Answer => issued.map_or(Err(RefreshError::Revoked), |(access, refresh)| {
             Ok(Refreshed {
                 tokens: TokenSet {
                     access_token: AccessToken::new(access),

@@ -6,7 +6,7 @@ use hubkey_fakes::scripted_hub::{HubClient, ScriptedHub};
 use serde_json::Value;
 
 use super::extent::Built;
-use super::site::{Ground, HubAt, PROVIDER, Site};
+use super::site::{Fixture, HubAt, PROVIDER, Site};
 use super::wire::{Line, request};
 
 /// Sign-ins that are opened at the same time.
@@ -40,16 +40,16 @@ impl Waiting {
 
 impl Crowd {
     pub(crate) async fn start(label: &str, built: &Built, brokers: usize) -> anyhow::Result<Self> {
-        let ground = Ground::new(label, built.programs.clone(), brokers)?;
+        let fixture = Fixture::new(label, built.programs.clone(), brokers)?;
         let hub = ScriptedHub::start().await?;
-        let redirect = format!("{}/hub-callback", ground.public_url());
-        hub.register(HubClient::hubkey(&ground.hub_token()?, &redirect));
+        let redirect = format!("{}/hub-callback", fixture.public_url());
+        hub.register(HubClient::hubkey(&fixture.hub_token()?, &redirect));
         let at = HubAt {
             api_url: hub.api_url(),
             public_url: hub.url(),
         };
         Ok(Self {
-            site: Site::start(ground, &at).await?,
+            site: Site::start(fixture, &at).await?,
             hub,
             client: hubkey_fakes::loopback::client()?,
         })
@@ -80,7 +80,7 @@ impl Crowd {
     ) -> anyhow::Result<(HttpBrowser, Question)> {
         let account = hubkey_fakes::hostile_provider::Account::new(&format!("op-{}", kernel.user));
         self.site.provider.sign_in_as(account);
-        let site = self.site.ground.public_url();
+        let site = self.site.fixture.public_url();
         let mut browser = HttpBrowser::new(self.client.clone(), &site, &kernel.user)?;
         let question = browser.open(&kernel.link).await?;
         Ok((browser, question))

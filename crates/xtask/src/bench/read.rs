@@ -17,7 +17,7 @@ use super::extent::{Built, Extent};
 use super::figures::Spread;
 use super::load::{self, CONNECTIONS, Peer, Round};
 use super::report::{Section, Target};
-use super::site::{Ground, HubAt, PROVIDER, Site, local};
+use super::site::{Fixture, HubAt, PROVIDER, Site, local};
 use super::wire::Line;
 
 const USER: &str = "alice";
@@ -41,26 +41,26 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts everything, and signs in with Chromium.
     pub(crate) async fn start(built: &Built) -> anyhow::Result<Self> {
-        let ground = Ground::new("bench-read", built.programs.clone(), 1)?;
+        let fixture = Fixture::new("bench-read", built.programs.clone(), 1)?;
         let options = HubOptions {
             port: Some(free_port()?),
             api_port: Some(free_port()?),
             hubkey: Some(Registration {
-                public_url: ground.public_url(),
-                broker_url: ground.broker_url(),
+                public_url: fixture.public_url(),
+                broker_url: fixture.broker_url(),
                 callback_url: None,
-                api_token_file: ground.secrets.hub_token.clone(),
+                api_token_file: fixture.secrets.hub_token.clone(),
                 ca_file: None,
             }),
             python_packages: Some(built.packages.clone()),
             ..HubOptions::default()
         };
-        let hub = JupyterHub::start(&ground.run, options).await?;
+        let hub = JupyterHub::start(&fixture.run, options).await?;
         let at = HubAt {
             api_url: hub.api_url(),
             public_url: hub.url(),
         };
-        let site = Site::start(ground, &at).await?;
+        let site = Site::start(fixture, &at).await?;
         site.provider
             .token_responses(|answer| answer["expires_in"] = json!(TOKEN_LIFE));
         hub.start_server(USER, "").await?;
@@ -98,7 +98,7 @@ impl Stage {
             .await?;
         let answer = String::from_utf8(answer.body)?;
         let (axum, tornado) = (free_port()?, free_port()?);
-        let run = &self.site.ground.run;
+        let run = &self.site.fixture.run;
         let bare = Spec::new("bare-axum", built.programs.join("bare-axum"))
             .args(["--listen", &format!("127.0.0.1:{axum}")])
             .args(["--answer", &answer]);
@@ -106,7 +106,7 @@ impl Stage {
             .arg(load::script("tornado_peer.py"))
             .env("PEER_ANSWER", &answer)
             .env("PEER_HUB_API", self.hub.api_url())
-            .env("PEER_SERVICE_TOKEN", self.site.ground.hub_token()?)
+            .env("PEER_SERVICE_TOKEN", self.site.fixture.hub_token()?)
             .env("PEER_PORT", tornado.to_string());
         let peer = |name, port| Peer {
             name,
@@ -135,7 +135,7 @@ impl Stage {
 }
 
 async fn sign_in(site: &Site, opened: &Opened) -> anyhow::Result<()> {
-    let browser = Browser::start(&site.ground.run, USER).await?;
+    let browser = Browser::start(&site.fixture.run, USER).await?;
     let pages = browser.open_sign_in(&opened.link, &ALICE).await;
     browser.quit().await;
     let pages = pages?;

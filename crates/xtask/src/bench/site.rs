@@ -24,7 +24,7 @@ pub(crate) struct HubAt {
 
 /// Addresses and secrets, before anything runs: a hub has to know them.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub(crate) struct Fixture {
     pub(crate) run: RunFolder,
     pub(crate) secrets: Secrets,
     programs: PathBuf,
@@ -40,7 +40,7 @@ struct Doors {
     ops: u16,
 }
 
-impl Ground {
+impl Fixture {
     pub(crate) fn new(label: &str, programs: PathBuf, brokers: usize) -> anyhow::Result<Self> {
         let run = RunFolder::create(label)?;
         let doors = || {
@@ -204,31 +204,31 @@ pub(crate) struct Site {
     _callback_server: Process,
     pub(crate) provider: HostileProvider,
     pub(crate) redis: Redis,
-    pub(crate) ground: Ground,
+    pub(crate) fixture: Fixture,
 }
 
 impl Site {
-    pub(crate) async fn start(ground: Ground, hub: &HubAt) -> anyhow::Result<Self> {
+    pub(crate) async fn start(fixture: Fixture, hub: &HubAt) -> anyhow::Result<Self> {
         let provider = HostileProvider::start().await?;
-        let redis = Redis::start(&ground.run).await?;
-        std::fs::write(ground.run.join("redis-url"), redis.url())?;
+        let redis = Redis::start(&fixture.run).await?;
+        std::fs::write(fixture.run.join("redis-url"), redis.url())?;
         let mut brokers = Vec::new();
-        for (number, doors) in ground.brokers.iter().enumerate() {
-            let settings = ground.broker_settings(doors, hub, &provider.issuer());
+        for (number, doors) in fixture.brokers.iter().enumerate() {
+            let settings = fixture.broker_settings(doors, hub, &provider.issuer());
             let name = format!("broker-{number}");
-            let process = serve(&ground, "token-broker", &name, &settings, doors.ops).await?;
+            let process = serve(&fixture, "token-broker", &name, &settings, doors.ops).await?;
             let url = local(doors.kernel);
             brokers.push(Broker { process, url });
         }
-        let settings = ground.callback_settings()?;
+        let settings = fixture.callback_settings()?;
         let name = "callback-server";
-        let callback_server = serve(&ground, name, name, &settings, ground.callback_ops).await?;
+        let callback_server = serve(&fixture, name, name, &settings, fixture.callback_ops).await?;
         Ok(Self {
             brokers,
             _callback_server: callback_server,
             provider,
             redis,
-            ground,
+            fixture,
         })
     }
 
@@ -240,18 +240,18 @@ impl Site {
 
 /// Starts one of our programs and waits until it is ready.
 async fn serve(
-    ground: &Ground,
+    fixture: &Fixture,
     program: &str,
     name: &str,
     settings: &str,
     ops: u16,
 ) -> anyhow::Result<Process> {
-    let file = ground.run.join(format!("{name}.toml"));
+    let file = fixture.run.join(format!("{name}.toml"));
     std::fs::write(&file, settings)?;
-    let mut process = Spec::new(name, ground.programs.join(program))
+    let mut process = Spec::new(name, fixture.programs.join(program))
         .arg("--config")
         .arg(&file)
-        .start(&ground.run)?;
+        .start(&fixture.run)?;
     let (client, ready) = (loopback::client()?, format!("{}/readyz", local(ops)));
     process
         .ready(START, async || loopback::answers(&client, &ready).await)

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::{Bench, Outcome};
+use super::{Outcome, StepContext};
 use crate::report::Count;
 
 const LINES: usize = 500;
@@ -15,14 +15,14 @@ const LINES: usize = 500;
 const METHODS: usize = 40;
 const KINDS: [&str; 5] = [".rs", ".py", ".sh", ".html", ".css"];
 
-pub(crate) fn run(bench: &Bench) -> Outcome {
+pub(crate) fn run(context: &StepContext) -> Outcome {
     let mut trouble = Vec::new();
     let mut sources = Vec::new();
-    for file in tracked(bench)? {
+    for file in tracked(context)? {
         if !KINDS.iter().any(|kind| file.ends_with(kind)) {
             continue;
         }
-        let text = read(bench, &file)?;
+        let text = read(context, &file)?;
         let lines = text.lines().count();
         if lines > LINES {
             trouble.push(format!(
@@ -56,21 +56,21 @@ fn crowded(sources: &[methods::Source]) -> anyhow::Result<Vec<String>> {
 }
 
 /// The files of the checkout that are under version control or would be.
-pub(crate) fn tracked(bench: &Bench) -> anyhow::Result<Vec<String>> {
+pub(crate) fn tracked(context: &StepContext) -> anyhow::Result<Vec<String>> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(bench.root())
+        .current_dir(context.root())
         .output()
         .context("git is missing")?;
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
-    let exists = |name: &&str| bench.root().join(name).is_file();
+    let exists = |name: &&str| context.root().join(name).is_file();
     Ok(names.lines().filter(exists).map(str::to_owned).collect())
 }
 
 /// A file of the checkout as text; what is not UTF-8 is replaced.
-pub(crate) fn read(bench: &Bench, file: &str) -> anyhow::Result<String> {
+pub(crate) fn read(context: &StepContext, file: &str) -> anyhow::Result<String> {
     let bytes =
-        std::fs::read(bench.root().join(file)).with_context(|| format!("reading {file}"))?;
+        std::fs::read(context.root().join(file)).with_context(|| format!("reading {file}"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -15,16 +15,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use petgraph::{algo::tarjan_scc, graphmap::DiGraphMap};
 
-use super::{Bench, Outcome, budget::tracked};
+use super::{Outcome, StepContext, budget::tracked};
 use crate::report::Count;
 
 /// Who needs whom, and what of it.
 type Arrows = BTreeMap<(PathBuf, PathBuf), BTreeSet<String>>;
 
-pub(crate) fn run(bench: &Bench) -> Outcome {
+pub(crate) fn run(context: &StepContext) -> Outcome {
     let mut trouble = Vec::new();
-    for root in roots(&tracked(bench)?) {
-        let arrows = arrows(bench.root(), Path::new(&root))?;
+    for root in roots(&tracked(context)?) {
+        let arrows = arrows(context.root(), Path::new(&root))?;
         trouble.extend(circles(&arrows).iter().map(|circle| told(circle, &arrows)));
     }
     if trouble.is_empty() {

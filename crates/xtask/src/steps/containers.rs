@@ -4,7 +4,7 @@ use std::process::Command;
 
 use hubkey_starters::console;
 
-use super::{Bench, Outcome, rust_tests};
+use super::{Outcome, StepContext, rust_tests};
 use crate::report::Count;
 
 /// The targets of `docker/Dockerfile`; each is the image `hubkey-<target>:dev`.
@@ -26,11 +26,11 @@ pub(crate) const FOR_TESTS: Making = Making {
 };
 
 /// Makes every image from the checkout as it is. What did not change comes from the engine's cache.
-pub(crate) fn make(bench: &Bench, making: Making) -> anyhow::Result<()> {
+pub(crate) fn make(context: &StepContext, making: Making) -> anyhow::Result<()> {
     if making.offline {
         let mut bases = Command::new("docker/offline/build");
-        bases.current_dir(bench.root());
-        console::run("base images", &mut bases, &bench.log("base images"))?;
+        bases.current_dir(context.root());
+        console::run("base images", &mut bases, &context.log("base images"))?;
     }
     for target in TARGETS {
         let mut build = Command::new("docker");
@@ -40,18 +40,18 @@ pub(crate) fn make(bench: &Bench, making: Making) -> anyhow::Result<()> {
             .arg(format!("--tag=hubkey-{target}:dev"))
             .arg(format!("--build-arg=PROFILE={}", making.profile))
             .arg(".")
-            .current_dir(bench.root());
+            .current_dir(context.root());
         let label = format!("image {target}");
-        console::run(&label, &mut build, &bench.log(&label))?;
+        console::run(&label, &mut build, &context.log(&label))?;
     }
     Ok(())
 }
 
 /// The images, then the tests from outside that run on every kind of stack, then those that need containers.
-pub(crate) fn run(bench: &Bench) -> Outcome {
-    make(bench, FOR_TESTS)?;
+pub(crate) fn run(context: &StepContext) -> Outcome {
+    make(context, FOR_TESTS)?;
     let mut count = Count::ONE;
-    count.add(rust_tests::everywhere_on_containers(bench)?);
-    count.add(rust_tests::containers(bench)?);
+    count.add(rust_tests::everywhere_on_containers(context)?);
+    count.add(rust_tests::containers(context)?);
     Ok(count)
 }

@@ -12,12 +12,12 @@ pub(crate) type Outcome = Result<Count, Failure>;
 
 /// Where the steps work: the checkout, and a folder for the output of each program.
 #[derive(Debug)]
-pub(crate) struct Bench {
+pub(crate) struct StepContext {
     root: PathBuf,
     logs: PathBuf,
 }
 
-impl Bench {
+impl StepContext {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let root = process::checkout();
         let logs = process::artifacts().join("test-logs");

@@ -1,8 +1,8 @@
 //! Builds the API documentation; a warning fails the step.
 
-use super::{Bench, Outcome};
+use super::{Outcome, StepContext};
 
-pub(crate) fn run(bench: &Bench) -> Outcome {
+pub(crate) fn run(context: &StepContext) -> Outcome {
     let arguments = [
         "doc",
         "--workspace",
@@ -10,7 +10,7 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
         "--document-private-items",
         "--locked",
     ];
-    let mut command = bench.cargo(&arguments);
+    let mut command = context.cargo(&arguments);
     command.env("RUSTDOCFLAGS", "--deny warnings");
-    bench.check("cargo doc", command)
+    context.check("cargo doc", command)
 }

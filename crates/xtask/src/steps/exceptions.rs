@@ -1,7 +1,7 @@
 //! Lints are silenced by `expect` with a reason, which ends when the reason ends, and tests are never skipped.
 
 use super::budget::{read, tracked};
-use super::{Bench, Outcome};
+use super::{Outcome, StepContext};
 use crate::report::Count;
 
 /// Each pair is written in two halves, so that this file does not find itself.
@@ -12,13 +12,13 @@ const FORBIDDEN: [(&str, &str); 4] = [
     ("pytest.mark.", "skip"),
 ];
 
-pub(crate) fn run(bench: &Bench) -> Outcome {
+pub(crate) fn run(context: &StepContext) -> Outcome {
     let mut trouble = Vec::new();
-    for file in tracked(bench)? {
+    for file in tracked(context)? {
         if ![Some("rs"), Some("py")].contains(&file.rsplit_once('.').map(|(_, kind)| kind)) {
             continue;
         }
-        let found = offences(&read(bench, &file)?);
+        let found = offences(&read(context, &file)?);
         trouble.extend(
             found
                 .iter()

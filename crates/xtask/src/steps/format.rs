@@ -1,7 +1,7 @@
 //! Runs rustfmt; a difference fails the step.
 
-use super::{Bench, Outcome};
+use super::{Outcome, StepContext};
 
-pub(crate) fn run(bench: &Bench) -> Outcome {
-    bench.check("cargo fmt", bench.cargo(&["fmt", "--all", "--check"]))
+pub(crate) fn run(context: &StepContext) -> Outcome {
+    context.check("cargo fmt", context.cargo(&["fmt", "--all", "--check"]))
 }

@@ -15,7 +15,7 @@ use hubkey_e2e::stack::servers;
 use hubkey_starters::tools;
 
 use super::budget::read;
-use super::{Bench, Outcome, chart};
+use super::{Outcome, StepContext, chart};
 use crate::report::Count;
 
 const OPENAPI: &str = "docs/reference/openapi.json";
@@ -90,15 +90,15 @@ const PARTS: [Part; 8] = [
 ];
 
 /// Checks that each part is what its maker makes now.
-pub(crate) fn run(bench: &Bench) -> Outcome {
+pub(crate) fn run(context: &StepContext) -> Outcome {
     tools::require(&["zensical"])?;
     let programs = servers::build()?;
     for part in &PARTS {
-        if let Some(complaint) = part.complaint(bench, &programs)? {
+        if let Some(complaint) = part.complaint(context, &programs)? {
             return Err(anyhow::anyhow!(complaint).into());
         }
     }
-    if read(bench, chart::SCHEMA)? != chart::schema(bench, &programs)? {
+    if read(context, chart::SCHEMA)? != chart::schema(context, &programs)? {
         let trouble = format!(
             "{} is not what k8s/schema makes of the settings now: run `cargo xtask docs` and commit what it changes",
             chart::SCHEMA
@@ -109,36 +109,36 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
 }
 
 /// What is not current of that which no program of ours prints.
-pub(super) fn stale(bench: &Bench) -> anyhow::Result<Vec<String>> {
+pub(super) fn stale(context: &StepContext) -> anyhow::Result<Vec<String>> {
     tools::require(&["zensical"])?;
-    let mut found = tables::stale(bench)?;
+    let mut found = tables::stale(context)?;
     let made_here = PARTS
         .iter()
         .filter(|part| !matches!(part.maker, Maker::Program(..)));
     for part in made_here {
-        found.extend(part.complaint(bench, Path::new(""))?);
+        found.extend(part.complaint(context, Path::new(""))?);
     }
-    found.extend(decisions::stale(bench)?);
+    found.extend(decisions::stale(context)?);
     Ok(found)
 }
 
 /// Writes each part anew, the tables of names and the index of decisions.
-pub(crate) fn write(bench: &Bench) -> anyhow::Result<()> {
+pub(crate) fn write(context: &StepContext) -> anyhow::Result<()> {
     tools::require(&["zensical"])?;
     let programs = servers::build()?;
     for part in &PARTS {
         let text = if part.whole {
             String::new()
         } else {
-            read(bench, part.file)?
+            read(context, part.file)?
         };
-        let text = part.put_into(&text, &part.make(bench, &programs)?)?;
-        std::fs::write(bench.root().join(part.file), text)?;
+        let text = part.put_into(&text, &part.make(context, &programs)?)?;
+        std::fs::write(context.root().join(part.file), text)?;
     }
-    tables::write(bench)?;
-    decisions::write(bench)?;
-    let schema = chart::schema(bench, &programs)?;
-    Ok(std::fs::write(bench.root().join(chart::SCHEMA), schema)?)
+    tables::write(context)?;
+    decisions::write(context)?;
+    let schema = chart::schema(context, &programs)?;
+    Ok(std::fs::write(context.root().join(chart::SCHEMA), schema)?)
 }
 
 impl Maker {
@@ -156,9 +156,9 @@ impl Maker {
 
 impl Part {
     /// Says so where the part is not what its maker makes now.
-    fn complaint(&self, bench: &Bench, programs: &Path) -> anyhow::Result<Option<String>> {
-        let text = read(bench, self.file)?;
-        if self.put_into(&text, &self.make(bench, programs)?)? == text {
+    fn complaint(&self, context: &StepContext, programs: &Path) -> anyhow::Result<Option<String>> {
+        let text = read(context, self.file)?;
+        if self.put_into(&text, &self.make(context, programs)?)? == text {
             return Ok(None);
         }
         Ok(Some(format!(
@@ -168,18 +168,18 @@ impl Part {
         )))
     }
 
-    fn make(&self, bench: &Bench, programs: &Path) -> anyhow::Result<String> {
+    fn make(&self, context: &StepContext, programs: &Path) -> anyhow::Result<String> {
         match &self.maker {
             Maker::Program(program, argument) => {
                 printed(Command::new(programs.join(program)).arg(argument))
             }
-            Maker::Measurements => plot::token_reads(&read(bench, MEASUREMENTS)?),
-            Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(bench, file)?.trim_end())),
-            Maker::OpenApi => http::reference(&read(bench, OPENAPI)?),
+            Maker::Measurements => plot::token_reads(&read(context, MEASUREMENTS)?),
+            Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(context, file)?.trim_end())),
+            Maker::OpenApi => http::reference(&read(context, OPENAPI)?),
             Maker::Python => {
                 let mut command = Command::new(tools::site::command("python"));
-                let script = bench.root().join(PYTHON);
-                printed(command.arg(script).arg(bench.root().join(PACKAGE)))
+                let script = context.root().join(PYTHON);
+                printed(command.arg(script).arg(context.root().join(PACKAGE)))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Runs clippy on the workspace; a warning fails the step.
 
-use super::{Bench, Outcome};
+use super::{Outcome, StepContext};
 
-pub(crate) fn run(bench: &Bench) -> Outcome {
+pub(crate) fn run(context: &StepContext) -> Outcome {
     let arguments = [
         "clippy",
         "--workspace",
@@ -12,5 +12,5 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
         "--deny",
         "warnings",
     ];
-    bench.check("cargo clippy", bench.cargo(&arguments))
+    context.check("cargo clippy", context.cargo(&arguments))
 }

@@ -5,40 +5,40 @@ use std::process::Command;
 use hubkey_e2e::stack::wheel;
 use hubkey_starters::{console, tools};
 
-use super::{Bench, Outcome};
+use super::{Outcome, StepContext};
 use crate::report::{Count, Failure};
 
 const PACKAGE: &str = "crates/python-shim";
 
-pub(crate) fn lint(bench: &Bench) -> Outcome {
+pub(crate) fn lint(context: &StepContext) -> Outcome {
     let mut total = Count::default();
     // The package has rules of its own; what lies outside it, those of the checkout.
     let places = [
-        (bench.root().join(PACKAGE), vec!["."]),
-        (bench.root().into(), vec!["docker", "e2e", "k8s"]),
+        (context.root().join(PACKAGE), vec!["."]),
+        (context.root().into(), vec!["docker", "e2e", "k8s"]),
     ];
     for (folder, paths) in places {
         for verb in [&["check"][..], &["format", "--check"][..]] {
-            let mut command = bench.python_command("ruff");
+            let mut command = context.python_command("ruff");
             command.args(verb).args(&paths).current_dir(&folder);
-            total.add(bench.check(&format!("ruff {}", verb[0]), command)?);
+            total.add(context.check(&format!("ruff {}", verb[0]), command)?);
         }
     }
-    let mut imports = bench.python_command("lint-imports");
+    let mut imports = context.python_command("lint-imports");
     imports
         .arg("--no-cache")
         .env("PYTHONPATH", "python")
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .current_dir(bench.root().join(PACKAGE));
-    total.add(bench.check("import-linter", imports)?);
+        .current_dir(context.root().join(PACKAGE));
+    total.add(context.check("import-linter", imports)?);
     Ok(total)
 }
 
-pub(crate) fn tests(bench: &Bench) -> Outcome {
+pub(crate) fn tests(context: &StepContext) -> Outcome {
     let packages = wheel::install()?;
-    let folder = bench.root().join(PACKAGE);
+    let folder = context.root().join(PACKAGE);
     let python = |arguments: &[&str]| {
-        let mut command = bench.python_command("python");
+        let mut command = context.python_command("python");
         command
             .args(arguments)
             .env("PYTHONPATH", &packages)
@@ -50,21 +50,21 @@ pub(crate) fn tests(bench: &Bench) -> Outcome {
     let mut total = Count::ONE;
     let interpreter = tools::python().display().to_string();
     let types = ["-m", "pyright", "--pythonpath", &interpreter];
-    total.add(bench.check("pyright", python(&types))?);
+    total.add(context.check("pyright", python(&types))?);
     let stub = ["-m", "mypy.stubtest", "hubkey._hubkey"];
-    total.add(bench.check("stubtest", python(&stub))?);
+    total.add(context.check("stubtest", python(&stub))?);
     let pytest = python(&["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
-    run_pytest(bench, "pytest", pytest, total)
+    run_pytest(context, "pytest", pytest, total)
 }
 
 /// Runs pytest and adds what it counted to what came before.
 pub(super) fn run_pytest(
-    bench: &Bench,
+    context: &StepContext,
     label: &str,
     mut pytest: Command,
     mut total: Count,
 ) -> Outcome {
-    let log = bench.log(label);
+    let log = context.log(label);
     let result = console::run(label, &mut pytest, &log);
     total.add(count(&std::fs::read_to_string(&log).unwrap_or_default()));
     match result {

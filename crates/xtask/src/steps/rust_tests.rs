@@ -8,7 +8,7 @@ use hubkey_starters::console;
 use hubkey_starters::console::say;
 use serde_json::Value;
 
-use super::{Bench, Outcome};
+use super::{Outcome, StepContext};
 use crate::report::{Count, Failure};
 
 const PAGES: &str = "hubkey-callback-server";
@@ -18,65 +18,65 @@ const END_TO_END: &str = "hubkey-e2e";
 const CLUSTER: &str = "cluster";
 const CONTAINERS: &str = "containers";
 
-pub(crate) fn units(bench: &Bench) -> Outcome {
+pub(crate) fn units(context: &StepContext) -> Outcome {
     test(
-        bench,
+        context,
         "unit tests",
         &["--lib".to_owned(), "--bins".to_owned()],
     )
 }
 
-pub(crate) fn pages(bench: &Bench) -> Outcome {
-    integration(bench, "page tests", |package, _| package == PAGES)
+pub(crate) fn pages(context: &StepContext) -> Outcome {
+    integration(context, "page tests", |package, _| package == PAGES)
 }
 
-pub(crate) fn broker(bench: &Bench) -> Outcome {
-    integration(bench, "broker tests", |package, _| package == BROKER)
+pub(crate) fn broker(context: &StepContext) -> Outcome {
+    integration(context, "broker tests", |package, _| package == BROKER)
 }
 
-pub(crate) fn others(bench: &Bench) -> Outcome {
-    integration(bench, "other tests", |package, _| {
+pub(crate) fn others(context: &StepContext) -> Outcome {
+    integration(context, "other tests", |package, _| {
         ![PAGES, BROKER, END_TO_END].contains(&package)
     })
 }
 
-pub(crate) fn end_to_end(bench: &Bench) -> Outcome {
+pub(crate) fn end_to_end(context: &StepContext) -> Outcome {
     let build = ["build", "--workspace", "--bins", "--locked"];
-    bench.check("cargo build", bench.cargo(&build))?;
+    context.check("cargo build", context.cargo(&build))?;
     // Now, and not while tests run beside it that have time limits. What is wrong with it, its own test says.
     if let Err(error) = static_command::build("dev") {
         say(format!("    the static command: {error:#}"));
     }
-    integration(bench, "end to end", |package, target| {
+    integration(context, "end to end", |package, target| {
         package == END_TO_END && ![CLUSTER, CONTAINERS].contains(&target)
     })
 }
 
 /// The tests that need a cluster.
-pub(super) fn on_a_cluster(bench: &Bench) -> Outcome {
-    integration(bench, "on a cluster", |package, target| {
+pub(super) fn on_a_cluster(context: &StepContext) -> Outcome {
+    integration(context, "on a cluster", |package, target| {
         package == END_TO_END && target == CLUSTER
     })
 }
 
 /// The tests that need containers. They start their stacks so by themselves.
-pub(super) fn containers(bench: &Bench) -> Outcome {
-    integration(bench, "tests of containers", |package, target| {
+pub(super) fn containers(context: &StepContext) -> Outcome {
+    integration(context, "tests of containers", |package, target| {
         package == END_TO_END && target == CONTAINERS
     })
 }
 
 /// The tests from outside that run on every kind of stack, with one of containers.
-pub(super) fn everywhere_on_containers(bench: &Bench) -> Outcome {
+pub(super) fn everywhere_on_containers(context: &StepContext) -> Outcome {
     let arguments = ["--test", "outside", "--", "everywhere::"].map(str::to_owned);
     let on_containers = [(platform::VARIABLE, "containers")];
-    test_with(bench, "outside on containers", &arguments, &on_containers)
+    test_with(context, "outside on containers", &arguments, &on_containers)
 }
 
 /// Runs some of the integration tests: which, is said of package and target.
-fn integration(bench: &Bench, label: &str, wanted: fn(&str, &str) -> bool) -> Outcome {
+fn integration(context: &StepContext, label: &str, wanted: fn(&str, &str) -> bool) -> Outcome {
     let mut arguments = Vec::new();
-    for (package, target) in targets(bench)? {
+    for (package, target) in targets(context)? {
         if wanted(&package, &target) {
             arguments.extend(["--test".to_owned(), target]);
         }
@@ -84,26 +84,26 @@ fn integration(bench: &Bench, label: &str, wanted: fn(&str, &str) -> bool) -> Ou
     if arguments.is_empty() {
         return Ok(Count::default());
     }
-    test(bench, label, &arguments)
+    test(context, label, &arguments)
 }
 
-fn test(bench: &Bench, label: &str, arguments: &[String]) -> Outcome {
-    test_with(bench, label, arguments, &[])
+fn test(context: &StepContext, label: &str, arguments: &[String]) -> Outcome {
+    test_with(context, label, arguments, &[])
 }
 
 fn test_with(
-    bench: &Bench,
+    context: &StepContext,
     label: &str,
     arguments: &[String],
     environment: &[(&str, &str)],
 ) -> Outcome {
-    let mut command = bench.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let mut command = context.cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     // A failed assertion says what is wrong; forty frames of a runtime below it hide that.
     command
         .args(arguments)
         .env("RUST_BACKTRACE", "0")
         .envs(environment.iter().copied());
-    let log = bench.log(label);
+    let log = context.log(label);
     let result = console::run(label, &mut command, &log);
     let text = std::fs::read_to_string(&log).unwrap_or_default();
     let count = count(&text);
@@ -117,9 +117,9 @@ fn test_with(
 }
 
 /// The integration test targets of the workspace, each with its package.
-fn targets(bench: &Bench) -> anyhow::Result<Vec<(String, String)>> {
+fn targets(context: &StepContext) -> anyhow::Result<Vec<(String, String)>> {
     let arguments = ["metadata", "--no-deps", "--format-version=1", "--locked"];
-    let output = Command::output(&mut bench.cargo(&arguments))?;
+    let output = Command::output(&mut context.cargo(&arguments))?;
     if !output.status.success() {
         bail!(
             "cargo metadata: {}",

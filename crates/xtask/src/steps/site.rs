@@ -7,7 +7,7 @@ use std::process::Command;
 use hubkey_starters::tools;
 
 use super::budget::{read, tracked};
-use super::{Bench, Outcome};
+use super::{Outcome, StepContext};
 use crate::report::{Count, Failure};
 
 const CONFIGURATION: &str = "zensical.toml";
@@ -16,7 +16,7 @@ const OUTPUT: &str = "target/site";
 /// The index of decisions lists its pages itself.
 const DECISIONS: &str = "docs/adr/0";
 
-pub(crate) fn run(bench: &Bench) -> Outcome {
+pub(crate) fn run(context: &StepContext) -> Outcome {
     tools::require(&["zensical"])?;
     let mut command = Command::new(tools::site::command("zensical"));
     command
@@ -28,12 +28,12 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
             CONFIGURATION,
         ])
         .env("NO_COLOR", "1")
-        .current_dir(bench.root());
-    bench
+        .current_dir(context.root());
+    context
         .check("zensical", command)
-        .map_err(|failure| said(bench, failure))?;
-    let mut trouble = outside_navigation(&read(bench, CONFIGURATION)?, &tracked(bench)?);
-    trouble.extend(loaded_from_elsewhere(&bench.root().join(OUTPUT))?);
+        .map_err(|failure| said(context, failure))?;
+    let mut trouble = outside_navigation(&read(context, CONFIGURATION)?, &tracked(context)?);
+    trouble.extend(loaded_from_elsewhere(&context.root().join(OUTPUT))?);
     if trouble.is_empty() {
         return Ok(Count::ONE);
     }
@@ -41,8 +41,8 @@ pub(crate) fn run(bench: &Bench) -> Outcome {
 }
 
 /// What Zensical complains of, without colours and without the stack of its own code.
-fn said(bench: &Bench, failure: Failure) -> Failure {
-    let Ok(log) = std::fs::read_to_string(bench.log("zensical")) else {
+fn said(context: &StepContext, failure: Failure) -> Failure {
+    let Ok(log) = std::fs::read_to_string(context.log("zensical")) else {
         return failure;
     };
     let complaints = log.split("Traceback").next().unwrap_or_default();

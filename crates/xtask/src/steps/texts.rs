@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::budget::{read, tracked};
-use super::{Bench, Outcome, generated};
+use super::{Outcome, StepContext, generated};
 use crate::report::Count;
 
 const TEST_PREFIXES: [&str; 7] = [
@@ -21,20 +21,20 @@ const TEST_PREFIXES: [&str; 7] = [
 ];
 const SOURCE_KINDS: [&str; 6] = ["rs", "py", "lua", "html", "sh", "md"];
 
-pub(crate) fn run(bench: &Bench) -> Outcome {
-    let known = Known::read(bench)?;
+pub(crate) fn run(context: &StepContext) -> Outcome {
+    let known = Known::read(context)?;
     let mut trouble = Vec::new();
     for text in known.files.iter().filter(|file| kind(file) == "md") {
-        let content = read(bench, text)?;
+        let lines = read(context, text)?;
         let folder = Path::new(text).parent().unwrap_or(Path::new(""));
-        let folder = bench.root().join(folder);
-        for mention in mentions(&content) {
+        let folder = context.root().join(folder);
+        for mention in mentions(&lines) {
             if let Some(complaint) = known.complaint(&mention, &folder) {
                 trouble.push(format!("{text}:{}: {complaint}", mention.line));
             }
         }
     }
-    trouble.extend(generated::stale(bench)?);
+    trouble.extend(generated::stale(context)?);
     if trouble.is_empty() {
         return Ok(Count::ONE);
     }
@@ -82,14 +82,14 @@ struct Known {
 }
 
 impl Known {
-    fn read(bench: &Bench) -> anyhow::Result<Self> {
-        let files = tracked(bench)?;
+    fn read(context: &StepContext) -> anyhow::Result<Self> {
+        let files = tracked(context)?;
         let first = |file: &String| file.split('/').next().unwrap_or_default().to_owned();
         let last = |file: &String| file.rsplit('/').next().unwrap_or_default().to_owned();
         let mut tests = BTreeSet::new();
         for file in &files {
             if ["rs", "py"].contains(&kind(file)) {
-                tests.extend(functions(&read(bench, file)?));
+                tests.extend(functions(&read(context, file)?));
             }
         }
         Ok(Self {

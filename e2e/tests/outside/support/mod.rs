@@ -1,8 +1,8 @@
 //! The stacks that the tests share, and the people on them.
 
 pub(crate) mod command;
-mod edge;
 pub(crate) mod notebook;
+mod other_providers;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,7 +20,9 @@ use hubkey_e2e::{stack::servers, stack::wheel};
 use hubkey_fakes::kernel_api::KernelApi;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-pub(crate) use edge::{FEDERATED, HOSTILE, HOUSE, IMPOSTER, KEYED, SECOND, SHARED, hostile, proof};
+pub(crate) use other_providers::{
+    FEDERATED, HOSTILE, HOUSE, IMPOSTER, KEYED, SECOND, SHARED, hostile, proof,
+};
 
 pub(crate) type Outcome = anyhow::Result<()>;
 
@@ -75,7 +77,7 @@ pub(crate) async fn stack() -> anyhow::Result<&'static Stack> {
     let starting = async || {
         let options = StackOptions {
             log: "trace".to_owned(),
-            more_broker_settings: edge::providers().await?,
+            more_broker_settings: other_providers::providers().await?,
             hub_config: match Platform::wanted()? {
                 Platform::Processes => LOSING.to_owned(),
                 Platform::Containers => String::new(),

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 
-use crate::steps::Bench;
+use crate::steps::StepContext;
 use crate::steps::budget::{read, tracked};
 
 const FOLDER: &str = "docs/adr/";
@@ -10,10 +10,10 @@ const INDEX: &str = "docs/adr/README.md";
 const HEAD: &str = "| number | decision | status | date |\n|---|---|---|---|\n";
 
 /// What is wrong with the decisions or their index.
-pub(in crate::steps) fn stale(bench: &Bench) -> anyhow::Result<Vec<String>> {
-    let text = read(bench, INDEX)?;
+pub(in crate::steps) fn stale(context: &StepContext) -> anyhow::Result<Vec<String>> {
+    let text = read(context, INDEX)?;
     let mut found = Vec::new();
-    match put_into(&text, &rows(bench)?) {
+    match put_into(&text, &rows(context)?) {
         Ok(new) if new == text => {}
         Ok(_) => found.push(format!("{INDEX} is not current: run `cargo xtask docs`")),
         Err(error) => found.push(format!("{INDEX}: {error}")),
@@ -22,24 +22,24 @@ pub(in crate::steps) fn stale(bench: &Bench) -> anyhow::Result<Vec<String>> {
 }
 
 /// Writes the index anew.
-pub(super) fn write(bench: &Bench) -> anyhow::Result<()> {
-    let text = put_into(&read(bench, INDEX)?, &rows(bench)?)?;
-    Ok(std::fs::write(bench.root().join(INDEX), text)?)
+pub(super) fn write(context: &StepContext) -> anyhow::Result<()> {
+    let text = put_into(&read(context, INDEX)?, &rows(context)?)?;
+    Ok(std::fs::write(context.root().join(INDEX), text)?)
 }
 
 /// One row for each decision, and one for each gap in the numbers.
-fn rows(bench: &Bench) -> anyhow::Result<Vec<String>> {
+fn rows(context: &StepContext) -> anyhow::Result<Vec<String>> {
     let mut rows = Vec::new();
     let mut next = 1;
     // The names begin with numbers of four digits, so their order is that of the numbers.
-    for file in tracked(bench)? {
+    for file in tracked(context)? {
         let Some(name) = file
             .strip_prefix(FOLDER)
             .filter(|name| *name != "README.md")
         else {
             continue;
         };
-        let (number, row) = row(name, &read(bench, &file)?).with_context(|| file.clone())?;
+        let (number, row) = row(name, &read(context, &file)?).with_context(|| file.clone())?;
         ensure!(number >= next, "{file}: the number {number} is given twice");
         rows.extend(gap(next, number));
         rows.push(row);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use hubkey_protocol::ErrorCode;
 
-use crate::steps::Bench;
+use crate::steps::StepContext;
 use crate::steps::budget::{read, tracked};
 
 const OPENAPI: &str = "docs/reference/openapi.json";
@@ -19,7 +19,7 @@ const CODES: &str = "crates/protocol/src/error.rs";
 struct Table {
     page: &'static str,
     /// What the code has.
-    names: fn(&Bench) -> anyhow::Result<Vec<Name>>,
+    names: fn(&StepContext) -> anyhow::Result<Vec<Name>>,
 }
 
 const TABLES: [Table; 4] = [
@@ -59,11 +59,11 @@ impl Name {
 }
 
 /// The pages whose tables are not what the code has.
-pub(in crate::steps) fn stale(bench: &Bench) -> anyhow::Result<Vec<String>> {
+pub(in crate::steps) fn stale(context: &StepContext) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
     for table in &TABLES {
-        let text = read(bench, table.page)?;
-        let new = put_into(&text, &(table.names)(bench)?)?;
+        let text = read(context, table.page)?;
+        let new = put_into(&text, &(table.names)(context)?)?;
         let differing = changed(&text, &new);
         found.extend(differing.map(|row| format!("{}: {row}", table.page)));
     }
@@ -83,10 +83,10 @@ fn changed<'a>(old: &'a str, new: &'a str) -> impl Iterator<Item = String> + 'a 
 }
 
 /// Writes each table anew.
-pub(super) fn write(bench: &Bench) -> anyhow::Result<()> {
+pub(super) fn write(context: &StepContext) -> anyhow::Result<()> {
     for table in &TABLES {
-        let text = put_into(&read(bench, table.page)?, &(table.names)(bench)?)?;
-        std::fs::write(bench.root().join(table.page), text)?;
+        let text = put_into(&read(context, table.page)?, &(table.names)(context)?)?;
+        std::fs::write(context.root().join(table.page), text)?;
     }
     Ok(())
 }
@@ -117,10 +117,10 @@ fn put_into(text: &str, names: &[Name]) -> anyhow::Result<String> {
     Ok(all.join("\n") + "\n")
 }
 
-fn metrics(bench: &Bench) -> anyhow::Result<Vec<Name>> {
+fn metrics(context: &StepContext) -> anyhow::Result<Vec<Name>> {
     let mut found: Vec<Name> = Vec::new();
-    for file in tracked(bench)?.iter().filter(|file| is_product(file)) {
-        for name in measured(&read(bench, file)?) {
+    for file in tracked(context)?.iter().filter(|file| is_product(file)) {
+        for name in measured(&read(context, file)?) {
             match found.iter_mut().find(|known| known.word == name.word) {
                 Some(known) if known.cells.len() < name.cells.len() => *known = name,
                 Some(_) => {}
@@ -175,8 +175,8 @@ fn measured(source: &str) -> Vec<Name> {
         .collect()
 }
 
-fn events(bench: &Bench) -> anyhow::Result<Vec<Name>> {
-    Ok(told(&read(bench, EVENTS)?))
+fn events(context: &StepContext) -> anyhow::Result<Vec<Name>> {
+    Ok(told(&read(context, EVENTS)?))
 }
 
 /// The events that `name` gives words to, each with the first line of its variant's documentation.
@@ -202,9 +202,9 @@ fn documentation(source: &str, variant: &str) -> String {
     text.unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
-fn codes(bench: &Bench) -> anyhow::Result<Vec<Name>> {
-    let document: serde_json::Value = serde_json::from_str(&read(bench, OPENAPI)?)?;
-    let source = read(bench, CODES)?;
+fn codes(context: &StepContext) -> anyhow::Result<Vec<Name>> {
+    let document: serde_json::Value = serde_json::from_str(&read(context, OPENAPI)?)?;
+    let source = read(context, CODES)?;
     let words = document["components"]["schemas"]["ErrorCode"]["enum"].as_array();
     let words = words.with_context(|| format!("{OPENAPI} has no error codes"))?;
     // What a client makes of a code that it does not know; no server sends it.
@@ -222,7 +222,7 @@ fn codes(bench: &Bench) -> anyhow::Result<Vec<Name>> {
     .collect()
 }
 
-fn variables(bench: &Bench) -> anyhow::Result<Vec<Name>> {
+fn variables(context: &StepContext) -> anyhow::Result<Vec<Name>> {
     const READERS: [&str; 4] = [
         "crates/broker-client/src/",
         "crates/cli/src/",
@@ -230,9 +230,9 @@ fn variables(bench: &Bench) -> anyhow::Result<Vec<Name>> {
         "crates/python-shim/python/",
     ];
     let mut words = BTreeSet::new();
-    for file in tracked(bench)? {
+    for file in tracked(context)? {
         if READERS.iter().any(|folder| file.starts_with(folder)) {
-            words.extend(named_variables(&read(bench, &file)?));
+            words.extend(named_variables(&read(context, &file)?));
         }
     }
     let name = |word| Name {

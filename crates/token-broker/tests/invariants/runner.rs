@@ -1,4 +1,4 @@
-//! Runs plays on a backend.
+//! Runs scenarios on a backend.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,12 +19,12 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     actions::{Action, actions},
     ledger::Invariant,
-    play::Play,
-    rotation::{play_all, play_each},
+    rotation::{run_all, run_each},
+    scenario::Scenario,
     support::world::{World, WorldOptions},
 };
 
-/// So many plays, the same ones each time, unless `PROPTEST_CASES` asks for another number, which are new ones.
+/// So many scenarios, the same ones each time, unless `PROPTEST_CASES` asks for another number, which are new ones.
 const CASES: u32 = 16;
 
 /// So many schedules of refreshes.
@@ -36,27 +36,27 @@ pub(crate) enum Backend {
     Redis,
 }
 
-/// Plays random plays until one violates the invariant or there were enough.
+/// Runs random scenarios until one violates the invariant or there were enough.
 pub(crate) fn explore(backend: Backend, invariant: Invariant) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let redis = (backend == Backend::Redis).then(|| runtime.block_on(start_redis()));
     let redis = redis.as_ref().map(|(_, redis)| redis);
     let mut runner = TestRunner::new(config(invariant));
     let deliveries = std::cell::Cell::new(0);
-    let played = runner.run(&actions(), |actions| {
-        let delivered = play(&runtime, redis, invariant, &actions);
+    let result = runner.run(&actions(), |actions| {
+        let delivered = run(&runtime, redis, invariant, &actions);
         deliveries.set(deliveries.get() + delivered);
         Ok(())
     });
-    played.unwrap_or_else(|error| panic!("{invariant:?}: {error}"));
-    assert!(deliveries.get() > 0, "no play delivered anything");
+    result.unwrap_or_else(|error| panic!("{invariant:?}: {error}"));
+    assert!(deliveries.get() > 0, "no scenario delivered anything");
 }
 
-/// Plays one play on memory, by each invariant.
-pub(crate) fn play_one(actions: &[Action]) {
+/// Runs one scenario on memory, by each invariant.
+pub(crate) fn run_one(actions: &[Action]) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     for invariant in Invariant::ALL {
-        let delivered = play(&runtime, None, invariant, actions);
+        let delivered = run(&runtime, None, invariant, actions);
         assert!(delivered > 0, "{invariant:?}: nothing was delivered");
     }
 }
@@ -74,14 +74,14 @@ pub(crate) fn rotate(backend: Backend) {
     });
     let seeds = first..first + seeds;
     if backend == Backend::Memory {
-        return play_each(seeds);
+        return run_each(seeds);
     }
     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let lookup_mac_key = LookupMacKey::new(&[7; 32]);
         let (_run, redis) = start_redis().await;
         let store = RedisStore::open(RedisSettings::new(redis.url()), lookup_mac_key.clone());
-        play_all(sealed(store.await.unwrap(), &lookup_mac_key), seeds).await;
+        run_all(sealed(store.await.unwrap(), &lookup_mac_key), seeds).await;
     });
 }
 
@@ -108,7 +108,7 @@ async fn start_redis() -> (RunFolder, Redis) {
     (run, redis)
 }
 
-fn play(
+fn run(
     runtime: &Runtime,
     redis: Option<&Redis>,
     invariant: Invariant,
@@ -116,15 +116,15 @@ fn play(
 ) -> usize {
     runtime.block_on(async {
         let world = World::with(options(redis).await).await;
-        let mut play = Play::begin(&world, invariant);
+        let mut scenario = Scenario::begin(&world, invariant);
         for action in actions {
-            play.act(*action).await;
+            scenario.act(*action).await;
         }
         let stored = match redis {
             Some(redis) => everything_in(redis).await,
             None => Vec::new(),
         };
-        play.end(&stored)
+        scenario.end(&stored)
     })
 }
 

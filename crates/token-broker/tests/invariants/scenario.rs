@@ -1,4 +1,4 @@
-//! One play: the browsers' side.
+//! One scenario: the browsers' side.
 
 use std::{
     sync::{
@@ -54,7 +54,7 @@ struct Step {
     body: Value,
 }
 
-pub(crate) struct Play<'w> {
+pub(crate) struct Scenario<'w> {
     pub(crate) world: &'w World,
     pub(crate) watched: Invariant,
     pub(crate) trail: AuditTrail,
@@ -73,7 +73,7 @@ pub(crate) struct Play<'w> {
     passed: Arc<AtomicI64>,
 }
 
-impl<'w> Play<'w> {
+impl<'w> Scenario<'w> {
     pub(crate) fn begin(world: &'w World, watched: Invariant) -> Self {
         let passed = Arc::new(AtomicI64::new(0));
         let kernels: Vec<_> = (0..4)

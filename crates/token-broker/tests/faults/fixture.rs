@@ -33,7 +33,7 @@ use crate::{
 /// How long the token of a new connection has been over.
 const OVER: Duration = Duration::from_secs(5);
 
-pub(crate) struct Ground {
+pub(crate) struct Fixture {
     pub(crate) redis: Redis,
     pub(crate) run: RunFolder,
     /// A kernel; it asks nobody yet. Making one takes time: it reads all the authorities of the machine.
@@ -52,7 +52,7 @@ pub(crate) struct Connected {
     pub(crate) refresh_token: String,
 }
 
-impl Ground {
+impl Fixture {
     pub(crate) async fn start() -> Self {
         hubkey_service::lifecycle::install_crypto_provider();
         let run = RunFolder::create("faults").unwrap();

@@ -7,12 +7,12 @@ type Always<T> = Box<dyn Fn(&mut T) + Send>;
 type Once<T> = Box<dyn FnOnce(&mut T) + Send>;
 
 /// Changes for every object, and for the next ones in turn.
-pub(super) struct Alterations<T> {
+pub(super) struct Mutations<T> {
     always: Vec<Always<T>>,
     next: VecDeque<Once<T>>,
 }
 
-impl<T> Default for Alterations<T> {
+impl<T> Default for Mutations<T> {
     fn default() -> Self {
         Self {
             always: Vec::new(),
@@ -21,18 +21,18 @@ impl<T> Default for Alterations<T> {
     }
 }
 
-impl<T> fmt::Debug for Alterations<T> {
+impl<T> fmt::Debug for Mutations<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Alterations({} always, {} next)",
+            "Mutations({} always, {} next)",
             self.always.len(),
             self.next.len()
         )
     }
 }
 
-impl<T> Alterations<T> {
+impl<T> Mutations<T> {
     pub(super) fn always(&mut self, alter: impl Fn(&mut T) + Send + 'static) {
         self.always.push(Box::new(alter));
     }

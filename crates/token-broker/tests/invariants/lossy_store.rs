@@ -10,8 +10,8 @@ use hubkey_token_broker::{
 use tokio::time::Instant;
 
 use crate::{
-    board::{Board, Step, Turn},
     rotation_gate::failed,
+    scheduler::{Scheduler, Step, Turn},
 };
 
 /// The time of the runtime, which stands while anybody has something to do.
@@ -53,13 +53,13 @@ struct Committed {
 
 /// The master, and what it has carried out.
 #[derive(Debug)]
-pub(crate) struct LosingStore {
+pub(crate) struct LossyStore {
     clock: Arc<RuntimeClock>,
     master: Mutex<Arc<MemoryStore>>,
     log: Mutex<Vec<Committed>>,
 }
 
-impl LosingStore {
+impl LossyStore {
     pub(crate) fn new(clock: &Arc<RuntimeClock>) -> Self {
         Self {
             clock: Arc::clone(clock),
@@ -141,7 +141,7 @@ fn copy(change: &Change) -> Change {
 }
 
 #[async_trait]
-impl Store for LosingStore {
+impl Store for LossyStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
         self.master().read(keys).await
     }
@@ -162,22 +162,22 @@ impl Store for LosingStore {
 /// One broker's way to it.
 #[derive(Debug)]
 pub(crate) struct SteppedStore {
-    pub(crate) store: Arc<LosingStore>,
-    pub(crate) board: Arc<Board>,
+    pub(crate) store: Arc<LossyStore>,
+    pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) broker: usize,
 }
 
 #[async_trait]
 impl Store for SteppedStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        match self.board.step(self.broker, Step::Read).await {
+        match self.scheduler.step(self.broker, Step::Read).await {
             Turn::Go => self.store.read(keys).await,
             _ => Err(failed()),
         }
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
-        match self.board.step(self.broker, Step::Commit).await {
+        match self.scheduler.step(self.broker, Step::Commit).await {
             Turn::Go => self.store.commit(changes).await,
             Turn::LoseAnswer => {
                 let (Outcome::Done | Outcome::Conflict) =

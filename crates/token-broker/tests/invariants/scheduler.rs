@@ -62,14 +62,14 @@ struct Waiting {
 
 /// All that wait, in the order in which they came.
 #[derive(Debug, Default)]
-pub(crate) struct Board {
+pub(crate) struct Scheduler {
     waiting: Mutex<Vec<Waiting>>,
     dead: [AtomicBool; 3],
     /// Nothing is unusual any more, and nobody waits.
     calm: AtomicBool,
 }
 
-impl Board {
+impl Scheduler {
     /// A broker's next step. One that is dead takes no more.
     pub(crate) async fn step(&self, broker: usize, step: Step) -> Turn {
         if self.is_dead(broker) {

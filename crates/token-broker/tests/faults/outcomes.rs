@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::ground::Connected;
+use crate::fixture::Connected;
 
 /// What a broker waits at least before it sends a refresh token once more, and something for the way.
 const PAUSE: Duration = Duration::from_millis(14_500);
@@ -18,24 +18,24 @@ pub(crate) enum Ending {
 }
 
 #[derive(Debug)]
-pub(crate) struct Played {
+pub(crate) struct ScheduleOutcome {
     pub(crate) seed: u64,
     pub(crate) connected: Connected,
     pub(crate) ending: Ending,
 }
 
 /// A refresh token is never sent twice at a time, and never a third time (ADR 25).
-pub(crate) fn assert_apart(play: &str, sent: &[Instant]) {
-    assert!(sent.len() <= 2, "{play}: sent {} times", sent.len());
+pub(crate) fn assert_apart(case: &str, sent: &[Instant]) {
+    assert!(sent.len() <= 2, "{case}: sent {} times", sent.len());
     if let [first, second] = sent {
         let pause = second.duration_since(*first);
-        assert!(pause >= PAUSE, "{play}: sent again after {pause:?}");
+        assert!(pause >= PAUSE, "{case}: sent again after {pause:?}");
     }
 }
 
 /// How schedules ended, and what was done to the brokers meanwhile.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub(crate) struct Outcomes {
     tokens: usize,
     recovered: usize,
     sign_ins: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Verdict {
     stops: usize,
 }
 
-impl Verdict {
+impl Outcomes {
     /// Of no schedule yet, after so many kills and stops.
     pub(crate) fn of(deaths: usize, stops: usize) -> Self {
         Self {
@@ -56,10 +56,10 @@ impl Verdict {
     }
 
     /// `uses`: when the refresh token came to the provider.
-    pub(crate) fn judge(&mut self, played: &Played, uses: &[Instant]) {
-        let seed = played.seed;
+    pub(crate) fn check(&mut self, outcome: &ScheduleOutcome, uses: &[Instant]) {
+        let seed = outcome.seed;
         assert_apart(&format!("seed {seed}"), uses);
-        match played.ending {
+        match outcome.ending {
             Ending::Token(_) => {
                 assert!(!uses.is_empty(), "seed {seed}: a token from nowhere");
                 self.tokens += 1;
@@ -94,7 +94,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Outcomes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

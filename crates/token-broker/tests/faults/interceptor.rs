@@ -1,5 +1,4 @@
-//! The edge of one broker: each message between it and Redis or the provider passes here, and at one of them something
-//! happens.
+//! Between one broker and Redis or the provider: each message passes here, and at one of them something happens.
 
 use std::{
     collections::HashSet,
@@ -24,9 +23,9 @@ use crate::{
     frames::{Protocol, find},
 };
 
-/// One message, as it is known again in another play.
+/// One message, as it is known again in another run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Event {
+pub(crate) struct ProxyEvent {
     pub(crate) what: String,
     /// How many like it came before.
     pub(crate) before: usize,
@@ -34,7 +33,7 @@ pub(crate) struct Event {
 
 /// What happens at an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Fault {
     /// The broker is killed, and the message gets lost.
     KillBefore,
     /// The message is passed on, and the broker is killed.
@@ -49,11 +48,11 @@ pub(crate) enum Deed {
     Repeat,
 }
 
-/// What happens in a play, and when.
+/// What happens in a run, and when.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) event: Event,
-    pub(crate) deed: Deed,
+    pub(crate) event: ProxyEvent,
+    pub(crate) fault: Fault,
 }
 
 /// A message that is to be passed on.
@@ -70,7 +69,7 @@ pub(crate) struct Message<'a> {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Edge {
+pub(crate) struct Interceptor {
     plan: Option<Plan>,
     armed: OnceLock<Armed>,
     state: Mutex<State>,
@@ -93,7 +92,7 @@ struct Armed {
 
 #[derive(Debug, Default)]
 struct State {
-    seen: Vec<Event>,
+    seen: Vec<ProxyEvent>,
     /// When brokers sent the refresh token.
     sent: Vec<Instant>,
     /// What the broker told Redis: a wake-up with one of these words is of its own doing.
@@ -102,7 +101,7 @@ struct State {
     killed: bool,
 }
 
-impl Edge {
+impl Interceptor {
     pub(crate) fn new(plan: Option<Plan>) -> Arc<Self> {
         Arc::new(Self {
             plan,
@@ -120,7 +119,7 @@ impl Edge {
         assert!(self.armed.set(armed).is_ok(), "armed once");
     }
 
-    /// Until the deed is begun: a broker that was to be killed is gone.
+    /// Until the fault is begun: a broker that was to be killed is gone.
     pub(crate) async fn reached(&self) {
         self.reached.notified().await;
     }
@@ -130,8 +129,8 @@ impl Edge {
         self.over.notified().await;
     }
 
-    /// All that was seen until the deed, and what the broker had sent already when it was stopped.
-    pub(crate) async fn seen(&self) -> Vec<Event> {
+    /// All that was seen until the fault, and what the broker had sent already when it was stopped.
+    pub(crate) async fn seen(&self) -> Vec<ProxyEvent> {
         self.state.lock().await.seen.clone()
     }
 
@@ -157,7 +156,7 @@ impl Edge {
         self.state.lock().await.told.contains(word)
     }
 
-    /// Somebody connects to a relay. Gives whether it is the broker of this play, and no other that comes after it.
+    /// Somebody connects to a relay. Gives whether it is the broker of this run, and no other that comes after it.
     pub(crate) fn connects(&self, peer: SocketAddr) -> bool {
         let mut peers = self.peers.lock().unwrap();
         peers.push(peer);
@@ -196,13 +195,13 @@ impl Edge {
             state.sent.push(Instant::now());
         }
         let what = message.what.as_ref().filter(|_| own);
-        let Some(deed) = self.due(&mut state, what) else {
+        let Some(fault) = self.due(&mut state, what) else {
             return to.write_all(message.bytes).await;
         };
         state.reached = true;
-        match deed {
-            Deed::KillBefore | Deed::KillAfter => {
-                if deed == Deed::KillAfter {
+        match fault {
+            Fault::KillBefore | Fault::KillAfter => {
+                if fault == Fault::KillAfter {
                     to.write_all(message.bytes).await?;
                 }
                 armed.broker.end().await;
@@ -210,11 +209,11 @@ impl Edge {
                 self.others_come(armed.relay).await?;
                 self.begun_and_over();
             }
-            Deed::Stop => self.stop(armed, &message, to).await?,
-            Deed::Delay | Deed::Overtake | Deed::Repeat => {
+            Fault::Stop => self.stop(armed, &message, to).await?,
+            Fault::Delay | Fault::Overtake | Fault::Repeat => {
                 drop(state);
                 self.reached.notify_one();
-                let passed = meddle(deed, &message, to).await;
+                let passed = meddle(fault, &message, to).await;
                 self.over.notify_one();
                 passed?;
             }
@@ -249,30 +248,30 @@ impl Edge {
     }
 
     /// Notes an event; gives what is planned for it.
-    fn due(&self, state: &mut State, what: Option<&String>) -> Option<Deed> {
+    fn due(&self, state: &mut State, what: Option<&String>) -> Option<Fault> {
         let counts = !state.reached || self.stands_still.load(Ordering::SeqCst);
         let what = what.filter(|_| counts)?.clone();
         let before = state.seen.iter().filter(|seen| seen.what == what).count();
-        let event = Event { what, before };
+        let event = ProxyEvent { what, before };
         state.seen.push(event.clone());
         let plan = self.plan.as_ref().filter(|plan| plan.event == event)?;
-        Some(plan.deed)
+        Some(plan.fault)
     }
 }
 
 /// What the network does.
 async fn meddle<W: AsyncWrite + Unpin>(
-    deed: Deed,
+    fault: Fault,
     message: &Message<'_>,
     to: &mut W,
 ) -> io::Result<()> {
-    match deed {
-        Deed::Delay => sleep(LONG_STOP).await,
-        Deed::Overtake => drop(ask(message, message.bytes).await?),
+    match fault {
+        Fault::Delay => sleep(LONG_STOP).await,
+        Fault::Overtake => drop(ask(message, message.bytes).await?),
         _ => {}
     }
     to.write_all(message.bytes).await?;
-    if deed == Deed::Repeat {
+    if fault == Fault::Repeat {
         let again = ask(message, message.request).await?;
         // Who has closed the connection does not hear it.
         let _ = to.write_all(&again).await;

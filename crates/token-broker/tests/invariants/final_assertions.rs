@@ -1,4 +1,4 @@
-//! One play: what is judged when it is over.
+//! One scenario: what is judged when it is over.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use hubkey_fakes::{hostile_provider::Endpoint, scripted_hub::HubEndpoint};
 
 use crate::{
     ledger::Invariant,
-    play::Play,
+    scenario::Scenario,
     support::world::{CLIENT_SECRET, SERVICE_TOKEN, SHARED_SECRET},
 };
 
-impl Play<'_> {
+impl Scenario<'_> {
     /// Judges what remains; gives how often a token was delivered.
     pub(crate) fn end(&self, stored: &[Vec<u8>]) -> usize {
         self.each_code_once();
