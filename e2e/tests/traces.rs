@@ -215,7 +215,7 @@ fn assert_logs_lead_to(stack: &Stack, connect: &Span) -> Outcome {
     let (pages, broker) = (stack.callback_server.output(), stack.broker.output());
     let page = line(&pages, "route", "/callback/{provider}")?;
     let call = line(&broker, "route", "/internal/v1/callback/{provider}")?;
-    let pinned = line(&broker, "event", "identity_pinned")?;
+    let pinned = line(&broker, "event", "account_linked")?;
     for line in [&page, &call, &pinned] {
         assert_eq!(line["trace_id"], *connect.trace_id, "{line}");
     }

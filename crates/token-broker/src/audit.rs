@@ -18,23 +18,23 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     /// A kernel opened a sign-in.
-    SessionCreated,
+    SignInStarted,
     /// A browser of the sign-in's hub user opened the link.
-    TicketClaimed,
+    LinkOpened,
     /// A browser of another hub user opened the link; it is burned.
-    CrossUserTicket,
+    LinkOpenedByOtherUser,
     /// A browser is not, or no longer, the sign-in's hub user.
     HubMismatch,
     /// The confirmation page was prepared.
-    ConsentShown,
+    AccountConfirmationShown,
     /// The person confirmed.
-    ConsentAccepted,
+    AccountConfirmationAccepted,
     /// The person cancelled.
-    ConsentDenied,
+    AccountConfirmationCancelled,
     /// An account was linked to a hub user.
-    IdentityPinned,
+    AccountLinked,
     /// An account belongs to another hub user, or does not fit this one.
-    IdentityConflict,
+    AccountLinkConflict,
     /// Whose an account is was sealed with a key that is held no more, so its hub user cannot sign in with it.
     OwnerUnreadable,
     /// A provider granted a connection.
@@ -52,13 +52,13 @@ pub enum What {
     /// A provider refused a refresh token that may have been used before.
     ReuseDetected,
     /// A stored record could not be opened.
-    AeadFailure,
+    RecordDecryptionFailed,
     /// A request that a rule refuses: a wrong cookie, state, CSRF token, issuer or wish.
     PolicyDenied,
     /// A provider refused, failed or broke a rule.
     ProviderFailed,
     /// A kernel cancelled its sign-in.
-    SessionCancelled,
+    SignInCancelled,
 }
 
 impl What {
@@ -66,15 +66,15 @@ impl What {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::SessionCreated => "session_created",
-            Self::TicketClaimed => "ticket_claimed",
-            Self::CrossUserTicket => "cross_user_ticket",
+            Self::SignInStarted => "sign_in_started",
+            Self::LinkOpened => "link_opened",
+            Self::LinkOpenedByOtherUser => "link_opened_by_other_user",
             Self::HubMismatch => "hub_mismatch",
-            Self::ConsentShown => "consent_shown",
-            Self::ConsentAccepted => "consent_accepted",
-            Self::ConsentDenied => "consent_denied",
-            Self::IdentityPinned => "identity_pinned",
-            Self::IdentityConflict => "identity_conflict",
+            Self::AccountConfirmationShown => "account_confirmation_shown",
+            Self::AccountConfirmationAccepted => "account_confirmation_accepted",
+            Self::AccountConfirmationCancelled => "account_confirmation_cancelled",
+            Self::AccountLinked => "account_linked",
+            Self::AccountLinkConflict => "account_link_conflict",
             Self::OwnerUnreadable => "owner_unreadable",
             Self::TokenIssued => "token_issued",
             Self::TokenRefreshed => "token_refreshed",
@@ -83,10 +83,10 @@ impl What {
             Self::TokenRevoked => "token_revoked",
             Self::GrantSuspended => "grant_suspended",
             Self::ReuseDetected => "reuse_detected",
-            Self::AeadFailure => "aead_failure",
+            Self::RecordDecryptionFailed => "record_decryption_failed",
             Self::PolicyDenied => "policy_denied",
             Self::ProviderFailed => "provider_failed",
-            Self::SessionCancelled => "session_cancelled",
+            Self::SignInCancelled => "sign_in_cancelled",
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use hubkey_service::telemetry::Metrics;
 
-const ALL: [(&str, &str); 17] = [
+const ALL: [(&str, &str); 18] = [
     (
         "hubkey_sign_ins_opened_total",
         "Sign-ins that kernels opened, by provider.",
@@ -37,15 +37,19 @@ const ALL: [(&str, &str); 17] = [
         "Refusals of nobody in particular that the audit stream was spared, by event and reason.",
     ),
     (
-        "hubkey_idp_requests_total",
+        "hubkey_backchannel_logouts_total",
+        "Logout tokens that providers sent, by provider and outcome.",
+    ),
+    (
+        "hubkey_provider_requests_total",
         "Requests to providers, by provider, endpoint and outcome.",
     ),
     (
-        "hubkey_idp_circuit_open",
+        "hubkey_provider_circuit_open",
         "1 while an endpoint of a provider is left alone because it failed again and again, else 0.",
     ),
     (
-        "hubkey_idp_circuit_opened_total",
+        "hubkey_provider_circuit_opened_total",
         "How often an endpoint of a provider was left alone, by provider and endpoint.",
     ),
     (
@@ -61,7 +65,7 @@ const ALL: [(&str, &str); 17] = [
         "1 if the last operation of the store succeeded, else 0.",
     ),
     (
-        "hubkey_aead_failures_total",
+        "hubkey_store_decryption_failures_total",
         "Stored records that could not be opened, by purpose: someone altered them.",
     ),
     (
@@ -69,7 +73,7 @@ const ALL: [(&str, &str); 17] = [
         "Reads of records that were sealed with a key that is held no more, by purpose and key.",
     ),
     (
-        "hubkey_sealing_key_used_total",
+        "hubkey_encryption_key_operations_total",
         "Records sealed and opened, by key.",
     ),
 ];

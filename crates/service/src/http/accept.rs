@@ -137,7 +137,7 @@ impl Server {
                 Ok(admission) => admission,
                 Err(refusal) => {
                     front.keep_room(caps.count());
-                    front.metrics.refused_connection(name, refusal.reason);
+                    front.metrics.rejected_connection(name, refusal.reason);
                     if front.encryption.is_none() {
                         refuse(&stream, &refusal.failure);
                     }
@@ -215,7 +215,9 @@ async fn greet(
     {
         Some(Ok(stream)) => Box::pin(converse(front.clone(), stream, socket, shutdown)).await,
         Some(Err(error)) => {
-            front.metrics.refused_connection(front.name, error.reason());
+            front
+                .metrics
+                .rejected_connection(front.name, error.reason());
             tracing::debug!(cause = %error, "a connection came to nothing");
         }
         None => {}
@@ -288,12 +290,15 @@ impl Caps {
             .map(|cap| (peer.network(), cap));
         let mut counts = self.lock();
         if counts.all >= limits.connections {
-            return Err(Refusal::new(ErrorCode::Overloaded, "all"));
+            return Err(Refusal::new(ErrorCode::Overloaded, "max_connections"));
         }
         if let Some((network, cap)) = counted {
             let count = counts.per_peer.entry(network).or_default();
             if *count >= cap {
-                return Err(Refusal::new(ErrorCode::RateLimited, "peer"));
+                return Err(Refusal::new(
+                    ErrorCode::RateLimited,
+                    "max_connections_per_address",
+                ));
             }
             *count += 1;
         }
@@ -371,7 +376,7 @@ mod tests {
         let refusal = caps.admit(peer("::ffff:192.0.2.1"), &limits).err().unwrap();
         assert_eq!(
             (refusal.reason, refusal.failure.code()),
-            ("peer", ErrorCode::RateLimited)
+            ("max_connections_per_address", ErrorCode::RateLimited)
         );
         let _of_network = caps.admit(peer("2001:db8::1"), &limits).ok().unwrap();
         assert!(

@@ -15,7 +15,7 @@ pub use metrics::{Counter, Gauge, Histogram};
 const METADATA: Metadata<'static> = Metadata::new("hubkey", Level::INFO, None);
 const REQUEST_DURATION: &str = "hubkey_http_server_request_duration_seconds";
 const CONNECTIONS: &str = "hubkey_http_server_connections";
-const REFUSED: &str = "hubkey_http_server_refused_connections_total";
+const REJECTED: &str = "hubkey_http_server_rejected_connections_total";
 const BUILD: &str = "hubkey_build_info";
 /// The bounds that the conventions for HTTP servers name; for other durations they do as well.
 const SECONDS: [f64; 14] = [
@@ -57,6 +57,9 @@ impl Metrics {
         let text = || SharedString::from(meaning);
         if name.ends_with("_total") {
             self.recorder.describe_counter(name.into(), None, text());
+        } else if name.ends_with("_timestamp_seconds") {
+            self.recorder
+                .describe_gauge(name.into(), Some(Unit::Seconds), text());
         } else if name.ends_with("_seconds") {
             self.recorder
                 .describe_histogram(name.into(), Some(Unit::Seconds), text());
@@ -105,8 +108,8 @@ impl Metrics {
             .set(count);
     }
 
-    pub(crate) fn refused_connection(&self, listener: &'static str, reason: &'static str) {
-        self.counter(REFUSED, &[("listener", listener), ("reason", reason)])
+    pub(crate) fn rejected_connection(&self, listener: &'static str, reason: &'static str) {
+        self.counter(REJECTED, &[("listener", listener), ("reason", reason)])
             .increment(1);
     }
 
@@ -115,8 +118,8 @@ impl Metrics {
         self.describe(REQUEST_DURATION, "How long requests took, by route.");
         self.describe(CONNECTIONS, "Open connections.");
         self.describe(
-            REFUSED,
-            "Connections that were refused: too many were open, or the handshake of TLS failed.",
+            REJECTED,
+            "Connections that were rejected: too many were open, or the handshake of TLS failed.",
         );
     }
 }

@@ -25,7 +25,7 @@ use crate::reload;
 use crate::telemetry::Metrics;
 use pair::Pair;
 
-const EXPIRY: &str = "hubkey_tls_certificate_expiry_seconds";
+const NOT_AFTER: &str = "hubkey_tls_certificate_not_after_timestamp_seconds";
 const RELOADS: &str = "hubkey_tls_certificate_reloads_total";
 
 /// A certificate with its key, as the files hold them.
@@ -66,7 +66,7 @@ impl ServingCertificate {
         every: Duration,
     ) {
         describe(&metrics);
-        let expiry = metrics.gauge(EXPIRY, &[("listener", listener)]);
+        let expiry = metrics.gauge(NOT_AFTER, &[("listener", listener)]);
         let counter =
             |outcome| metrics.counter(RELOADS, &[("listener", listener), ("outcome", outcome)]);
         let (changes, failures) = (counter("ok"), counter("failed"));
@@ -121,7 +121,7 @@ impl fmt::Debug for ServingCertificate {
 
 fn describe(metrics: &Metrics) {
     metrics.describe(
-        EXPIRY,
+        NOT_AFTER,
         "When the certificate in use ends, in seconds since 1970, by listener.",
     );
     metrics.describe(

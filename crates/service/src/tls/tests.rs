@@ -111,10 +111,10 @@ async fn security_x2_reloads_are_counted_and_a_bad_pair_keeps_the_old_one() {
     measured(&count("ok", 1)).await;
     assert!(!keeps());
     measured(&format!(
-        r#"hubkey_tls_certificate_expiry_seconds{{listener="test"}} {IN_2050}"#
+        r#"hubkey_tls_certificate_not_after_timestamp_seconds{{listener="test"}} {IN_2050}"#
     ))
     .await;
-    measured("# HELP hubkey_tls_certificate_expiry_seconds When").await;
+    measured("# HELP hubkey_tls_certificate_not_after_timestamp_seconds When").await;
     reloading.abort();
 }
 

@@ -219,17 +219,17 @@ impl RefreshError {
     #[must_use]
     pub fn outcome(&self) -> &'static str {
         match self {
-            Self::NotSent => "not_sent",
-            Self::Withheld => "withheld",
+            Self::NotSent => "connect_failed",
+            Self::Withheld => "circuit_open",
             Self::Misconfigured => "misconfigured",
             Self::Later { .. } => "later",
             Self::Revoked => "revoked",
             Self::Registration(_) => "registration",
             Self::Rejected { .. } => "rejected",
-            Self::Lost => "lost",
+            Self::Lost => "response_lost",
             Self::Unusable { .. } => "unusable",
             Self::Unverified { .. } => "unverified",
-            Self::Foreign { .. } => "foreign",
+            Self::Foreign { .. } => "subject_mismatch",
         }
     }
 }

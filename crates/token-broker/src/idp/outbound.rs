@@ -118,11 +118,11 @@ pub(super) enum Unanswered {
 impl Unanswered {
     fn outcome(self) -> &'static str {
         match self {
-            Self::NotPermitted => "not_permitted",
-            Self::NotSent => "not_sent",
-            Self::Withheld => "withheld",
-            Self::Lost => "lost",
-            Self::TooLong => "too_long",
+            Self::NotPermitted => "blocked",
+            Self::NotSent => "connect_failed",
+            Self::Withheld => "circuit_open",
+            Self::Lost => "response_lost",
+            Self::TooLong => "response_too_large",
         }
     }
 }
@@ -318,14 +318,14 @@ impl Outbound {
             Err(reason) => reason.outcome(),
         };
         metrics::counter!(
-            "hubkey_idp_requests_total",
+            "hubkey_provider_requests_total",
             "provider" => self.provider.as_str().to_owned(),
             "endpoint" => endpoint.label(),
             "outcome" => outcome,
         )
         .increment(1);
         // What is withheld was told when that began.
-        if !matches!(outcome, "ok" | "withheld") {
+        if !matches!(outcome, "ok" | "circuit_open") {
             tracing::warn!(
                 provider = self.provider.as_str(),
                 endpoint = endpoint.label(),

@@ -298,11 +298,12 @@ fn associated_data(key: &Key, generation: u64, id: KeyId) -> Vec<u8> {
 }
 
 fn count(operation: &'static str, id: KeyId) {
-    metrics::counter!("hubkey_sealing_key_used_total", "operation" => operation, "key_id" => id.to_string())
+    metrics::counter!("hubkey_encryption_key_operations_total", "operation" => operation, "key_id" => id.to_string())
         .increment(1);
 }
 
 fn failed(purpose: Purpose) -> StoreError {
-    metrics::counter!("hubkey_aead_failures_total", "purpose" => purpose.as_str()).increment(1);
+    metrics::counter!("hubkey_store_decryption_failures_total", "purpose" => purpose.as_str())
+        .increment(1);
     StoreError::Unsealable
 }

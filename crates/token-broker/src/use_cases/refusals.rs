@@ -44,7 +44,7 @@ impl Refusals {
 
     /// Tells the event, or counts it. One that names a hub user is always told, and so is what speaks of the store.
     pub(crate) fn tell(&self, event: Event<'_>, what: What) {
-        if event.names_a_hub_user() || what == What::AeadFailure {
+        if event.names_a_hub_user() || what == What::RecordDecryptionFailed {
             event.tell(what);
             return;
         }

@@ -54,10 +54,10 @@ async fn security_l5_calls_are_counted_under_closed_labels() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;
     let expected: BTreeMap<_, _> = [
-        "hubkey_idp_requests_total op discovery ok",
-        "hubkey_idp_requests_total op jwks ok",
-        "hubkey_idp_requests_total op token ok",
-        "hubkey_idp_requests_total op userinfo ok",
+        "hubkey_provider_requests_total op discovery ok",
+        "hubkey_provider_requests_total op jwks ok",
+        "hubkey_provider_requests_total op token ok",
+        "hubkey_provider_requests_total op userinfo ok",
         "hubkey_jwks_refreshes_total op ok",
     ]
     .map(|name| (name.to_owned(), 1))
@@ -76,10 +76,16 @@ async fn security_l5_calls_are_counted_under_closed_labels() {
     }
     let counts = tally.counts();
     assert_eq!(counts.len(), expected.len() + 2, "{counts:?}");
-    assert_eq!(counts["hubkey_idp_requests_total op token refused"], 20);
-    assert_eq!(counts["hubkey_idp_requests_total op token ok"], 21);
+    assert_eq!(
+        counts["hubkey_provider_requests_total op token refused"],
+        20
+    );
+    assert_eq!(counts["hubkey_provider_requests_total op token ok"], 21);
     // What came with each ID token that was refused goes back: access token and refresh token.
-    assert_eq!(counts["hubkey_idp_requests_total op revocation ok"], 40);
+    assert_eq!(
+        counts["hubkey_provider_requests_total op revocation ok"],
+        40
+    );
     // One fetch for all the invented names.
     assert_eq!(counts["hubkey_jwks_refreshes_total op ok"], 2);
 }

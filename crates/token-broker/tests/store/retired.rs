@@ -204,7 +204,10 @@ async fn found_a11_first_aid_keys_that_are_missing_are_counted_by_name_and_are_n
     let counted =
         format!("hubkey_retired_key_records_total{{purpose=\"owner\",key_id=\"{id}\"}} 1");
     assert!(shown.contains(&counted), "{shown}");
-    assert!(!shown.contains("hubkey_aead_failures_total"), "{shown}");
+    assert!(
+        !shown.contains("hubkey_store_decryption_failures_total"),
+        "{shown}"
+    );
 }
 
 async fn read(store: &impl Store, key: &Key) -> Result<Option<Record>, StoreError> {

@@ -289,7 +289,7 @@ async fn security_s3_failures_are_counted_without_names() {
     refused(&store, &key, "planted").await;
     let shown = handle.render();
     assert!(
-        shown.contains("hubkey_aead_failures_total{purpose=\"user-index\"} 1"),
+        shown.contains("hubkey_store_decryption_failures_total{purpose=\"user-index\"} 1"),
         "{shown}"
     );
     assert!(!shown.contains("alice"), "{shown}");

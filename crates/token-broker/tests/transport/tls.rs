@@ -83,7 +83,8 @@ async fn security_x2_a_certificate_is_replaced_while_a_kernel_waits() {
     let second = authority.issue(&["127.0.0.1"]).unwrap();
     second.write(program.folder.path()).unwrap();
     let metrics = reloads(&program, "ok", 1).await;
-    let until = r#"hubkey_tls_certificate_expiry_seconds{listener="kernel"} 2524608000"#;
+    let until =
+        r#"hubkey_tls_certificate_not_after_timestamp_seconds{listener="kernel"} 2524608000"#;
     assert!(metrics.contains(until), "{metrics}");
     assert_eq!(served(&url, &authority).await, der(&second));
     assert!(!poll.is_finished(), "the poll was cut off");

@@ -50,7 +50,7 @@ async fn feature_k6_need_13_stop_ends_the_wait_and_the_link() -> Outcome {
     assert_eq!(last_line(&kernel.run("print(6 * 7)").await?.ok()?), "42");
     // The broker is told beside the kernel's next steps.
     let started = Instant::now();
-    while !guest.audited("session_cancelled") && started.elapsed() < LONG {
+    while !guest.audited("sign_in_cancelled") && started.elapsed() < LONG {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     browser

@@ -67,6 +67,6 @@ async fn feature_a2_feature_a5_each_mistake_is_named_and_nothing_is_opened() -> 
         output.everything
     );
     assert_eq!(last_line(&output.ok()?), "12");
-    assert!(!guest.audited("session_created"), "a sign-in was opened");
+    assert!(!guest.audited("sign_in_started"), "a sign-in was opened");
     Ok(())
 }

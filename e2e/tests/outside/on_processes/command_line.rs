@@ -248,7 +248,7 @@ async fn need_13_control_c_ends_a_login_and_its_link() -> Outcome {
     login.signal(Signal::INT)?;
     let said = login.end().await?;
     ensure!(said.code == Some(130) && said.out.is_empty(), "{said:?}");
-    ensure!(guest.audited("session_cancelled"), "the sign-in lives on");
+    ensure!(guest.audited("sign_in_cancelled"), "the sign-in lives on");
     let after = hubkey.run(&["token", "lab-api"]).await?;
     ensure!(after.link()? != link, "the dead link again");
     Ok(())

@@ -123,7 +123,9 @@ async fn security_b4_need_17_planted_cookies_give_mallory_nothing() -> Outcome {
     assert_ne!(state, "ready");
     nothing_was_delivered(&api, &opened).await?;
     let log = stack.broker.output();
-    let conflict = log.lines().find(|line| line.contains("identity_conflict"));
+    let conflict = log
+        .lines()
+        .find(|line| line.contains("account_link_conflict"));
     let conflict = conflict.context("the audit stream tells of no conflict")?;
     assert!(conflict.contains(mallory.name()));
     Ok(())

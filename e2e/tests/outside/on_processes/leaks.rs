@@ -242,9 +242,9 @@ async fn feature_g12_audit_lines_say_who_and_which_request_and_nothing_secret() 
     let (guest, _kernel, _browser) = Guest::connected().await?;
     let lines = guest.audit();
     for event in [
-        "session_created",
-        "ticket_claimed",
-        "identity_pinned",
+        "sign_in_started",
+        "link_opened",
+        "account_linked",
         "token_delivered",
     ] {
         let line = lines.iter().find(|line| line["event"] == event);

@@ -61,7 +61,7 @@ async fn cost(stack: &Stack) -> anyhow::Result<[Counts; 3]> {
     Ok([
         redis_commands(stack).await?,
         counters(stack, "hubkey_hub_requests_total").await?,
-        counters(stack, "hubkey_idp_requests_total").await?,
+        counters(stack, "hubkey_provider_requests_total").await?,
     ])
 }
 

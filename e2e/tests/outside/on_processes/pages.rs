@@ -97,17 +97,17 @@ async fn need_16_the_operator_sees_sign_ins_and_who_got_a_token() -> Outcome {
         "hubkey_sign_ins_opened_total{",
         "hubkey_sign_ins_total{",
         "hubkey_sign_in_duration_seconds",
-        "hubkey_idp_requests_total{",
+        "hubkey_provider_requests_total{",
     ] {
         assert!(metrics.contains(wanted), "{wanted}: {metrics}");
     }
     assert!(!metrics.contains(guest.name()), "metrics name nobody");
     for event in [
-        "session_created",
-        "ticket_claimed",
-        "consent_shown",
-        "consent_accepted",
-        "identity_pinned",
+        "sign_in_started",
+        "link_opened",
+        "account_confirmation_shown",
+        "account_confirmation_accepted",
+        "account_linked",
         "token_issued",
         "token_delivered",
     ] {

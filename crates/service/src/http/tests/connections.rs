@@ -21,7 +21,7 @@ async fn connection_over_the_cap_is_told_so() {
         (status(&answer), problem_code(&answer).as_str()),
         (503, "overloaded")
     );
-    let refused = r#"hubkey_http_server_refused_connections_total{listener="test",reason="all"} 1"#;
+    let refused = r#"hubkey_http_server_rejected_connections_total{listener="test",reason="max_connections"} 1"#;
     assert!(
         running.metrics.render().contains(refused),
         "{}",
@@ -63,7 +63,7 @@ async fn security_q4_what_is_idle_longest_makes_room_and_what_is_busy_stays() {
     begun.write_all(b"TP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     read_until(&mut begun, "hello").await;
     assert_eq!(status(&running.get("/hello").await), 200);
-    let refused = r#"reason="all""#;
+    let refused = r#"reason="max_connections""#;
     assert!(!running.metrics.render().contains(refused));
 }
 

@@ -88,7 +88,7 @@ impl Encrypted {
 
 fn refused(reason: &str) -> String {
     format!(
-        r#"hubkey_http_server_refused_connections_total{{listener="test",reason="{reason}"}} 1"#
+        r#"hubkey_http_server_rejected_connections_total{{listener="test",reason="{reason}"}} 1"#
     )
 }
 
@@ -156,7 +156,7 @@ async fn security_x2_tls_below_1_2_is_refused() {
         assert_eq!((answer[0], answer[6]), (ALERT, PROTOCOL_VERSION), "{old:?}");
     }
     let counted =
-        r#"hubkey_http_server_refused_connections_total{listener="test",reason="handshake"}"#;
+        r#"hubkey_http_server_rejected_connections_total{listener="test",reason="handshake"}"#;
     encrypted.until_measured(counted).await;
 }
 
@@ -219,7 +219,7 @@ async fn connections_are_counted_before_the_handshake() {
         .until_measured(r#"hubkey_http_server_connections{listener="test"} 1"#)
         .await;
     assert!(encrypted.connect(&[]).await.is_err());
-    encrypted.until_measured(&refused("all")).await;
+    encrypted.until_measured(&refused("max_connections")).await;
     drop(silent);
     encrypted
         .until_measured(r#"hubkey_http_server_connections{listener="test"} 0"#)

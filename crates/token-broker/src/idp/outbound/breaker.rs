@@ -100,7 +100,7 @@ impl Breaker {
              served; nobody has to sign in again."
         );
         metrics::counter!(
-            "hubkey_idp_circuit_opened_total",
+            "hubkey_provider_circuit_opened_total",
             "provider" => self.provider.as_str().to_owned(),
             "endpoint" => endpoint.label(),
         )
@@ -119,7 +119,7 @@ impl Breaker {
 
     fn show(&self, endpoint: Endpoint, open: f64) {
         metrics::gauge!(
-            "hubkey_idp_circuit_open",
+            "hubkey_provider_circuit_open",
             "provider" => self.provider.as_str().to_owned(),
             "endpoint" => endpoint.label(),
         )

@@ -122,10 +122,10 @@ impl ConfirmAccount {
         }
         Event::about(&loaded.value)
             .source(browser.source)
-            .tell(What::ConsentAccepted);
+            .tell(What::AccountConfirmationAccepted);
         Event::about(&loaded.value)
             .source(browser.source)
-            .tell(What::IdentityPinned);
+            .tell(What::AccountLinked);
         // Where the store failed the grant still waits in the sign-in, and the person may press the button again.
         self.complete
             .connect(browser, loaded, candidate)

@@ -37,7 +37,7 @@ impl ErrorPages {
     #[must_use]
     pub fn store_failed(&self, error: &StoreError) -> BrowserReply {
         let what = match error {
-            StoreError::Unsealable => What::AeadFailure,
+            StoreError::Unsealable => What::RecordDecryptionFailed,
             StoreError::Unavailable(_) | StoreError::Malformed | StoreError::KeyRetired(_) => {
                 What::PolicyDenied
             }

@@ -199,7 +199,7 @@ impl HubCallbacks {
         };
         Event::about(&claimed.value)
             .source(browser.source)
-            .tell(What::TicketClaimed);
+            .tell(What::LinkOpened);
         if self.asks_first(&claimed.value).await? {
             self.ask_first(browser, claimed, hub_token, use_up).await
         } else {
@@ -242,7 +242,7 @@ impl HubCallbacks {
             .actor(user.as_str())
             .source(browser.source)
             .reference(&reference)
-            .tell(What::CrossUserTicket);
+            .tell(What::LinkOpenedByOtherUser);
         self.endings
             .end_sign_in(
                 loaded,

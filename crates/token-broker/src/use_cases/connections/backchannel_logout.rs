@@ -191,7 +191,7 @@ impl BackchannelLogouts {
             {
                 let event = Event::new().kernel(&kernel).provider(&provider);
                 let event = event.sign_in(nonce).reason("backchannel_logout");
-                event.tell(What::SessionCancelled);
+                event.tell(What::SignInCancelled);
                 return Ok(true);
             }
         }

@@ -63,7 +63,7 @@ impl CancelSignIn {
                         .tell_span(&span, asked_at, &provider, "cancelled");
                 }
                 let event = Event::new().kernel(&kernel).provider(&provider);
-                event.sign_in(nonce).tell(What::SessionCancelled);
+                event.sign_in(nonce).tell(What::SignInCancelled);
                 return Ok(());
             }
         }

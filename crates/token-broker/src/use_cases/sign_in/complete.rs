@@ -115,7 +115,7 @@ impl CompleteSignIn {
             Outcome::Done => {
                 Event::about(&confirming.value)
                     .source(browser.source)
-                    .tell(What::ConsentShown);
+                    .tell(What::AccountConfirmationShown);
                 Ok(reply(BrowserAnswer::View {
                     flow: browser.short,
                 }))

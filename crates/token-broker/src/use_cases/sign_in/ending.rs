@@ -57,7 +57,7 @@ impl SignInOutcome {
         Self::new(
             EndReason::Cancelled,
             KernelOutcome::Denied,
-            What::ConsentDenied,
+            What::AccountConfirmationCancelled,
             word,
         )
     }
@@ -69,7 +69,12 @@ impl SignInOutcome {
         } else {
             EndReason::AccountRefused
         };
-        Self::new(reason, KernelOutcome::Denied, What::IdentityConflict, word)
+        Self::new(
+            reason,
+            KernelOutcome::Denied,
+            What::AccountLinkConflict,
+            word,
+        )
     }
 
     /// Nobody can read any more whose the account is; the operator was told, with this reference.

@@ -468,7 +468,7 @@ pub(crate) fn connected(
 }
 
 pub(crate) fn tell(sign_in: &SignIn) {
-    Event::about(sign_in).tell(What::SessionCreated);
+    Event::about(sign_in).tell(What::SignInStarted);
     let provider = sign_in.provider.as_str().to_owned();
     metrics::counter!("hubkey_sign_ins_opened_total", "provider" => provider).increment(1);
 }

@@ -96,7 +96,7 @@ impl DerivedTokens {
     ) -> Result<Arc<TokenSet>, KernelFailure> {
         let provider = aim.connection.value.provider.clone();
         let way = match aim.entry.target.way {
-            DerivedBy::Refresh => "scoped",
+            DerivedBy::Refresh => "downscoped",
             DerivedBy::Exchange => "exchange",
         };
         let before = aim.entry.mark;

@@ -135,7 +135,7 @@ impl DownscopedTokens {
             .await?;
         Event::of(&connection.value)
             .kernel(kernel)
-            .reason("scoped")
+            .reason("downscoped")
             .tell(What::TokenDelivered);
         Ok(token.answer("Bearer", Vec::new()))
     }
@@ -286,7 +286,7 @@ impl DownscopedTokens {
             Err(error) => self.writes.hold_in_memory(&connection, replaced, &error),
         }
         Event::of(&connection.value)
-            .reason("scoped")
+            .reason("downscoped")
             .tell(What::TokenRefreshed);
         Ok(Arc::new(token))
     }

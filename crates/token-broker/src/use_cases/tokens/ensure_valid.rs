@@ -168,8 +168,8 @@ fn cached(connection: Loaded<Connection>) -> ValidToken {
 pub(crate) fn outcome(failure: &KernelFailure) -> &'static str {
     match failure {
         KernelFailure::SignInRequired(_) => "sign_in_required",
-        KernelFailure::TokenTooShort(_) => "too_short",
-        KernelFailure::RefreshInProgress => "in_progress",
+        KernelFailure::TokenTooShort(_) => "lifetime_too_short",
+        KernelFailure::RefreshInProgress => "refresh_in_progress",
         KernelFailure::Provider(Trouble::Unavailable, _) => "provider_unavailable",
         KernelFailure::Provider(Trouble::Misconfigured, _) => "provider_misconfigured",
         KernelFailure::Provider(Trouble::Refused, _) => "refused",

@@ -44,7 +44,7 @@ async fn security_b4_a_planted_flow_does_not_get_a_pinned_account_of_another_use
     assert!(!page.0.to_string().contains("alice"), "{page:?}");
     assert_eq!(kernel.state(&sign_in).await, "denied");
     assert_no_connection(&kernel).await;
-    assert_told(&trail, "identity_conflict");
+    assert_told(&trail, "account_link_conflict");
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
 }
 
@@ -88,7 +88,7 @@ async fn security_b8_another_account_asks_again_and_cancel_stores_nothing() {
     assert_eq!(ended.page()["reason"], "cancelled");
     assert_eq!(kernel.state(&sign_in).await, "denied");
     assert_no_connection(&kernel).await;
-    assert_told(&trail, "consent_denied");
+    assert_told(&trail, "account_confirmation_cancelled");
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
 
     // The account link is what it was: the first account fits without a question.
@@ -125,7 +125,7 @@ async fn security_b8_an_account_confirmed_meanwhile_by_another_user_is_refused_a
     assert_eq!(ended.page()["reason"], "account_refused");
     assert_eq!(kernel.state(&sign_in).await, "denied");
     assert_no_connection(&kernel).await;
-    assert_told(&trail, "identity_conflict");
+    assert_told(&trail, "account_link_conflict");
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
 }
 

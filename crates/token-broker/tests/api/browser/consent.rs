@@ -110,7 +110,7 @@ async fn cancel_on_the_start_page_ends_the_sign_in() {
     assert_eq!(ended.page()["reason"], "cancelled");
     assert_eq!(kernel.state(&sign_in).await, "denied");
     assert_eq!(world.provider.hits(Endpoint::Authorize), 0);
-    assert_told(&trail, "consent_denied");
+    assert_told(&trail, "account_confirmation_cancelled");
 }
 
 #[tokio::test]

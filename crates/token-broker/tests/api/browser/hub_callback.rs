@@ -28,7 +28,7 @@ async fn security_b1_another_users_browser_burns_the_link() {
             Refused {
                 refusal: "dead_link",
                 state: "denied",
-                event: "cross_user_ticket",
+                event: "link_opened_by_other_user",
             },
         )
         .await;
@@ -49,7 +49,7 @@ async fn security_b1_another_users_browser_burns_the_link() {
     let told = attempt.trail.events();
     let event = told
         .iter()
-        .find(|event| event.starts_with("cross_user_ticket"));
+        .find(|event| event.starts_with("link_opened_by_other_user"));
     assert!(event.unwrap().contains("actor=alice"), "{told:?}");
 }
 

@@ -148,7 +148,7 @@ async fn logged_out_at_the_confirmation_page(alter: fn(&mut Draft), session: &st
     assert_no_connection(&kernel).await;
     assert!(kernel.connections().await.is_empty());
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
-    assert!(trail.says("session_cancelled", "reason=backchannel_logout"));
+    assert!(trail.says("sign_in_cancelled", "reason=backchannel_logout"));
     assert!(!trail.has("token_issued"));
     false
 }

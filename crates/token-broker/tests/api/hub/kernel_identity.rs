@@ -55,7 +55,7 @@ async fn assert_kept_out(name: &str, model: Value, reason: &str, hint: &str) {
         "{name}: {:?}",
         trail.events()
     );
-    assert!(!trail.has("session_created"), "{name}");
+    assert!(!trail.has("sign_in_started"), "{name}");
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn security_k5_an_answer_of_the_hub_that_makes_no_sense_opens_nothing() {
         }
         assert_eq!(world.probe.commits(), 0, "{name}");
     }
-    assert!(!trail.has("session_created"));
+    assert!(!trail.has("sign_in_started"));
 }
 
 #[tokio::test]

@@ -206,7 +206,7 @@ async fn found_e1_the_formers_link_is_none_and_the_account_is_asked_about() {
         .decide("confirm", &Reply::of_page(&page), "accept")
         .await;
     assert_eq!(done.kind(), "view", "{done:?}");
-    assert!(trail.says("identity_pinned", "user=alice"));
+    assert!(trail.says("account_linked", "user=alice"));
     // And it is theirs from then on.
     let gpu = world.kernel("alice", "gpu");
     let page = as_far_as_the_page(&mut browser, &gpu).await;
@@ -237,9 +237,12 @@ async fn found_e1_a_link_of_the_former_is_dead_for_the_new_person() {
     let started = browser.start(opened.ticket()).await;
     let back = browser.at_hub(started.location()).await;
     assert_refused(&browser.hub_callback(&back).await, "dead_link");
-    assert!(trail.says("cross_user_ticket", "user=alice"));
+    assert!(trail.says("link_opened_by_other_user", "user=alice"));
     // Which of the two it is about.
-    assert!(trail.says("cross_user_ticket", "user_created=2025-03-01T08:00:00Z"));
+    assert!(trail.says(
+        "link_opened_by_other_user",
+        "user_created=2025-03-01T08:00:00Z"
+    ));
 }
 
 #[tokio::test]

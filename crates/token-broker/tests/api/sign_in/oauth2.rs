@@ -144,7 +144,7 @@ async fn security_b8_a_plain_account_pinned_to_another_user_is_refused() {
     assert!(!page.to_string().contains("alice"), "{page}");
     assert_eq!(kernel.state(&sign_in).await, "denied");
     assert_no_connection(&kernel).await;
-    assert_told(&trail, "identity_conflict");
+    assert_told(&trail, "account_link_conflict");
     assert_eq!(revoked(&world.provider, 1).await.len(), 1);
 }
 

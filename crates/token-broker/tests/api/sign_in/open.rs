@@ -84,7 +84,7 @@ async fn security_k9_what_the_operator_does_not_offer_is_refused() {
         assert_eq!(denials.count(), count + 1, "{wish}");
     }
     assert_eq!(world.probe.commits(), 0);
-    assert!(!trail.has("session_created"));
+    assert!(!trail.has("sign_in_started"));
 }
 
 #[tokio::test]

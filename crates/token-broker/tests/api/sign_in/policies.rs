@@ -73,7 +73,7 @@ async fn security_b8_the_policy_claim_wants_the_very_name() {
             2 * (n + 1)
         );
     }
-    assert_told(&trail, "identity_conflict");
+    assert_told(&trail, "account_link_conflict");
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn feature_g4_an_email_domain_is_a_rule_on_the_verified_claim() {
     ] {
         assert_eq!(after(&world, wrong).await, refused);
     }
-    assert_told(&trail, "identity_conflict");
+    assert_told(&trail, "account_link_conflict");
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn security_k4_where_denied_a_shared_server_opens_no_sign_in() {
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert_eq!(answer.code(), "shared_server");
     assert_told(&trail, "policy_denied");
-    assert!(!trail.has("session_created"));
+    assert!(!trail.has("sign_in_started"));
 }
 
 #[tokio::test]

@@ -25,11 +25,11 @@ async fn security_p20_a_person_signs_in_and_the_kernel_gets_the_token() {
         StatusCode::NO_CONTENT
     );
     for event in [
-        "session_created",
-        "ticket_claimed",
-        "consent_shown",
-        "consent_accepted",
-        "identity_pinned",
+        "sign_in_started",
+        "link_opened",
+        "account_confirmation_shown",
+        "account_confirmation_accepted",
+        "account_linked",
         "token_issued",
         "token_delivered",
     ] {

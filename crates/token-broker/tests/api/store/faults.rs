@@ -101,7 +101,7 @@ async fn security_i6_an_acknowledgement_or_an_end_that_got_lost_is_repeated() {
         );
         world.probe.next_commits(&[fault]);
         assert_unavailable(&kernel.cancel(&given_up).await);
-        assert!(!trail.has("session_cancelled"), "{fault:?}");
+        assert!(!trail.has("sign_in_cancelled"), "{fault:?}");
         assert_eq!(
             kernel.cancel(&given_up).await.status,
             StatusCode::NO_CONTENT
@@ -133,7 +133,7 @@ async fn an_end_that_another_change_overtook_is_tried_again() {
     let told = trail.events();
     let told = told
         .iter()
-        .filter(|event| event.starts_with("session_cancelled"));
+        .filter(|event| event.starts_with("sign_in_cancelled"));
     assert_eq!(told.count(), 1);
 }
 
@@ -147,7 +147,7 @@ async fn security_i6_a_request_that_is_overtaken_again_and_again_opens_nothing()
     world.probe.next_commits(&faults);
     let answer = kernel.create(&json!({})).await;
     answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "overloaded");
-    assert!(!trail.has("session_created"));
+    assert!(!trail.has("sign_in_started"));
     for _ in 0..10 {
         kernel.open().await;
     }

@@ -129,7 +129,7 @@ async fn security_x4_a_stolen_credential_asserts_no_user() {
     assert_refused(&thief.hub_callback(&back).await, "dead_link");
     assert_eq!(kernel.state(&sign_in).await, "denied");
     assert_eq!(exchanges(&world), 0);
-    assert!(trail.has("policy_denied") && trail.has("cross_user_ticket"));
+    assert!(trail.has("policy_denied") && trail.has("link_opened_by_other_user"));
 }
 
 #[tokio::test]

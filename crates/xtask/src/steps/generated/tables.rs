@@ -67,6 +67,8 @@ pub(in crate::steps) fn stale(context: &StepContext) -> anyhow::Result<Vec<Strin
         let differing = changed(&text, &new);
         found.extend(differing.map(|row| format!("{}: {row}", table.page)));
     }
+    let silent = undescribed(context)?.into_iter();
+    found.extend(silent.map(|metric| format!("`{metric}` has no description for its HELP line")));
     Ok(found)
 }
 
@@ -129,6 +131,39 @@ fn metrics(context: &StepContext) -> anyhow::Result<Vec<Name>> {
         }
     }
     Ok(found)
+}
+
+/// The metrics that no source file describes.
+fn undescribed(context: &StepContext) -> anyhow::Result<Vec<String>> {
+    let files = tracked(context)?
+        .into_iter()
+        .filter(|file| is_product(file));
+    let sources: Vec<String> = files
+        .map(|file| read(context, &file))
+        .collect::<anyhow::Result<_>>()?;
+    let words = metrics(context)?.into_iter().map(|metric| metric.word);
+    Ok(words
+        .filter(|word| !sources.iter().any(|source| describes(source, word)))
+        .collect())
+}
+
+/// Whether a source file puts a sentence behind the metric's name, or behind the constant that holds it.
+fn describes(source: &str, metric: &str) -> bool {
+    let literal = format!("\"{metric}\"");
+    let constants = source.lines().filter_map(|line| {
+        let (name, value) = line
+            .trim()
+            .strip_prefix("const ")?
+            .split_once(": &str = ")?;
+        (value.trim_end_matches(';') == literal).then_some(name)
+    });
+    let is_sentence = |behind: &str| {
+        let text = behind.trim_start().strip_prefix(',').map(str::trim_start);
+        let text = text.and_then(|text| text.strip_prefix('"')?.split_once('"'));
+        text.is_some_and(|(text, _)| text.contains(' '))
+    };
+    let mut names = constants.chain([literal.as_str()]);
+    names.any(|name| source.split(name).skip(1).any(is_sentence))
 }
 
 fn is_product(file: &str) -> bool {
@@ -290,6 +325,18 @@ mod tests {
         );
         let source = "    /// A token was issued.\n    TokenIssued,\n    Self::TokenIssued => \"token_issued\",";
         assert_eq!(told(source), [name("token_issued", "A token was issued")]);
+    }
+
+    #[test]
+    fn a_metric_needs_a_sentence_behind_its_name_or_its_constant() {
+        let counted = "counter!(\"hubkey_a_total\", \"provider\" => provider)";
+        assert!(!describes(counted, "hubkey_a_total"));
+        let constant = "const A: &str = \"hubkey_a_total\";\ncounter!(A, \"b\" => b);\n";
+        assert!(!describes(constant, "hubkey_a_total"));
+        let described = format!("{constant}metrics.describe(A, \"Of what.\");");
+        assert!(describes(&described, "hubkey_a_total"));
+        let listed = "(\n\"hubkey_a_total\",\n\"Of what.\",\n)";
+        assert!(describes(listed, "hubkey_a_total") && !describes(listed, "hubkey_b_total"));
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl RefreshOutcomes {
                 access_token,
                 refresh_token,
             } => {
-                let (connection, what) = (intent.connection, What::IdentityConflict);
+                let (connection, what) = (intent.connection, What::AccountLinkConflict);
                 let landing = writes.end(connection, what, word).await;
                 provider.revoke(&access_token, refresh_token.as_ref()).await;
                 landing

@@ -245,7 +245,10 @@ impl Refresher {
             }
             Err(VerifyError::Foreign(word)) => {
                 let refresh_token = found.value.grant.tokens.refresh_token.clone();
-                let ended = self.writes.end(found, What::IdentityConflict, word).await;
+                let ended = self
+                    .writes
+                    .end(found, What::AccountLinkConflict, word)
+                    .await;
                 provider
                     .revoke(&unverified.tokens.access_token, refresh_token.as_ref())
                     .await;

@@ -186,7 +186,7 @@ async fn security_p60_p61_p62_an_id_token_of_somebody_else_ends_the_grant() {
         let answer = stage.draw(0).await;
         answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         assert!(
-            trail.says("identity_conflict", &format!("reason={word}")),
+            trail.says("account_link_conflict", &format!("reason={word}")),
             "{word}"
         );
         let again = stage.draw(0).await;

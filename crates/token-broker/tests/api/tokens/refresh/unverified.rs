@@ -126,7 +126,7 @@ async fn found_a6_what_is_of_somebody_else_ends_the_grant_once_that_can_be_seen(
     stage.advance(LEASE);
     let answer = stage.draw(0).await;
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
-    assert!(trail.says("identity_conflict", "reason=id_token_sub"));
+    assert!(trail.says("account_link_conflict", "reason=id_token_sub"));
     assert_eq!(stage.world.provider.revoked().len(), 2);
 }
 
