@@ -50,6 +50,55 @@ impl ClientError {
         }
     }
 
+    /// What happened, as a sentence for the person. It says nothing of the cause, which can hold an address.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self {
+            Self::Unreachable(_) | Self::NoAnswer(_) => {
+                "The token broker of this JupyterHub did not answer.".to_owned()
+            }
+            Self::Unexpected { status } => format!(
+                "HUBKEY_URL leads to something that is not hubkey's broker, or to another version of it (status {status})."
+            ),
+            Self::Setup(what) => format!("The client of the broker cannot be set up: {what}."),
+            Self::Untrusted(distrust) => format!("{distrust}."),
+            Self::Problem { problem, .. } => problem.title.clone(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Unreachable(_) | Self::NoAnswer(_) => {
+                "Try again in a minute; if it stays so, tell the operator that HUBKEY_URL cannot be reached from your \
+                 server."
+                    .to_owned()
+            }
+            Self::Unexpected { .. } => "Tell the operator of this JupyterHub.".to_owned(),
+            Self::Setup(_) => "Check HUBKEY_URL and HUBKEY_CA_FILE.".to_owned(),
+            Self::Untrusted(distrust) => format!("Nothing was sent to it. {}", distrust.remedy()),
+            Self::Problem { problem, .. } => problem.detail.clone(),
+        }
+    }
+
+    /// By what the operator finds the request, where it is they who can put it right.
+    #[must_use]
+    pub fn operator_reference(&self) -> Option<&str> {
+        match self {
+            Self::Problem {
+                problem,
+                request_id,
+            } if problem.code.needs_operator() => request_id.as_deref(),
+            Self::Problem { .. }
+            | Self::Setup(_)
+            | Self::Untrusted(_)
+            | Self::Unreachable(_)
+            | Self::NoAnswer(_)
+            | Self::Unexpected { .. } => None,
+        }
+    }
+
     /// Whether the same call may succeed a little later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -80,23 +129,56 @@ impl From<reqwest::Error> for ClientError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
     /// None of the authorities that are trusted here has signed its certificate.
-    #[error("the broker's certificate is signed by an authority that is not trusted here")]
+    #[error("The broker's certificate is signed by an authority that is not trusted here")]
     UnknownAuthority,
     /// The certificate does not name the host of the broker's URL.
-    #[error("the broker's certificate is for another name than that in its URL")]
+    #[error("The broker's certificate is for another name than that in its URL")]
     OtherName,
     /// The certificate has ended, or does not hold yet.
-    #[error("the broker's certificate has ended, or does not hold yet")]
+    #[error("The broker's certificate has ended, or does not hold yet")]
     OutOfTime,
     /// What answers speaks something else.
-    #[error("what answers at the broker's URL does not speak TLS")]
+    #[error("What answers at the broker's URL does not speak TLS")]
     NoTls,
     /// Anything else that is wrong with the certificate or the handshake.
-    #[error("the broker's certificate cannot be accepted")]
+    #[error("The broker's certificate cannot be accepted")]
     Other,
 }
 
 impl Distrust {
+    /// Its word in Python's `code`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownAuthority => "unknown_authority",
+            Self::OtherName => "other_name",
+            Self::OutOfTime => "out_of_time",
+            Self::NoTls => "no_tls",
+            Self::Other => "other",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::UnknownAuthority => {
+                "Ask the operator of this JupyterHub to give hubkey.hub.configure a ca_file (HUBKEY_CA_FILE): a PEM \
+                 file, in your server, with the authority that signed it."
+            }
+            Self::OtherName => {
+                "Ask the operator of this JupyterHub for a certificate that names the host of HUBKEY_URL."
+            }
+            Self::OutOfTime => {
+                "Tell the operator of this JupyterHub that the certificate has to be renewed."
+            }
+            Self::NoTls => {
+                "Ask the operator of this JupyterHub to correct HUBKEY_URL: https is not what is spoken there."
+            }
+            Self::Other => "Tell the operator of this JupyterHub.",
+        }
+    }
+
     /// `None` where TLS is not to blame.
     fn of(error: &reqwest::Error) -> Option<Self> {
         let mut next: Option<&(dyn Error + 'static)> = Some(error);

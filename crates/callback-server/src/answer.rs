@@ -9,8 +9,8 @@ use http::{
     },
 };
 use hubkey_protocol::{
-    Reference, ShortId,
-    internal::{BrowserAnswer, BrowserReply, EndReason, Page, Refusal},
+    Reference, ShortId, SignInFailure,
+    internal::{BrowserAnswer, BrowserReply, Page, Refusal},
     path,
     secret::{Secret, SecretUrl},
 };
@@ -167,13 +167,8 @@ fn show(app: &App, shown: &Page) -> Response {
 }
 
 /// The page was asked for and is shown; only an account that may not be used is something forbidden.
-fn status_of(reason: EndReason) -> StatusCode {
-    match reason {
-        EndReason::AccountRefused | EndReason::AccountDiffers | EndReason::OwnerUnreadable => {
-            StatusCode::FORBIDDEN
-        }
-        _ => StatusCode::OK,
-    }
+fn status_of(reason: SignInFailure) -> StatusCode {
+    StatusCode::from_u16(reason.row().page_status).unwrap_or(StatusCode::OK)
 }
 
 fn redirect(app: &App, location: &SecretUrl) -> Response {

@@ -1,7 +1,7 @@
 //! Why a command did not do what was asked: a sentence for people and an exit code for programs.
 
-use hubkey_broker_client::{ClientError, Distrust};
-use hubkey_protocol::{ErrorCode, ProviderId, SignInFailure};
+use hubkey_broker_client::ClientError;
+use hubkey_protocol::{ProviderId, Reference, SignInFailure, failures};
 
 /// The exit codes, the same for every command. A program that `exec` starts has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,39 +25,25 @@ pub(crate) enum Exit {
 impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
-            Self::Failed => 1,
-            Self::Usage => 2,
-            Self::SignIn => 3,
-            Self::Transient => 4,
-            Self::Denied => 5,
+            Self::Failed => failures::Exit::Failed.code(),
+            Self::Usage => failures::Exit::Usage.code(),
+            Self::SignIn => failures::Exit::SignIn.code(),
+            Self::Transient => failures::Exit::Transient.code(),
+            Self::Denied => failures::Exit::Denied.code(),
             Self::Signal(number) => number.saturating_add(128),
             Self::Program(code) => code,
         }
     }
+}
 
-    fn of_code(code: ErrorCode) -> Self {
-        match code {
-            ErrorCode::SignInRequired
-            | ErrorCode::NotFound
-            | ErrorCode::Superseded
-            | ErrorCode::Gone => Self::SignIn,
-            ErrorCode::BadRequest
-            | ErrorCode::UnknownProvider
-            | ErrorCode::ProviderRequired
-            | ErrorCode::ScopeNotAllowed
-            | ErrorCode::AudienceNotAllowed
-            | ErrorCode::ResourceNotAllowed
-            | ErrorCode::IssuerNotAllowed
-            | ErrorCode::TokenTooShort => Self::Usage,
-            ErrorCode::MissingToken
-            | ErrorCode::InvalidToken
-            | ErrorCode::NotAServerToken
-            | ErrorCode::SharedServer
-            | ErrorCode::TargetRefused
-            | ErrorCode::ProviderMisconfigured => Self::Denied,
-            ErrorCode::TooManySignIns | ErrorCode::Internal => Self::Transient,
-            other if other.is_transient() => Self::Transient,
-            _ => Self::Failed,
+impl From<failures::Exit> for Exit {
+    fn from(exit: failures::Exit) -> Self {
+        match exit {
+            failures::Exit::Failed => Self::Failed,
+            failures::Exit::Usage => Self::Usage,
+            failures::Exit::SignIn => Self::SignIn,
+            failures::Exit::Transient => Self::Transient,
+            failures::Exit::Denied => Self::Denied,
         }
     }
 }
@@ -110,103 +96,44 @@ impl Failure {
 /// Says it without the cause, which can hold an address.
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        match error {
-            ClientError::Unreachable(_) | ClientError::NoAnswer(_) => Self::new(
-                Exit::Transient,
-                "The token broker of this JupyterHub did not answer. Try again in a minute; if it stays so, tell the \
-                 operator that HUBKEY_URL cannot be reached from your server.",
-            ),
-            ClientError::Unexpected { status } => Self::new(
-                Exit::Transient,
-                format!(
-                    "HUBKEY_URL leads to something that is not hubkey's broker, or to another version of it (status \
-                     {status}). Tell the operator of this JupyterHub."
-                ),
-            ),
-            ClientError::Setup(what) => Self::new(
-                Exit::Usage,
-                format!("The broker cannot be asked: {what}. Check HUBKEY_URL and HUBKEY_CA_FILE."),
-            ),
-            ClientError::Untrusted(distrust) => Self::new(
-                Exit::Usage,
-                format!(
-                    "The broker is not believed: {distrust}. Nothing was sent to it. {}",
-                    advice(distrust)
-                ),
-            ),
-            ClientError::Problem { problem, .. } => Self::new(
-                Exit::of_code(problem.code),
-                format!("{} {}", problem.title, problem.detail),
-            ),
-        }
-    }
-}
-
-/// Why a sign-in ended without a connection.
-impl From<SignInFailure> for Failure {
-    fn from(reason: SignInFailure) -> Self {
-        let (exit, said) = match reason {
-            SignInFailure::ProviderDenied => (
-                Exit::Denied,
-                "The provider did not let this account in, or the person chose not to.",
-            ),
-            SignInFailure::ProviderUnavailable => (
-                Exit::Transient,
-                "The provider could not be reached or answered with an error. Try again.",
-            ),
-            SignInFailure::RetrySignIn => (
-                Exit::Transient,
-                "Nobody knows how the sign-in ended. Try again; that is safe.",
-            ),
-            SignInFailure::OperatorNeeded => (
-                Exit::Denied,
-                "hubkey cannot read any more whose this account is, since a key was taken out. The operator of this \
-                 JupyterHub was told, and has to act before you try again.",
-            ),
-            SignInFailure::ProviderMisbehaved => (
-                Exit::Denied,
-                "What the provider sent broke a rule of the protocol. Tell the operator of this JupyterHub, who finds \
-                 the reason in the audit stream.",
-            ),
-            SignInFailure::AnswerTooLong => (
-                Exit::Denied,
-                "What came back from the provider was longer than hubkey takes. Tell the operator of this JupyterHub, who \
-                 finds what it was in the audit stream.",
-            ),
-            SignInFailure::ProviderMisconfigured => (
-                Exit::Denied,
-                "The provider refuses hubkey's registration or request. Tell the operator of this JupyterHub.",
-            ),
+        let exit = match &error {
+            ClientError::Unreachable(_)
+            | ClientError::NoAnswer(_)
+            | ClientError::Unexpected { .. } => Exit::Transient,
+            ClientError::Setup(_) | ClientError::Untrusted(_) => Exit::Usage,
+            ClientError::Problem { problem, .. } => problem.code.row().exit.into(),
         };
+        let reference = error.operator_reference();
+        let reference = reference.map_or(String::new(), |id| format!(" Reference: {id}."));
+        let said = format!("{} {}{reference}", error.title(), error.remedy());
         Self::new(exit, said)
     }
 }
 
-fn advice(distrust: Distrust) -> &'static str {
-    match distrust {
-        Distrust::UnknownAuthority => {
-            "Ask the operator of this JupyterHub to give hubkey.hub.configure a ca_file (HUBKEY_CA_FILE)."
-        }
-        Distrust::OtherName => {
-            "Ask the operator of this JupyterHub for a certificate that names the host of HUBKEY_URL."
-        }
-        Distrust::OutOfTime => {
-            "Tell the operator of this JupyterHub that the certificate has to be renewed."
-        }
-        Distrust::NoTls => {
-            "Ask the operator of this JupyterHub to correct HUBKEY_URL: https is not what is spoken there."
-        }
-        Distrust::Other => "Tell the operator of this JupyterHub.",
+impl Failure {
+    /// A sign-in ended without a connection.
+    pub(crate) fn sign_in_failed(reason: SignInFailure, reference: &Reference) -> Self {
+        let said = sentence(&reason.in_command(reference));
+        Self::new(reason.row().exit.into(), said)
     }
+}
+
+/// With a capital in front, as a line of its own begins.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use hubkey_protocol::ErrorCode;
+
     use super::*;
 
     #[test]
     fn exit_codes_are_those_of_the_contract() {
-        let code = |code| Exit::of_code(code).code();
+        let code = |code: ErrorCode| Exit::from(code.row().exit).code();
         assert_eq!(code(ErrorCode::UnknownProvider), 2);
         assert_eq!(code(ErrorCode::SignInRequired), 3);
         assert_eq!(code(ErrorCode::ProviderUnavailable), 4);

@@ -9,7 +9,8 @@ use std::{
 use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::{
     Connection, CreateSignIn, CreateSignInAnswer, ErrorCode, ExchangeRequest, Provider, ProviderId,
-    Scope, SignInCause, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
+    Scope, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
+    failures::{DECLINED, Remedy},
     secret::{Secret as _, ServerToken},
 };
 use tokio::time::{Instant, timeout};
@@ -18,7 +19,7 @@ use crate::{
     Outcome, Then,
     arguments::{LogoutArguments, TokenWish, Wish},
     environment::{Environment, Settings},
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, sentence},
     output,
     signals::{Signals, exit_of},
 };
@@ -257,13 +258,15 @@ impl Session {
             )),
             SignInStatus::Denied => Err(Failure::new(
                 Exit::Denied,
-                "The sign-in was refused or cancelled. Run the command again for a new link.",
+                sentence(&format!("{DECLINED} {}", Remedy::TryAgain.in_command())),
             )),
             SignInStatus::Expired => Err(Failure::new(
                 Exit::SignIn,
                 "Nobody signed in in time. Run the command again for a new link.",
             )),
-            SignInStatus::Failed { reason } => Err(reason.into()),
+            SignInStatus::Failed { reason, reference } => {
+                Err(Failure::sign_in_failed(reason, &reference))
+            }
         }
     }
 }
@@ -296,13 +299,9 @@ fn invitation(opened: &SignInOpened, then: &str) -> String {
         let scopes = scopes.join(", ");
         format!("{name} is connected. To do more, it needs your word for: {scopes}\n")
     });
-    let cause = opened.cause.map_or("", |cause| match cause {
-        SignInCause::AccessEnded => "The access that was there has ended.\n",
-        SignInCause::NotRenewed => "The access that was there was not renewed by its provider.\n",
-        SignInCause::RegistrationRefused => {
-            "The provider refuses hubkey's registration. If signing in fails too, tell the operator of this \
-             JupyterHub.\n"
-        }
+    let cause = opened.cause.map_or(String::new(), |cause| {
+        let (before, after) = cause.on_the_card();
+        format!("{before}{name}{after}\n")
     });
     format!(
         "{cause}{more}Sign in to {name} as the hub user {user}. Open this link in your browser:\n\n  {link}\n\n{then}"

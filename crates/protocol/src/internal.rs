@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ProviderId, Reference, ShortId,
+    ProviderId, Reference, ShortId, SignInFailure,
     secret::{
         self, AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, SecretUrl, State, Ticket,
     },
@@ -359,40 +359,8 @@ pub struct DonePage {
 pub struct EndedPage {
     /// Where.
     pub provider: ProviderLabel,
-    /// Why, as one of our sentences.
-    pub reason: EndReason,
+    /// Why.
+    pub reason: SignInFailure,
     /// What the operator finds in the audit stream.
     pub reference: Reference,
-}
-
-/// Why a sign-in ended without a connection, as far as its own person may know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    /// The person pressed Cancel here.
-    Cancelled,
-    /// The provider says `access_denied`.
-    AccessDenied,
-    /// The provider says `login_required`, `interaction_required`, `consent_required` or `account_selection_required`.
-    InteractionRequired,
-    /// The provider says `invalid_scope`, `invalid_target` or the like: what was asked for is not offered.
-    NotOffered,
-    /// The provider says `temporarily_unavailable` or `server_error`, or did not answer.
-    ProviderUnavailable,
-    /// hubkey's registration at the provider does not fit.
-    ProviderMisconfigured,
-    /// What the provider sent broke a rule.
-    ProviderMisbehaved,
-    /// The account belongs to another hub user, or does not fit this one.
-    AccountRefused,
-    /// The account is not the one that the notebook asked for.
-    AccountDiffers,
-    /// The provider sent more than hubkey takes.
-    AnswerTooLong,
-    /// The browser sent more cookies of this site than hubkey takes.
-    CookiesTooLong,
-    /// Nobody can read any more whose the account is; the operator was told.
-    OwnerUnreadable,
-    /// The store failed before it had what the provider granted.
-    StoreUnavailable,
 }

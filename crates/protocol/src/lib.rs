@@ -29,12 +29,13 @@
 //! service hubkey, and every internal request the shared secret, the same way. Every failure is a [`Problem`].
 
 mod connection;
-mod error;
+pub mod failures;
 mod id;
 pub mod internal;
 mod label;
 mod my_connections;
 pub mod path;
+mod problem;
 mod provider;
 mod scope;
 pub mod secret;
@@ -46,12 +47,11 @@ mod userinfo;
 pub use connection::{
     Account, Connection, ConnectionList, ExchangeRequest, TokenAnswer, TokenRequest,
 };
-pub use error::{ErrorCode, Problem};
+pub use failures::{ErrorCode, SignInFailure};
 pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId, tagged};
+pub use problem::Problem;
 pub use provider::{Provider, ProviderList, ProviderState};
 pub use scope::{InvalidScope, Scope, Scopes};
 pub use server::ServerEnded;
-pub use sign_in::{
-    CreateSignIn, CreateSignInAnswer, SignInCause, SignInFailure, SignInOpened, SignInStatus,
-};
+pub use sign_in::{CreateSignIn, CreateSignInAnswer, SignInCause, SignInOpened, SignInStatus};
 pub use userinfo::UserInfo;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Connection, Nonce, ProviderId, Scopes, TokenAnswer,
+    Connection, Nonce, ProviderId, Reference, Scopes, SignInFailure, TokenAnswer,
     secret::{self, PollSecret, SecretUrl},
 };
 
@@ -100,6 +100,33 @@ impl SignInCause {
             Self::RegistrationRefused => "registration_refused",
         }
     }
+
+    /// What the answer `sign_in_required` says happened.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::AccessEnded => "The access has ended; a person has to sign in again.",
+            Self::NotRenewed => {
+                "The provider did not renew the access; a person has to sign in again."
+            }
+            Self::RegistrationRefused => {
+                "The provider refuses hubkey's registration; a person may try to sign in."
+            }
+        }
+    }
+
+    /// What the card says to the person, around the provider's name.
+    #[must_use]
+    pub const fn on_the_card(self) -> (&'static str, &'static str) {
+        match self {
+            Self::AccessEnded => ("Your access to ", " has ended."),
+            Self::NotRenewed => ("", " did not renew your access."),
+            Self::RegistrationRefused => (
+                "",
+                " refuses this JupyterHub's registration. If signing in fails too, tell the operator of this JupyterHub.",
+            ),
+        }
+    }
 }
 
 /// The answer to `GET /v1/sign-ins/{nonce}`.
@@ -130,26 +157,8 @@ pub enum SignInStatus {
     Failed {
         /// Which one.
         reason: SignInFailure,
+        /// What the person's page shows, and the operator finds in the audit stream.
+        #[schema(value_type = String)]
+        reference: Reference,
     },
-}
-
-/// Why a sign-in ended without a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SignInFailure {
-    /// The provider did not let this account in, or the person chose not to.
-    ProviderDenied,
-    /// The provider could not be reached or answered with an error; a new sign-in may succeed.
-    ProviderUnavailable,
-    /// What the provider sent broke a rule of the protocol; the operator finds the reason in the audit stream.
-    ProviderMisbehaved,
-    /// The provider refused what was asked for, or hubkey's registration there is wrong.
-    ProviderMisconfigured,
-    /// What came back from the provider, or with the browser, was longer than hubkey takes; the operator finds what it was in
-    /// the audit stream.
-    AnswerTooLong,
-    /// The outcome is unknown, or could not be kept; a new sign-in is safe.
-    RetrySignIn,
-    /// The operator of hubkey has to act first, and was told.
-    OperatorNeeded,
 }

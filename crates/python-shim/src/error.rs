@@ -1,7 +1,7 @@
 //! What Python hears when a call fails. The package `hubkey` turns these into its public exceptions.
 
-use hubkey_broker_client::{ClientError as Failure, Distrust};
-use hubkey_protocol::ErrorCode;
+use hubkey_broker_client::ClientError as Failure;
+use hubkey_protocol::{Problem, failures::PythonException};
 use pyo3::{create_exception, exceptions::PyException, prelude::*};
 
 create_exception!(
@@ -20,11 +20,13 @@ create_exception!(
 /// The attributes of a `ClientError`; the stub lists them.
 struct Attributes {
     kind: &'static str,
-    code: Option<String>,
+    code: Option<&'static str>,
     reference: Option<String>,
     title: String,
     detail: String,
     retry_after: Option<u64>,
+    python: PythonException,
+    needs_operator: bool,
 }
 
 /// Says a failure without its cause, which can hold an address.
@@ -49,37 +51,56 @@ fn invalid_field(py: Python<'_>, field: &'static str, expected: String) -> PyRes
 
 impl Attributes {
     fn of(failure: Failure) -> Self {
-        let said = failure.to_string();
+        let (kind, python) = match &failure {
+            Failure::Unreachable(_) | Failure::NoAnswer(_) => {
+                ("unreachable", PythonException::BrokerUnavailable)
+            }
+            Failure::Unexpected { .. } => ("malformed", PythonException::BrokerUnavailable),
+            Failure::Setup(_) => ("setup", PythonException::ConfigurationError),
+            Failure::Untrusted(_) => ("untrusted", PythonException::ConfigurationError),
+            Failure::Problem { problem, .. } => ("refused", problem.code.row().python),
+        };
+        let said = Self {
+            kind,
+            code: None,
+            reference: None,
+            title: failure.title(),
+            detail: failure.remedy(),
+            retry_after: None,
+            python,
+            needs_operator: failure.operator_reference().is_some(),
+        };
         match failure {
-            Failure::Unreachable(_) | Failure::NoAnswer(_) => Self::plain("unreachable", said),
-            Failure::Unexpected { .. } => Self::plain("malformed", said),
-            Failure::Setup(_) => Self::plain("setup", said),
+            Failure::Unreachable(_)
+            | Failure::NoAnswer(_)
+            | Failure::Unexpected { .. }
+            | Failure::Setup(_) => said,
             Failure::Untrusted(distrust) => Self {
-                code: Some(distrust_name(distrust).to_owned()),
-                ..Self::plain("untrusted", said)
+                code: Some(distrust.name()),
+                ..said
             },
             Failure::Problem {
                 problem,
                 request_id,
-            } => Self {
-                kind: "refused",
-                code: code_name(problem.code),
-                reference: request_id,
-                title: problem.title,
-                detail: problem.detail,
-                retry_after: problem.retry_after,
-            },
+            } => said.refused(&problem, request_id),
         }
     }
 
-    fn plain(kind: &'static str, title: String) -> Self {
+    fn refused(self, problem: &Problem, request_id: Option<String>) -> Self {
+        let row = problem.code.row();
+        let (title, detail) = match row.cell {
+            Some(cell) => (cell.to_owned(), String::new()),
+            None => (self.title, self.detail),
+        };
         Self {
-            kind,
-            code: None,
-            reference: None,
+            kind: self.kind,
+            code: Some(row.name),
+            reference: request_id,
             title,
-            detail: String::new(),
-            retry_after: None,
+            detail,
+            retry_after: problem.retry_after,
+            python: self.python,
+            needs_operator: self.needs_operator,
         }
     }
 
@@ -92,23 +113,9 @@ impl Attributes {
         value.setattr("title", self.title)?;
         value.setattr("detail", self.detail)?;
         value.setattr("retry_after", self.retry_after)?;
+        value.setattr("exception", self.python.name())?;
+        value.setattr("argument", self.python.argument())?;
+        value.setattr("needs_operator", self.needs_operator)?;
         Ok(error)
     }
-}
-
-/// The package has advice for each of these words.
-fn distrust_name(distrust: Distrust) -> &'static str {
-    match distrust {
-        Distrust::UnknownAuthority => "unknown_authority",
-        Distrust::OtherName => "other_name",
-        Distrust::OutOfTime => "out_of_time",
-        Distrust::NoTls => "no_tls",
-        Distrust::Other => "other",
-    }
-}
-
-fn code_name(code: ErrorCode) -> Option<String> {
-    serde_json::to_value(code)
-        .ok()
-        .and_then(|word| word.as_str().map(str::to_owned))
 }

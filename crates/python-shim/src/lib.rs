@@ -33,6 +33,7 @@ mod _hubkey {
     /// Ends the runtime before the interpreter ends, and begins a new one in a forked child.
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        pyo3::types::PyModuleMethods::add(module, "CANCELLED", crate::messages::cancelled())?;
         crate::runtime::register(module.py())
     }
 }

@@ -1,8 +1,10 @@
 //! The messages of the kernel API as Python objects. Their secrets have one door each; nothing else shows them.
 
 use hubkey_protocol::{
-    Connection, CreateSignIn, ExchangeRequest, ProviderId, Scope, SignInCause, SignInOpened,
-    SignInStatus, TokenAnswer, secret::Secret,
+    Connection, CreateSignIn, ExchangeRequest, ProviderId, Reference, Scope, SignInCause,
+    SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
+    failures::{CANCELLED, DECLINED, PythonException, Remedy},
+    secret::Secret,
 };
 use pyo3::prelude::*;
 
@@ -71,6 +73,13 @@ impl SignIn {
     #[getter]
     fn cause(&self) -> Option<&'static str> {
         self.0.cause.map(SignInCause::name)
+    }
+
+    /// The sentence that the card says of it.
+    #[getter]
+    fn cause_sentence(&self) -> Option<String> {
+        let (before, after) = self.0.cause?.on_the_card();
+        Some(format!("{before}{}{after}", self.0.display_name))
     }
 
     #[getter]
@@ -229,20 +238,60 @@ pub(crate) struct SignInResult {
     /// `pending`, `denied`, `expired` or `failed`.
     state: &'static str,
     /// The broker's word for a fault.
-    reason: Option<String>,
+    reason: Option<&'static str>,
+    /// By which the operator finds it.
+    reference: Option<String>,
+    /// What happened and what to do; absent where it is only over.
+    sentence: Option<String>,
+    /// The class of the exception that says so.
+    exception: Option<&'static str>,
+}
+
+impl SignInResult {
+    fn over(state: &'static str) -> Self {
+        Self {
+            state,
+            reason: None,
+            reference: None,
+            sentence: None,
+            exception: None,
+        }
+    }
+
+    fn denied() -> Self {
+        Self {
+            sentence: Some(format!("{DECLINED} {}", Remedy::TryAgain.in_cell())),
+            exception: Some(PythonException::SignInDenied.name()),
+            ..Self::over("denied")
+        }
+    }
+
+    fn failed(reason: SignInFailure, reference: &Reference) -> Self {
+        Self {
+            state: "failed",
+            reason: Some(reason.name()),
+            reference: Some(reference.as_str().to_owned()),
+            sentence: Some(reason.in_cell(reference)),
+            exception: Some(reason.row().python.name()),
+        }
+    }
+}
+
+/// What a cell says of a sign-in that its own side cancelled.
+pub(crate) fn cancelled() -> String {
+    format!("{CANCELLED} {}", Remedy::TryAgain.in_cell())
 }
 
 /// Gives the object that stands for the end of a sign-in.
 pub(crate) fn sign_in_result(py: Python<'_>, status: SignInStatus) -> PyResult<Py<PyAny>> {
-    let (state, reason) = match status {
+    let result = match status {
         SignInStatus::Ready { connection, token } => {
             return Ok(Py::new(py, Grant::own(connection, token))?.into_any());
         }
-        SignInStatus::Pending { .. } => ("pending", None),
-        SignInStatus::Denied => ("denied", None),
-        SignInStatus::Expired => ("expired", None),
-        SignInStatus::Failed { reason } => ("failed", serde_json::to_value(reason).ok()),
+        SignInStatus::Pending { .. } => SignInResult::over("pending"),
+        SignInStatus::Denied => SignInResult::denied(),
+        SignInStatus::Expired => SignInResult::over("expired"),
+        SignInStatus::Failed { reason, reference } => SignInResult::failed(reason, &reference),
     };
-    let reason = reason.and_then(|word| word.as_str().map(str::to_owned));
-    Ok(Py::new(py, SignInResult { state, reason })?.into_any())
+    Ok(Py::new(py, result)?.into_any())
 }

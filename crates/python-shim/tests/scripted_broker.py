@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SERVER_TOKEN = "canary-server-token-0123456789abcdef"
 REQUEST_ID = "0123456789abcdef"
+# What the page of a sign-in that failed shows.
+REFERENCE = "7QK2-M4TX"
 POLL_SECRET = "canary-poll-secret-0123456789abcdef"
 TICKET = "canaryticket"
 HOLD = 3.0
@@ -160,7 +162,8 @@ class Broker:
         if state == "ready":
             connection = sign_in["connection"]
             return 200, {"state": state, "connection": connection, "token": self.token_of(connection)}
-        return 200, {"state": state} | ({"reason": sign_in["reason"]} if sign_in["reason"] else {})
+        failure = {"reason": sign_in["reason"], "reference": REFERENCE} if sign_in["reason"] else {}
+        return 200, {"state": state} | failure
 
     def connection(self, seen: Seen, identity: str | None) -> tuple[int, Any]:
         if identity is None:
@@ -180,7 +183,7 @@ class Broker:
         if connection is None:
             return problem(404, "not_found", "No such connection.", "Connect again.")
         if self.token_seconds < min_valid:
-            return problem(409, "token_too_short", "The token ends earlier.", "Ask for less.")
+            return problem(409, "token_lifetime_too_short", "The token ends earlier.", "Ask for less.")
         self.drawn += 1
         connection["expires_at"] = int(time.time()) + self.token_seconds
         return 200, self.token_of(connection, self.drawn)
@@ -193,9 +196,9 @@ class Broker:
                 400, "issuer_not_allowed", "The provider is not configured for that issuer.", "Leave it out."
             )
         if asked.get("audience") == "third-api":
-            return problem(403, "target_refused", "The provider gives no token for that.", "Ask for something else.")
+            return problem(403, "invalid_target", "The provider gives no token for that.", "Ask for something else.")
         if self.token_seconds < asked["min_valid"]:
-            return problem(409, "token_too_short", "The token ends earlier.", "Ask for less.")
+            return problem(409, "token_lifetime_too_short", "The token ends earlier.", "Ask for less.")
         self.drawn += 1
         return 200, {
             "access_token": f"canary-exchanged-token-{self.drawn}",

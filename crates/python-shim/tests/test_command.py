@@ -94,9 +94,9 @@ def test_feature_a9_the_link_names_what_is_asked_for_more(broker: Broker) -> Non
 @pytest.mark.parametrize(
     ("cause", "sentence"),
     [
-        ("access_ended", "The access that was there has ended."),
-        ("not_renewed", "The access that was there was not renewed by its provider."),
-        ("registration_refused", "The provider refuses hubkey's registration."),
+        ("access_ended", "Your access to Lab API has ended."),
+        ("not_renewed", "Lab API did not renew your access."),
+        ("registration_refused", "Lab API refuses this JupyterHub's registration."),
     ],
 )
 def test_found_a2_the_link_says_why_a_person_is_asked_again(broker: Broker, cause: str, sentence: str) -> None:

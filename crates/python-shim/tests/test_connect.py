@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import hubkey
 import pytest
-from scripted_broker import POLL_SECRET, SERVER_TOKEN, TICKET, Broker, problem
+from scripted_broker import POLL_SECRET, REFERENCE, REQUEST_ID, SERVER_TOKEN, TICKET, Broker, problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -258,13 +258,20 @@ async def test_feature_k7_finishing_late_is_found_by_the_next_call(broker: Broke
     [
         ("denied", None, hubkey.SignInDenied, "refused or cancelled in the browser"),
         ("expired", None, hubkey.SignInTimeout, "not finished"),
-        ("failed", "provider_denied", hubkey.SignInDenied, "did not let this account in"),
+        ("failed", "access_denied", hubkey.SignInDenied, "did not let this account in"),
         ("failed", "provider_unavailable", hubkey.SignInFailed, "did not answer"),
-        ("failed", "provider_misbehaved", hubkey.SignInFailed, "Tell the operator"),
+        ("failed", "interaction_required", hubkey.SignInDenied, "in a tab of its own"),
+        ("failed", "code_expired", hubkey.SignInFailed, "took too long"),
+        ("failed", "not_offered", hubkey.SignInFailed, "does not offer"),
+        ("failed", "hub_unavailable", hubkey.SignInFailed, "JupyterHub did not say"),
+        ("failed", "store_unavailable", hubkey.SignInFailed, "could not be stored"),
+        ("failed", "provider_protocol_error", hubkey.SignInFailed, "tell the operator"),
         ("failed", "provider_misconfigured", hubkey.SignInFailed, "Tell the operator"),
+        ("failed", "not_supported", hubkey.SignInFailed, "not supported here. Tell the operator"),
+        ("failed", "cookies_too_long", hubkey.SignInFailed, "cookies"),
         ("failed", "answer_too_long", hubkey.SignInFailed, "longer than hubkey takes"),
-        ("failed", "retry_sign_in", hubkey.SignInFailed, "outcome is not known"),
-        ("failed", "operator_needed", hubkey.SignInFailed, "operator of this JupyterHub was told"),
+        ("failed", "outcome_unknown", hubkey.SignInFailed, "outcome is not known"),
+        ("failed", "owner_unreadable", hubkey.SignInFailed, "operator of this JupyterHub was told"),
     ],
 )
 async def test_need_3_failures_are_told_where_the_person_looks(
@@ -278,8 +285,28 @@ async def test_need_3_failures_are_told_where_the_person_looks(
     with pytest.raises(error, match=said) as caught:
         await finishing(broker, hubkey.connect("lab-api", interactive=True), state, reason=reason)
     assert caught.value.code == reason
-    assert "Run the cell again" in str(caught.value)
+    for_operator = "Tell the operator of this JupyterHub; running the cell again does not help before."
+    assert for_operator in str(caught.value) or "run the cell again" in str(caught.value).lower()
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reason", ["provider_misconfigured", "code_expired", "not_supported"])
+async def test_found_h9_the_cell_names_the_reference_of_the_page(
+    broker: Broker, capsys: pytest.CaptureFixture[str], reason: str
+) -> None:
+    with pytest.raises(hubkey.SignInFailed, match=f"Reference: {REFERENCE}") as caught:
+        await finishing(broker, hubkey.connect("lab-api", interactive=True), "failed", reason=reason)
+    assert caught.value.reference == REFERENCE
+    assert f"Reference: {REFERENCE}." in capsys.readouterr().err
+
+
+async def test_found_h9_what_only_the_operator_can_mend_names_the_request(broker: Broker) -> None:
+    broker.fault("POST /v1/sign-ins", problem(502, "provider_misconfigured", "Refused.", "Tell the operator."))
+    with pytest.raises(hubkey.AccessRefused, match=f"Tell the operator. Reference: {REQUEST_ID}.$"):
+        await hubkey.connect("lab-api", interactive=True)
+    broker.fault("POST /v1/sign-ins", problem(429, "too_many_sign_ins", "Away.", "Wait."))
+    with pytest.raises(hubkey.BrokerUnavailable, match=r"^Away\. Wait\.$"):
+        await hubkey.connect("lab-api", interactive=True)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,8 @@ from typing import Any, Literal, get_args
 
 import hubkey
 import pytest
-from hubkey import _hubkey
-from hubkey._broker import errors
+from hubkey import _exceptions, _hubkey
 from hubkey._broker.errors import invalid_argument, public_error, refused_argument
-from hubkey._notebook import card
 from scripted_broker import REQUEST_ID, SERVER_TOKEN, Broker, problem
 
 STUB = Path(__file__).parents[1] / "python" / "hubkey" / "_hubkey.pyi"
@@ -47,7 +45,8 @@ def wire(name: str) -> set[str]:
 
 def client_error(kind: str, code: str | None = None, **said: Any) -> _hubkey.ClientError:
     error = _hubkey.ClientError()
-    nothing = {"title": "", "detail": "", "reference": None, "retry_after": None}
+    nothing = {"title": "", "detail": "", "reference": None, "retry_after": None, "argument": None}
+    nothing |= {"exception": "HubkeyError", "needs_operator": False}
     for name, value in {"kind": kind, "code": code, **nothing, **said}.items():
         setattr(error, name, value)
     return error
@@ -93,12 +92,42 @@ def test_the_stub_has_the_words_of_the_wire(name: str) -> None:
     assert literal(f"_{name}") == wire(name)
 
 
-def test_every_word_with_a_sentence_of_its_own_is_a_word_of_the_wire() -> None:
-    codes = {*errors._FIELDS, *errors._CLASSES, *errors._OF_THE_SIGN_IN}
-    assert codes <= wire("ErrorCode")
-    assert set(errors._FAULTS) == wire("SignInFailure")
-    assert set(card._CAUSES) == wire("SignInCause")
-    assert {*errors._UNTRUSTED, "other"} == literal("_Distrust")
+def test_every_exception_that_the_table_of_failures_names_is_there() -> None:
+    for name in literal("_Exception"):
+        assert issubclass(getattr(_exceptions, name), hubkey.HubkeyError)
+
+
+# What the client asks again for by itself.
+TRANSIENT = {"rate_limited", "refresh_in_progress", "overloaded", "timeout"} | {
+    f"{part}_unavailable" for part in ("hub", "store", "provider")
+}
+
+
+@pytest.mark.parametrize("code", sorted(wire("ErrorCode") - TRANSIENT - {"unknown"}))
+async def test_every_error_code_becomes_an_exception_with_its_sentences(broker: Broker, code: str) -> None:
+    broker.fault("POST /v1/sign-ins", problem(400, code, "What happened.", "What to do."))
+    with pytest.raises(hubkey.HubkeyError) as caught:
+        await hubkey.connect("lab-api", interactive=True)
+    text = caught.value.reason if isinstance(caught.value, hubkey.InvalidArgument) else str(caught.value)
+    assert caught.value.code == code
+    assert type(caught.value).__name__ in literal("_Exception")
+    assert whole(text.removesuffix(f" Reference: {REQUEST_ID}.")), text
+
+
+def test_found_h11_another_event_loop_is_told_in_a_sentence(broker: Broker) -> None:
+    broker.connect()
+    lab = hubkey.connect_sync("lab-api")
+    calls = [
+        hubkey.connect("lab-api"),
+        hubkey.connections(),
+        lab.aget_token(min_valid=10**6),
+        lab.exchange(audience="other"),
+        lab.sign_out(),
+    ]
+    for call in calls:
+        with pytest.raises(hubkey.HubkeyError, match=r"running event loop of asyncio.*connect_sync"):
+            call.send(None)
+    assert lab.token
 
 
 def test_an_invalid_field_names_itself() -> None:
@@ -164,9 +193,9 @@ def test_an_argument_without_a_reason_still_has_a_sentence() -> None:
     invalid = _hubkey.InvalidField()
     invalid.field, invalid.expected = "scopes", ""
     assert str(invalid_argument(invalid, "x")) == "scopes='x': expected another form."
-    refused = refused_argument(client_error("refused", "token_too_short"), "min_valid", 9)
+    refused = refused_argument(client_error("refused", "token_lifetime_too_short"), "min_valid", 9)
     assert whole(refused.reason), refused
-    assert "token_too_short" in refused.reason
+    assert "token_lifetime_too_short" in refused.reason
 
 
 async def test_a_broker_that_says_nothing_is_quoted_with_its_code(broker: Broker) -> None:

@@ -1,7 +1,7 @@
 //! The audit stream: who did what to which sign-in or connection. Events have stable names and no secrets.
 
 use aws_lc_rs::digest;
-use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference};
+use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference, SignInFailure};
 use hubkey_service::telemetry::{AUDIT, UserName};
 
 use crate::{
@@ -24,7 +24,9 @@ pub enum What {
     /// A browser of another hub user opened the link; it is burned.
     LinkOpenedByOtherUser,
     /// A browser is not, or no longer, the sign-in's hub user.
-    HubMismatch,
+    HubUserMismatch,
+    /// The Hub did not say who a browser is.
+    HubUnavailable,
     /// The confirmation page was prepared.
     AccountConfirmationShown,
     /// The person confirmed.
@@ -55,6 +57,8 @@ pub enum What {
     RecordDecryptionFailed,
     /// A request that a rule refuses: a wrong cookie, state, CSRF token, issuer or wish.
     PolicyDenied,
+    /// The store failed, or another request was first: nobody's fault.
+    RequestFailed,
     /// A provider refused, failed or broke a rule.
     ProviderFailed,
     /// A kernel cancelled its sign-in.
@@ -69,7 +73,8 @@ impl What {
             Self::SignInStarted => "sign_in_started",
             Self::LinkOpened => "link_opened",
             Self::LinkOpenedByOtherUser => "link_opened_by_other_user",
-            Self::HubMismatch => "hub_mismatch",
+            Self::HubUserMismatch => "hub_user_mismatch",
+            Self::HubUnavailable => "hub_unavailable",
             Self::AccountConfirmationShown => "account_confirmation_shown",
             Self::AccountConfirmationAccepted => "account_confirmation_accepted",
             Self::AccountConfirmationCancelled => "account_confirmation_cancelled",
@@ -85,8 +90,35 @@ impl What {
             Self::ReuseDetected => "reuse_detected",
             Self::RecordDecryptionFailed => "record_decryption_failed",
             Self::PolicyDenied => "policy_denied",
+            Self::RequestFailed => "request_failed",
             Self::ProviderFailed => "provider_failed",
             Self::SignInCancelled => "sign_in_cancelled",
+        }
+    }
+}
+
+/// The event that says how a sign-in ended without a connection.
+impl From<SignInFailure> for What {
+    fn from(failure: SignInFailure) -> Self {
+        match failure {
+            SignInFailure::Cancelled => Self::AccountConfirmationCancelled,
+            SignInFailure::AccountRefused | SignInFailure::AccountDiffers => {
+                Self::AccountLinkConflict
+            }
+            SignInFailure::OwnerUnreadable => Self::OwnerUnreadable,
+            SignInFailure::StoreUnavailable => Self::RequestFailed,
+            SignInFailure::HubUnavailable => Self::HubUnavailable,
+            SignInFailure::AccessDenied
+            | SignInFailure::InteractionRequired
+            | SignInFailure::CodeExpired
+            | SignInFailure::NotOffered
+            | SignInFailure::ProviderUnavailable
+            | SignInFailure::OutcomeUnknown
+            | SignInFailure::ProviderMisconfigured
+            | SignInFailure::NotSupported
+            | SignInFailure::ProviderProtocolError
+            | SignInFailure::AnswerTooLong
+            | SignInFailure::CookiesTooLong => Self::ProviderFailed,
         }
     }
 }
@@ -274,4 +306,16 @@ pub fn hex(bytes: &[u8]) -> String {
 /// A name from outside, as it may stand in a line.
 fn shown(name: &str) -> impl tracing::Value + use<'_> {
     tracing::field::display(UserName(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_failures_names_the_event_that_is_written() {
+        for failure in SignInFailure::ALL {
+            assert_eq!(What::from(*failure).name(), failure.row().audit_event);
+        }
+    }
 }

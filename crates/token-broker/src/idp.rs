@@ -41,7 +41,7 @@ use crate::domain::{
 };
 
 pub use assertion::{KeyFault, check_key};
-pub use error::{IdpError, OAuthError};
+pub use error::{IdpError, OAuthError, UserinfoError};
 pub use identity_provider::IdentityProvider;
 pub use messages::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,

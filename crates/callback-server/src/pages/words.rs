@@ -1,7 +1,7 @@
 //! What the pages say when a sign-in goes no further: what happened, then what to do. None of these words names a
 //! person, and none of them comes from outside.
 
-use hubkey_protocol::internal::{EndReason, Refusal};
+use hubkey_protocol::{SignInFailure, internal::Refusal};
 
 use super::text::Outside;
 
@@ -34,16 +34,18 @@ const DEAD_LINK: Words = Words {
 
 const FORBIDDEN: Words = Words {
     title: "This sign-in cannot go on here",
-    happened: "It was started in another browser, or the person who is signed in to the hub has changed. Nothing was connected.",
+    happened: "It is finished already, or was started in another browser, or the person who is signed in to the hub has \
+               changed. This page changed nothing.",
     advice: &[
         (
-            "If you started it",
-            "Run the cell again and open the new link in the browser in which you use the hub.",
+            "If your notebook goes on",
+            "Close this tab. You came back to a step that is over.",
         ),
         (
-            "If you did not",
-            "Close this tab. Somebody may have tried to use your account.",
+            "If your notebook still waits",
+            "Run the cell again and open the new link in the browser in which you use the hub.",
         ),
+        ("If you did not start it", "Close this tab."),
     ],
     calm: false,
 };
@@ -166,103 +168,13 @@ pub(crate) struct EndedWords {
 }
 
 /// The words for an end.
-pub(crate) fn ended(reason: EndReason, name: Outside) -> EndedWords {
-    let (title, happened, advice) = end(reason);
+pub(crate) fn ended(reason: SignInFailure, name: Outside) -> EndedWords {
+    let row = reason.row();
     EndedWords {
-        title,
+        title: row.title,
         name,
-        happened,
-        advice,
-        calm: reason == EndReason::Cancelled,
-    }
-}
-
-type End = ((&'static str, &'static str), &'static str, &'static str);
-
-const ACCOUNT_REFUSED: End = (
-    ("This account at ", " cannot be used here"),
-    "It does not fit your name on this hub. Nothing was connected.",
-    "Sign out there or choose another account, then run the cell again. If it is the right account, give the \
-     reference below to your hub’s operators.",
-);
-
-const ANSWER_TOO_LONG: End = (
-    ("The answer of ", " is too long"),
-    "It sent back more than this hub takes, such as a list of very many groups. Nothing was connected.",
-    "Running the cell again will not help: give the reference below to your hub’s operators.",
-);
-
-const COOKIES_TOO_LONG: End = (
-    (
-        "Your browser sent too many cookies on its way back from ",
-        "",
-    ),
-    "This site has more of them in your browser than this hub takes. Nothing was connected.",
-    "Delete the cookies of this site, sign in to the hub again, then run the cell again.",
-);
-
-const OWNER_UNREADABLE: End = (
-    (
-        "Your hub’s operators have to act before you use this account at ",
-        "",
-    ),
-    "hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what came \
-     of the sign-in was given back.",
-    "They were told. Give them the reference below, and run the cell again when they say so.",
-);
-
-const STORE_UNAVAILABLE: End = (
-    ("Your sign-in to ", " could not be kept"),
-    "hubkey could not store it. Nothing was connected, and what came of the sign-in was given back.",
-    "Wait a few minutes, then run the cell again.",
-);
-
-fn end(reason: EndReason) -> End {
-    match reason {
-        EndReason::Cancelled => (
-            ("You cancelled the sign-in to ", ""),
-            "Nothing was connected, and your notebook knows.",
-            "You can close this tab. To try again, run the cell again.",
-        ),
-        EndReason::AccessDenied => (
-            ("", " did not let you in"),
-            "Your account was refused there, or you chose not to go on. Nothing was connected.",
-            "To try again, run the cell again. If it is refused again, ask there whether your account may be used.",
-        ),
-        EndReason::InteractionRequired => (
-            ("", " wants something from you first"),
-            "You have to do something there before a notebook can use your account. Nothing was connected.",
-            "Sign in there in a tab of its own, do what it asks for, then run the cell again.",
-        ),
-        EndReason::NotOffered => (
-            ("", " does not offer what was asked for"),
-            "The notebook asked for something that is not to be had there. Nothing was connected.",
-            "Check what the cell asks for and run it again. If it is right, give the reference below to your hub’s operators.",
-        ),
-        EndReason::ProviderUnavailable => (
-            ("", " does not answer right now"),
-            "The sign-in could not be finished there. Nothing was connected.",
-            "Wait a few minutes, then run the cell again.",
-        ),
-        EndReason::ProviderMisconfigured => (
-            ("This hub is not set up well for ", ""),
-            "The sign-in was refused because of that, not because of you. Nothing was connected.",
-            "You cannot mend this yourself: give the reference below to your hub’s operators.",
-        ),
-        EndReason::ProviderMisbehaved => (
-            ("The answer of ", " cannot be trusted"),
-            "It broke a rule that protects your account. Nothing was connected.",
-            "Run the cell again. If this page comes back, give the reference below to your hub’s operators.",
-        ),
-        EndReason::AccountDiffers => (
-            ("Your notebook asked for another account at ", ""),
-            "You signed in there with a different one. Nothing was connected.",
-            "Sign out there or choose the account that the cell names, then run the cell again.",
-        ),
-        EndReason::AccountRefused => ACCOUNT_REFUSED,
-        EndReason::AnswerTooLong => ANSWER_TOO_LONG,
-        EndReason::CookiesTooLong => COOKIES_TOO_LONG,
-        EndReason::OwnerUnreadable => OWNER_UNREADABLE,
-        EndReason::StoreUnavailable => STORE_UNAVAILABLE,
+        happened: row.happened,
+        advice: row.advice,
+        calm: reason == SignInFailure::Cancelled,
     }
 }

@@ -1,8 +1,9 @@
 //! Values from outside on a page.
 
 use http::StatusCode;
-use hubkey_protocol::internal::{
-    BrowserAnswer, ConnectionsPage, EndReason, JustEnded, Page, ScopeLabel,
+use hubkey_protocol::{
+    SignInFailure,
+    internal::{BrowserAnswer, ConnectionsPage, JustEnded, Page, ScopeLabel},
 };
 
 use crate::connections::connections_page;
@@ -51,7 +52,7 @@ fn pages(value: &str) -> Vec<BrowserAnswer> {
     let mut done = done_page();
     value.clone_into(&mut done.provider.display_name);
     value.clone_into(&mut done.account);
-    let mut ended = ended_page(EndReason::AccessDenied);
+    let mut ended = ended_page(SignInFailure::AccessDenied);
     value.clone_into(&mut ended.provider.display_name);
     let mut leaving = leave("https://login.lab.example/authorize");
     if let BrowserAnswer::Leave { provider, .. } = &mut leaving {
@@ -158,7 +159,7 @@ async fn security_o10_long_values_are_cut() {
 async fn security_o10_the_text_of_a_provider_is_never_shown() {
     let server = Server::own().await;
     server.broker.says(BrowserAnswer::Page {
-        page: Page::Ended(ended_page(EndReason::AccessDenied)),
+        page: Page::Ended(ended_page(SignInFailure::AccessDenied)),
     });
     for value in [
         "<script>canary</script>",

@@ -1,10 +1,13 @@
 //! The words and the markup of each page.
 
-use hubkey_protocol::internal::{EndReason, Page, Refusal};
+use hubkey_protocol::{
+    SignInFailure,
+    internal::{Page, Refusal},
+};
 
 use crate::support::{
-    Answer, NOW, REASONS, Server, Visit, confirm_page, done_page, ended_page, every_answer, leave,
-    refused, start_page,
+    Answer, NOW, Server, Visit, confirm_page, done_page, ended_page, every_answer, leave, refused,
+    start_page,
 };
 
 /// What a person reads on a page, a line for each block.
@@ -158,7 +161,7 @@ async fn leave_offers_the_link_too() {
 }
 
 /// What the page says for each reason.
-async fn every_reason(reasons: &[EndReason]) -> String {
+async fn every_reason(reasons: &[SignInFailure]) -> String {
     let mut all = Vec::new();
     for reason in reasons {
         let answer = shown(Page::Ended(ended_page(*reason))).await;
@@ -169,90 +172,12 @@ async fn every_reason(reasons: &[EndReason]) -> String {
 
 #[tokio::test]
 async fn ended_says_why_in_our_words() {
-    insta::assert_snapshot!(every_reason(&REASONS[..9]).await, @"
-    Cancelled
-    You cancelled the sign-in to Lab API
-    Nothing was connected, and your notebook knows.
-    You can close this tab. To try again, run the cell again.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    AccessDenied
-    Lab API did not let you in
-    Your account was refused there, or you chose not to go on. Nothing was connected.
-    To try again, run the cell again. If it is refused again, ask there whether your account may be used.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    InteractionRequired
-    Lab API wants something from you first
-    You have to do something there before a notebook can use your account. Nothing was connected.
-    Sign in there in a tab of its own, do what it asks for, then run the cell again.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    NotOffered
-    Lab API does not offer what was asked for
-    The notebook asked for something that is not to be had there. Nothing was connected.
-    Check what the cell asks for and run it again. If it is right, give the reference below to your hub’s operators.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    ProviderUnavailable
-    Lab API does not answer right now
-    The sign-in could not be finished there. Nothing was connected.
-    Wait a few minutes, then run the cell again.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    ProviderMisconfigured
-    This hub is not set up well for Lab API
-    The sign-in was refused because of that, not because of you. Nothing was connected.
-    You cannot mend this yourself: give the reference below to your hub’s operators.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    ProviderMisbehaved
-    The answer of Lab API cannot be trusted
-    It broke a rule that protects your account. Nothing was connected.
-    Run the cell again. If this page comes back, give the reference below to your hub’s operators.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    AccountRefused
-    This account at Lab API cannot be used here
-    It does not fit your name on this hub. Nothing was connected.
-    Sign out there or choose another account, then run the cell again. If it is the right account, give the reference below to your hub’s operators.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    AccountDiffers
-    Your notebook asked for another account at Lab API
-    You signed in there with a different one. Nothing was connected.
-    Sign out there or choose the account that the cell names, then run the cell again.
-    Reference 7QK2-M4TX, for your hub’s operators
-    ");
+    insta::assert_snapshot!(every_reason(&SignInFailure::ALL[..9]).await);
 }
 
 #[tokio::test]
 async fn ended_says_what_is_wrong_here() {
-    insta::assert_snapshot!(every_reason(&REASONS[9..]).await, @"
-    AnswerTooLong
-    The answer of Lab API is too long
-    It sent back more than this hub takes, such as a list of very many groups. Nothing was connected.
-    Running the cell again will not help: give the reference below to your hub’s operators.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    CookiesTooLong
-    Your browser sent too many cookies on its way back from Lab API
-    This site has more of them in your browser than this hub takes. Nothing was connected.
-    Delete the cookies of this site, sign in to the hub again, then run the cell again.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    OwnerUnreadable
-    Your hub’s operators have to act before you use this account at Lab API
-    hubkey cannot read any more whose it is, since one of its keys was taken out. Nothing was connected, and what came of the sign-in was given back.
-    They were told. Give them the reference below, and run the cell again when they say so.
-    Reference 7QK2-M4TX, for your hub’s operators
-
-    StoreUnavailable
-    Your sign-in to Lab API could not be kept
-    hubkey could not store it. Nothing was connected, and what came of the sign-in was given back.
-    Wait a few minutes, then run the cell again.
-    Reference 7QK2-M4TX, for your hub’s operators
-    ");
+    insta::assert_snapshot!(every_reason(&SignInFailure::ALL[9..]).await);
 }
 
 /// The status and the words of an answer, without the hub's name and a reference of our own.
@@ -286,9 +211,10 @@ async fn refusals_say_what_to_do() {
 
     403
     This sign-in cannot go on here
-    It was started in another browser, or the person who is signed in to the hub has changed. Nothing was connected.
-    If you started it Run the cell again and open the new link in the browser in which you use the hub.
-    If you did not Close this tab. Somebody may have tried to use your account.
+    It is finished already, or was started in another browser, or the person who is signed in to the hub has changed. This page changed nothing.
+    If your notebook goes on Close this tab. You came back to a step that is over.
+    If your notebook still waits Run the cell again and open the new link in the browser in which you use the hub.
+    If you did not start it Close this tab.
     Reference ####-####, for your hub’s operators
 
     400

@@ -16,10 +16,10 @@ use http_body_util::BodyExt;
 use hubkey_broker_client::{BrokerClient, Destination};
 use hubkey_callback_server::{App, Parts, router};
 use hubkey_protocol::{
-    ProviderId, Reference, ShortId,
+    ProviderId, Reference, ShortId, SignInFailure,
     internal::{
-        BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndReason, EndedPage, Page,
-        ProviderLabel, Refusal, ScopeLabel, Site, StartPage,
+        BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndedPage, Page, ProviderLabel,
+        Refusal, ScopeLabel, Site, StartPage,
     },
     secret::{CsrfToken, SecretUrl, SharedSecret},
 };
@@ -408,29 +408,13 @@ pub(crate) fn done_page() -> DonePage {
     }
 }
 
-pub(crate) fn ended_page(reason: EndReason) -> EndedPage {
+pub(crate) fn ended_page(reason: SignInFailure) -> EndedPage {
     EndedPage {
         provider: provider(),
         reason,
         reference: reference(),
     }
 }
-
-pub(crate) const REASONS: [EndReason; 13] = [
-    EndReason::Cancelled,
-    EndReason::AccessDenied,
-    EndReason::InteractionRequired,
-    EndReason::NotOffered,
-    EndReason::ProviderUnavailable,
-    EndReason::ProviderMisconfigured,
-    EndReason::ProviderMisbehaved,
-    EndReason::AccountRefused,
-    EndReason::AccountDiffers,
-    EndReason::AnswerTooLong,
-    EndReason::CookiesTooLong,
-    EndReason::OwnerUnreadable,
-    EndReason::StoreUnavailable,
-];
 
 pub(crate) const REFUSALS: [Refusal; 6] = [
     Refusal::DeadLink,
@@ -491,7 +475,7 @@ pub(crate) fn every_answer() -> Vec<(String, BrowserAnswer)> {
         ),
     ];
     let ended = |reason| (format!("{reason:?}"), page(Page::Ended(ended_page(reason))));
-    answers.extend(REASONS.map(ended));
+    answers.extend(SignInFailure::ALL.iter().copied().map(ended));
     answers.extend(REFUSALS.map(|refusal| (format!("{refusal:?}"), refused(refusal))));
     answers
 }

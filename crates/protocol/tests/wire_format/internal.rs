@@ -1,11 +1,11 @@
 //! What callback-server and the broker say to each other.
 
 use hubkey_protocol::{
-    ProviderId, Reference, ShortId,
+    ProviderId, Reference, ShortId, SignInFailure,
     internal::{
         BackchannelLogout, BrowserAnswer, BrowserReply, ConfirmPage, Decide, Decision, DonePage,
-        EndReason, EndedPage, HubCallback, LogoutOutcome, LogoutReply, Page, ProviderCallback,
-        ProviderLabel, Refusal, ScopeLabel, SetFlowCookie, Site, Start, StartPage, TooLong, View,
+        EndedPage, HubCallback, LogoutOutcome, LogoutReply, Page, ProviderCallback, ProviderLabel,
+        Refusal, ScopeLabel, SetFlowCookie, Site, Start, StartPage, TooLong, View,
     },
     secret::{AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, SecretUrl, State, Ticket},
 };
@@ -197,29 +197,15 @@ fn what_a_page_is_made_of() {
 
 #[test]
 fn how_a_sign_in_ends_without_a_connection() {
-    let reasons = [
-        EndReason::Cancelled,
-        EndReason::AccessDenied,
-        EndReason::InteractionRequired,
-        EndReason::NotOffered,
-        EndReason::ProviderUnavailable,
-        EndReason::ProviderMisconfigured,
-        EndReason::ProviderMisbehaved,
-        EndReason::AccountRefused,
-        EndReason::AccountDiffers,
-        EndReason::AnswerTooLong,
-        EndReason::CookiesTooLong,
-        EndReason::OwnerUnreadable,
-        EndReason::StoreUnavailable,
-    ];
-    let lines = reasons.map(|reason| {
+    let lines = SignInFailure::ALL.iter().map(|reason| {
         let page = Page::Ended(EndedPage {
             provider: provider(),
-            reason,
+            reason: *reason,
             reference: reference(),
         });
         line("page", &page)
     });
+    let lines: Vec<String> = lines.collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 

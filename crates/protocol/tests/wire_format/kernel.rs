@@ -2,8 +2,9 @@
 
 use hubkey_protocol::{
     Account, Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ErrorCode,
-    ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList, ProviderState, Scopes,
-    ServerEnded, ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
+    ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList, ProviderState, Reference,
+    Scopes, ServerEnded, ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
+    TokenRequest,
     secret::{AccessToken, PollSecret, Secret as _, SecretUrl, ServerToken},
 };
 
@@ -172,16 +173,13 @@ fn how_a_poll_is_answered() {
         line("denied", &SignInStatus::Denied),
         line("expired", &SignInStatus::Expired),
     ];
-    let reasons = [
-        SignInFailure::ProviderDenied,
-        SignInFailure::ProviderUnavailable,
-        SignInFailure::ProviderMisbehaved,
-        SignInFailure::ProviderMisconfigured,
-        SignInFailure::AnswerTooLong,
-        SignInFailure::RetrySignIn,
-        SignInFailure::OperatorNeeded,
-    ];
-    lines.extend(reasons.map(|reason| line("failed", &SignInStatus::Failed { reason })));
+    lines.extend(SignInFailure::ALL.iter().map(|reason| {
+        let failed = SignInStatus::Failed {
+            reason: *reason,
+            reference: Reference::from_random([7; 8]),
+        };
+        line("failed", &failed)
+    }));
     insta::assert_snapshot!(lines.join("\n"));
 }
 

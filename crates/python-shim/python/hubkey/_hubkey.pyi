@@ -1,9 +1,10 @@
 """The compiled half: the broker's client. Its objects keep the secrets, and decide nothing."""
 
 import asyncio
-from typing import Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, final
 
 __all__ = [
+    "CANCELLED",
     "Broker",
     "ClientError",
     "ConnectionSummary",
@@ -26,18 +27,21 @@ _ErrorCode: TypeAlias = Literal[
     "audience_not_allowed",
     "resource_not_allowed",
     "issuer_not_allowed",
+    "idempotency_key_reused",
     "missing_token",
     "invalid_token",
     "not_a_server_token",
+    "missing_server_scope",
+    "not_the_hub",
     "shared_server",
-    "target_refused",
+    "invalid_target",
     "not_found",
     "method_not_allowed",
+    "request_timeout",
     "superseded",
     "sign_in_required",
-    "token_too_short",
-    "gone",
-    "request_timeout",
+    "token_lifetime_too_short",
+    "already_delivered",
     "payload_too_large",
     "uri_too_long",
     "rate_limited",
@@ -45,6 +49,9 @@ _ErrorCode: TypeAlias = Literal[
     "headers_too_large",
     "internal",
     "provider_misconfigured",
+    "userinfo_refused",
+    "userinfo_subject_mismatch",
+    "userinfo_unreadable",
     "hub_unavailable",
     "store_unavailable",
     "provider_unavailable",
@@ -54,18 +61,39 @@ _ErrorCode: TypeAlias = Literal[
     "unknown",
 ]
 _SignInFailure: TypeAlias = Literal[
-    "provider_denied",
+    "cancelled",
+    "account_refused",
+    "account_differs",
+    "access_denied",
+    "interaction_required",
+    "code_expired",
+    "not_offered",
     "provider_unavailable",
-    "provider_misbehaved",
+    "hub_unavailable",
+    "store_unavailable",
+    "outcome_unknown",
     "provider_misconfigured",
+    "not_supported",
+    "provider_protocol_error",
     "answer_too_long",
-    "retry_sign_in",
-    "operator_needed",
+    "cookies_too_long",
+    "owner_unreadable",
 ]
 _SignInCause: TypeAlias = Literal[
     "access_ended",
     "not_renewed",
     "registration_refused",
+]
+# The classes of `hubkey._exceptions` that the table of failures names.
+_Exception: TypeAlias = Literal[
+    "HubkeyError",
+    "ConfigurationError",
+    "InvalidArgument",
+    "BrokerUnavailable",
+    "AccessRefused",
+    "SignInRequired",
+    "SignInDenied",
+    "SignInFailed",
 ]
 # Why whoever answered is not believed to be the broker.
 _Distrust: TypeAlias = Literal[
@@ -75,6 +103,9 @@ _Distrust: TypeAlias = Literal[
     "no_tls",
     "other",
 ]
+
+CANCELLED: Final[str]
+"""What a cell says of a sign-in that its own side cancelled."""
 
 class ClientError(Exception):
     """A call to the broker failed."""
@@ -91,6 +122,12 @@ class ClientError(Exception):
     """What to do; empty where the broker did not say it."""
     retry_after: int | None
     """Seconds after which to try again, where the broker said it."""
+    exception: _Exception
+    """The class of the public exception that says so."""
+    argument: str | None
+    """The argument that cannot work, if that is why."""
+    needs_operator: bool
+    """Whether it is the operator who can put it right, and finds the request by `reference`."""
 
 class InvalidField(Exception):
     """A value is not of the form that its field takes."""
@@ -163,6 +200,9 @@ class SignIn:
     @property
     def cause(self) -> _SignInCause | None:
         """Why a person is asked although there is a connection, in the word of the wire; `None` where there is none."""
+    @property
+    def cause_sentence(self) -> str | None:
+        """The same as a sentence for the card."""
 
 @final
 class Grant:
@@ -256,6 +296,15 @@ class SignInResult:
     @property
     def reason(self) -> _SignInFailure | None:
         """The broker's word for a fault."""
+    @property
+    def reference(self) -> str | None:
+        """By which the operator finds the fault; the person's page shows it too."""
+    @property
+    def sentence(self) -> str | None:
+        """What happened and what to do; `None` where nobody finished it in time."""
+    @property
+    def exception(self) -> _Exception | None:
+        """The class of the public exception that says so; `None` where nobody finished it in time."""
 
 @final
 class Broker:

@@ -22,7 +22,14 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with a sentence that says what happened and one that says what to do.
+    /// A failure with the sentences that its row in the table of failures has.
+    #[must_use]
+    pub fn of(code: ErrorCode) -> Self {
+        let row = code.row();
+        Self::new(code, row.title, row.remedy)
+    }
+
+    /// A failure of which there is more to say than its row in the table of failures: what happened, and what to do.
     pub fn new(
         code: ErrorCode,
         title: impl Into<Cow<'static, str>>,
@@ -41,24 +48,12 @@ impl Failure {
     /// from the difference.
     #[must_use]
     pub fn not_found() -> Self {
-        Self::new(
-            ErrorCode::NotFound,
-            "There is no such thing, or it is not yours.",
-            "Check the address; if it was right before, start again.",
-        )
+        Self::of(ErrorCode::NotFound)
     }
 
     /// A fault of ours.
     pub fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
-        Self::fault().because(cause)
-    }
-
-    pub(super) fn fault() -> Self {
-        Self::new(
-            ErrorCode::Internal,
-            "Something went wrong inside hubkey.",
-            "Try again; if it happens again, tell the operator the request id.",
-        )
+        Self::of(ErrorCode::Internal).because(cause)
     }
 
     /// Adds after how many seconds it is worth trying again.

@@ -152,13 +152,9 @@ impl Front {
         let handled = self.router.clone().oneshot(request);
         match tokio::time::timeout(self.limits.handler_timeout, handled).await {
             Ok(Ok(response)) => response,
-            Err(_) => Failure::new(
-                ErrorCode::Timeout,
-                "The answer took too long.",
-                "Try again a little later.",
-            )
-            .retry_after(1)
-            .into_response(),
+            Err(_) => Failure::of(ErrorCode::Timeout)
+                .retry_after(1)
+                .into_response(),
         }
     }
 

@@ -41,7 +41,7 @@ async fn remember_route(request: Request, next: Next) -> Response {
 
 /// The payload is dropped unread: it may hold anything that the panicking code had in hand.
 fn answer_panic(_: Box<dyn Any + Send>) -> Response {
-    Failure::fault().into_response()
+    Failure::of(ErrorCode::Internal).into_response()
 }
 
 async fn no_such_path() -> Failure {

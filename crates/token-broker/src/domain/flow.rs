@@ -1,8 +1,8 @@
 //! The browser's half of a sign-in.
 
 use hubkey_protocol::{
-    Nonce, ProviderId, Reference, ShortId,
-    internal::{EndReason, JustEnded},
+    Nonce, ProviderId, Reference, ShortId, SignInFailure,
+    internal::JustEnded,
     secret::{self, CsrfToken, HubAccessToken, OidcNonce, PkceVerifier, Ticket},
 };
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ pub enum FlowStage {
         /// The id of the provider.
         provider: ProviderId,
         /// Why the sign-in ended.
-        reason: EndReason,
+        reason: SignInFailure,
         /// In the audit stream too.
         reference: Reference,
     },

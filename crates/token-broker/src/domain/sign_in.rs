@@ -1,6 +1,8 @@
 //! A sign-in and the ways in which it may change.
 
-use hubkey_protocol::{ConnectionId, Nonce, ProviderId, SignInFailure, trace::SignInSpan};
+use hubkey_protocol::{
+    ConnectionId, Nonce, ProviderId, Reference, SignInFailure, trace::SignInSpan,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -85,6 +87,8 @@ pub enum SignInState {
     Failed {
         /// Which.
         reason: SignInFailure,
+        /// By which the operator finds it.
+        reference: Reference,
     },
 }
 
@@ -269,9 +273,13 @@ impl SignIn {
     }
 
     /// `any open → failed`: ended by a fault.
-    pub fn fail(self, reason: SignInFailure) -> Result<Self, InvalidTransition> {
+    pub fn fail(
+        self,
+        reason: SignInFailure,
+        reference: Reference,
+    ) -> Result<Self, InvalidTransition> {
         if self.is_open() {
-            Ok(self.to(SignInState::Failed { reason }))
+            Ok(self.to(SignInState::Failed { reason, reference }))
         } else {
             Err(InvalidTransition)
         }

@@ -121,7 +121,7 @@ impl Directory {
         Ok(Self {
             source,
             // A day-old document is better than none; one that breaks a rule is not.
-            kept: Kept::new(|failure| failure == IdpError::Unavailable),
+            kept: Kept::new(|failure| failure == IdpError::Unavailable || failure == NOT_FOUND),
             clock,
             chance,
         })
@@ -176,6 +176,10 @@ impl Discovery {
             status if status.is_redirection() => {
                 return Err(IdpError::Misbehaved("metadata_redirected"));
             }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+                return Err(IdpError::Unavailable);
+            }
+            status if status.is_client_error() => return Err(self.not_found(status)),
             _ => return Err(IdpError::Unavailable),
         }
         if !answer.is_json() {
@@ -188,6 +192,24 @@ impl Discovery {
         self.rules.accept(document, &self.issuer)
     }
 }
+
+impl Discovery {
+    /// Most often the issuer in the settings is not the provider's.
+    fn not_found(&self, status: StatusCode) -> IdpError {
+        tracing::warn!(
+            provider = self.rules.provider.as_str(),
+            issuer = self.issuer,
+            url = self.url.as_str(),
+            status = status.as_u16(),
+            "The provider has no metadata where its issuer says. Set `issuer` to what the provider calls its issuer, to the \
+             letter."
+        );
+        NOT_FOUND
+    }
+}
+
+/// The provider answers, and has no metadata where they have to be.
+const NOT_FOUND: IdpError = IdpError::Misconfigured("metadata_not_found");
 
 impl Rules {
     fn new(config: &ProviderConfig, gate: Arc<Gate>, issuer: &Url) -> Result<Self, IdpError> {
@@ -216,7 +238,14 @@ impl Rules {
     fn accept(&self, document: Document, issuer: &str) -> Result<Metadata, IdpError> {
         // Byte by byte: no folding of case or slashes (Discovery 1.0 section 4.3).
         if document.issuer != issuer {
-            return Err(IdpError::Misbehaved("metadata_issuer"));
+            tracing::warn!(
+                provider = self.provider.as_str(),
+                configured = issuer,
+                published = shown(&document.issuer),
+                "The provider's metadata are of another issuer than the settings name; they have to be equal to the letter, \
+                 slashes too. Set `issuer` to the published one if that is the provider meant."
+            );
+            return Err(IdpError::Misconfigured("metadata_issuer"));
         }
         let methods = document.code_challenge_methods_supported;
         if methods.is_some_and(|methods| {
@@ -285,7 +314,7 @@ impl Rules {
             .filter_map(|name| Algorithm::parse(name))
             .collect();
         if known.is_empty() {
-            return Err(IdpError::Misconfigured("id_token_algorithms"));
+            return Err(IdpError::NotSupported("id_token_algorithms"));
         }
         Ok(known)
     }
@@ -317,6 +346,15 @@ impl Rules {
         self.check_endpoints(&metadata)?;
         Ok(metadata)
     }
+}
+
+/// The start of what a provider says of itself; enough to compare it by eye.
+fn shown(text: &str) -> &str {
+    let end = text
+        .char_indices()
+        .nth(200)
+        .map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 fn configured_algorithms(names: &[String]) -> Result<Vec<Algorithm>, IdpError> {

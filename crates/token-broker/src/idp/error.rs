@@ -27,6 +27,35 @@ pub enum IdpError {
     /// Its metadata and the settings do not fit together; the word names what.
     #[error("the provider's metadata and the settings do not fit: {0}")]
     Misconfigured(&'static str),
+    /// It protects what it sends in a way that hubkey does not support; the word names what.
+    #[error("the provider uses what hubkey does not support: {0}")]
+    NotSupported(&'static str),
+    /// Its userinfo cannot be used.
+    #[error("the provider's userinfo cannot be used: {}", .0.word())]
+    Userinfo(UserinfoError),
+}
+
+/// Why the answer of a userinfo endpoint cannot be used (OpenID Connect Core 1.0 section 5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserinfoError {
+    /// The endpoint refused the token or the question.
+    Refused,
+    /// It is about another account than that of the ID token (section 5.3.2).
+    SubjectMismatch,
+    /// It is neither a JSON object nor a signed JWT for us; the word names the rule.
+    Unreadable(&'static str),
+}
+
+impl UserinfoError {
+    /// The word for logs and the audit stream.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "userinfo_refused",
+            Self::SubjectMismatch => "userinfo_sub",
+            Self::Unreadable(word) => word,
+        }
+    }
 }
 
 impl IdpError {
@@ -40,10 +69,13 @@ impl IdpError {
 /// The standard error codes of authorization and token endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OAuthError {
-    /// `access_denied`
+    /// `access_denied`, and what only a request with `prompt=none` can mean otherwise, which hubkey never sends:
+    /// `login_required`, `consent_required`, `account_selection_required`
     AccessDenied,
-    /// `login_required`, `interaction_required`, `consent_required`, `account_selection_required`, `invalid_request_uri`
+    /// `interaction_required`
     InteractionRequired,
+    /// `invalid_request_uri`: the pushed request is over, and the person has to begin anew (RFC 9126 section 4)
+    RequestExpired,
     /// `invalid_scope`, `invalid_target`
     NotOffered,
     /// `temporarily_unavailable`, `server_error`
@@ -61,13 +93,12 @@ impl OAuthError {
     #[must_use]
     pub fn parse(code: &str) -> Self {
         match code {
-            "access_denied" => Self::AccessDenied,
-            // The last: the pushed request is over, and the person has to begin anew.
-            "login_required"
-            | "interaction_required"
+            "access_denied"
+            | "login_required"
             | "consent_required"
-            | "account_selection_required"
-            | "invalid_request_uri" => Self::InteractionRequired,
+            | "account_selection_required" => Self::AccessDenied,
+            "interaction_required" => Self::InteractionRequired,
+            "invalid_request_uri" => Self::RequestExpired,
             "invalid_scope" | "invalid_target" => Self::NotOffered,
             "temporarily_unavailable" | "server_error" => Self::Unavailable,
             // All but the first are GitHub's words.

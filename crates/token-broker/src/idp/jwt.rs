@@ -99,12 +99,12 @@ fn algorithm(header: &Claims, allowed: &[Algorithm], kind: &str) -> Result<Algor
     if json::given(header, "cty").is_some() {
         return Err(Fault::Type);
     }
-    header
-        .get("alg")
-        .and_then(Value::as_str)
-        .and_then(Algorithm::parse)
-        .filter(|algorithm| allowed.contains(algorithm))
-        .ok_or(Fault::Algorithm)
+    let name = header.get("alg").and_then(Value::as_str);
+    let name = name.filter(|name| !name.eq_ignore_ascii_case("none"));
+    let algorithm = Algorithm::parse(name.ok_or(Fault::Algorithm)?);
+    let algorithm = algorithm.ok_or(Fault::UnknownAlgorithm)?;
+    let accepted = allowed.contains(&algorithm).then_some(algorithm);
+    accepted.ok_or(Fault::Algorithm)
 }
 
 /// Which key.

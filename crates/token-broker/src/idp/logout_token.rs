@@ -52,7 +52,7 @@ pub(super) fn refused(fault: Fault) -> IdpError {
         Fault::Audience => "logout_token_aud",
         Fault::Expiry => "logout_token_exp",
         Fault::Type => "logout_token_typ",
-        Fault::Algorithm => "logout_token_alg",
+        Fault::Algorithm | Fault::UnknownAlgorithm => "logout_token_alg",
         _ => "logout_token_form",
     })
 }

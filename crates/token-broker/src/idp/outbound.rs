@@ -183,6 +183,11 @@ impl Outbound {
         })
     }
 
+    /// Whose endpoints it asks.
+    pub(super) fn provider(&self) -> &ProviderId {
+        &self.provider
+    }
+
     /// Whether an endpoint is asked as usual, and not left alone because it failed lately.
     pub(super) fn is_asked(&self, endpoint: Endpoint) -> bool {
         self.breaker.is_closed(endpoint)

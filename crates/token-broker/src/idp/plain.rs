@@ -83,12 +83,12 @@ impl PlainProvider {
             .await?;
         userinfo::check_status(answer.status)?;
         if !answer.is_json() {
-            return Err(IdpError::Misbehaved("userinfo_content_type"));
+            return Err(userinfo::unreadable("userinfo_content_type"));
         }
         let mut claims =
-            json::object(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_json"))?;
+            json::object(&answer.body).map_err(|_| userinfo::unreadable("userinfo_json"))?;
         let subject = subject(&claims, &self.at.subject_field)
-            .ok_or(IdpError::Misbehaved("userinfo_subject"))?;
+            .ok_or(userinfo::unreadable("userinfo_subject"))?;
         claims.insert("sub".to_owned(), Value::String(subject));
         // What GitHub and its like call the name that people know.
         if json::given(&claims, "preferred_username").is_none()

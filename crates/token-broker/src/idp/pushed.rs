@@ -55,7 +55,10 @@ pub(super) async fn push(
         .collect();
     let form = registration.form(&pairs)?;
     let answer = outbound.post(Endpoint::PushedAuthorization, endpoint, form);
-    let reference = reference(&answer.await?)?;
+    let answer = answer.await?;
+    let reference = reference(&answer).inspect_err(|_| {
+        token::log_refusal(outbound, (Endpoint::PushedAuthorization, endpoint), &answer);
+    })?;
     let mut url = metadata.authorization.clone();
     url.query_pairs_mut()
         .append_pair("client_id", &config.client_id)
@@ -71,8 +74,7 @@ fn reference(answer: &Answer) -> Result<String, IdpError> {
         status if status.is_redirection() => return Err(IdpError::Misbehaved("par_redirected")),
         StatusCode::TOO_MANY_REQUESTS => return Err(IdpError::Unavailable),
         status if status.is_client_error() => {
-            return Err(token::error_code(answer)
-                .map_or(IdpError::Misbehaved("par_error_form"), IdpError::Refused));
+            return Err(token::by_code(answer, "par_error_form"));
         }
         _ => return Err(IdpError::Unavailable),
     }

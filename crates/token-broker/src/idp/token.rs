@@ -164,7 +164,26 @@ pub(super) async fn exchange(
     );
     let form = at.registration.form(&pairs)?;
     let answer = at.outbound.post(Endpoint::Token, at.url, form);
-    read(&answer.await.map_err(unredeemed)?, at.reading)
+    let answer = answer.await.map_err(unredeemed)?;
+    let response = read(&answer, at.reading);
+    if response.is_err() {
+        log_refusal(at.outbound, (Endpoint::Token, at.url), &answer);
+    }
+    response
+}
+
+/// Where the provider refused which request, for the operator: the page and the cell name neither.
+pub(super) fn log_refusal(outbound: &Outbound, (endpoint, url): (Endpoint, &Url), answer: &Answer) {
+    let refusal = refusal_of(answer);
+    tracing::warn!(
+        provider = outbound.provider().as_str(),
+        endpoint = endpoint.label(),
+        url = url.as_str(),
+        status = refusal.status,
+        code = refusal.code,
+        "The provider did not carry out a request of a sign-in. Where it refuses hubkey's registration (401, 403, \
+         invalid_client), check client_id, client_secret_file and how the client authenticates."
+    );
 }
 
 fn unredeemed(reason: Unanswered) -> IdpError {
@@ -221,7 +240,20 @@ fn refusal(status: StatusCode, answer: &Answer) -> IdpError {
     if !status.is_client_error() {
         return IdpError::OutcomeUnknown;
     }
-    error_code(answer).map_or(IdpError::Misbehaved("token_error_form"), IdpError::Refused)
+    by_code(answer, "token_error_form")
+}
+
+/// By the standard code. Without one that is known, 401 and 403 refuse hubkey's own registration, whatever their form.
+pub(super) fn by_code(answer: &Answer, no_document: &'static str) -> IdpError {
+    let unauthorized = matches!(
+        answer.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    );
+    match error_code(answer) {
+        Some(OAuthError::Other) | None if unauthorized => IdpError::Misconfigured("client_refused"),
+        Some(code) => IdpError::Refused(code),
+        None => IdpError::Misbehaved(no_document),
+    }
 }
 
 /// The standard code of an error document, if it is one.

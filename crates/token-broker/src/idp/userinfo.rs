@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     IdpError,
     discovery::Metadata,
-    error::USERINFO_TOO_LONG,
+    error::{USERINFO_TOO_LONG, UserinfoError},
     id_token::{self, Expected},
     json,
     jwt::{Claims, Fault, UnverifiedJwt},
@@ -34,21 +34,26 @@ pub(super) async fn claims(
     let claims = if answer.media_type().as_deref() == Some("application/jwt") {
         signed(metadata, (outbound, keyring), &answer, expected).await?
     } else if answer.is_json() {
-        json::object(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_json"))?
+        json::object(&answer.body).map_err(|_| unreadable("userinfo_json"))?
     } else {
-        return Err(IdpError::Misbehaved("userinfo_content_type"));
+        return Err(unreadable("userinfo_content_type"));
     };
     match claims.get("sub") {
         Some(Value::String(other)) if other == subject => Ok(claims),
-        _ => Err(IdpError::Misbehaved("userinfo_sub")),
+        _ => Err(IdpError::Userinfo(UserinfoError::SubjectMismatch)),
     }
+}
+
+pub(super) fn unreadable(word: &'static str) -> IdpError {
+    IdpError::Userinfo(UserinfoError::Unreadable(word))
 }
 
 pub(super) fn check_status(status: StatusCode) -> Result<(), IdpError> {
     match status {
         StatusCode::OK => Ok(()),
-        status if status.is_redirection() => Err(IdpError::Misbehaved("userinfo_redirected")),
-        status if status.is_client_error() => Err(IdpError::Misbehaved("userinfo_refused")),
+        status if status.is_redirection() => Err(unreadable("userinfo_redirected")),
+        StatusCode::TOO_MANY_REQUESTS => Err(IdpError::Unavailable),
+        status if status.is_client_error() => Err(IdpError::Userinfo(UserinfoError::Refused)),
         _ => Err(IdpError::Unavailable),
     }
 }
@@ -60,12 +65,12 @@ async fn signed(
     answer: &Answer,
     expected: &Expected<'_>,
 ) -> Result<Claims, IdpError> {
-    let word = |_| IdpError::Misbehaved("userinfo_jwt");
-    let text =
-        std::str::from_utf8(&answer.body).map_err(|_| IdpError::Misbehaved("userinfo_jwt"))?;
+    let word = |_| unreadable("userinfo_jwt");
+    let text = std::str::from_utf8(&answer.body).map_err(|_| unreadable("userinfo_jwt"))?;
     let token = UnverifiedJwt::parse(text.trim_ascii(), &metadata.algorithms);
     let token = token.map_err(|fault| match fault {
         Fault::TooLong => IdpError::Misbehaved(USERINFO_TOO_LONG),
+        Fault::Encrypted => unreadable("userinfo_encrypted"),
         other => word(other),
     })?;
     let answered = (&token, Origin::Provider);

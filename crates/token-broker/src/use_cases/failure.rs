@@ -7,6 +7,7 @@ use hubkey_protocol::{ErrorCode, SignInCause};
 use crate::{
     domain::{refresh_state::Trouble, user_index::TooMany},
     hub::KernelError,
+    idp::UserinfoError,
     store::StoreError,
 };
 
@@ -51,6 +52,9 @@ pub enum KernelFailure {
     /// The provider did not refresh the token; not to be asked again for a while.
     #[error("the provider did not refresh the token")]
     Provider(Trouble, Duration),
+    /// The provider's userinfo cannot be used.
+    #[error("the provider's userinfo cannot be used")]
+    Userinfo(UserinfoError),
     /// Too many sign-ins.
     #[error("too many sign-ins")]
     TooMany(TooMany),
@@ -107,6 +111,7 @@ impl KernelFailure {
             | Self::SignInRequired(_)
             | Self::TokenTooShort(_)
             | Self::Provider(Trouble::Misconfigured | Trouble::Refused, _)
+            | Self::Userinfo(_)
             | Self::KeyReused => None,
         }
     }

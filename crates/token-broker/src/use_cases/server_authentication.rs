@@ -52,7 +52,7 @@ impl ServerAuthentication {
     fn tell_refused(&self, error: KernelError, credentials: &KernelCredentials) {
         let reason = match error {
             KernelError::NotAServerToken => "not_a_server_token",
-            KernelError::MissingKernelScope => "missing_kernel_scope",
+            KernelError::MissingKernelScope => "missing_server_scope",
             KernelError::Malformed
             | KernelError::Unknown
             | KernelError::TooMany

@@ -3,8 +3,10 @@
 //! values.
 
 mod decisions;
+mod failures;
 mod http;
 mod plot;
+mod reasons;
 mod tables;
 
 use std::path::Path;
@@ -29,6 +31,8 @@ enum Maker {
     Program(&'static str, &'static str),
     /// The OpenAPI document.
     OpenApi,
+    /// The table of failures in `hubkey-protocol`.
+    Failures,
     /// The source of the Python package.
     Python,
     /// What `cargo xtask bench` measured.
@@ -46,7 +50,7 @@ struct Part {
 }
 
 /// In the order in which they are made: the second needs the first one that is whole.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     Part {
         maker: Maker::Program("token-broker", "openapi"),
         file: OPENAPI,
@@ -55,6 +59,11 @@ const PARTS: [Part; 8] = [
     Part {
         maker: Maker::OpenApi,
         file: "docs/reference/http-api.md",
+        whole: false,
+    },
+    Part {
+        maker: Maker::Failures,
+        file: "docs/reference/errors.md",
         whole: false,
     },
     Part {
@@ -119,6 +128,7 @@ pub(super) fn stale(context: &StepContext) -> anyhow::Result<Vec<String>> {
         found.extend(part.complaint(context, Path::new(""))?);
     }
     found.extend(decisions::stale(context)?);
+    found.extend(reasons::missing(context)?);
     Ok(found)
 }
 
@@ -147,6 +157,7 @@ impl Maker {
         match self {
             Self::Program(program, argument) => format!("{program} {argument}"),
             Self::OpenApi => "openapi.json".to_owned(),
+            Self::Failures => "the table of failures".to_owned(),
             Self::Python => "python_reference.py".to_owned(),
             Self::Measurements => "bench.json".to_owned(),
             Self::Yaml(file) => (*file).to_owned(),
@@ -173,9 +184,10 @@ impl Part {
             Maker::Program(program, argument) => {
                 printed(Command::new(programs.join(program)).arg(argument))
             }
-            Maker::Measurements => plot::token_reads(&read(context, MEASUREMENTS)?),
-            Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(context, file)?.trim_end())),
-            Maker::OpenApi => http::reference(&read(context, OPENAPI)?),
+            Maker::Measurements => plot::token_reads(&read(bench, MEASUREMENTS)?),
+            Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(bench, file)?.trim_end())),
+            Maker::Failures => Ok(failures::reference()),
+            Maker::OpenApi => http::reference(&read(bench, OPENAPI)?),
             Maker::Python => {
                 let mut command = Command::new(tools::site::command("python"));
                 let script = context.root().join(PYTHON);

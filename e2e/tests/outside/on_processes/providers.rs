@@ -83,7 +83,7 @@ async fn refuse(guest: &Guest, lies: &[fn(&mut Draft)]) -> Outcome {
         let (state, answer) = api.result(&opened).await?;
         ensure!(state == "failed", "lie {number}: {state}");
         ensure!(
-            answer["reason"] == "provider_misbehaved",
+            answer["reason"] == "provider_protocol_error",
             "lie {number}: {answer}"
         );
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hubkey._broker.errors import public_error
+from hubkey._broker.event_loop import running_loop
 from hubkey._connections.account import Account
 from hubkey._connections.http import Response, ask
 from hubkey._connections.status import Status
@@ -179,9 +179,10 @@ class Connection(FreshToken):
         Raises:
             BrokerUnavailable: the broker did not answer.
         """
+        loop = running_loop()
         self._signed_out = True
         try:
-            await interruptible_wait(self._broker.sign_out(asyncio.get_running_loop(), self._newest, _TIMEOUT))
+            await interruptible_wait(self._broker.sign_out(loop, self._newest, _TIMEOUT))
         except ClientError as failure:
             if failure.code != "not_found":
                 self._signed_out = False

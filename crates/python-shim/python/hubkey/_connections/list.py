@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, overload
 from hubkey._broker.client import open_broker
 from hubkey._broker.environment import read_settings
 from hubkey._broker.errors import public_error
+from hubkey._broker.event_loop import running_loop
 from hubkey._hubkey import ClientError
 from hubkey._notebook.interruptible import interruptible_wait
 
@@ -92,7 +92,7 @@ async def connections() -> Connections:
     """
     broker = open_broker(read_settings())
     try:
-        listed = await interruptible_wait(broker.connections(asyncio.get_running_loop(), _TIMEOUT))
+        listed = await interruptible_wait(broker.connections(running_loop(), _TIMEOUT))
     except ClientError as failure:
         raise public_error(failure) from None
     return Connections([_info(one) for one in listed])

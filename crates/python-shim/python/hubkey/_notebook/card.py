@@ -21,15 +21,6 @@ _MINUTE = 60
 # What follows a sign-in that nothing waits for, and how it is cancelled: it ends by itself.
 _AGAIN = ("Run this again when you are done.", "")
 
-# Why a connection that exists gives no token.
-_CAUSES = {
-    "access_ended": "Your access to {name} has ended.",
-    "not_renewed": "{name} did not renew your access.",
-    "registration_refused": (
-        "{name} refuses this JupyterHub's registration. If signing in fails too, tell the operator of this JupyterHub."
-    ),
-}
-
 Bundle = dict[str, str]
 
 
@@ -129,9 +120,8 @@ def _waiting_text(sign_in: SignIn, seconds: float, then: tuple[str, str]) -> str
 def _more_text(sign_in: SignIn) -> str:
     """Say why a person is asked where a connection exists: it gives no token any more, or lacks something."""
     name = sign_in.display_name
-    if sign_in.cause is not None:
-        why = _CAUSES.get(sign_in.cause, "Your access to {name} has to be given anew.")
-        return why.format(name=name) + "\n"
+    if sign_in.cause_sentence is not None:
+        return sign_in.cause_sentence + "\n"
     if not sign_in.more_scopes:
         return ""
     more = ", ".join(sign_in.more_scopes)

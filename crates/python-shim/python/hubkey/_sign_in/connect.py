@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import math
 import secrets
@@ -14,13 +13,13 @@ from typing import Literal, NoReturn, cast
 from hubkey._broker.client import open_broker
 from hubkey._broker.environment import DEFAULT_TIMEOUT, Settings, read_settings
 from hubkey._broker.errors import (
-    CANCELLED,
     ended_sign_in,
     invalid_argument,
     public_error,
     sign_in_timeout,
     with_details,
 )
+from hubkey._broker.event_loop import running_loop
 from hubkey._broker.trace import start_span
 from hubkey._connections.connection import Connection, connection_html
 from hubkey._connections.http import checked_base_path
@@ -30,7 +29,7 @@ from hubkey._exceptions import (
     SignInFailed,
     SignInRequired,
 )
-from hubkey._hubkey import Broker, ClientError, Grant, InvalidField, Request, SignIn
+from hubkey._hubkey import CANCELLED, Broker, ClientError, Grant, InvalidField, Request, SignIn
 from hubkey._notebook.card import duration, show_card
 from hubkey._notebook.frontend import Frontend
 from hubkey._notebook.interruptible import interruptible_wait
@@ -147,7 +146,7 @@ async def _find_or_create(
 ) -> Grant | SignIn:
     """Get the connection that exists, or open a sign-in."""
     message = request.message(existing_only=existing_only)
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     timeout = min(_TIMEOUT, request.remaining)
     try:
         return await interruptible_wait(broker.create_sign_in(loop, message, secrets.token_urlsafe(24), timeout))
@@ -169,7 +168,7 @@ async def _sign_in(broker: Broker, sign_in: SignIn, request: _ConnectRequest, fr
     """Show the link and wait. However this ends, the link is gone from the notebook then."""
     if not sign_in.url.startswith(("https://", "http://")):
         raise SignInFailed("The broker's link is no web address. Tell the operator of this JupyterHub.")
-    name, loop = sign_in.display_name, asyncio.get_running_loop()
+    name, loop = sign_in.display_name, running_loop()
     wait = min(request.remaining, sign_in.expires_in)
     within = duration(min(request.total_timeout, sign_in.expires_in))
     card = show_card(frontend, sign_in, wait)
@@ -196,7 +195,7 @@ async def _sign_in(broker: Broker, sign_in: SignIn, request: _ConnectRequest, fr
 
 async def _acknowledge(broker: Broker, sign_in: SignIn) -> None:
     try:
-        await interruptible_wait(broker.acknowledge(asyncio.get_running_loop(), sign_in, 2.0), 2.0)
+        await interruptible_wait(broker.acknowledge(running_loop(), sign_in, 2.0), 2.0)
     except (ClientError, TimeoutError):
         # The broker forgets the result by itself a little later.
         return
@@ -204,7 +203,7 @@ async def _acknowledge(broker: Broker, sign_in: SignIn) -> None:
 
 async def _with_known_providers(broker: Broker, error: InvalidArgument) -> InvalidArgument:
     try:
-        known = await interruptible_wait(broker.providers(asyncio.get_running_loop(), 2.0), 2.0)
+        known = await interruptible_wait(broker.providers(running_loop(), 2.0), 2.0)
     except (ClientError, TimeoutError):
         return error
     close = difflib.get_close_matches(str(error.value or ""), known, n=1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from hubkey._broker.errors import public_error, refused_argument
+from hubkey._broker.event_loop import running_loop
 from hubkey._exceptions import BrokerUnavailable, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError
 from hubkey._notebook.interruptible import interruptible_wait
@@ -111,7 +111,7 @@ class TokenCache:
         if self._suffices(min_valid or 0):
             return self._grant
         wanted = _whole_seconds(min_valid)
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         try:
             self.take(await interruptible_wait(self._broker.get_token_async(loop, self._grant, wanted, _TIMEOUT)))
         except ClientError as failure:
@@ -144,7 +144,7 @@ class TokenCache:
         """
         wanted = self._seconds_for_another(rejected)
         if wanted:
-            loop = asyncio.get_running_loop()
+            loop = running_loop()
             try:
                 self.take(await interruptible_wait(self._broker.get_token_async(loop, self._grant, wanted, _TIMEOUT)))
             except ClientError as failure:
@@ -198,10 +198,10 @@ class TokenCache:
 
     def _fallback(self, failure: ClientError, min_valid: float | None) -> Grant:
         """What is left of the old token, if that is why the broker's refusal does not matter."""
-        if failure.code == "token_too_short" and min_valid is not None:
+        if failure.code == "token_lifetime_too_short" and min_valid is not None:
             raise refused_argument(failure, "min_valid", min_valid) from None
         error = public_error(failure)
-        passing = failure.code == "token_too_short" or isinstance(error, BrokerUnavailable)
+        passing = failure.code == "token_lifetime_too_short" or isinstance(error, BrokerUnavailable)
         if passing and _seconds_left(self._grant) > 0:
             return self._grant
         if isinstance(error, (SignInRequired, SignInFailed)):

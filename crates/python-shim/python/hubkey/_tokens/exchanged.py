@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hubkey._broker.errors import invalid_argument, public_error
+from hubkey._broker.event_loop import running_loop
 from hubkey._exceptions import InvalidArgument, InvalidArgumentType, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError, Exchange, InvalidField
 from hubkey._notebook.interruptible import interruptible_wait
@@ -36,7 +37,7 @@ async def exchange_token(broker: Broker, grant: Grant, asked: Mapping[str, Any],
     """Have a connection's token exchanged for what was asked."""
     request = _request(asked)
     try:
-        taken = await interruptible_wait(broker.exchange(asyncio.get_running_loop(), grant, request, _TIMEOUT))
+        taken = await interruptible_wait(broker.exchange(running_loop(), grant, request, _TIMEOUT))
     except ClientError as failure:
         error = public_error(failure, asked)
     else:

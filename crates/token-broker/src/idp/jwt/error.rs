@@ -11,6 +11,7 @@ pub(in crate::idp) enum Fault {
     Critical,
     Type,
     Algorithm,
+    UnknownAlgorithm,
     KeyId,
     Key,
     Signature,
@@ -37,7 +38,7 @@ impl Fault {
             Self::Encrypted => "id_token_encrypted",
             Self::Critical => "id_token_crit",
             Self::Type => "id_token_typ",
-            Self::Algorithm => "id_token_alg",
+            Self::Algorithm | Self::UnknownAlgorithm => "id_token_alg",
             Self::KeyId => "id_token_kid",
             Self::Key => "id_token_key",
             Self::Signature => "id_token_signature",
@@ -59,6 +60,9 @@ impl Fault {
 
 impl From<Fault> for IdpError {
     fn from(fault: Fault) -> Self {
-        Self::Misbehaved(fault.word())
+        match fault {
+            Fault::Encrypted | Fault::UnknownAlgorithm => Self::NotSupported(fault.word()),
+            _ => Self::Misbehaved(fault.word()),
+        }
     }
 }

@@ -13,7 +13,7 @@ pub(in crate::idp) enum Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn label(self) -> &'static str {
+    pub(in crate::idp) fn label(self) -> &'static str {
         match self {
             Self::Discovery => "discovery",
             Self::Jwks => "jwks",

@@ -91,7 +91,7 @@ impl ConfirmAccount {
             UserCheck::Same => self.confirmed(browser, loaded).await,
             UserCheck::Gone(word) => {
                 self.endings
-                    .deny_and_refuse(browser, loaded, What::HubMismatch, word)
+                    .deny_and_refuse(browser, loaded, What::HubUserMismatch, word)
                     .await
             }
             // Nothing has changed: the person may press the button again.

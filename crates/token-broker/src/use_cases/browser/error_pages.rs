@@ -39,7 +39,7 @@ impl ErrorPages {
         let what = match error {
             StoreError::Unsealable => What::RecordDecryptionFailed,
             StoreError::Unavailable(_) | StoreError::Malformed | StoreError::KeyRetired(_) => {
-                What::PolicyDenied
+                What::RequestFailed
             }
         };
         self.refuse(
@@ -51,7 +51,7 @@ impl ErrorPages {
 
     pub(crate) fn hub_unavailable(&self, source: Option<&str>) -> BrowserReply {
         let event = Event::new().source(source).reason("hub_unavailable");
-        self.refuse(Refusal::Unavailable, What::HubMismatch, event)
+        self.refuse(Refusal::Unavailable, What::HubUnavailable, event)
     }
 
     /// A refusal that says nothing but that this browser may not.
@@ -60,6 +60,15 @@ impl ErrorPages {
             Refusal::Forbidden,
             What::PolicyDenied,
             Event::new().source(source).reason(word),
+        )
+    }
+
+    /// As [`Self::forbidden`], where nothing is wrong but that another request was first.
+    pub(crate) fn moved_meanwhile(&self, source: Option<&str>) -> BrowserReply {
+        self.refuse(
+            Refusal::Forbidden,
+            What::RequestFailed,
+            Event::new().source(source).reason("moved_meanwhile"),
         )
     }
 

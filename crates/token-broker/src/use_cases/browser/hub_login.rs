@@ -235,7 +235,7 @@ impl HubLogin {
             BrowserError::Refused => {
                 let event = Event::new().source(source).reason("hub_refused");
                 self.error_pages
-                    .refuse(Refusal::Forbidden, What::HubMismatch, event)
+                    .refuse(Refusal::Forbidden, What::HubUserMismatch, event)
             }
             BrowserError::HubUnavailable => self.error_pages.hub_unavailable(source),
         }

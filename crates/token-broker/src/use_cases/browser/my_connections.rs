@@ -202,7 +202,7 @@ impl MyConnections {
         let put = Change::put(Key::flow(&short, cookie), Expect::Absent, &flow, life)?;
         match self.store.commit(vec![put]).await? {
             Outcome::Done => Ok(reply(BrowserAnswer::Connections { flow: short })),
-            Outcome::Conflict => Ok(self.error_pages.forbidden(source, "moved_meanwhile")),
+            Outcome::Conflict => Ok(self.error_pages.moved_meanwhile(source)),
         }
     }
 
@@ -287,7 +287,7 @@ impl MyConnections {
             .reason(word);
         let refused = self
             .error_pages
-            .refuse(Refusal::Forbidden, What::HubMismatch, event);
+            .refuse(Refusal::Forbidden, What::HubUserMismatch, event);
         Ok(Some(BrowserReply {
             clear_cookie: Some(browser.short.clone()),
             ..refused

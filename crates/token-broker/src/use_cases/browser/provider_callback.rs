@@ -226,7 +226,7 @@ impl ProviderCallbacks {
         match self.hub_login.check_user(&at.hub_token, user).await {
             UserCheck::Same => Ok(sign_in),
             UserCheck::Gone(word) => {
-                let (browser, what) = (browser.clone(), What::HubMismatch);
+                let (browser, what) = (browser.clone(), What::HubUserMismatch);
                 let refused = self.endings.deny_and_refuse(browser, sign_in, what, word);
                 Err(refused.await?.into())
             }

@@ -99,7 +99,11 @@ impl BackchannelLogouts {
                 place.give_back();
                 "unavailable"
             }
-            Err(IdpError::Misbehaved(word) | IdpError::Misconfigured(word)) => word,
+            Err(
+                IdpError::Misbehaved(word)
+                | IdpError::Misconfigured(word)
+                | IdpError::NotSupported(word),
+            ) => word,
             Err(_) => "refused",
         };
         let refused = event.reason(word);

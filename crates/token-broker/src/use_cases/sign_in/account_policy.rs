@@ -231,7 +231,7 @@ impl AccountPolicy {
         let answer = match self.fate(&loose).await {
             Ok(Fate::Kept) => return Ok(reply(BrowserAnswer::View { flow })),
             Ok(Fate::Ended(page)) => Ok(*page),
-            Ok(Fate::Nowhere) => Ok(self.error_pages.forbidden(source, "moved_meanwhile")),
+            Ok(Fate::Nowhere) => Ok(self.error_pages.moved_meanwhile(source)),
             Err(again) if left == Left::Perhaps => {
                 tracing::warn!(error = %again, "nobody knows whether what a provider granted was stored; it is left");
                 return Err(error);

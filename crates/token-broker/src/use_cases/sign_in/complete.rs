@@ -123,9 +123,7 @@ impl CompleteSignIn {
             // Ended meanwhile, by its kernel or by time: nobody is asked, so nothing is kept.
             Outcome::Conflict => {
                 self.endings.revoke(&confirming.value, &id, granted).await;
-                Ok(self
-                    .error_pages
-                    .forbidden(browser.source, "moved_meanwhile"))
+                Ok(self.error_pages.moved_meanwhile(browser.source))
             }
         }
     }
@@ -202,9 +200,7 @@ impl CompleteSignIn {
                 .revoke(sign_in, &connection.id, connection.grant)
                 .await;
         }
-        Ok(self
-            .error_pages
-            .forbidden(browser.source, "moved_meanwhile"))
+        Ok(self.error_pages.moved_meanwhile(browser.source))
     }
 
     fn connection_of(&self, sign_in: &SignIn, candidate: PendingConnection) -> Connection {

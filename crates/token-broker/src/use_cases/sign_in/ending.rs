@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubkey_protocol::{
     ConnectionId, ProviderId, Reference, SignInFailure,
-    internal::{BrowserAnswer, BrowserReply, EndReason, Refusal, TooLong},
+    internal::{BrowserAnswer, BrowserReply, Refusal, TooLong},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         flow::FlowStage,
         sign_in::{SignIn, SignInState},
     },
-    idp::{IdpError, OAuthError},
+    idp::{IdpError, OAuthError, UserinfoError},
     keys::KeyId,
     store::{Change, Outcome, Store, StoreError, typed::Loaded},
     use_cases::{
@@ -32,19 +32,17 @@ use crate::{
 };
 
 /// How a sign-in ends for its kernel.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum KernelOutcome {
     /// Refused or cancelled.
     Denied,
-    /// By a fault.
-    Failed(SignInFailure),
+    /// By a fault; its person's page shows the reference.
+    Failed(SignInFailure, Reference),
 }
 
-/// How a sign-in ends: for its person, for its kernel and in the audit stream.
+/// How a sign-in ends: its row in the table of failures, and the closer word for the audit stream.
 pub(crate) struct SignInOutcome {
-    reason: EndReason,
-    end: KernelOutcome,
-    what: What,
+    failure: SignInFailure,
     word: &'static str,
     use_up: Vec<Change>,
     /// The encryption key that is missing, and what the person was already told of it by.
@@ -54,151 +52,93 @@ pub(crate) struct SignInOutcome {
 impl SignInOutcome {
     /// The person chose not to; the word says where.
     pub(crate) fn cancelled(word: &'static str) -> Self {
-        Self::new(
-            EndReason::Cancelled,
-            KernelOutcome::Denied,
-            What::AccountConfirmationCancelled,
-            word,
-        )
+        Self::new(SignInFailure::Cancelled, word)
     }
 
     /// The account is another hub user's, or does not fit this one.
     pub(crate) fn account(word: &'static str) -> Self {
-        let reason = if word == ACCOUNT_DIFFERS {
-            EndReason::AccountDiffers
+        let failure = if word == ACCOUNT_DIFFERS {
+            SignInFailure::AccountDiffers
         } else {
-            EndReason::AccountRefused
+            SignInFailure::AccountRefused
         };
-        Self::new(
-            reason,
-            KernelOutcome::Denied,
-            What::AccountLinkConflict,
-            word,
-        )
+        Self::new(failure, word)
     }
 
     /// Nobody can read any more whose the account is; the operator was told, with this reference.
     pub(crate) fn owner_unreadable(key: KeyId, reference: Reference) -> Self {
-        let end = KernelOutcome::Failed(SignInFailure::OperatorNeeded);
-        let ending = Self::new(
-            EndReason::OwnerUnreadable,
-            end,
-            What::OwnerUnreadable,
-            "key_retired",
-        );
         Self {
             missing: Some((key, reference)),
-            ..ending
+            ..Self::new(SignInFailure::OwnerUnreadable, "key_retired")
         }
     }
 
     /// What was granted could not be stored.
     pub(crate) fn store_unavailable() -> Self {
-        let end = KernelOutcome::Failed(SignInFailure::RetrySignIn);
-        Self::new(
-            EndReason::StoreUnavailable,
-            end,
-            What::PolicyDenied,
-            "store_failed",
-        )
+        Self::new(SignInFailure::StoreUnavailable, "store_failed")
     }
 
     /// The Hub did not say who the browser is.
     pub(crate) fn hub_unavailable() -> Self {
-        let end = KernelOutcome::Failed(SignInFailure::RetrySignIn);
-        Self::new(
-            EndReason::ProviderUnavailable,
-            end,
-            What::HubMismatch,
-            "hub_unavailable",
-        )
+        Self::new(SignInFailure::HubUnavailable, "hub_unavailable")
     }
 
     /// The provider failed, or broke a rule.
     pub(crate) fn provider(error: IdpError) -> Self {
-        use EndReason::{ProviderMisbehaved, ProviderMisconfigured, ProviderUnavailable};
-        match error {
-            IdpError::Unavailable => Self::failed(
-                ProviderUnavailable,
-                SignInFailure::ProviderUnavailable,
-                "unavailable",
-            ),
-            IdpError::OutcomeUnknown => Self::failed(
-                ProviderUnavailable,
-                SignInFailure::RetrySignIn,
-                "outcome_unknown",
-            ),
+        let (failure, word) = match error {
+            IdpError::Unavailable => (SignInFailure::ProviderUnavailable, "unavailable"),
+            IdpError::OutcomeUnknown => (SignInFailure::OutcomeUnknown, "outcome_unknown"),
             IdpError::Misbehaved(rule) if error.is_too_long() => {
-                Self::failed(EndReason::AnswerTooLong, SignInFailure::AnswerTooLong, rule)
+                (SignInFailure::AnswerTooLong, rule)
             }
-            IdpError::Misbehaved(rule) => {
-                Self::failed(ProviderMisbehaved, SignInFailure::ProviderMisbehaved, rule)
-            }
-            IdpError::Misconfigured(what) => Self::failed(
-                ProviderMisconfigured,
+            IdpError::Misbehaved(rule) => (SignInFailure::ProviderProtocolError, rule),
+            IdpError::Misconfigured(what) => (SignInFailure::ProviderMisconfigured, what),
+            IdpError::NotSupported(what) => (SignInFailure::NotSupported, what),
+            IdpError::Userinfo(UserinfoError::Refused) => (
                 SignInFailure::ProviderMisconfigured,
-                what,
+                UserinfoError::Refused.word(),
             ),
-            IdpError::Refused(code) => Self::refused(code),
-        }
+            IdpError::Userinfo(reason) => (SignInFailure::ProviderProtocolError, reason.word()),
+            IdpError::Refused(code) => return Self::refused(code),
+        };
+        Self::new(failure, word)
     }
 
     /// What the browser brought back was left out, because it was too long (ADR 57).
     pub(crate) fn too_long(what: TooLong) -> Self {
-        let (reason, word) = match what {
-            TooLong::Code => (EndReason::AnswerTooLong, "code_too_long"),
-            TooLong::Issuer => (EndReason::AnswerTooLong, "issuer_too_long"),
-            TooLong::Address => (EndReason::AnswerTooLong, "address_too_long"),
-            TooLong::Header => (EndReason::CookiesTooLong, "header_too_long"),
+        let (failure, word) = match what {
+            TooLong::Code => (SignInFailure::AnswerTooLong, "code_too_long"),
+            TooLong::Issuer => (SignInFailure::AnswerTooLong, "issuer_too_long"),
+            TooLong::Address => (SignInFailure::AnswerTooLong, "address_too_long"),
+            TooLong::Header => (SignInFailure::CookiesTooLong, "header_too_long"),
         };
-        Self::failed(reason, SignInFailure::AnswerTooLong, word)
+        Self::new(failure, word)
     }
 
     /// The provider refused, with a standard code.
     pub(crate) fn refused(code: OAuthError) -> Self {
-        use SignInFailure as F;
-        match code {
-            OAuthError::AccessDenied => {
-                Self::failed(EndReason::AccessDenied, F::ProviderDenied, "access_denied")
+        let (failure, word) = match code {
+            OAuthError::AccessDenied => (SignInFailure::AccessDenied, "access_denied"),
+            OAuthError::InteractionRequired => {
+                (SignInFailure::InteractionRequired, "interaction_required")
             }
-            OAuthError::InteractionRequired => Self::failed(
-                EndReason::InteractionRequired,
-                F::ProviderDenied,
-                "interaction_required",
-            ),
-            OAuthError::NotOffered => Self::failed(
-                EndReason::NotOffered,
-                F::ProviderMisconfigured,
-                "not_offered",
-            ),
-            OAuthError::Unavailable => Self::failed(
-                EndReason::ProviderUnavailable,
-                F::ProviderUnavailable,
+            OAuthError::RequestExpired => (SignInFailure::CodeExpired, "invalid_request_uri"),
+            OAuthError::InvalidGrant => (SignInFailure::CodeExpired, "invalid_grant"),
+            OAuthError::NotOffered => (SignInFailure::NotOffered, "not_offered"),
+            OAuthError::Unavailable => (
+                SignInFailure::ProviderUnavailable,
                 "temporarily_unavailable",
             ),
-            OAuthError::Misconfigured => Self::failed(
-                EndReason::ProviderMisconfigured,
-                F::ProviderMisconfigured,
-                "misconfigured",
-            ),
-            OAuthError::InvalidGrant => Self::failed(
-                EndReason::ProviderMisbehaved,
-                F::ProviderDenied,
-                "invalid_grant",
-            ),
-            OAuthError::Other => Self::failed(
-                EndReason::ProviderMisbehaved,
-                F::ProviderMisbehaved,
-                "unknown_error",
-            ),
-        }
+            OAuthError::Misconfigured => (SignInFailure::ProviderMisconfigured, "misconfigured"),
+            OAuthError::Other => (SignInFailure::ProviderProtocolError, "unknown_error"),
+        };
+        Self::new(failure, word)
     }
 
     /// A redirect came back with neither code nor error.
     pub(crate) fn empty_response() -> Self {
-        Self::failed(
-            EndReason::ProviderMisbehaved,
-            SignInFailure::ProviderMisbehaved,
+        Self::new(
+            SignInFailure::ProviderProtocolError,
             "neither_code_nor_error",
         )
     }
@@ -208,23 +148,20 @@ impl SignInOutcome {
         Self { use_up, ..self }
     }
 
-    fn failed(reason: EndReason, failure: SignInFailure, word: &'static str) -> Self {
-        Self::new(
-            reason,
-            KernelOutcome::Failed(failure),
-            What::ProviderFailed,
-            word,
-        )
-    }
-
-    fn new(reason: EndReason, end: KernelOutcome, what: What, word: &'static str) -> Self {
+    fn new(failure: SignInFailure, word: &'static str) -> Self {
         Self {
-            reason,
-            end,
-            what,
+            failure,
             word,
             use_up: Vec::new(),
             missing: None,
+        }
+    }
+
+    fn for_kernel(&self, reference: &Reference) -> KernelOutcome {
+        if self.failure.row().told_to_kernel {
+            KernelOutcome::Failed(self.failure, reference.clone())
+        } else {
+            KernelOutcome::Denied
         }
     }
 }
@@ -267,9 +204,10 @@ impl SignInEndings {
         mut changes: Vec<Change>,
     ) -> Result<bool, StoreError> {
         let (loaded, left) = without_candidate(loaded);
+        let outcome = outcome(&end);
         let ended = loaded.try_map(|sign_in| match end {
             KernelOutcome::Denied => sign_in.deny(),
-            KernelOutcome::Failed(reason) => sign_in.fail(reason),
+            KernelOutcome::Failed(reason, reference) => sign_in.fail(reason, reference),
         });
         let Ok(ended) = ended else { return Ok(false) };
         changes.push(self.sign_ins.put(&ended)?.waking());
@@ -280,7 +218,7 @@ impl SignInEndings {
         if let Some((id, grant)) = left {
             self.revoke(sign_in, &id, grant).await;
         }
-        count(&sign_in.provider, outcome(end));
+        count(&sign_in.provider, outcome);
         self.indexes.note_ended(sign_in).await;
         Ok(true)
     }
@@ -294,7 +232,7 @@ impl SignInEndings {
     ) -> Result<BrowserReply, StoreError> {
         let source = browser.source;
         let ended = self.end_unless_moved(browser, loaded, ending).await?;
-        Ok(ended.unwrap_or_else(|| self.error_pages.forbidden(source, "moved_meanwhile")))
+        Ok(ended.unwrap_or_else(|| self.error_pages.moved_meanwhile(source)))
     }
 
     /// The same; nothing where the sign-in had moved meanwhile.
@@ -304,23 +242,24 @@ impl SignInEndings {
         loaded: Loaded<SignIn>,
         ending: SignInOutcome,
     ) -> Result<Option<BrowserReply>, StoreError> {
-        let (key, reference) = ending.missing.unzip();
+        let (key, reference) = ending.missing.clone().unzip();
         let reference = reference.unwrap_or_else(|| self.chance.reference());
+        let end = ending.for_kernel(&reference);
         Event::about(&loaded.value)
             .source(browser.source)
             .reference(&reference)
             .reason(ending.word)
             .key(key)
-            .tell(ending.what);
+            .tell(ending.failure.into());
         let provider = loaded.value.provider.clone();
         let stage = FlowStage::Ended {
             provider,
-            reason: ending.reason,
+            reason: ending.failure,
             reference,
         };
         let mut changes = ending.use_up;
         changes.push(browser.put(stage, self.rules.sign_in_lifetime)?);
-        let ended = self.end_sign_in(loaded, ending.end, changes).await?;
+        let ended = self.end_sign_in(loaded, end, changes).await?;
         let flow = browser.short;
         Ok(ended.then(|| reply(BrowserAnswer::View { flow })))
     }
@@ -383,15 +322,9 @@ pub(crate) fn count(provider: &ProviderId, outcome: &'static str) {
         .increment(1);
 }
 
-pub(crate) fn outcome(end: KernelOutcome) -> &'static str {
+fn outcome(end: &KernelOutcome) -> &'static str {
     match end {
         KernelOutcome::Denied => "denied",
-        KernelOutcome::Failed(SignInFailure::ProviderDenied) => "provider_denied",
-        KernelOutcome::Failed(SignInFailure::ProviderUnavailable) => "provider_unavailable",
-        KernelOutcome::Failed(SignInFailure::ProviderMisbehaved) => "provider_misbehaved",
-        KernelOutcome::Failed(SignInFailure::ProviderMisconfigured) => "provider_misconfigured",
-        KernelOutcome::Failed(SignInFailure::AnswerTooLong) => "answer_too_long",
-        KernelOutcome::Failed(SignInFailure::RetrySignIn) => "retry_sign_in",
-        KernelOutcome::Failed(SignInFailure::OperatorNeeded) => "operator_needed",
+        KernelOutcome::Failed(failure, _) => failure.name(),
     }
 }

@@ -220,9 +220,12 @@ impl PollSignIn {
                 self.connect_spans.tell_connect(&loaded.value, "denied");
                 Ok(Look::answer(SignInStatus::Denied))
             }
-            SignInState::Failed { reason } => {
+            SignInState::Failed { reason, reference } => {
                 self.connect_spans.tell_connect(&loaded.value, "failed");
-                Ok(Look::answer(SignInStatus::Failed { reason: *reason }))
+                Ok(Look::answer(SignInStatus::Failed {
+                    reason: *reason,
+                    reference: reference.clone(),
+                }))
             }
         }
     }

@@ -6,8 +6,9 @@ use hubkey_protocol::{ConnectionId, UserInfo};
 use serde_json::{Map, Value};
 
 use crate::{
+    audit::{Event, What},
     domain::{connection::Connection, refresh_state::Trouble},
-    idp::{IdentityProvider, IdpError},
+    idp::{IdentityProvider, IdpError, UserinfoError},
     keys::LookupMacKey,
     limits::Answers,
     use_cases::{
@@ -72,12 +73,13 @@ impl UserInfoRequests {
         let provider = self.providers.get(&connection.value.provider).cloned();
         let provider = provider.ok_or(KernelFailure::NotFound)?;
         let drawn = self.valid_tokens.ensure_valid(connection, 0).await?;
-        let claims = self.claims(provider, drawn.connection).await;
+        let connection = drawn.connection;
+        let claims = self.claims(provider, Arc::clone(&connection)).await;
         claims
             .map(|claims| UserInfo {
                 claims: Map::clone(&claims),
             })
-            .map_err(|error| failure(&error))
+            .map_err(|error| failure(error, &connection))
     }
 
     /// The question is carried out and its answer remembered though who asks hangs up: the next one finds it.
@@ -107,18 +109,38 @@ impl UserInfoRequests {
 pub(crate) fn remember(error: Option<&IdpError>) -> Duration {
     match error {
         Some(IdpError::Unavailable | IdpError::OutcomeUnknown) => REST,
-        Some(IdpError::Refused(_) | IdpError::Misbehaved(_) | IdpError::Misconfigured(_))
+        Some(
+            IdpError::Refused(_)
+            | IdpError::Misbehaved(_)
+            | IdpError::Misconfigured(_)
+            | IdpError::NotSupported(_)
+            | IdpError::Userinfo(_),
+        )
         | None => REMEMBER,
     }
 }
 
-pub(crate) fn failure(error: &IdpError) -> KernelFailure {
-    let trouble = match error {
-        IdpError::Unavailable | IdpError::OutcomeUnknown => Trouble::Unavailable,
-        IdpError::Refused(_) | IdpError::Misbehaved(_) | IdpError::Misconfigured(_) => {
-            tracing::warn!(%error, "a provider's userinfo could not be used");
-            Trouble::Misconfigured
+/// For the kernel; the operator finds in the log and the audit stream what was wrong.
+fn failure(error: IdpError, connection: &Connection) -> KernelFailure {
+    match error {
+        IdpError::Unavailable | IdpError::OutcomeUnknown => {
+            return KernelFailure::Provider(Trouble::Unavailable, REST);
         }
+        IdpError::Refused(_)
+        | IdpError::Misbehaved(_)
+        | IdpError::Misconfigured(_)
+        | IdpError::NotSupported(_)
+        | IdpError::Userinfo(_) => {}
+    }
+    let provider = connection.provider.as_str();
+    tracing::warn!(provider, %error, "a provider's userinfo could not be used");
+    let IdpError::Userinfo(reason) = error else {
+        return KernelFailure::Provider(Trouble::Misconfigured, REST);
     };
-    KernelFailure::Provider(trouble, REST)
+    if reason == UserinfoError::SubjectMismatch {
+        Event::of(connection)
+            .reason(reason.word())
+            .tell(What::ProviderFailed);
+    }
+    KernelFailure::Userinfo(reason)
 }

@@ -268,7 +268,7 @@ async fn security_b3_a_hub_logout_before_the_click_ends_the_sign_in() {
     assert_refused(&reply, "forbidden");
     assert_eq!(kernel.state(&sign_in).await, "denied");
     assert_no_connection(&kernel).await;
-    assert_told(&trail, "hub_mismatch");
+    assert_told(&trail, "hub_user_mismatch");
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
 }
 
@@ -285,7 +285,7 @@ async fn security_b6_another_hub_user_at_the_click_ends_the_sign_in() {
     let reply = browser.decide("confirm", &page, "accept").await;
     assert_refused(&reply, "forbidden");
     assert_eq!(kernel.state(&sign_in).await, "denied");
-    assert_told(&trail, "hub_mismatch");
+    assert_told(&trail, "hub_user_mismatch");
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ async fn security_i6_without_the_hub_nobody_goes_on_and_the_link_stays_good() {
     assert_refused(&browser.hub_callback(&back).await, "unavailable");
     world.hub.fault(Fault::None);
     assert_eq!(kernel.state(&sign_in).await, "pending");
-    assert_told(&trail, "hub_mismatch");
+    assert_told(&trail, "hub_unavailable");
     browser.sign_in(&sign_in).await;
     assert_eq!(kernel.state(&sign_in).await, "ready");
 }
@@ -140,7 +140,7 @@ async fn security_k1_a_hub_answer_that_is_no_browsers_is_refused() {
                 Refused {
                     refusal: &refusal,
                     state: "pending",
-                    event: "hub_mismatch",
+                    event: "hub_user_mismatch",
                 },
             )
             .await;

@@ -2,6 +2,7 @@
 
 mod confirm;
 mod consent;
+mod failures;
 mod hub_callback;
 mod my_connections;
 mod provider_answers;

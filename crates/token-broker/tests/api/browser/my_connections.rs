@@ -157,7 +157,7 @@ async fn security_b2_the_page_wants_the_cookie_the_form_token_and_the_same_hub_u
     world.hub.log_out("alice");
     let reply = end(&mut browser, &shown, None).await;
     assert_refused(&reply, "forbidden");
-    assert_told(&trail, "hub_mismatch");
+    assert_told(&trail, "hub_user_mismatch");
     assert_refused(&browser.view(&flow).await, "dead_link");
     assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
 }

@@ -19,7 +19,7 @@ use crate::support::{
 
 /// How a sign-in ended that did not end well.
 #[derive(Debug, PartialEq, Eq)]
-struct End {
+pub(super) struct End {
     /// On the page.
     page: String,
     /// For the kernel.
@@ -27,7 +27,7 @@ struct End {
     exchanges: usize,
 }
 
-fn end(page: &str, kernel: &str, exchanges: usize) -> End {
+pub(super) fn end(page: &str, kernel: &str, exchanges: usize) -> End {
     End {
         page: page.to_owned(),
         kernel: kernel.to_owned(),
@@ -36,7 +36,7 @@ fn end(page: &str, kernel: &str, exchanges: usize) -> End {
 }
 
 /// A sign-in of alice from link to callback; it must end, and leave nothing behind.
-async fn ended(world: &World) -> End {
+pub(super) async fn ended(world: &World) -> End {
     let trail = AuditTrail::begin();
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
@@ -57,29 +57,35 @@ async fn ended(world: &World) -> End {
     }
 }
 
-async fn with_response(alter: impl Fn(&mut AuthorizationResponse) + Send + 'static) -> End {
+pub(super) async fn with_response(
+    alter: impl Fn(&mut AuthorizationResponse) + Send + 'static,
+) -> End {
     let world = World::new().await;
     world.provider.authorization_responses(alter);
     ended(&world).await
 }
 
-async fn with_id_token(alter: impl Fn(&mut Draft) + Send + 'static) -> End {
+pub(super) async fn with_id_token(alter: impl Fn(&mut Draft) + Send + 'static) -> End {
     let world = World::new().await;
     world.provider.id_tokens(alter);
     ended(&world).await
 }
 
 fn misbehaved(exchanges: usize) -> End {
-    end("provider_misbehaved", "provider_misbehaved", exchanges)
+    end(
+        "provider_protocol_error",
+        "provider_protocol_error",
+        exchanges,
+    )
 }
 
 #[tokio::test]
 async fn security_p6_an_error_beside_a_code_is_an_error() {
     let denied = with_response(|response| response.add("error", "access_denied")).await;
-    assert_eq!(denied, end("access_denied", "provider_denied", 0));
+    assert_eq!(denied, end("access_denied", "access_denied", 0));
     for (code, page, kernel) in [
-        ("login_required", "interaction_required", "provider_denied"),
-        ("invalid_scope", "not_offered", "provider_misconfigured"),
+        ("login_required", "access_denied", "access_denied"),
+        ("invalid_scope", "not_offered", "not_offered"),
         (
             "temporarily_unavailable",
             "provider_unavailable",
@@ -90,7 +96,11 @@ async fn security_p6_an_error_beside_a_code_is_an_error() {
             "provider_misconfigured",
             "provider_misconfigured",
         ),
-        ("<script>", "provider_misbehaved", "provider_misbehaved"),
+        (
+            "<script>",
+            "provider_protocol_error",
+            "provider_protocol_error",
+        ),
     ] {
         let ended = with_response(move |response| response.fail(code)).await;
         assert_eq!(ended, end(page, kernel, 0), "{code}");
@@ -159,8 +169,8 @@ async fn security_p10b_the_issuer_of_one_provider_at_the_redirect_uri_of_another
     body["iss"] = json!(world.other.as_ref().unwrap().issuer());
     let reply = browser.ask("callback/lab-api", &body).await;
     let page = browser.view(reply.flow()).await;
-    assert_eq!(page.page()["reason"], "provider_misbehaved");
-    assert_eq!(failure(&kernel, &sign_in).await, "provider_misbehaved");
+    assert_eq!(page.page()["reason"], "provider_protocol_error");
+    assert_eq!(failure(&kernel, &sign_in).await, "provider_protocol_error");
     assert_eq!((exchanges(&world), exchanges_elsewhere(&world)), (0, 0));
     assert_told(&trail, "provider_failed");
 }
@@ -217,7 +227,7 @@ async fn security_p14_two_providers_with_one_client_id_are_two() {
 
 #[tokio::test]
 async fn security_r3_a_lost_answer_is_not_asked_for_again() {
-    let retry = end("provider_unavailable", "retry_sign_in", 1);
+    let retry = end("outcome_unknown", "outcome_unknown", 1);
     for pace in [Pace::CutAfter(5), Pace::Never] {
         let world = World::new().await;
         world.provider.replies(Endpoint::Token, move |reply| {

@@ -67,7 +67,7 @@ async fn security_b3_a_hub_logout_in_between_ends_a_copied_cookie_too() {
     let mut thief = attempt.browser("alice");
     thief.cookies = first.cookies.clone();
     let reply = thief.callback("lab-api", &back).await;
-    attempt.assert_denied(&reply, "hub_mismatch").await;
+    attempt.assert_denied(&reply, "hub_user_mismatch").await;
     assert!(thief.cookies.is_empty());
 }
 
@@ -82,7 +82,7 @@ async fn security_b6_another_hub_user_at_the_callback_destroys_the_flow() {
         .hub
         .alter_browser_models(|model| *model = models::browser("mallory"));
     let reply = browser.callback("lab-api", &back).await;
-    attempt.assert_denied(&reply, "hub_mismatch").await;
+    attempt.assert_denied(&reply, "hub_user_mismatch").await;
     assert!(browser.cookies.is_empty());
     browser.cookies = cookies;
     let gone = browser.view(&attempt.sign_in.nonce[..6]).await;
@@ -99,9 +99,9 @@ async fn security_i6_without_the_hub_no_code_is_redeemed() {
     let ended = browser.view(reply.flow()).await;
     assert_eq!(ended.page()["page"], "ended");
     world.hub.fault(Fault::None);
-    assert_eq!(failure(&kernel, &sign_in).await, "retry_sign_in");
+    assert_eq!(failure(&kernel, &sign_in).await, "hub_unavailable");
     assert_eq!(exchanges(&world), 0);
-    assert_told(&trail, "hub_mismatch");
+    assert_told(&trail, "hub_unavailable");
 }
 
 #[tokio::test]
@@ -141,14 +141,14 @@ async fn injected(trail: &AuditTrail, world: &World) -> String {
 #[tokio::test]
 async fn security_b7_p16_pkce_refuses_a_foreign_code_with_an_own_state() {
     let (trail, world) = (AuditTrail::begin(), World::new().await);
-    assert_eq!(injected(&trail, &world).await, "provider_denied");
+    assert_eq!(injected(&trail, &world).await, "code_expired");
 }
 
 #[tokio::test]
 async fn security_b7_p16_the_nonce_catches_what_a_provider_without_pkce_lets_through() {
     let (trail, world) = (AuditTrail::begin(), World::new().await);
     world.provider.capabilities().ignore_pkce();
-    assert_eq!(injected(&trail, &world).await, "provider_misbehaved");
+    assert_eq!(injected(&trail, &world).await, "provider_protocol_error");
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn security_q15_what_a_preview_was_given_ends_no_sign_in() {
         let state = parameter(&started.location().parse().unwrap(), "state").unwrap();
         let body = json!({"state": state, "flow_cookie": preview.cookie_of(&state), "error": "access_denied"});
         let event = if step == "hub-callback" {
-            "hub_mismatch"
+            "hub_user_mismatch"
         } else {
             "policy_denied"
         };

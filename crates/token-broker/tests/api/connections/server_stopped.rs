@@ -66,7 +66,7 @@ async fn security_i7_only_the_hub_can_say_that_a_server_ended() {
     let almost = &SERVICE_TOKEN[..SERVICE_TOKEN.len() - 1];
     for token in [kernel.token.as_str(), &mallory, almost, "x"] {
         let refused = tell(&world, token, "alice", "").await;
-        refused.assert_problem(StatusCode::FORBIDDEN, "invalid_token");
+        refused.assert_problem(StatusCode::FORBIDDEN, "not_the_hub");
     }
     assert_eq!(world.traces(), traces);
     assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);

@@ -36,13 +36,13 @@ fn doors() -> Vec<(Method, &'static str, Option<Value>)> {
 }
 
 /// No door opens to a token of this model, nothing is written, and the audit stream has the reason.
-async fn assert_kept_out(name: &str, model: Value, reason: &str, hint: &str) {
+async fn assert_kept_out(name: &str, model: Value, refusal: &str, hint: &str) {
     let trail = AuditTrail::begin();
     let world = World::new().await;
     let kernel = world.kernel_with(&world.hub.token_of(model));
     for (method, path, body) in doors() {
         let answer = kernel.send(method, path, body.as_ref()).await;
-        answer.assert_problem(StatusCode::FORBIDDEN, "not_a_server_token");
+        answer.assert_problem(StatusCode::FORBIDDEN, refusal);
         assert!(answer.text().contains(hint), "{name}: {}", answer.text());
     }
     let nothing = Traces {
@@ -51,7 +51,7 @@ async fn assert_kept_out(name: &str, model: Value, reason: &str, hint: &str) {
     };
     assert_eq!(world.traces(), nothing, "{name}");
     assert!(
-        trail.says("policy_denied", &format!("reason={reason}")),
+        trail.says("policy_denied", &format!("reason={refusal}")),
         "{name}: {:?}",
         trail.events()
     );
@@ -101,14 +101,14 @@ async fn security_k2_a_token_that_is_no_servers_opens_nothing() {
 async fn security_k3_without_the_kernel_scope_the_answer_says_what_to_configure() {
     let hint = "custom:hubkey:kernel!user";
     let plain = models::server_of_plain_hub("alice", "");
-    assert_kept_out("a plain Hub", plain, "missing_kernel_scope", hint).await;
+    assert_kept_out("a plain Hub", plain, "missing_server_scope", hint).await;
     let mut foreign = models::server("alice", "");
     for scope in foreign["scopes"].as_array_mut().unwrap() {
         if scope == "custom:hubkey:kernel!user=alice" {
             *scope = json!("custom:hubkey:kernel!user=mallory");
         }
     }
-    assert_kept_out("mallory's scope", foreign, "missing_kernel_scope", hint).await;
+    assert_kept_out("mallory's scope", foreign, "missing_server_scope", hint).await;
 }
 
 /// Answers about a token that would be alice's server's, were they right.

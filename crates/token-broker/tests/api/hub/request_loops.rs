@@ -180,7 +180,7 @@ async fn found_f2_first_aid_a_loop_of_refused_userinfo_asks_the_provider_once() 
     let before = provider.hits(Endpoint::UserInfo);
     for _ in 0..20 {
         let answer = userinfo(&stage.kernel, &stage.connection.id).await;
-        answer.assert_problem(StatusCode::BAD_GATEWAY, "provider_misconfigured");
+        answer.assert_problem(StatusCode::BAD_GATEWAY, "userinfo_refused");
     }
     assert_eq!(provider.hits(Endpoint::UserInfo), before + 1);
 }

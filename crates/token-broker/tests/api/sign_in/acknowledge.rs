@@ -17,7 +17,7 @@ async fn security_r18_twice_is_as_good_as_once() {
     assert_eq!(kernel.acknowledge(&sign_in).await, first);
     assert_eq!(world.probe.commits(), commits, "nothing was left to do");
     let poll = kernel.poll(&sign_in).await;
-    poll.assert_problem(StatusCode::GONE, "gone");
+    poll.assert_problem(StatusCode::GONE, "already_delivered");
     world.clock.advance(Duration::from_secs(181));
     let forgotten = kernel.acknowledge(&sign_in).await;
     forgotten.assert_problem(StatusCode::NOT_FOUND, "not_found");

@@ -41,7 +41,7 @@ async fn security_r19_another_request_under_the_same_key_is_refused() {
     let commits = world.probe.commits();
     let wider = json!({"provider": "lab-api", "scopes": ["projects:write"]});
     let answer = kernel.create_with_key(&wider, "key").await;
-    answer.assert_problem(StatusCode::BAD_REQUEST, "bad_request");
+    answer.assert_problem(StatusCode::BAD_REQUEST, "idempotency_key_reused");
     let text = answer.text();
     assert!(!text.contains(&opened(&first.json()).poll_secret), "{text}");
     assert_eq!(world.probe.commits(), commits);

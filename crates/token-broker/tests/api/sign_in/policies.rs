@@ -260,7 +260,7 @@ async fn feature_c3_a_token_request_without_its_verifier_fails() {
     url.query_pairs_mut().clear().extend_pairs(pairs);
     let back = browser.at_provider(url.as_str()).await;
     browser.callback("lab-api", &back).await;
-    assert_eq!(failure(&kernel, &sign_in).await, "provider_denied");
+    assert_eq!(failure(&kernel, &sign_in).await, "code_expired");
     assert_eq!(exchanges(&world), 1);
 }
 

@@ -40,7 +40,7 @@ async fn security_r16_after_two_minutes_the_result_is_not_repeated() {
     assert_eq!(kernel.poll(&sign_in).await, first);
     world.clock.advance(Duration::from_millis(1));
     let late = kernel.poll(&sign_in).await;
-    late.assert_problem(StatusCode::GONE, "gone");
+    late.assert_problem(StatusCode::GONE, "already_delivered");
     let list = kernel.connections().await;
     assert_eq!(list[0]["id"], connected(&first.json()).id);
 }

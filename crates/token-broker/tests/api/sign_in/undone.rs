@@ -68,7 +68,7 @@ async fn found_a11_first_aid_a_lost_commit_after_the_code_ends_the_sign_in_and_g
             page["reason"], "store_unavailable",
             "{linked} {commits}: {page}"
         );
-        assert_eq!(failure(&kernel, &sign_in).await, "retry_sign_in");
+        assert_eq!(failure(&kernel, &sign_in).await, "store_unavailable");
         assert_eq!(revoked(&world.provider, 2).await.len(), 2);
         assert!(trail.has("token_revoked"));
         assert!(kernel.connections().await.is_empty());
@@ -103,8 +103,8 @@ async fn found_a11_first_aid_an_id_token_that_is_refused_leaves_no_grant() {
         .provider
         .next_id_token(|token| token.claim("nonce", "another's"));
     let page = comes_back(&world, &sign_in, &[]).await;
-    assert_eq!(page["reason"], "provider_misbehaved", "{page}");
-    assert_eq!(failure(&kernel, &sign_in).await, "provider_misbehaved");
+    assert_eq!(page["reason"], "provider_protocol_error", "{page}");
+    assert_eq!(failure(&kernel, &sign_in).await, "provider_protocol_error");
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
 }
 

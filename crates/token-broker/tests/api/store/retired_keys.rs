@@ -156,7 +156,7 @@ async fn found_a11_first_aid_an_owner_of_a_retired_key_is_the_operators_to_clear
         assert_eq!(page["reason"], "owner_unreadable");
         // The kernel was told in the same step, and what was granted is given back: access token and refresh token.
         poll.await.unwrap();
-        assert_eq!(failure(&kernel, &sign_in).await, "operator_needed");
+        assert_eq!(failure(&kernel, &sign_in).await, "owner_unreadable");
         assert_eq!(revoked(&stage.world.provider, 2).await.len(), 2);
 
         let reference = page["reference"].as_str().unwrap();
@@ -214,7 +214,7 @@ async fn found_a11_first_aid_an_owner_of_a_retired_key_lets_nobody_else_in() {
     let mut browser = stage.world.browser("mallory");
     let page = page_after(&mut browser, &sign_in).await;
     assert_eq!(page["reason"], "owner_unreadable", "{page}");
-    assert_eq!(failure(&mallory, &sign_in).await, "operator_needed");
+    assert_eq!(failure(&mallory, &sign_in).await, "owner_unreadable");
     assert_eq!(revoked(&stage.world.provider, 2).await.len(), 2);
 }
 
@@ -246,7 +246,7 @@ async fn found_a11_first_aid_a_key_retired_before_the_click_ends_it_there() {
     let reply = browser.decide("confirm", &flow, "accept").await;
     let ended = browser.view(reply.flow()).await;
     assert_eq!(ended.page()["reason"], "owner_unreadable");
-    assert_eq!(failure(&kernel, &sign_in).await, "operator_needed");
+    assert_eq!(failure(&kernel, &sign_in).await, "owner_unreadable");
     assert_eq!(revoked(&stage.world.provider, 2).await.len(), 2);
 }
 

@@ -142,7 +142,7 @@ async fn feature_f4_a_target_that_fails_harms_no_other_and_not_the_connection() 
     stage.world.provider.grants().refuse_target(RESOURCE);
     for _ in 0..3 {
         let refused = draw(&stage, json!({"resource": RESOURCE})).await;
-        refused.assert_problem(StatusCode::FORBIDDEN, "target_refused");
+        refused.assert_problem(StatusCode::FORBIDDEN, "invalid_target");
         token(&draw(&stage, narrow()).await);
         assert_eq!(stage.token(0).await, stage.connection.access_token);
     }
@@ -163,7 +163,7 @@ async fn a_refused_grant_ends_the_connection_only_if_its_own_token_is_refused_to
     stage.world.provider.answer_next(Endpoint::Token, refusal);
     draw(&stage, narrow())
         .await
-        .assert_problem(StatusCode::FORBIDDEN, "target_refused");
+        .assert_problem(StatusCode::FORBIDDEN, "invalid_target");
     stage.token(60).await;
     stage.world.provider.grants().end();
     stage.advance(LEASE);
@@ -211,7 +211,7 @@ async fn a_connection_without_a_refresh_token_has_no_token_but_its_own() {
     let connection = stage.world.connect(&kernel, "alice").await;
     let path = format!("/v1/connections/{}/token", connection.id);
     let answer = kernel.send(Method::POST, &path, Some(&narrow())).await;
-    answer.assert_problem(StatusCode::FORBIDDEN, "target_refused");
+    answer.assert_problem(StatusCode::FORBIDDEN, "invalid_target");
     assert_eq!(
         token(&kernel.draw(&connection.id, 0).await),
         connection.access_token

@@ -284,7 +284,7 @@ async fn feature_g1_an_exchanged_token_is_kept_until_near_its_end() {
         json!({"audience": "other-api", "min_valid": 100_000}),
     )
     .await;
-    long.assert_problem(StatusCode::CONFLICT, "token_too_short");
+    long.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
     assert_eq!(asked(&stage.world).len(), 2);
 }
 
@@ -323,7 +323,7 @@ async fn feature_f4_an_audience_that_fails_harms_no_other_and_not_the_connection
     stage.world.provider.grants().refuse_target("third-api");
     for _ in 0..5 {
         let refused = exchange(&stage, bad()).await;
-        refused.assert_problem(StatusCode::FORBIDDEN, "target_refused");
+        refused.assert_problem(StatusCode::FORBIDDEN, "invalid_target");
         token(&exchange(&stage, good()).await);
         assert_eq!(stage.token(0).await, stage.connection.access_token);
     }
@@ -359,7 +359,7 @@ fn refusals() -> Vec<(Reply, u16, &'static str)> {
         .chain([html])
         .chain(passing);
     all.map(|(reply, status)| match status {
-        403 => (reply, status, "target_refused"),
+        403 => (reply, status, "invalid_target"),
         502 => (reply, status, "provider_misconfigured"),
         _ => (reply, status, "provider_unavailable"),
     })

@@ -45,9 +45,9 @@ async fn need_1_a_token_that_ends_too_early_is_not_handed_out() {
         StatusCode::OK
     );
     let short = kernel.draw(&connection.id, 301).await;
-    short.assert_problem(StatusCode::CONFLICT, "token_too_short");
+    short.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
     let forever = kernel.draw(&connection.id, u64::MAX).await;
-    forever.assert_problem(StatusCode::CONFLICT, "token_too_short");
+    forever.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
     world.clock.advance(Duration::from_secs(301));
     let ended = kernel.draw(&connection.id, 0).await;
     ended.assert_problem(StatusCode::CONFLICT, "sign_in_required");

@@ -48,7 +48,7 @@ async fn feature_g1_the_token_of_a_provider_behind_is_read_where_it_is_stored() 
     world.provider.grants().refuse_target("github");
     world.clock.advance(ENDED);
     let refused = exchange_at(&kernel, &connection, json!({"requested_issuer": "github"})).await;
-    refused.assert_problem(StatusCode::FORBIDDEN, "target_refused");
+    refused.assert_problem(StatusCode::FORBIDDEN, "invalid_target");
     let out = kernel
         .send(
             Method::DELETE,

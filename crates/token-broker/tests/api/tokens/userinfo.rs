@@ -5,6 +5,7 @@ use hubkey_fakes::{fake_http::Reply, hostile_provider::Endpoint};
 use serde_json::json;
 
 use crate::support::{
+    audit::AuditTrail,
     kernel::TestKernel,
     refresh_stage::{ENDED, Stage},
     world::Answer,
@@ -44,10 +45,41 @@ async fn security_g6_userinfo_is_for_the_connections_own_server() {
 
 #[tokio::test]
 async fn security_p44_userinfo_of_another_account_reaches_no_kernel() {
-    let stage = Stage::new().await;
+    let (trail, stage) = (AuditTrail::begin(), Stage::new().await);
     let lie = |reply: &mut Reply| reply.edit_json(|document| document["sub"] = json!("op-eve"));
     stage.world.provider.next_reply(Endpoint::UserInfo, lie);
     let answer = ask(&stage.kernel, &stage.connection.id).await;
-    answer.assert_problem(StatusCode::BAD_GATEWAY, "provider_misconfigured");
+    answer.assert_problem(StatusCode::BAD_GATEWAY, "userinfo_subject_mismatch");
     assert!(!answer.text().contains("op-eve"), "{}", answer.text());
+    assert!(trail.says("provider_failed", "reason=userinfo_sub"));
+    assert!(!trail.events().join(" ").contains("op-eve"));
+}
+
+/// A refusal, a page and an encrypted answer are three things.
+#[tokio::test]
+async fn found_h5_each_kind_of_unusable_userinfo_has_its_own_words() {
+    let encrypted = Reply::json_text("a.b.c.d.e").typed("application/jwt");
+    let page = Reply::html("<html>Sign in</html>");
+    let refused = |status| Reply::new(status);
+    let cases = [
+        (refused(StatusCode::UNAUTHORIZED), "userinfo_refused"),
+        (refused(StatusCode::FORBIDDEN), "userinfo_refused"),
+        (refused(StatusCode::BAD_REQUEST), "userinfo_refused"),
+        (page, "userinfo_unreadable"),
+        (encrypted, "userinfo_unreadable"),
+    ];
+    for (reply, code) in cases {
+        let (trail, stage) = (AuditTrail::begin(), Stage::new().await);
+        stage
+            .world
+            .provider
+            .next_reply(Endpoint::UserInfo, |all| *all = reply);
+        let answer = ask(&stage.kernel, &stage.connection.id).await;
+        answer.assert_problem(StatusCode::BAD_GATEWAY, code);
+        let warned = trail.warnings().join("\n");
+        assert!(
+            warned.contains("userinfo_") && warned.contains("lab-api"),
+            "{code}: {warned}"
+        );
+    }
 }

@@ -87,7 +87,7 @@ async fn found_c1_what_was_too_long_ends_the_sign_in_at_both_ends() {
         let page = browser.view(reply.flow()).await;
         assert_eq!(page.page()["reason"], reason);
         poll.await.unwrap();
-        assert_eq!(failure(&kernel, &sign_in).await, "answer_too_long");
+        assert_eq!(failure(&kernel, &sign_in).await, reason);
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert_no_connection(&kernel).await;
         assert!(trail.says("provider_failed", &format!("reason={word}")));
@@ -144,7 +144,11 @@ async fn found_c2_an_id_token_beyond_the_limit_ends_both_ends_in_true_words() {
     let world = World::new().await;
     for (length, reason, failed) in [
         // The longest is looked at: its claims were broken by the padding.
-        (ID_TOKEN, "provider_misbehaved", "provider_misbehaved"),
+        (
+            ID_TOKEN,
+            "provider_protocol_error",
+            "provider_protocol_error",
+        ),
         (ID_TOKEN + 1, "answer_too_long", "answer_too_long"),
         (200_000, "answer_too_long", "answer_too_long"),
         (ANSWER + 1, "answer_too_long", "answer_too_long"),

@@ -1,19 +1,16 @@
-//! The tables of metrics, audit events, error codes and variables: which rows there are comes from the code, what else a row says
+//! The tables of metrics, audit events and variables: which rows there are comes from the code, what else a row says
 //! is written by hand. A new row starts with the sentence of the code.
 
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use hubkey_protocol::ErrorCode;
 
 use crate::steps::StepContext;
 use crate::steps::budget::{read, tracked};
 
-const OPENAPI: &str = "docs/reference/openapi.json";
 const EVENTS: &str = "crates/token-broker/src/audit.rs";
 /// Where the tests of a file begin.
 const TESTS: &str = "#[cfg(test)]\nmod tests {";
-const CODES: &str = "crates/protocol/src/error.rs";
 
 /// A table of a page.
 struct Table {
@@ -22,7 +19,7 @@ struct Table {
     names: fn(&StepContext) -> anyhow::Result<Vec<Name>>,
 }
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 3] = [
     Table {
         page: "docs/reference/metrics.md",
         names: metrics,
@@ -30,10 +27,6 @@ const TABLES: [Table; 4] = [
     Table {
         page: "docs/reference/audit-events.md",
         names: events,
-    },
-    Table {
-        page: "docs/reference/errors.md",
-        names: codes,
     },
     Table {
         page: "docs/reference/environment.md",
@@ -237,6 +230,7 @@ fn documentation(source: &str, variant: &str) -> String {
     text.unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
+<<<<<<< HEAD
 fn codes(context: &StepContext) -> anyhow::Result<Vec<Name>> {
     let document: serde_json::Value = serde_json::from_str(&read(context, OPENAPI)?)?;
     let source = read(context, CODES)?;
@@ -258,6 +252,9 @@ fn codes(context: &StepContext) -> anyhow::Result<Vec<Name>> {
 }
 
 fn variables(context: &StepContext) -> anyhow::Result<Vec<Name>> {
+=======
+fn variables(bench: &Bench) -> anyhow::Result<Vec<Name>> {
+>>>>>>> 54c2373 (failures: one table, from which all texts are made)
     const READERS: [&str; 4] = [
         "crates/broker-client/src/",
         "crates/cli/src/",

@@ -253,8 +253,13 @@ pub(crate) fn recoverable(witness: Result<Option<Refusal>, IdpError>) -> Result<
 
 pub(crate) fn trouble_of(error: IdpError) -> Trouble {
     match error {
-        IdpError::Misconfigured(_) | IdpError::Misbehaved(_) => Trouble::Misconfigured,
-        _ => Trouble::Unavailable,
+        IdpError::Misconfigured(_)
+        | IdpError::Misbehaved(_)
+        | IdpError::NotSupported(_)
+        | IdpError::Userinfo(_) => Trouble::Misconfigured,
+        IdpError::Unavailable | IdpError::OutcomeUnknown | IdpError::Refused(_) => {
+            Trouble::Unavailable
+        }
     }
 }
 

@@ -95,7 +95,7 @@ async fn security_r8_lifetimes_of_odd_forms() {
         if known == Some(0) {
             for _ in 0..3 {
                 let answer = stage.draw(0).await;
-                answer.assert_problem(StatusCode::CONFLICT, "token_too_short");
+                answer.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
             }
             assert_eq!(stage.asked(), 1, "a storm of refreshes");
             continue;

@@ -51,11 +51,11 @@ async fn need_1_what_no_token_can_do_is_said_and_asks_nobody() {
     let stage = Stage::new().await;
     stage.advance(Duration::from_secs(100));
     let long = stage.draw(271).await;
-    long.assert_problem(StatusCode::CONFLICT, "token_too_short");
+    long.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
     assert!(long.text().contains("270 seconds"), "{}", long.text());
     stage.advance(ENDED);
     let long = stage.draw(u64::MAX).await;
-    long.assert_problem(StatusCode::CONFLICT, "token_too_short");
+    long.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
     assert_eq!(stage.asked(), 0);
     stage.token(270).await;
 }
