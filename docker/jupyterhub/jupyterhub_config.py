@@ -10,6 +10,10 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jupyterhub.spawner import Spawner
 
 c = get_config()  # noqa: F821  (JupyterHub defines it)
 
@@ -46,7 +50,8 @@ FIRST_PORT, PORTS = 10_000, 5_000
 turns = itertools.count(os.getpid() * 211)
 
 
-def choose_port(spawner):
+def choose_port(spawner: "Spawner") -> None:
+    """Give the server a port that is free now and below those of outgoing connections."""
     for turn in itertools.islice(turns, PORTS):
         port = FIRST_PORT + turn % PORTS
         with socket.socket() as probe:

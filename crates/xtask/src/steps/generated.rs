@@ -184,10 +184,10 @@ impl Part {
             Maker::Program(program, argument) => {
                 printed(Command::new(programs.join(program)).arg(argument))
             }
-            Maker::Measurements => plot::token_reads(&read(bench, MEASUREMENTS)?),
-            Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(bench, file)?.trim_end())),
+            Maker::Measurements => plot::token_reads(&read(context, MEASUREMENTS)?),
+            Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(context, file)?.trim_end())),
             Maker::Failures => Ok(failures::reference()),
-            Maker::OpenApi => http::reference(&read(bench, OPENAPI)?),
+            Maker::OpenApi => http::reference(&read(context, OPENAPI)?),
             Maker::Python => {
                 let mut command = Command::new(tools::site::command("python"));
                 let script = context.root().join(PYTHON);

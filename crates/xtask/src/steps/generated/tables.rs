@@ -230,31 +230,7 @@ fn documentation(source: &str, variant: &str) -> String {
     text.unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
-<<<<<<< HEAD
-fn codes(context: &StepContext) -> anyhow::Result<Vec<Name>> {
-    let document: serde_json::Value = serde_json::from_str(&read(context, OPENAPI)?)?;
-    let source = read(context, CODES)?;
-    let words = document["components"]["schemas"]["ErrorCode"]["enum"].as_array();
-    let words = words.with_context(|| format!("{OPENAPI} has no error codes"))?;
-    // What a client makes of a code that it does not know; no server sends it.
-    let sent = words.iter().filter(|word| *word != "unknown");
-    sent.map(|word| {
-        let code: ErrorCode = serde_json::from_value(word.clone())?;
-        let meaning = documentation(&source, &format!("{code:?}"));
-        let meaning = meaning.trim_end_matches(|c: char| c.is_ascii_digit() || " .".contains(c));
-        Ok(Name {
-            before: format!("| {} ", code.status()),
-            word: word.as_str().unwrap_or_default().to_owned(),
-            cells: format!("{meaning} |"),
-        })
-    })
-    .collect()
-}
-
 fn variables(context: &StepContext) -> anyhow::Result<Vec<Name>> {
-=======
-fn variables(bench: &Bench) -> anyhow::Result<Vec<Name>> {
->>>>>>> 54c2373 (failures: one table, from which all texts are made)
     const READERS: [&str; 4] = [
         "crates/broker-client/src/",
         "crates/cli/src/",
