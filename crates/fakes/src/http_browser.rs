@@ -1,5 +1,5 @@
 //! The browser's half of a sign-in without a browser: redirects, cookies, and the button "Connect". For measurements,
-//! where hundreds of people sign in; what real browsers do is tested with [`crate::browser`].
+//! where hundreds of people sign in; what real browsers do is tested in `e2e`.
 
 use std::collections::BTreeMap;
 

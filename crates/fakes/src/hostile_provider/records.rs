@@ -15,9 +15,9 @@ pub(super) const LIFETIME: u64 = 300;
 pub enum TokenKind {
     /// The ID token.
     Id,
-    /// The access token, after [`super::HostileProvider::use_jwt_access_tokens`]; opaque ones have nothing to change.
+    /// The access token, after [`super::Capabilities::use_jwt_access_tokens`]; opaque ones have nothing to change.
     Access,
-    /// The signed answer of userinfo, after [`super::HostileProvider::sign_userinfo`].
+    /// The signed answer of userinfo, after [`super::Capabilities::sign_userinfo`].
     UserInfo,
 }
 

@@ -41,7 +41,7 @@ impl SigningKeys<'_> {
         self.state().replace_under_kid()
     }
 
-    /// An ID token outside of any flow, changed as [`Self::id_tokens`] says: for a validator's own tests.
+    /// An ID token outside of any flow, changed as [`super::HostileProvider::id_tokens`] says: for a validator's own tests.
     #[must_use]
     pub fn mint_id_token(&self, client_id: &str, nonce: &str) -> String {
         let mut state = self.state();
