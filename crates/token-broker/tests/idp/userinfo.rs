@@ -4,7 +4,7 @@ use http::StatusCode;
 use hubkey_fakes::fake_http::Reply;
 use hubkey_fakes::hostile_provider::{Alg, Endpoint, SigningKey, TokenKind};
 use hubkey_protocol::secret::Secret;
-use hubkey_token_broker::idp::{IdentityProvider, IdpError};
+use hubkey_token_broker::idp::{IdentityProvider, IdpError, UserinfoError};
 use serde_json::json;
 
 use crate::support::{Setup, word};
@@ -110,7 +110,7 @@ async fn userinfo_that_fails_leaves_no_grant() {
     for (status, expected) in [
         (
             StatusCode::UNAUTHORIZED,
-            IdpError::Misbehaved("userinfo_refused"),
+            IdpError::Userinfo(UserinfoError::Refused),
         ),
         (StatusCode::BAD_GATEWAY, IdpError::OutcomeUnknown),
     ] {
