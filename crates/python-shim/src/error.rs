@@ -93,14 +93,12 @@ impl Attributes {
             None => (self.title, self.detail),
         };
         Self {
-            kind: self.kind,
             code: Some(row.name),
             reference: request_id,
             title,
             detail,
             retry_after: problem.retry_after,
-            python: self.python,
-            needs_operator: self.needs_operator,
+            ..self
         }
     }
 

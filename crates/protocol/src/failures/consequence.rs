@@ -18,33 +18,30 @@ pub enum Remedy {
 impl Remedy {
     /// What a cell says after what happened.
     #[must_use]
-    pub const fn in_cell(self) -> &'static str {
-        match self {
-            Self::TryAgain => "Run the cell again for a new link.",
-            Self::TryLater => "Wait a few minutes, then run the cell again for a new link.",
-            Self::ActFirst => "Then run the cell again for a new link.",
-            Self::TellOperator => {
-                "Tell the operator of this JupyterHub; running the cell again does not help before."
-            }
-            Self::AwaitOperator => {
-                "The operator of this JupyterHub was told. Run the cell again when they have acted."
-            }
-        }
+    pub fn in_cell(self) -> String {
+        self.said("cell")
     }
 
     /// What the command says after what happened.
     #[must_use]
-    pub const fn in_command(self) -> &'static str {
+    pub fn in_command(self) -> String {
+        self.said("command")
+    }
+
+    /// `place` is what a person runs again.
+    fn said(self, place: &str) -> String {
         match self {
-            Self::TryAgain => "Run the command again for a new link.",
-            Self::TryLater => "Wait a few minutes, then run the command again for a new link.",
-            Self::ActFirst => "Then run the command again for a new link.",
-            Self::TellOperator => {
-                "Tell the operator of this JupyterHub; running the command again does not help before."
+            Self::TryAgain => format!("Run the {place} again for a new link."),
+            Self::TryLater => {
+                format!("Wait a few minutes, then run the {place} again for a new link.")
             }
-            Self::AwaitOperator => {
-                "The operator of this JupyterHub was told. Run the command again when they have acted."
-            }
+            Self::ActFirst => format!("Then run the {place} again for a new link."),
+            Self::TellOperator => format!(
+                "Tell the operator of this JupyterHub; running the {place} again does not help before."
+            ),
+            Self::AwaitOperator => format!(
+                "The operator of this JupyterHub was told. Run the {place} again when they have acted."
+            ),
         }
     }
 }

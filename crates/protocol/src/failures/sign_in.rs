@@ -300,13 +300,13 @@ impl SignInFailure {
     /// What a cell says after the provider's name: what happened, what to do, and by what the operator finds it.
     #[must_use]
     pub fn in_cell(self, reference: &Reference) -> String {
-        self.said(self.row().remedy.in_cell(), reference)
+        self.said(&self.row().remedy.in_cell(), reference)
     }
 
     /// What the command says.
     #[must_use]
     pub fn in_command(self, reference: &Reference) -> String {
-        self.said(self.row().remedy.in_command(), reference)
+        self.said(&self.row().remedy.in_command(), reference)
     }
 
     fn said(self, remedy: &str, reference: &Reference) -> String {
