@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hubkey_protocol::secret::{Secret, SharedSecret};
 use hubkey_service::{
     http::{Limits, read_limits},
-    settings::{Reader, kind},
+    settings::{Reader, Section, kind},
     tls::{CertificateSetting, ServingCertificate, read_certificate},
 };
 
@@ -123,18 +123,19 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
         );
     }
     let shared_secrets: Vec<_> = std::iter::once(current).chain(previous).collect();
-    if shared_secrets
-        .iter()
-        .any(|secret| secret.expose().len() < 32)
-    {
-        section.fail(
-            "shared_secret_file",
-            "give it at least 32 characters, such as `openssl rand -hex 32` prints.",
-        );
-    }
+    check_length(&section, &shared_secrets);
     Some(InternalSettings {
         listen,
         limits,
         shared_secrets,
     })
+}
+
+fn check_length(section: &Section<'_>, secrets: &[SharedSecret]) {
+    if secrets.iter().any(|secret| secret.expose().len() < 32) {
+        section.fail(
+            "shared_secret_file",
+            "give it at least 32 characters, such as `openssl rand -hex 32` prints.",
+        );
+    }
 }
