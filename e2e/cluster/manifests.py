@@ -74,7 +74,7 @@ def hub_values():
         values["singleuser"]["networkPolicy"]["egress"][0]["to"] = [{"podSelector": {"matchLabels": HUB}}]
         values = merged(values, yaml.safe_load(GIVEN["hub_values"]))
     hubkey = values["hub"]["services"]["hubkey"]
-    hubkey["oauth_redirect_uri"] = f"{GIVEN['public_url']}/hub-callback"
+    hubkey["oauth_redirect_uri"] = f"{GIVEN['public_url']}/oauth_callback"
     hubkey["url"] = "http://hubkey-callback-server:8090"
     values["hub"]["services"]["tests"] = {"display": False}
     values["hub"]["loadRoles"]["tests"] = {"scopes": TESTS_SCOPES, "services": ["tests"]}

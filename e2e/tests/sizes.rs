@@ -37,7 +37,7 @@ impl Site {
         let (hub, provider) = (ScriptedHub::start().await?, HostileProvider::start().await?);
         let ground = Ground::new()?;
         let token = std::fs::read_to_string(&ground.secrets.hub_token)?;
-        let redirect_uri = format!("http://127.0.0.1:{}/hub-callback", ground.public);
+        let redirect_uri = format!("http://127.0.0.1:{}/oauth_callback", ground.public);
         hub.register(HubClient::hubkey(&token, &redirect_uri));
         let settings = ground.broker_settings(&hub, &provider);
         let at = (ground.kernel, ground.broker_ops);
@@ -72,7 +72,7 @@ impl Site {
         let question = browser.open(&opened.link).await?;
         browser.connect(question).await?;
         let (state, answer) = kernel.result(&opened).await?;
-        ensure!(state == "ready", "{name}: {answer}");
+        ensure!(state == "connected", "{name}: {answer}");
         Ok((kernel, answer))
     }
 
@@ -214,7 +214,7 @@ async fn found_c1_longer_codes_end_page_and_kernel_in_two_seconds() -> Outcome {
     for length in [8193, 12_000, 13_000, 20_000, 40_000, 60_000] {
         site.provider.capabilities().use_codes_of(length);
         let (page, answer) = site.end(&format!("person-{length}")).await?;
-        assert_eq!(answer["state"], "failed", "{length}: {answer}");
+        assert_eq!(answer["status"], "failed", "{length}: {answer}");
         assert_eq!(answer["reason"], "answer_too_long", "{length}");
         assert!(page.text.contains("is too long"), "{}", page.text);
         assert!(page.url.path().starts_with("/sign-in/"), "{}", page.url);
@@ -239,7 +239,7 @@ async fn found_c2_tokens_of_people_in_many_groups_sign_in_and_refresh() -> Outco
         let id = first["connection"]["id"].as_str().context("no id")?;
         let path = format!("/v1/connections/{id}/token");
         tokio::time::sleep(Duration::from_secs(3)).await;
-        let body = Some(json!({ "min_valid": 0 }));
+        let body = Some(json!({ "min_valid_seconds": 0 }));
         let (status, next) = kernel.ask(Method::POST, &path, body, &[]).await?;
         assert_eq!(status, 200, "{}", next["code"]);
         let (first, next) = (&first["token"]["access_token"], &next["access_token"]);

@@ -28,7 +28,7 @@ const EXPECTED: [(&str, &str); 19] = [
     (BROKER, "wait for wake-up"),
     (CALLBACK, "GET /start/{ticket}"),
     (BROKER, "POST /internal/v1/start"),
-    (CALLBACK, "GET /hub-callback"),
+    (CALLBACK, "GET /oauth_callback"),
     (BROKER, "POST /internal/v1/hub-callback"),
     (BROKER, "hub token"),
     (BROKER, "hub user"),

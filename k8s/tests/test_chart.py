@@ -151,7 +151,7 @@ def test_the_notes_name_what_to_register(notes):
     text = notes("own-host")
     assert "lab-api: client hubkey, redirect URI https://hubkey.example.org/callback/lab-api" in text
     assert "git: client hubkey, redirect URI https://hubkey.example.org/callback/git" in text
-    assert "oauth_redirect_uri: https://hubkey.example.org/hub-callback" in text
+    assert "oauth_redirect_uri: https://hubkey.example.org/oauth_callback" in text
     assert "HUBKEY_URL: https://hubkey-token-broker:8091" in text
     assert "NOT ENCRYPTED" not in text
     assert "services.hubkey.url" not in text

@@ -126,7 +126,7 @@ def test_the_values_work_for_a_path_on_the_hubs_origin_too():
     values = deepcopy(VALUES)
     service = values["hub"]["services"]["hubkey"]
     service["url"] = "http://hubkey-callback-server:8090"
-    service["oauth_redirect_uri"] = "https://jupyter.example.org/services/hubkey/hub-callback"
+    service["oauth_redirect_uri"] = "https://jupyter.example.org/services/hubkey/oauth_callback"
     before = loaded(values)
     after = configure(
         deepcopy(before), public_url="https://jupyter.example.org/services/hubkey", callback_url=service["url"]

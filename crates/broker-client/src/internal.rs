@@ -3,8 +3,8 @@
 use hubkey_protocol::{
     ProviderId,
     internal::{
-        BackchannelLogout, BrowserReply, Decide, EndConnections, HubCallback, LogoutReply,
-        ProviderCallback, Site, Start, View, Visit,
+        BackchannelLogout, BrowserReply, EndConnections, GetPage, HubCallback, LogoutReply,
+        OpenConnectionsPage, OpenLink, ProviderCallback, SiteInfo, SubmitDecision,
     },
     path,
     secret::SharedSecret,
@@ -14,12 +14,12 @@ use crate::{BrokerClient, ClientError, http::fill};
 
 impl BrokerClient<SharedSecret> {
     /// `GET /internal/v1/site`
-    pub async fn site(&self) -> Result<Site, ClientError> {
+    pub async fn site(&self) -> Result<SiteInfo, ClientError> {
         self.get(path::INTERNAL_SITE).await
     }
 
     /// `POST /internal/v1/start`
-    pub async fn start(&self, message: &Start) -> Result<BrowserReply, ClientError> {
+    pub async fn start(&self, message: &OpenLink) -> Result<BrowserReply, ClientError> {
         self.post(path::INTERNAL_START, message).await
     }
 
@@ -29,12 +29,12 @@ impl BrokerClient<SharedSecret> {
     }
 
     /// `POST /internal/v1/view`
-    pub async fn view(&self, message: &View) -> Result<BrowserReply, ClientError> {
+    pub async fn view(&self, message: &GetPage) -> Result<BrowserReply, ClientError> {
         self.post(path::INTERNAL_VIEW, message).await
     }
 
     /// `POST /internal/v1/continue`
-    pub async fn continue_(&self, message: &Decide) -> Result<BrowserReply, ClientError> {
+    pub async fn continue_(&self, message: &SubmitDecision) -> Result<BrowserReply, ClientError> {
         self.post(path::INTERNAL_CONTINUE, message).await
     }
 
@@ -69,12 +69,15 @@ impl BrokerClient<SharedSecret> {
     }
 
     /// `POST /internal/v1/confirm`
-    pub async fn confirm(&self, message: &Decide) -> Result<BrowserReply, ClientError> {
+    pub async fn confirm(&self, message: &SubmitDecision) -> Result<BrowserReply, ClientError> {
         self.post(path::INTERNAL_CONFIRM, message).await
     }
 
     /// `POST /internal/v1/connections`
-    pub async fn my_connections(&self, message: &Visit) -> Result<BrowserReply, ClientError> {
+    pub async fn my_connections(
+        &self,
+        message: &OpenConnectionsPage,
+    ) -> Result<BrowserReply, ClientError> {
         self.post(path::INTERNAL_CONNECTIONS, message).await
     }
 

@@ -16,7 +16,7 @@ use axum::{
 use hubkey_broker_client::{BrokerClient, ClientError, Destination};
 use hubkey_protocol::{
     ErrorCode, ProviderId, ShortId,
-    internal::{BrowserAnswer, ProviderCallback, Start, View},
+    internal::{BrowserAnswer, GetPage, OpenLink, ProviderCallback},
     secret::{AuthorizationCode, SharedSecret, State, Ticket},
 };
 use tokio::net::TcpListener;
@@ -58,8 +58,8 @@ fn client(url: &str) -> BrokerClient<SharedSecret> {
     BrokerClient::new(&destination, SharedSecret::new("shared-secret")).unwrap()
 }
 
-fn start() -> Start {
-    Start {
+fn start() -> OpenLink {
+    OpenLink {
         ticket: Ticket::new(CANARY),
         source: None,
     }
@@ -90,7 +90,7 @@ async fn each_method_asks_its_endpoint_with_the_shared_secret() {
     assert!(matches!(reply.answer, BrowserAnswer::View { flow } if flow.as_str() == "abcdef"));
     let flow = ShortId::parse("abcdef").unwrap();
     client
-        .view(&View {
+        .view(&GetPage {
             flow,
             flow_cookie: None,
             source: None,

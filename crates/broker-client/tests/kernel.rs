@@ -30,8 +30,8 @@ const OPENED: &str = r#"{"nonce":"abcdef.AAAAAAAAAAAAAAAAAAAAAA","poll_secret":"
 const TOKEN: &str =
     r#"{"access_token":"canary-access-token","token_type":"Bearer","scopes":["read"]}"#;
 const CONNECTION: &str = "abcdef.AAAAAAAAAAAAAAAAAAAAAA";
-const PENDING: &str = r#"{"state":"pending","retry_after_ms":1}"#;
-const EXPIRED: &str = r#"{"state":"expired"}"#;
+const PENDING: &str = r#"{"status":"pending","retry_after_ms":1}"#;
+const EXPIRED: &str = r#"{"status":"expired"}"#;
 
 /// The answers that are left, and the requests that came.
 #[derive(Clone, Default)]
@@ -119,7 +119,7 @@ fn soon() -> Instant {
 
 #[tokio::test]
 async fn security_r19_a_creation_is_repeated_with_its_key_while_the_broker_is_busy() {
-    let created = OPENED.replacen('{', r#"{"state":"opened","#, 1);
+    let created = OPENED.replacen('{', r#"{"status":"opened","#, 1);
     let busy = [
         problem(503, "store_unavailable", 0),
         problem(429, "rate_limited", 1),

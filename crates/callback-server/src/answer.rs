@@ -30,7 +30,7 @@ const REFRESH: HeaderName = HeaderName::from_static("refresh");
 pub(crate) fn reply(app: &App, request: &HeaderMap, reply: BrowserReply) -> Response {
     let mut response = match reply.answer {
         BrowserAnswer::Redirect { location } => redirect(app, &location),
-        BrowserAnswer::Leave { location, provider } => leave(app, &location, &provider),
+        BrowserAnswer::RedirectPage { location, provider } => leave(app, &location, &provider),
         BrowserAnswer::View { flow } => page_of(app, path::PAGE_VIEW, &flow),
         BrowserAnswer::Connections { flow } => page_of(app, path::PAGE_MY_CONNECTIONS, &flow),
         BrowserAnswer::Page { page } => show(app, &page),
@@ -60,10 +60,10 @@ pub(crate) fn reply(app: &App, request: &HeaderMap, reply: BrowserReply) -> Resp
 /// The page of a refusal.
 pub(crate) fn refused(app: &App, refusal: Refusal, reference: &Reference) -> Response {
     let (status, retry_after) = match refusal {
-        Refusal::DeadLink => (StatusCode::GONE, None),
+        Refusal::InvalidLink => (StatusCode::GONE, None),
         Refusal::Forbidden => (StatusCode::FORBIDDEN, None),
         Refusal::Malformed | Refusal::TooLong => (StatusCode::BAD_REQUEST, None),
-        Refusal::TooMany => (StatusCode::TOO_MANY_REQUESTS, Some("60")),
+        Refusal::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Some("60")),
         Refusal::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some("10")),
     };
     let look = app.look();

@@ -8,7 +8,7 @@
 //! | path below the public URL | what it is |
 //! |---|---|
 //! | `GET /start/{ticket}` | the link in the notebook |
-//! | `GET /hub-callback` | back from the Hub |
+//! | `GET /oauth_callback` | back from the Hub |
 //! | `GET /callback/{provider}` | back from a provider |
 //! | `GET /sign-in/{flow}` | the page that belongs to a flow: start, confirm, done, ended |
 //! | `POST /continue/{flow}`, `POST /confirm/{flow}` | what a person decided |

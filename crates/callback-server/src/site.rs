@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hubkey_broker_client::{BrokerClient, ClientError};
-use hubkey_protocol::{ProviderId, internal::Site, secret::SharedSecret};
+use hubkey_protocol::{ProviderId, internal::SiteInfo, secret::SharedSecret};
 use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
 use url::Url;
@@ -67,7 +67,7 @@ impl SiteState {
 pub struct SiteKeeper {
     broker: BrokerClient<SharedSecret>,
     public_url: Url,
-    known: Option<Site>,
+    known: Option<SiteInfo>,
     state: watch::Sender<SiteState>,
 }
 

@@ -140,7 +140,7 @@ pub(crate) struct MoreOfAWish {
 
 impl Wish {
     /// What the broker is asked.
-    pub(crate) fn message(&self, usual: Option<&ProviderId>, existing_only: bool) -> CreateSignIn {
+    pub(crate) fn message(&self, usual: Option<&ProviderId>, interactive: bool) -> CreateSignIn {
         let more = &self.more;
         CreateSignIn {
             provider: self.provider.as_ref().or(usual).cloned(),
@@ -148,7 +148,7 @@ impl Wish {
             audience: more.audience.clone(),
             resource: more.resource.clone(),
             account: more.account.clone(),
-            existing_only,
+            interactive,
         }
     }
 }
@@ -195,7 +195,7 @@ impl Exchange {
             resource: self.resource.clone(),
             scopes: (!scopes.is_empty()).then(|| scopes.iter().cloned().collect()),
             requested_issuer: self.issuer.clone(),
-            min_valid: 0,
+            min_valid_seconds: 0,
         };
         let targets = [&self.audience, &self.resource, &self.issuer];
         targets

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use hubkey_broker_client::BrokerClient;
-use hubkey_protocol::{Provider, ProviderState, secret::ServerToken};
+use hubkey_protocol::{Provider, ProviderStatus, secret::ServerToken};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use tokio::time::Instant;
 
@@ -119,12 +119,12 @@ impl Report {
                 provider.id.as_str(),
                 plain(&provider.display_name)
             );
-            match provider.state {
-                ProviderState::Ready => self.good("provider", &format!("{name} answers")),
-                ProviderState::Unknown => {
+            match provider.status {
+                ProviderStatus::Ready => self.good("provider", &format!("{name} answers")),
+                ProviderStatus::Unknown => {
                     self.good("provider", &format!("{name} was not asked yet"));
                 }
-                ProviderState::Unavailable => {
+                ProviderStatus::Unavailable => {
                     let said = format!(
                         "{name} could not be reached lately. A sign-in tries again; if that fails, tell the operator \
                          of this JupyterHub."

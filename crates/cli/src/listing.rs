@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_protocol::{Connection, Provider, ProviderState, TokenAnswer};
+use hubkey_protocol::{Connection, Provider, ProviderStatus, TokenAnswer};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -68,10 +68,10 @@ pub(crate) async fn list(session: &Session, format: &Format) -> Outcome {
     let header = ["NAME", "PROVIDER", "SIGNED IN AS", "STATE"].map(str::to_owned);
     let rows = providers.iter().map(|provider| {
         let accounts = accounts(of(provider));
-        let state = match provider.state {
-            ProviderState::Ready => "ready",
-            ProviderState::Unknown => "not asked yet",
-            ProviderState::Unavailable => "unavailable",
+        let state = match provider.status {
+            ProviderStatus::Ready => "ready",
+            ProviderStatus::Unknown => "not asked yet",
+            ProviderStatus::Unavailable => "unavailable",
         };
         [
             provider.id.as_str().to_owned(),

@@ -150,13 +150,13 @@ impl Session {
         let id = &grant.connection.id;
         if let Some(exchange) = &grant.exchange {
             let message = ExchangeRequest {
-                min_valid,
+                min_valid_seconds: min_valid,
                 ..exchange.clone()
             };
             return Ok(self.client.exchange(id, &message, in_time()).await?);
         }
         let message = TokenRequest {
-            min_valid,
+            min_valid_seconds: min_valid,
             ..TokenRequest::default()
         };
         Ok(self.client.token(id, &message, in_time()).await?)
@@ -182,7 +182,7 @@ impl Session {
         waits: bool,
         shows_no_link: bool,
     ) -> Result<Grant, Failure> {
-        let message = wish.message(self.usual_provider(), shows_no_link);
+        let message = wish.message(self.usual_provider(), !shows_no_link);
         let key_of_it = key(&message, waits);
         let asked = self.client.create_sign_in(&message, &key_of_it, in_time());
         let opened = match asked.await {
@@ -224,7 +224,7 @@ impl Session {
         let glance = self.client.sign_in_status(&opened, in_time());
         let opened = match timeout(GLANCE, glance).await {
             Err(_) | Ok(Ok(SignInStatus::Pending { .. })) => opened,
-            Ok(Ok(SignInStatus::Ready { connection, token })) => {
+            Ok(Ok(SignInStatus::Connected { connection, token })) => {
                 return Ok(Grant::own(connection, token));
             }
             Ok(_) => {
@@ -244,7 +244,7 @@ impl Session {
 
     async fn settled(&self, opened: &SignInOpened, status: SignInStatus) -> Result<Grant, Failure> {
         match status {
-            SignInStatus::Ready { connection, token } => {
+            SignInStatus::Connected { connection, token } => {
                 // The connection is there, whether or not the broker hears that we know.
                 let _ = self
                     .client

@@ -137,7 +137,7 @@ impl KernelApi {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             let (status, answer) = self.poll(opened).await?;
-            match answer["state"].as_str() {
+            match answer["status"].as_str() {
                 Some("pending") => tokio::time::sleep(LOOK_AGAIN).await,
                 Some(state) => return Ok((state.to_owned(), answer)),
                 None => bail!("the poll was answered {status}: {}", answer["code"]),

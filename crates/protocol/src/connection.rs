@@ -31,7 +31,7 @@ pub struct Connection {
     pub expires_at: Option<u64>,
     /// Whether the broker can get a new access token when this one ends, without a person.
     #[serde(default)]
-    pub renews: bool,
+    pub refreshable: bool,
     /// The origins (`https://host[:port]`) that the token may be sent to; empty means nowhere by itself.
     pub api_origins: Vec<String>,
     /// `Bearer`.
@@ -83,7 +83,7 @@ pub struct ConnectionList {
 #[serde(deny_unknown_fields, default)]
 pub struct TokenRequest {
     /// The token must be valid for at least so many seconds more.
-    pub min_valid: u64,
+    pub min_valid_seconds: u64,
     /// A token of these scopes only; all of the connection's where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Scopes>,
@@ -113,7 +113,7 @@ pub struct ExchangeRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_issuer: Option<String>,
     /// The token must be valid for at least so many seconds more.
-    pub min_valid: u64,
+    pub min_valid_seconds: u64,
 }
 
 /// An access token and what is known about it.

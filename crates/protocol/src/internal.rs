@@ -14,7 +14,7 @@ use crate::{
 
 /// What callback-server shows by itself: the answer to `GET /internal/v1/site`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Site {
+pub struct SiteInfo {
     /// The hub's name in the header of each page.
     pub hub_name: String,
     /// The hub's front page, where a person signs in to the hub.
@@ -34,7 +34,7 @@ pub struct Site {
 
 /// A browser opened a sign-in link.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Start {
+pub struct OpenLink {
     /// From the path.
     #[serde(serialize_with = "secret::exposed")]
     pub ticket: Ticket,
@@ -92,7 +92,7 @@ pub struct LogoutReply {
 
 /// A browser wants to see where its sign-in stands.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct View {
+pub struct GetPage {
     /// From the path.
     pub flow: ShortId,
     /// The cookie of that flow.
@@ -141,7 +141,7 @@ pub enum TooLong {
 
 /// A person pressed a button on the start page or on the confirmation page.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Decide {
+pub struct SubmitDecision {
     /// From the path.
     pub flow: ShortId,
     /// The cookie of that flow.
@@ -157,7 +157,9 @@ pub struct Decide {
 }
 
 pub use crate::label::{ProviderLabel, ScopeLabel};
-pub use crate::my_connections::{ConnectionRow, ConnectionsPage, EndConnections, JustEnded, Visit};
+pub use crate::my_connections::{
+    ConnectionRow, ConnectionsPage, EndConnections, EndedConnections, OpenConnectionsPage,
+};
 
 /// Which button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -203,7 +205,7 @@ pub enum BrowserAnswer {
         location: SecretUrl,
     },
     /// 200 with `Refresh: 0;url=…` and a plain link: leaves for a provider after a POST (DESIGN.md section 8).
-    Leave {
+    RedirectPage {
         /// The whole URL. It holds a state, so it is never logged.
         #[serde(serialize_with = "secret::exposed")]
         location: SecretUrl,
@@ -239,7 +241,7 @@ pub enum BrowserAnswer {
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// 410: an old, foreign, used or invented link.
-    DeadLink,
+    InvalidLink,
     /// 403: a wrong cookie, state or CSRF token, or the hub user changed.
     Forbidden,
     /// 400: parameters missing or given twice.
@@ -247,7 +249,7 @@ pub enum Refusal {
     /// 400, 414 or 431: a parameter, an address or cookies that are longer than hubkey takes.
     TooLong,
     /// 429: too many tries.
-    TooMany,
+    RateLimited,
     /// 503: the Hub, the store or the provider did not answer.
     Unavailable,
 }

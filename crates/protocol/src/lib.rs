@@ -13,15 +13,15 @@
 //! | kernel | `POST /v1/connections/{id}/exchange` | [`ExchangeRequest`] | [`TokenAnswer`] |
 //! | kernel | `GET /v1/connections/{id}/userinfo` | | [`UserInfo`] |
 //! | anybody | `GET /v1/openapi.json` | | the OpenAPI document |
-//! | the Hub | `POST /v1/servers/ended` | [`ServerEnded`] | 204 |
-//! | callback-server | `GET /internal/v1/site` | | [`internal::Site`] |
-//! | callback-server | `POST /internal/v1/start` | [`internal::Start`] | [`internal::BrowserReply`] |
+//! | the Hub | `POST /v1/servers/stopped` | [`ServerStopped`] | 204 |
+//! | callback-server | `GET /internal/v1/site` | | [`internal::SiteInfo`] |
+//! | callback-server | `POST /internal/v1/start` | [`internal::OpenLink`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/hub-callback` | [`internal::HubCallback`] | [`internal::BrowserReply`] |
-//! | callback-server | `POST /internal/v1/view` | [`internal::View`] | [`internal::BrowserReply`] |
-//! | callback-server | `POST /internal/v1/continue` | [`internal::Decide`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/view` | [`internal::GetPage`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/continue` | [`internal::SubmitDecision`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/callback/{provider}` | [`internal::ProviderCallback`] | [`internal::BrowserReply`] |
-//! | callback-server | `POST /internal/v1/confirm` | [`internal::Decide`] | [`internal::BrowserReply`] |
-//! | callback-server | `POST /internal/v1/connections` | [`internal::Visit`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/confirm` | [`internal::SubmitDecision`] | [`internal::BrowserReply`] |
+//! | callback-server | `POST /internal/v1/connections` | [`internal::OpenConnectionsPage`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/end-connections` | [`internal::EndConnections`] | [`internal::BrowserReply`] |
 //! | callback-server | `POST /internal/v1/backchannel-logout/{provider}` | [`internal::BackchannelLogout`] | [`internal::LogoutReply`] |
 //!
@@ -50,8 +50,8 @@ pub use connection::{
 pub use failures::{ErrorCode, SignInFailure};
 pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId, tagged};
 pub use problem::Problem;
-pub use provider::{Provider, ProviderList, ProviderState};
+pub use provider::{Provider, ProviderList, ProviderStatus};
 pub use scope::{InvalidScope, Scope, Scopes};
-pub use server::ServerEnded;
+pub use server::ServerStopped;
 pub use sign_in::{CreateSignIn, CreateSignInAnswer, SignInCause, SignInOpened, SignInStatus};
 pub use userinfo::UserInfo;

@@ -10,7 +10,7 @@ use crate::{
 
 /// A browser wants to see the connections of its person.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Visit {
+pub struct OpenConnectionsPage {
     /// The browser's address, for the audit stream only.
     pub source: Option<String>,
 }
@@ -45,7 +45,7 @@ pub struct ConnectionsPage {
     /// Newest first.
     pub connections: Vec<ConnectionRow>,
     /// What the person has just ended.
-    pub just_ended: Option<JustEnded>,
+    pub just_ended: Option<EndedConnections>,
 }
 
 impl PartialEq for ConnectionsPage {
@@ -82,7 +82,7 @@ pub struct ConnectionRow {
 /// What the person has just ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ended", rename_all = "snake_case")]
-pub enum JustEnded {
+pub enum EndedConnections {
     /// One connection.
     One {
         /// Where.

@@ -18,8 +18,8 @@ pub const CONNECTION_TOKEN: &str = "/v1/connections/{id}/token";
 pub const CONNECTION_EXCHANGE: &str = "/v1/connections/{id}/exchange";
 /// Kernel: what the provider says of the account of one connection.
 pub const CONNECTION_USERINFO: &str = "/v1/connections/{id}/userinfo";
-/// The Hub: one of its single-user servers ended.
-pub const SERVERS_ENDED: &str = "/v1/servers/ended";
+/// The Hub: it stopped a single-user server.
+pub const SERVERS_STOPPED: &str = "/v1/servers/stopped";
 /// Kernel: the OpenAPI document of this interface.
 pub const OPENAPI: &str = "/v1/openapi.json";
 
@@ -52,7 +52,7 @@ pub const INTERNAL_BACKCHANNEL_LOGOUT: &str = "/internal/v1/backchannel-logout/{
 /// Browser: a sign-in link, below the public URL.
 pub const PAGE_START: &str = "/start/{ticket}";
 /// Browser: the Hub's redirect, below the public URL.
-pub const PAGE_HUB_CALLBACK: &str = "/hub-callback";
+pub const PAGE_HUB_CALLBACK: &str = "/oauth_callback";
 /// Browser: a provider's redirect, below the public URL.
 pub const PAGE_CALLBACK: &str = "/callback/{provider}";
 /// Browser: the page that belongs to the state of a flow, below the public URL.

@@ -25,13 +25,13 @@ pub struct Provider {
     /// The origins (`https://host[:port]`) that tokens of this provider are sent to.
     pub api_origins: Vec<String>,
     /// Whether the provider could be reached lately.
-    pub state: ProviderState,
+    pub status: ProviderStatus,
 }
 
 /// What the broker last saw of a provider's metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ProviderState {
+pub enum ProviderStatus {
     /// Metadata was read, or the endpoints are configured.
     Ready,
     /// Not asked yet.

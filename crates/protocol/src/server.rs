@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::{self, ServerToken};
 
-/// `POST /v1/servers/ended`: a server ended, and its server token with it.
+/// `POST /v1/servers/stopped`: the Hub stopped a server, and its server token ended with it.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ServerEnded {
+pub struct ServerStopped {
     /// The owner's name in the Hub.
     pub user: String,
     /// The server's name; empty for the default one.

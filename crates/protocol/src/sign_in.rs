@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// `POST /v1/sign-ins`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CreateSignIn {
     /// Which provider; may be left out where only one is configured.
@@ -26,13 +26,27 @@ pub struct CreateSignIn {
     /// Whose account: the provider's own id of it, its e-mail address or its name. Any where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Answer with a connection that exists, or with the error `sign_in_required`; open no sign-in.
-    pub existing_only: bool,
+    /// Whether a person can sign in now; `true` where left out. With `false` the answer is a connection that exists or the
+    /// error `sign_in_required`, and no sign-in is opened, as with `prompt=none` of OpenID Connect.
+    pub interactive: bool,
+}
+
+impl Default for CreateSignIn {
+    fn default() -> Self {
+        Self {
+            provider: None,
+            scopes: None,
+            audience: None,
+            resource: None,
+            account: None,
+            interactive: true,
+        }
+    }
 }
 
 /// The answer to [`CreateSignIn`].
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(tag = "status", rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
     reason = "one for each request, and moved but a few times"
@@ -52,9 +66,9 @@ pub enum CreateSignInAnswer {
 /// A sign-in that waits for its person. The secrets in it are said once.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SignInOpened {
-    /// The sign-in's handle.
+    /// The sign-in's handle; not the `nonce` of OpenID Connect, which no kernel sees.
     pub nonce: Nonce,
-    /// Goes back in the header `Hubkey-Poll-Secret`.
+    /// Goes back in the header `Hubkey-Poll-Secret`. It plays the part of `device_code` in RFC 8628.
     #[serde(serialize_with = "secret::exposed")]
     #[schema(value_type = String)]
     pub poll_secret: PollSecret,
@@ -131,7 +145,7 @@ impl SignInCause {
 
 /// The answer to `GET /v1/sign-ins/{nonce}`.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(tag = "status", rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
     reason = "one per request, moved a few times; a box would not pay"
@@ -143,7 +157,7 @@ pub enum SignInStatus {
         retry_after_ms: u64,
     },
     /// Finished. Repeated, with the same bytes, until acknowledged.
-    Ready {
+    Connected {
         /// The connection.
         connection: Connection,
         /// Its first access token.

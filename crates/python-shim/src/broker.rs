@@ -314,13 +314,13 @@ async fn request_token(
 ) -> Result<TokenAnswer, ClientError> {
     if let Some(exchange) = exchange {
         let message = ExchangeRequest {
-            min_valid,
+            min_valid_seconds: min_valid,
             ..exchange.clone()
         };
         return client.exchange(&connection.id, &message, until).await;
     }
     let message = TokenRequest {
-        min_valid,
+        min_valid_seconds: min_valid,
         ..TokenRequest::default()
     };
     client.token(&connection.id, &message, until).await

@@ -18,13 +18,13 @@ pub(crate) struct Request(pub(crate) CreateSignIn);
 #[pymethods]
 impl Request {
     #[new]
-    #[pyo3(signature = (provider, scopes, audience, resource, existing_only))]
+    #[pyo3(signature = (provider, scopes, audience, resource, interactive))]
     fn new(
         provider: Option<String>,
         scopes: Option<Vec<String>>,
         audience: Option<String>,
         resource: Option<String>,
-        existing_only: bool,
+        interactive: bool,
     ) -> PyResult<Self> {
         let provider = provider.map(ProviderId::parse).transpose();
         let scopes = scopes
@@ -36,7 +36,7 @@ impl Request {
             audience,
             resource,
             account: None,
-            existing_only,
+            interactive,
         }))
     }
 
@@ -126,7 +126,7 @@ impl Exchange {
             resource,
             scopes: scopes.map_err(|error| invalid("scopes", &error))?,
             requested_issuer,
-            min_valid: 0,
+            min_valid_seconds: 0,
         }))
     }
 }
@@ -215,7 +215,7 @@ impl Grant {
 
     #[getter]
     fn refreshable(&self) -> bool {
-        self.connection.renews
+        self.connection.refreshable
     }
 
     #[getter]
@@ -285,7 +285,7 @@ pub(crate) fn cancelled() -> String {
 /// Gives the object that stands for the end of a sign-in.
 pub(crate) fn sign_in_result(py: Python<'_>, status: SignInStatus) -> PyResult<Py<PyAny>> {
     let result = match status {
-        SignInStatus::Ready { connection, token } => {
+        SignInStatus::Connected { connection, token } => {
             return Ok(Py::new(py, Grant::own(connection, token))?.into_any());
         }
         SignInStatus::Pending { .. } => SignInResult::over("pending"),

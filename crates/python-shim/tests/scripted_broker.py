@@ -41,7 +41,7 @@ class Broker:
     hold: float = HOLD
     lifetime: int = 600
     token_seconds: int = 900
-    renews: bool = True
+    refreshable: bool = True
     api_origins: list[str] = field(default_factory=lambda: ["https://api.lab.example"])
     providers: tuple[str, ...] = ("lab-api",)
     scopes: tuple[str, ...] = ("projects:read",)
@@ -75,7 +75,7 @@ class Broker:
             "audience": asked.get("audience"),
             "resource": asked.get("resource"),
             "expires_at": int(time.time()) + self.token_seconds,
-            "renews": self.renews,
+            "refreshable": self.refreshable,
             "api_origins": self.api_origins,
             "token_type": "Bearer",
         }
@@ -83,12 +83,12 @@ class Broker:
         return connection
 
     def end(self, state: str, reason: str | None = None, nonce: str | None = None) -> None:
-        """End the sign-in that was opened last (or `nonce`): `ready`, `denied`, `expired` or `failed`."""
+        """End the sign-in that was opened last (or `nonce`): `connected`, `denied`, `expired` or `failed`."""
         with self.changed:
             sign_in = self.sign_ins[nonce or list(self.sign_ins)[-1]]
-            if state == "ready":
+            if state == "connected":
                 sign_in["connection"] = self.connect(**{**sign_in["asked"], "provider": sign_in["provider"]})
-            sign_in.update(state=state, reason=reason)
+            sign_in.update(status=state, reason=reason)
             self.changed.notify_all()
 
     def wait_until(self, condition: Callable[[], object], seconds: float = 10) -> None:
@@ -127,16 +127,16 @@ class Broker:
             return problem(400, "unknown_provider", "No provider of that id.", "Use a configured one.")
         for connection in self.connections.values():
             if connection["provider"] == provider and connection["audience"] == asked.get("audience"):
-                return 200, {"state": "connected", "connection": connection, "token": self.token_of(connection)}
-        if asked.get("existing_only"):
+                return 200, {"status": "connected", "connection": connection, "token": self.token_of(connection)}
+        if not asked.get("interactive", True):
             return problem(409, "sign_in_required", "No connection fits.", "Sign in.")
         key = seen.headers["idempotency-key"]
         if key not in self.keys:
             nonce = f"sign{'abcdefghij'[len(self.sign_ins)]}n." + secrets.token_urlsafe(16)
             self.keys[key] = nonce
-            self.sign_ins[nonce] = {"state": "pending", "provider": provider, "asked": asked}
+            self.sign_ins[nonce] = {"status": "pending", "provider": provider, "asked": asked}
         return 201, {
-            "state": "opened",
+            "status": "opened",
             "nonce": self.keys[key],
             "poll_secret": POLL_SECRET,
             "sign_in_url": f"https://hub.example.org/services/hubkey/start/{TICKET}",
@@ -155,15 +155,15 @@ class Broker:
         if acknowledges or seen.method == "DELETE":
             sign_in["acknowledged" if acknowledges else "cancelled"] = True
             return 204, None
-        self.changed.wait_for(lambda: sign_in["state"] != "pending", self.hold)
-        state = sign_in["state"]
+        self.changed.wait_for(lambda: sign_in["status"] != "pending", self.hold)
+        state = sign_in["status"]
         if state == "pending":
-            return 200, {"state": state, "retry_after_ms": 0}
-        if state == "ready":
+            return 200, {"status": state, "retry_after_ms": 0}
+        if state == "connected":
             connection = sign_in["connection"]
-            return 200, {"state": state, "connection": connection, "token": self.token_of(connection)}
+            return 200, {"status": state, "connection": connection, "token": self.token_of(connection)}
         failure = {"reason": sign_in["reason"], "reference": REFERENCE} if sign_in["reason"] else {}
-        return 200, {"state": state} | failure
+        return 200, {"status": state} | failure
 
     def connection(self, seen: Seen, identity: str | None) -> tuple[int, Any]:
         if identity is None:
@@ -173,7 +173,7 @@ class Broker:
         if seen.path.endswith("/userinfo") and identity in self.connections:
             return 200, {"claims": {"sub": self.connections[identity]["account"]["sub"], "picture": '"><script>'}}
         if seen.method == "POST":
-            return self.token(identity, seen.body["min_valid"])
+            return self.token(identity, seen.body["min_valid_seconds"])
         if self.connections.pop(identity, None) is None:
             return problem(404, "not_found", "No such connection.", "Connect again.")
         return 204, None
@@ -197,7 +197,7 @@ class Broker:
             )
         if asked.get("audience") == "third-api":
             return problem(403, "invalid_target", "The provider gives no token for that.", "Ask for something else.")
-        if self.token_seconds < asked["min_valid"]:
+        if self.token_seconds < asked["min_valid_seconds"]:
             return problem(409, "token_lifetime_too_short", "The token ends earlier.", "Ask for less.")
         self.drawn += 1
         return 200, {
@@ -236,7 +236,7 @@ def provider_of(identity: str) -> dict[str, Any]:
         "default_scopes": [],
         "allowed_scopes": [],
         "api_origins": [],
-        "state": "ready",
+        "status": "ready",
     }
 
 
@@ -329,6 +329,6 @@ def scripted_broker(tls: ssl.SSLContext | None = None) -> Iterator[Broker]:
         with broker.changed:
             broker.hold = 0
             for sign_in in broker.sign_ins.values():
-                sign_in["state"] = "expired" if sign_in["state"] == "pending" else sign_in["state"]
+                sign_in["status"] = "expired" if sign_in["status"] == "pending" else sign_in["status"]
                 sign_in.setdefault("reason", None)
             broker.changed.notify_all()

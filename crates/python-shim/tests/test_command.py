@@ -61,7 +61,7 @@ def test_feature_g1_a_token_is_exchanged_for_another_api(broker: Broker) -> None
     wanted = ("lab-api", "--exchange", "other-api", "--exchange-scope", "read")
     assert run("token", *wanted) == (0, "canary-exchanged-token-1\n", "")
     [seen] = broker.calls("POST", "/v1/connections/.*/exchange")
-    assert seen.body == {"audience": "other-api", "scopes": ["read"], "min_valid": 0}
+    assert seen.body == {"audience": "other-api", "scopes": ["read"], "min_valid_seconds": 0}
     header = "Authorization: Bearer canary-exchanged-token-2\n"
     assert run("header", *wanted, "--for", "https://other.example.org/x")[:2] == (0, header)
     # The address of the connection's own API is not one of the other's.

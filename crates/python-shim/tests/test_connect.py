@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 
-async def finishing(broker: Broker, connecting: Awaitable[Any], state: str = "ready", **how: Any) -> Any:
+async def finishing(broker: Broker, connecting: Awaitable[Any], state: str = "connected", **how: Any) -> Any:
     """Let a person finish (or not) the sign-in that `connecting` opens."""
     task = asyncio.ensure_future(connecting)
     while not broker.calls("GET", "/v1/sign-ins/.*") and not task.done():  # noqa: ASYNC110 - another thread does it
@@ -57,7 +57,7 @@ async def test_feature_a2_every_setting_is_an_argument(broker: Broker) -> None:
         "scopes": ["a", "b"],
         "audience": "lab",
         "resource": "https://lab.example",
-        "existing_only": False,
+        "interactive": True,
     }
 
 
@@ -179,7 +179,7 @@ async def test_feature_a12_two_audiences_at_once_never_mix(broker: Broker) -> No
     tasks = [asyncio.ensure_future(one), asyncio.ensure_future(two)]
     await asyncio.to_thread(broker.wait_until, lambda: len(broker.calls("GET")) >= 2)
     for nonce in reversed(list(broker.sign_ins)):
-        broker.end("ready", nonce=nonce)
+        broker.end("connected", nonce=nonce)
     first, second = await asyncio.gather(*tasks)
     assert "-one-" in first.token
     assert "-two-" in second.token
@@ -212,7 +212,7 @@ async def test_feature_b14_a_process_that_nobody_watches_opens_no_sign_in(broker
     with pytest.raises(hubkey.SignInRequired, match="a process that nobody watches"):
         await hubkey.connect("lab-api")
     assert broker.sign_ins == {}
-    assert broker.calls("POST")[0].body["existing_only"] is True
+    assert broker.calls("POST")[0].body["interactive"] is False
 
 
 async def test_feature_k4_the_expiry_is_the_tokens_and_has_a_time_zone(broker: Broker) -> None:
@@ -247,7 +247,7 @@ async def test_feature_k6_waiting_ends_at_the_timeout(broker: Broker, capsys: py
 async def test_feature_k7_finishing_late_is_found_by_the_next_call(broker: Broker) -> None:
     with pytest.raises(hubkey.SignInTimeout):
         await hubkey.connect("lab-api", timeout=1, interactive=True)
-    broker.end("ready")
+    broker.end("connected")
     began = time.monotonic()
     assert (await hubkey.connect("lab-api")).token
     assert time.monotonic() - began < 1

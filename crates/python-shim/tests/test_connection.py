@@ -62,7 +62,7 @@ def test_feature_e2_e3_e5_the_line_names_account_expiry_provider_and_counts_scop
 
 
 async def test_feature_e3_a_connection_that_does_not_renew_does_not_say_so(broker: Broker) -> None:
-    broker.renews = False
+    broker.refreshable = False
     broker.connect()
     lab = await hubkey.connect("lab-api")
     assert not lab.refreshable

@@ -35,7 +35,8 @@ async def lab(broker: Broker) -> hubkey.Connection:
 async def test_feature_g1_a_connection_is_exchanged_for_another_api(broker: Broker, lab: hubkey.Connection) -> None:
     other = await lab.exchange("other-api", scopes=["read"], resource="https://other.example.org")
     [seen] = broker.calls("POST", EXCHANGE)
-    asked = {"audience": "other-api", "scopes": ["read"], "resource": "https://other.example.org", "min_valid": 0}
+    asked = {"audience": "other-api", "scopes": ["read"], "resource": "https://other.example.org"}
+    asked |= {"min_valid_seconds": 0}
     assert seen.body == asked
     assert other.token == await other.aget_token() == "canary-exchanged-token-1"
     assert other.headers == {"Authorization": "Bearer canary-exchanged-token-1"}

@@ -155,7 +155,7 @@ async def test_feature_f6_aget_token_asks_only_if_less_is_left(
     assert await lab.aget_token(min_valid=150) == token(broker, 0)
     assert broker.drawn == 0
     assert await lab.aget_token(min_valid=250) == token(broker, 1)
-    assert broker.calls("POST", "/v1/connections/.*")[-1].body == {"min_valid": 250}
+    assert broker.calls("POST", "/v1/connections/.*")[-1].body == {"min_valid_seconds": 250}
 
 
 def test_feature_f6_get_token_asks_only_if_less_is_left(broker: Broker, lab: hubkey.Connection, clock: Clock) -> None:
@@ -164,7 +164,7 @@ def test_feature_f6_get_token_asks_only_if_less_is_left(broker: Broker, lab: hub
     assert lab.get_token() == lab.get_token(min_valid=150) == token(broker, 0)
     assert broker.drawn == 0
     assert lab.get_token(min_valid=250) == token(broker, 1)
-    assert broker.calls("POST", "/v1/connections/.*")[-1].body == {"min_valid": 250}
+    assert broker.calls("POST", "/v1/connections/.*")[-1].body == {"min_valid_seconds": 250}
 
 
 async def test_need_5_aget_token_leaves_the_event_loop_free(
@@ -322,7 +322,7 @@ def test_feature_f5_after_the_sign_in_the_same_connection_goes_on(
     clock.pass_(301)
     with pytest.raises(hubkey.SignInRequired):
         _ = lab.token
-    broker.end("ready")
+    broker.end("connected")
     assert lab.token == token(broker, 0)
     assert "✓ Lab API as" in capsys.readouterr().err
 

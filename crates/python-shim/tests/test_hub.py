@@ -107,7 +107,7 @@ def test_feature_g10_a_hub_gives_its_servers_what_the_broker_asks_for(version: s
     }
     # The service.
     assert found["client"] == "service-hubkey"
-    assert found["redirect"] == "https://hubkey.example.org/hub-callback"
+    assert found["redirect"] == "https://hubkey.example.org/oauth_callback"
     assert found["service_roles"] == ([] if version.startswith("4.") else ["hubkey"])
     assert found["roles"].get("hubkey", ["read:shares"]) == ["read:shares"]
     assert found["browsers"] == ["read:users!user"]
@@ -128,7 +128,7 @@ def test_feature_g10_a_path_on_the_hubs_origin_is_routed_by_the_proxy(api_token_
     )
     [service] = c.JupyterHub.services
     assert service["url"] == "http://127.0.0.1:8480"
-    assert service["oauth_redirect_uri"] == "https://hub.example.org/services/hubkey/hub-callback"
+    assert service["oauth_redirect_uri"] == "https://hub.example.org/services/hubkey/oauth_callback"
     assert "url" not in configured(Config(), api_token_file).JupyterHub.services[0]
 
 
@@ -283,7 +283,7 @@ async def test_security_k10_the_broker_is_told_of_the_end_of_a_server(api_token_
     await c.Spawner.post_stop_hook(stopped("gpu"))
     token = c.JupyterHub.services[0]["api_token"]
     ended = {"user": "alice", "server": "gpu", "created": "2026-11-24T20:00:07Z", "token": "0123456789abcdef"}
-    assert Told.notes == [("/v1/servers/ended", f"Bearer {token}", ended)]
+    assert Told.notes == [("/v1/servers/stopped", f"Bearer {token}", ended)]
     assert token not in repr(c.Spawner)
     # Such a server goes on with its token.
     await c.Spawner.post_stop_hook(stopped("gpu", will_resume=True))

@@ -49,7 +49,7 @@ def test_feature_b3_one_card_with_one_link_and_the_cell_goes_on(notebook: Notebo
     assert "For alice only, for the next 5 minutes. The stop button cancels." in card
     plain = cell.outputs[0].data["text/plain"]
     assert f"Sign in to Lab API: https://hub.example.org/services/hubkey/start/{TICKET}" in plain
-    broker.end("ready")
+    broker.end("connected")
     cell.finish()
     [card] = cell.html
     assert links(card) == []
@@ -61,7 +61,7 @@ def test_feature_b3_one_card_with_one_link_and_the_cell_goes_on(notebook: Notebo
 
 def test_need_11_the_card_has_no_script_and_loads_nothing(notebook: Notebook, broker: Broker) -> None:
     cell = waiting(notebook, broker)
-    broker.end("ready")
+    broker.end("connected")
     cell.finish()
     shown = "".join(cell.states)
     assert not re.search(r"<(script|iframe|img|link|style|form|object|embed)|\son\w+=|javascript:|var\(--", shown)
@@ -71,7 +71,7 @@ def test_feature_b2_nothing_but_the_link_opens_the_page(notebook: Notebook, brok
     cell = waiting(notebook, broker)
     mime_types = {mime for output in cell.outputs for mime in output.data}
     assert mime_types == {"text/plain", "text/html"}
-    broker.end("ready")
+    broker.end("connected")
     cell.finish()
 
 
@@ -87,7 +87,7 @@ def test_feature_a13_again_and_nothing_is_shown(notebook: Notebook, broker: Brok
 
 def test_feature_a14_a_second_kernel_of_the_server_needs_no_link(notebook: Notebook, broker: Broker) -> None:
     cell = waiting(notebook, broker)
-    broker.end("ready")
+    broker.end("connected")
     cell.finish()
     second = Notebook(dict(os.environ))
     try:
@@ -111,7 +111,7 @@ def test_feature_k6_stop_works_within_a_second(notebook: Notebook, broker: Broke
     broker.wait_until(lambda: broker.calls("DELETE"))
     # The kernel is unharmed, and the next try begins anew.
     waiting(notebook, broker)
-    broker.end("ready")
+    broker.end("connected")
     notebook.cells[-1].finish()
     assert notebook.cells[-1].text == "the next line runs\n"
 
@@ -132,7 +132,7 @@ def test_feature_k6_the_timeout_is_told_on_the_card(notebook: Notebook, broker: 
 
 def test_feature_k7_finishing_late_is_found_by_the_next_cell(notebook: Notebook, broker: Broker) -> None:
     notebook.run("import hubkey\nawait hubkey.connect('lab-api', timeout=1)")
-    broker.end("ready")
+    broker.end("connected")
     cell = notebook.run(CONNECT)
     assert cell.html == []
     assert cell.error is None
@@ -155,7 +155,7 @@ def test_need_5_other_tasks_of_the_kernel_go_on(notebook: Notebook, broker: Brok
     )
     cell = waiting(notebook, broker, f"{CONNECT}\nprint(turns)")
     time.sleep(1)
-    broker.end("ready")
+    broker.end("connected")
     cell.finish()
     assert int(cell.text.splitlines()[1]) > 50
     notebook.run("counting.cancel()")
@@ -176,7 +176,7 @@ def test_need_6_run_all_stops_cleanly_when_nobody_signs_in(notebook: Notebook, b
 def test_feature_b12_security_l2_a_saved_notebook_holds_nothing(notebook: Notebook, broker: Broker) -> None:
     before = waiting(notebook, broker)
     during = notebook.saved()
-    broker.end("ready")
+    broker.end("connected")
     before.finish()
     notebook.run("lab")
     notebook.run("lab.token")
@@ -216,7 +216,7 @@ def test_need_12_interactive_can_be_forced(broker: Broker, override: bool) -> No
         cell = notebook.start(f"import hubkey\nawait hubkey.connect('lab-api'{argument})")
         cell.until(lambda: cell.done or (cell.html and broker.calls("GET")))
         if override:
-            broker.end("ready")
+            broker.end("connected")
         cell.finish()
     finally:
         notebook.close()
@@ -258,5 +258,5 @@ def run_by(executor: str, folder: Path, broker: Broker) -> str:
     command = [sys.executable, "-m", *commands[executor]]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=150, check=False)
     assert broker.calls("POST"), done.stderr
-    assert broker.calls("POST")[0].body["existing_only"] is True
+    assert broker.calls("POST")[0].body["interactive"] is False
     return done.stderr + done.stdout

@@ -83,7 +83,7 @@ def test_feature_b14_a_terminal_gets_the_link_on_stderr(broker: Broker) -> None:
         said = [terminal.readline() for _ in range(3)]
         broker.wait_until(lambda: broker.calls("GET"))
         broker.account_email = "\x1b]0;mine\x07Alice"
-        broker.end("ready")
+        broker.end("connected")
         said.append(terminal.readline())
         out, _ = script.communicate(timeout=20)
     assert f"start/{TICKET}" in said[0]

@@ -166,7 +166,7 @@ def waiting(notebook: Notebook, broker: Broker) -> Any:
 def test_need_5_connect_sync_in_a_kernel_shows_the_card_and_goes_on(notebook: Notebook, broker: Broker) -> None:
     cell = waiting(notebook, broker)
     assert TICKET in cell.html[0]
-    broker.end("ready")
+    broker.end("connected")
     cell.finish()
     assert cell.text == "True\n"
     assert len(cell.html) == 1

@@ -13,7 +13,7 @@ mod of_connection;
 mod openapi;
 mod poll;
 mod providers;
-mod server_ended;
+mod server_stopped;
 mod sign_in_status;
 mod sign_out;
 mod token;
@@ -53,7 +53,7 @@ pub fn kernel(broker: Broker) -> Router {
     let list = get(connections::handler).with_state(connections.list);
     let acknowledge = post(acknowledge::handler).with_state(sign_ins.acknowledge);
     let sign_out = delete(sign_out::handler).with_state(connections.sign_out);
-    let stopped = post(server_ended::handler).with_state(connections.server_stopped);
+    let stopped = post(server_stopped::handler).with_state(connections.server_stopped);
     let routes = Router::new()
         .route(
             path::SIGN_INS,
@@ -76,7 +76,7 @@ pub fn kernel(broker: Broker) -> Router {
             path::CONNECTION_USERINFO,
             get(userinfo::handler).with_state(tokens.userinfo),
         )
-        .route(path::SERVERS_ENDED, stopped)
+        .route(path::SERVERS_STOPPED, stopped)
         .route(path::OPENAPI, get(openapi::handler));
     private(problem_fallbacks(routes))
 }

@@ -98,7 +98,7 @@ async fn security_r14_the_way_to_redis_is_reset_silent_and_gone_and_a_sign_in_ou
         .await?;
     assert_eq!(met.last(), Some(&Page::Done));
     let (state, answer) = person.api.result(&opened).await?;
-    assert_eq!(state, "ready", "{answer}");
+    assert_eq!(state, "connected", "{answer}");
     nothing_leaked(stack, &canaries)
 }
 

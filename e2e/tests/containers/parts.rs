@@ -74,7 +74,7 @@ async fn need_5_the_broker_signs_in_with_redis_and_keycloak_in_containers() -> O
     let (_redis, _keycloak) = tokio::try_join!(redis(redis_port), keycloak(ports.keycloak))?;
 
     let secrets = Secrets::write(&run)?;
-    let redirect_uri = format!("{}/hub-callback", ports.public_url);
+    let redirect_uri = format!("{}/oauth_callback", ports.public_url);
     hub.register(HubClient::hubkey(
         &std::fs::read_to_string(&secrets.hub_token)?,
         &redirect_uri,
@@ -109,7 +109,7 @@ async fn need_5_the_broker_signs_in_with_redis_and_keycloak_in_containers() -> O
     let met = browser.open_sign_in(&opened.link, &ALICE).await?;
     assert_eq!(met.last(), Some(&Page::Done), "{met:?}");
     let (state, answer) = api.result(&opened).await?;
-    assert_eq!(state, "ready", "{answer}");
+    assert_eq!(state, "connected", "{answer}");
     assert!(answer["token"]["access_token"].is_string());
     Ok(())
 }

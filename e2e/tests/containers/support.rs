@@ -80,7 +80,7 @@ impl Connected {
             .open_sign_in(&opened.link, &self.person)
             .await?;
         let (state, answer) = self.api.result(&opened).await?;
-        ensure!(state == "ready", "the sign-in ended {state}");
+        ensure!(state == "connected", "the sign-in ended {state}");
         let id = answer["connection"]["id"].as_str();
         id.context("no connection")?
             .clone_into(&mut self.connection);
@@ -99,7 +99,7 @@ impl Connected {
         seconds: u64,
     ) -> anyhow::Result<(StatusCode, Value)> {
         let path = format!("/v1/connections/{}/token", self.connection);
-        let body = json!({ "min_valid": seconds });
+        let body = json!({ "min_valid_seconds": seconds });
         self.api.ask(Method::POST, &path, Some(body), &[]).await
     }
 

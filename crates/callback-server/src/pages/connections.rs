@@ -2,7 +2,7 @@
 
 use askama::Template;
 use hubkey_protocol::{
-    internal::{ConnectionRow, ConnectionsPage, JustEnded},
+    internal::{ConnectionRow, ConnectionsPage, EndedConnections},
     path,
 };
 use time::OffsetDateTime;
@@ -81,14 +81,14 @@ impl<'a> Row<'a> {
 }
 
 impl Ended {
-    fn new(ended: &JustEnded) -> Self {
+    fn new(ended: &EndedConnections) -> Self {
         match ended {
-            JustEnded::One { provider, account } => Self::One {
+            EndedConnections::One { provider, account } => Self::One {
                 provider: Outside::new(&provider.display_name),
                 account: Outside::new(account),
             },
-            JustEnded::All { count } => Self::All(*count),
-            JustEnded::Nothing => Self::Nothing,
+            EndedConnections::All { count } => Self::All(*count),
+            EndedConnections::Nothing => Self::Nothing,
         }
     }
 }

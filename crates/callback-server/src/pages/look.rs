@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderValue;
-use hubkey_protocol::internal::Site;
+use hubkey_protocol::internal::SiteInfo;
 use url::Url;
 
 use super::{colour::Colour, text::Outside};
@@ -30,7 +30,7 @@ impl Look {
     }
 
     /// The look that the broker describes.
-    pub(crate) fn of(site: &Site) -> Self {
+    pub(crate) fn of(site: &SiteInfo) -> Self {
         let accent = site.accent_color.as_deref().and_then(Colour::parse);
         Self::new(
             &site.hub_name,

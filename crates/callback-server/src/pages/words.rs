@@ -146,11 +146,11 @@ pub(crate) const HOME: Words = Words {
 /// The words for a refusal.
 pub(crate) fn refused(refusal: Refusal) -> Words {
     match refusal {
-        Refusal::DeadLink => DEAD_LINK,
+        Refusal::InvalidLink => DEAD_LINK,
         Refusal::Forbidden => FORBIDDEN,
         Refusal::Malformed => MALFORMED,
         Refusal::TooLong => TOO_LONG,
-        Refusal::TooMany => TOO_MANY,
+        Refusal::RateLimited => TOO_MANY,
         Refusal::Unavailable => UNAVAILABLE,
     }
 }

@@ -142,11 +142,11 @@ impl Stop {
 
     fn refusal(&self) -> Refusal {
         match self {
-            Self::DeadLink => Refusal::DeadLink,
+            Self::DeadLink => Refusal::InvalidLink,
             Self::Malformed => Refusal::Malformed,
             Self::TooLong => Refusal::TooLong,
             Self::Broker(problem) => match problem.code() {
-                Some(ErrorCode::RateLimited) => Refusal::TooMany,
+                Some(ErrorCode::RateLimited) => Refusal::RateLimited,
                 _ => Refusal::Unavailable,
             },
         }

@@ -3,7 +3,9 @@
 use axum::response::Response;
 use hubkey_protocol::{
     ConnectionId,
-    internal::{BrowserAnswer, BrowserReply, EndConnections, Refusal, View, Visit},
+    internal::{
+        BrowserAnswer, BrowserReply, EndConnections, GetPage, OpenConnectionsPage, Refusal,
+    },
 };
 
 use super::{
@@ -18,7 +20,7 @@ const ALL: &str = "all";
 const MAX_ID: usize = 64;
 
 pub(super) async fn connections(browser: Browser) -> Response {
-    let message = Visit {
+    let message = OpenConnectionsPage {
         source: browser.source.clone(),
     };
     let reply = browser.broker().my_connections(&message).await;
@@ -40,7 +42,7 @@ fn is_late(reply: &Result<BrowserReply, Stop>) -> bool {
         Ok(reply) => matches!(
             reply.answer,
             BrowserAnswer::Refused {
-                refusal: Refusal::DeadLink,
+                refusal: Refusal::InvalidLink,
                 ..
             }
         ),
@@ -50,7 +52,7 @@ fn is_late(reply: &Result<BrowserReply, Stop>) -> bool {
 
 async fn ask(browser: &Browser, flow: InPath) -> Result<BrowserReply, Stop> {
     let flow = browser::flow(flow)?;
-    let message = View {
+    let message = GetPage {
         flow_cookie: browser.flow_cookie(&flow)?,
         flow,
         source: browser.source.clone(),

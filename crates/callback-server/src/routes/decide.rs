@@ -1,7 +1,7 @@
 //! `POST /continue/{flow}` and `POST /confirm/{flow}`: what a person decided.
 
 use axum::response::Response;
-use hubkey_protocol::internal::{Decide, Decision};
+use hubkey_protocol::internal::{Decision, SubmitDecision};
 
 use super::{
     browser::{self, Browser, InPath, Stop},
@@ -32,10 +32,10 @@ pub(super) async fn confirm(browser: Browser, flow: InPath, form: Form) -> Respo
     browser.tell(reply)
 }
 
-fn read(browser: &Browser, flow: InPath, form: Form) -> Result<Decide, Stop> {
+fn read(browser: &Browser, flow: InPath, form: Form) -> Result<SubmitDecision, Stop> {
     let flow = browser::flow(flow)?;
     let mut form = form.read()?;
-    Ok(Decide {
+    Ok(SubmitDecision {
         flow_cookie: browser.flow_cookie(&flow)?,
         flow,
         csrf: form::csrf(&mut form)?,

@@ -1,4 +1,4 @@
-//! `GET /hub-callback`: back from the Hub, which says who this is.
+//! `GET /oauth_callback`: back from the Hub, which says who this is.
 
 use axum::response::Response;
 use hubkey_protocol::{

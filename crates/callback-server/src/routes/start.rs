@@ -2,7 +2,7 @@
 
 use axum::{extract::Path, response::Response};
 use hubkey_protocol::{
-    internal::{BrowserReply, Start},
+    internal::{BrowserReply, OpenLink},
     secret::Ticket,
 };
 
@@ -21,7 +21,7 @@ async fn ask(browser: &Browser, ticket: InPath) -> Result<BrowserReply, Stop> {
     if ticket.len() > MAX_TICKET {
         return Err(Stop::DeadLink);
     }
-    let message = Start {
+    let message = OpenLink {
         ticket: Ticket::new(ticket),
         source: browser.source.clone(),
     };

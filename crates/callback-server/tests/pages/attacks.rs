@@ -244,7 +244,7 @@ async fn security_o4_a_service_worker_of_the_origin_gets_no_page() {
             PAGE.to_owned(),
             format!("{PREFIX}/start/{TICKET}"),
             format!("{PREFIX}/callback/lab-api?code=c&state=abcdef.x"),
-            format!("{PREFIX}/hub-callback?code=c&state=abcdef.x"),
+            format!("{PREFIX}/oauth_callback?code=c&state=abcdef.x"),
         ] {
             driver.goto(format!("{origin}{path}")).await.unwrap();
             let source = driver.source().await.unwrap();

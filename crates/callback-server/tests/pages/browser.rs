@@ -2,7 +2,7 @@
 
 use axum::Router;
 use hubkey_protocol::{
-    internal::{BrowserAnswer, BrowserReply, ConfirmPage, JustEnded, Page, SetFlowCookie},
+    internal::{BrowserAnswer, BrowserReply, ConfirmPage, EndedConnections, Page, SetFlowCookie},
     secret::FlowCookie,
 };
 use thirtyfour::{By, Key, WebDriver};
@@ -59,7 +59,7 @@ fn every_page() -> Vec<(String, BrowserAnswer)> {
             BrowserAnswer::Redirect { .. }
                 | BrowserAnswer::View { .. }
                 | BrowserAnswer::Connections { .. }
-                | BrowserAnswer::Leave { .. }
+                | BrowserAnswer::RedirectPage { .. }
         )
     });
     let mut warned = confirm_page();
@@ -106,7 +106,7 @@ fn long_connections(long: &ConfirmPage) -> BrowserAnswer {
     row.scopes.clone_from(&long.scopes);
     row.scopes[0].description = None;
     page.user.clone_from(&long.user);
-    page.just_ended = Some(JustEnded::One {
+    page.just_ended = Some(EndedConnections::One {
         provider: long.provider.clone(),
         account: long.account.clone(),
     });

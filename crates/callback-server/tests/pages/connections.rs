@@ -4,8 +4,8 @@ use http::{Method, StatusCode};
 use hubkey_protocol::{
     ConnectionId, ProviderId,
     internal::{
-        BrowserAnswer, ConnectionRow, ConnectionsPage, JustEnded, Page, ProviderLabel, Refusal,
-        ScopeLabel,
+        BrowserAnswer, ConnectionRow, ConnectionsPage, EndedConnections, Page, ProviderLabel,
+        Refusal, ScopeLabel,
     },
     secret::CsrfToken,
 };
@@ -61,7 +61,7 @@ pub(crate) fn connections_page() -> ConnectionsPage {
 pub(crate) fn no_connections_page() -> ConnectionsPage {
     ConnectionsPage {
         connections: Vec::new(),
-        just_ended: Some(JustEnded::All { count: 2 }),
+        just_ended: Some(EndedConnections::All { count: 2 }),
         ..connections_page()
     }
 }
@@ -122,7 +122,7 @@ async fn connections_say_what_was_ended_and_when_there_are_none() {
     one.connections.truncate(1);
     let provider = one.connections[0].provider.clone();
     let account = "old@lab.example".to_owned();
-    one.just_ended = Some(JustEnded::One { provider, account });
+    one.just_ended = Some(EndedConnections::One { provider, account });
     let answer = shown(Page::Connections(one)).await;
     assert!(!answer.body.contains("End all"), "one has a button already");
     assert!(text(&answer).contains("Ended: Lab API as old@lab.example."));
@@ -153,7 +153,7 @@ async fn connections_leads_to_the_hub_and_back_to_the_page() {
     server
         .broker
         .says(BrowserAnswer::Connections { flow: short() });
-    let back = format!("/services/hubkey/hub-callback?code=c&state={STATE}");
+    let back = format!("/services/hubkey/oauth_callback?code=c&state={STATE}");
     let answer = server.open(&back).await;
     let page = "/services/hubkey/connections/abcdef";
     assert_eq!(answer.header("location"), page);
@@ -166,7 +166,7 @@ async fn connections_leads_to_the_hub_and_back_to_the_page() {
             .contains(r#"action="/services/hubkey/connections/abcdef/end""#)
     );
     // Who comes late, or to an address that is none, is led to the Hub again.
-    server.broker.says(refused(Refusal::DeadLink));
+    server.broker.says(refused(Refusal::InvalidLink));
     for late in [page, "/services/hubkey/connections/ABC"] {
         let answer = server.open(late).await;
         assert_eq!(answer.header("location"), "/services/hubkey/connections");

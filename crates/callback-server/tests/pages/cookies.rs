@@ -52,7 +52,7 @@ async fn a_flow_cookie_is_cleared_with_the_same_attributes() {
         set_cookie: None,
         clear_cookie: Some(short()),
     });
-    let answer = server.open(&format!("/hub-callback?state={STATE}")).await;
+    let answer = server.open(&format!("/oauth_callback?state={STATE}")).await;
     assert_eq!(
         answer.cookies(),
         ["__Host-Http-hk-abcdef=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"]
@@ -88,7 +88,7 @@ async fn security_b5_two_cookies_of_one_name_are_refused() {
     let server = Server::own().await;
     server.broker.says(BrowserAnswer::View { flow: short() });
     for path in [
-        format!("/hub-callback?code=c&state={STATE}"),
+        format!("/oauth_callback?code=c&state={STATE}"),
         format!("/callback/lab-api?code=c&state={STATE}"),
         "/sign-in/abcdef".to_owned(),
     ] {

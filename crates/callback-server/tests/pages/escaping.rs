@@ -3,7 +3,7 @@
 use http::StatusCode;
 use hubkey_protocol::{
     SignInFailure,
-    internal::{BrowserAnswer, ConnectionsPage, JustEnded, Page, ScopeLabel},
+    internal::{BrowserAnswer, ConnectionsPage, EndedConnections, Page, ScopeLabel},
 };
 
 use crate::connections::connections_page;
@@ -55,7 +55,7 @@ fn pages(value: &str) -> Vec<BrowserAnswer> {
     let mut ended = ended_page(SignInFailure::AccessDenied);
     value.clone_into(&mut ended.provider.display_name);
     let mut leaving = leave("https://login.lab.example/authorize");
-    if let BrowserAnswer::Leave { provider, .. } = &mut leaving {
+    if let BrowserAnswer::RedirectPage { provider, .. } = &mut leaving {
         value.clone_into(provider);
     }
     let page = |page| BrowserAnswer::Page { page };
@@ -80,7 +80,7 @@ fn connections(value: &str, scopes: &[ScopeLabel]) -> ConnectionsPage {
         row.servers = vec![value.to_owned()];
         row.scopes = scopes.to_vec();
     }
-    page.just_ended = Some(JustEnded::One {
+    page.just_ended = Some(EndedConnections::One {
         provider: page.connections[0].provider.clone(),
         account: value.to_owned(),
     });

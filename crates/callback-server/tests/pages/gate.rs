@@ -8,7 +8,7 @@ use crate::support::{COOKIE, OWN, STATE, Server, TICKET, Visit, confirm_page, sh
 fn reads() -> [String; 5] {
     [
         format!("/start/{TICKET}"),
-        format!("/hub-callback?code=c&state={STATE}"),
+        format!("/oauth_callback?code=c&state={STATE}"),
         format!("/callback/lab-api?code=c&state={STATE}"),
         "/sign-in/abcdef".to_owned(),
         "/".to_owned(),

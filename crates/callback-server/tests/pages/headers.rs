@@ -100,7 +100,7 @@ async fn security_o8_headers_are_on_every_answer() {
         .await;
         let ways = [
             Visit::open(&format!("/start/{TICKET}")),
-            Visit::open(&format!("/hub-callback?code=c&state={STATE}")),
+            Visit::open(&format!("/oauth_callback?code=c&state={STATE}")),
             Visit::open(&format!("/callback/lab-api?code=c&state={STATE}")),
             Visit::open("/sign-in/abcdef"),
             Visit::press("/continue/abcdef", "csrf=a&decision=accept"),
@@ -143,7 +143,7 @@ async fn security_o8_headers_are_on_what_never_reaches_a_handler() {
             Visit::open("/").with("sec-fetch-dest", "iframe"),
             403,
         ),
-        ("malformed", Visit::open("/hub-callback"), 400),
+        ("malformed", Visit::open("/oauth_callback"), 400),
         ("no text", Visit::open("/start/%ff"), 410),
         (
             "unusable answer",
@@ -201,7 +201,7 @@ async fn only_the_page_at_the_end_has_a_script_and_the_policy_names_it() {
 async fn security_o12_no_page_is_shown_at_an_address_with_a_code() {
     let server = Server::own().await;
     server.broker.says(BrowserAnswer::View { flow: short() });
-    for path in ["/hub-callback", "/callback/lab-api"] {
+    for path in ["/oauth_callback", "/callback/lab-api"] {
         let answer = server
             .open(&format!("{path}?code=canary&state={STATE}"))
             .await;

@@ -16,7 +16,7 @@ fn seen(answer: &Answer) -> String {
 #[tokio::test]
 async fn security_q9_dead_foreign_used_and_invented_links_are_equal_to_the_byte() {
     let server = Server::own().await;
-    server.broker.says(refused(Refusal::DeadLink));
+    server.broker.says(refused(Refusal::InvalidLink));
     let expected = server.open(&format!("/start/{TICKET}")).await;
     assert_eq!(expected.status, StatusCode::GONE);
     let long = "x".repeat(1000);
@@ -57,7 +57,7 @@ async fn references_of_our_own_differ() {
 #[tokio::test]
 async fn security_b1_a_dead_link_names_nobody() {
     let server = Server::own().await;
-    server.broker.says(refused(Refusal::DeadLink));
+    server.broker.says(refused(Refusal::InvalidLink));
     let answer = server.open(&format!("/start/{TICKET}")).await;
     for word in ["alice", "mallory", "Lab API", "lab-api"] {
         assert!(!answer.body.contains(word), "{word}");

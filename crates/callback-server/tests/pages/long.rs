@@ -57,7 +57,7 @@ async fn found_c1_codes_of_eight_kib_are_handed_on_and_longer_ones_are_told() {
 #[tokio::test]
 async fn found_c1_a_state_that_is_too_long_is_nobodys_and_gets_a_page() {
     let server = Server::own().await;
-    for path in ["callback/lab-api", "hub-callback"] {
+    for path in ["callback/lab-api", "oauth_callback"] {
         let path = format!("/{path}?code=c&state=abcdef.{}", "x".repeat(300));
         let answer = server
             .visit(Visit::open(&path).with("cookie", COOKIE))
@@ -123,7 +123,7 @@ async fn found_c1_other_routes_and_longer_heads_get_a_page_and_reach_nobody() {
     broker.says(BrowserAnswer::View { flow: short() });
     let long = "x".repeat(13_000);
     let cookies = format!("theirs={}", "b".repeat(25_000));
-    let hub = format!("/hub-callback?code={long}&state={STATE}");
+    let hub = format!("/oauth_callback?code={long}&state={STATE}");
     for (path, cookies, expected) in [
         (hub.as_str(), "", StatusCode::URI_TOO_LONG),
         (&format!("/start/{long}"), "", StatusCode::URI_TOO_LONG),

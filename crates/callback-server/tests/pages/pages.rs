@@ -284,7 +284,7 @@ async fn what_never_reaches_the_broker_says_what_to_do_too() {
 #[tokio::test]
 async fn a_dead_link_in_full() {
     let server = Server::own().await;
-    server.broker.says(refused(Refusal::DeadLink));
+    server.broker.says(refused(Refusal::InvalidLink));
     insta::assert_snapshot!(server.open("/sign-in/abcdef").await.markup(), @r#"
     <!doctype html>
     <html lang="en">

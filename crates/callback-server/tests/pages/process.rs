@@ -262,7 +262,7 @@ async fn security_q11_only_a_trusted_proxy_says_where_a_browser_is() {
         ),
     ] {
         let (running, broker) = Running::with_broker(settings).await;
-        broker.says(refused(Refusal::DeadLink));
+        broker.says(refused(Refusal::InvalidLink));
         let request = running
             .get("/start/abcdef.x")
             .header("x-forwarded-for", "192.0.2.1, 198.51.100.9, 203.0.113.7");
@@ -293,7 +293,7 @@ async fn found_f1_first_aid_a_browser_is_counted_by_its_own_address_or_not_at_al
     ] {
         let (running, broker) = Running::with_broker(settings).await;
         broker.says(refused(Refusal::Forbidden));
-        let mut request = running.get("/hub-callback?code=c&state=abcdef.s");
+        let mut request = running.get("/oauth_callback?code=c&state=abcdef.s");
         if let Some(forwarded) = forwarded {
             request = request.header("x-forwarded-for", forwarded);
         }
@@ -317,7 +317,7 @@ async fn security_l1_the_log_holds_nothing_that_passes_through() {
     let cookie = "__Host-Http-hk-abcdef=canary-cookie";
     for path in [
         "/start/abcdef.canary-ticket",
-        "/hub-callback?code=canary-code&state=abcdef.canary-state",
+        "/oauth_callback?code=canary-code&state=abcdef.canary-state",
         "/callback/lab-api?code=canary-code&state=abcdef.canary-state&iss=canary-issuer&error_description=canary",
         "/callback/lab-api?code=canary-code&code=canary-code&state=abcdef.canary-state",
         "/canary?canary=canary",

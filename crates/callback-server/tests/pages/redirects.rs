@@ -110,7 +110,7 @@ async fn security_o11_no_value_of_a_request_becomes_a_location() {
             let query = format!("state=abcdef.x&{name}={value}");
             for path in [
                 "/callback/lab-api",
-                "/hub-callback",
+                "/oauth_callback",
                 "/sign-in/abcdef",
                 "/start/abcdef.x",
                 "/",

@@ -29,7 +29,7 @@ async fn hub_callback_hands_on_code_state_and_the_cookie_that_the_state_names() 
     let server = Server::own().await;
     server.broker.says(BrowserAnswer::View { flow: short() });
     let visit =
-        Visit::open(&format!("/hub-callback?code=hub-code&state={STATE}")).with("cookie", COOKIE);
+        Visit::open(&format!("/oauth_callback?code=hub-code&state={STATE}")).with("cookie", COOKIE);
     let answer = server.visit(visit).await;
     assert_eq!(
         (answer.status, answer.header("location")),
@@ -139,7 +139,7 @@ async fn below_a_path_of_the_hub_the_same_routes_answer() {
     server.broker.says(BrowserAnswer::View { flow: short() });
     let answer = server
         .open(&format!(
-            "/services/hubkey/hub-callback?code=c&state={STATE}"
+            "/services/hubkey/oauth_callback?code=c&state={STATE}"
         ))
         .await;
     assert_eq!(answer.header("location"), "/services/hubkey/sign-in/abcdef");
@@ -171,9 +171,9 @@ async fn security_p2_parameters_that_stand_there_twice_are_refused() {
         format!("/callback/lab-api?code=a&iss=a&iss=a&{s}"),
         format!("/callback/lab-api?error=a&error=b&{s}"),
         format!("/callback/lab-api?code=a&c%6fde=b&{s}"),
-        format!("/hub-callback?code=a&code=b&{s}"),
-        format!("/hub-callback?code=a&{s}&{s}"),
-        "/hub-callback?code=a".to_owned(),
+        format!("/oauth_callback?code=a&code=b&{s}"),
+        format!("/oauth_callback?code=a&{s}&{s}"),
+        "/oauth_callback?code=a".to_owned(),
         "/callback/lab-api?code=a".to_owned(),
         "/callback/lab-api".to_owned(),
         format!("/callback/lab-api?code=a&state=abcdef.{}", "x".repeat(300)),
@@ -241,10 +241,14 @@ async fn security_b9_a_missing_form_token_reaches_the_broker_as_a_wrong_one() {
 async fn refusals_have_their_status_and_the_brokers_reference() {
     let server = Server::own().await;
     for (refusal, status, retry_after) in [
-        (Refusal::DeadLink, StatusCode::GONE, None),
+        (Refusal::InvalidLink, StatusCode::GONE, None),
         (Refusal::Forbidden, StatusCode::FORBIDDEN, None),
         (Refusal::Malformed, StatusCode::BAD_REQUEST, None),
-        (Refusal::TooMany, StatusCode::TOO_MANY_REQUESTS, Some("60")),
+        (
+            Refusal::RateLimited,
+            StatusCode::TOO_MANY_REQUESTS,
+            Some("60"),
+        ),
         (
             Refusal::Unavailable,
             StatusCode::SERVICE_UNAVAILABLE,

@@ -64,12 +64,12 @@ fn security_x4_no_question_to_the_broker_names_a_person_and_no_message_holds_a_t
         );
     }
     for question in [
-        "Start",
+        "OpenLink",
         "HubCallback",
-        "View",
+        "GetPage",
         "ProviderCallback",
-        "Decide",
-        "Visit",
+        "SubmitDecision",
+        "OpenConnectionsPage",
         "EndConnections",
     ] {
         let (_, rest) = source

@@ -19,7 +19,7 @@ use hubkey_protocol::{
     ProviderId, Reference, ShortId, SignInFailure,
     internal::{
         BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndedPage, Page, ProviderLabel,
-        Refusal, ScopeLabel, Site, StartPage,
+        Refusal, ScopeLabel, SiteInfo, StartPage,
     },
     secret::{CsrfToken, SecretUrl, SharedSecret},
 };
@@ -57,7 +57,7 @@ impl Call {
 
 #[derive(Debug)]
 struct Script {
-    site: Site,
+    site: SiteInfo,
     answer: (StatusCode, Value),
     /// The header `traceparent` of its answers.
     trace: Option<&'static str>,
@@ -106,7 +106,7 @@ impl Broker {
         calls[0].clone()
     }
 
-    pub(crate) fn site(&self, change: impl FnOnce(&mut Site)) {
+    pub(crate) fn site(&self, change: impl FnOnce(&mut SiteInfo)) {
         change(&mut self.0.lock().unwrap().site);
     }
 
@@ -115,7 +115,7 @@ impl Broker {
     }
 
     pub(crate) async fn start_at(address: &str, public_url: &str) -> (Self, String) {
-        let site = Site {
+        let site = SiteInfo {
             hub_name: "hub.example.org".to_owned(),
             hub_url: "https://hub.example.org/".to_owned(),
             accent_color: None,
@@ -193,7 +193,7 @@ impl Server {
         Self::at(SHARED, |site| site.shared_origin = true).await
     }
 
-    pub(crate) async fn at(public_url: &str, change: impl FnOnce(&mut Site)) -> Self {
+    pub(crate) async fn at(public_url: &str, change: impl FnOnce(&mut SiteInfo)) -> Self {
         let (broker, url) = Broker::start(public_url).await;
         broker.site(change);
         let (app, mut keeper) = App::new(parts(&url, public_url));
@@ -417,11 +417,11 @@ pub(crate) fn ended_page(reason: SignInFailure) -> EndedPage {
 }
 
 pub(crate) const REFUSALS: [Refusal; 6] = [
-    Refusal::DeadLink,
+    Refusal::InvalidLink,
     Refusal::Forbidden,
     Refusal::Malformed,
     Refusal::TooLong,
-    Refusal::TooMany,
+    Refusal::RateLimited,
     Refusal::Unavailable,
 ];
 
@@ -439,7 +439,7 @@ pub(crate) fn redirect(location: &str) -> BrowserAnswer {
 }
 
 pub(crate) fn leave(location: &str) -> BrowserAnswer {
-    BrowserAnswer::Leave {
+    BrowserAnswer::RedirectPage {
         location: SecretUrl::new(location),
         provider: "Lab API".to_owned(),
     }
@@ -454,7 +454,7 @@ pub(crate) fn every_answer() -> Vec<(String, BrowserAnswer)> {
             redirect("https://hub.example.org/hub/api/oauth2/authorize?state=x"),
         ),
         (
-            "leave".to_owned(),
+            "redirect_page".to_owned(),
             leave("https://login.lab.example/authorize?state=x"),
         ),
         ("view".to_owned(), BrowserAnswer::View { flow: short() }),

@@ -26,7 +26,7 @@ async fn security_i3_a_browser_does_not_choose_its_trace_and_no_span_has_its_tic
     let collector = Collector::start().await.unwrap();
     let environment = collector.environment();
     let (running, broker) = Running::with_broker(&borrowed(&environment)).await;
-    broker.says(refused(Refusal::DeadLink));
+    broker.says(refused(Refusal::InvalidLink));
     let request = running
         .get("/start/abcdef.canary-ticket?canary=query")
         .header("traceparent", CHOSEN)
@@ -67,7 +67,7 @@ async fn a_page_joins_the_trace_that_the_broker_names() {
     let collector = Collector::start().await.unwrap();
     let environment = collector.environment();
     let (running, broker) = Running::with_broker(&borrowed(&environment)).await;
-    broker.says(refused(Refusal::DeadLink));
+    broker.says(refused(Refusal::InvalidLink));
     broker.names_trace(CHOSEN);
     running.get("/start/abcdef.ticket").send().await.unwrap();
     let spans = collector.until(SOON, |spans| !spans.is_empty()).await;
@@ -88,7 +88,7 @@ async fn a_page_joins_the_trace_that_the_broker_names() {
 #[tokio::test]
 async fn one_request_has_one_id_in_both_servers() {
     let (running, broker) = Running::with_broker(&[]).await;
-    broker.says(refused(Refusal::DeadLink));
+    broker.says(refused(Refusal::InvalidLink));
     let answer = running.get("/start/abcdef.ticket").send().await.unwrap();
     let id = answer.headers()["x-request-id"].to_str().unwrap();
     assert_eq!(broker.call().header("x-request-id"), Some(id));
@@ -110,7 +110,7 @@ async fn a_collector_that_never_answers_slows_and_fails_no_request() {
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
     ])
     .await;
-    broker.says(refused(Refusal::DeadLink));
+    broker.says(refused(Refusal::InvalidLink));
     let mut slowest = Duration::ZERO;
     for _ in 0..40 {
         let started = Instant::now();

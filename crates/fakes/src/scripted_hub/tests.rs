@@ -9,7 +9,7 @@ use super::{BROWSER_COOKIE, Fault, HubClient, HubEndpoint, ScriptedHub, models};
 use crate::fake_http::{Pace, Reply};
 use crate::pkce;
 
-const CALLBACK: &str = "http://127.0.0.1:1/hub-callback";
+const CALLBACK: &str = "http://127.0.0.1:1/oauth_callback";
 const VERIFIER: &str = "a-verifier-of-exactly-forty-three-characters";
 
 fn client() -> reqwest::Client {

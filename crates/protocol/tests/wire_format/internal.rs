@@ -3,9 +3,10 @@
 use hubkey_protocol::{
     ProviderId, Reference, ShortId, SignInFailure,
     internal::{
-        BackchannelLogout, BrowserAnswer, BrowserReply, ConfirmPage, Decide, Decision, DonePage,
-        EndedPage, HubCallback, LogoutOutcome, LogoutReply, Page, ProviderCallback, ProviderLabel,
-        Refusal, ScopeLabel, SetFlowCookie, Site, Start, StartPage, TooLong, View,
+        BackchannelLogout, BrowserAnswer, BrowserReply, ConfirmPage, Decision, DonePage, EndedPage,
+        GetPage, HubCallback, LogoutOutcome, LogoutReply, OpenLink, Page, ProviderCallback,
+        ProviderLabel, Refusal, ScopeLabel, SetFlowCookie, SiteInfo, StartPage, SubmitDecision,
+        TooLong,
     },
     secret::{AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, SecretUrl, State, Ticket},
 };
@@ -70,8 +71,8 @@ fn provider_callback() -> ProviderCallback {
     }
 }
 
-fn decide(decision: Decision) -> Decide {
-    Decide {
+fn decide(decision: Decision) -> SubmitDecision {
+    SubmitDecision {
         flow: flow(),
         flow_cookie: Some(cookie()),
         csrf: CsrfToken::new("csrf-1"),
@@ -82,19 +83,19 @@ fn decide(decision: Decision) -> Decide {
 
 #[test]
 fn what_callback_server_asks() {
-    let start = Start {
+    let start = OpenLink {
         ticket: Ticket::new("abcdef.ticket"),
         source: None,
     };
-    let view = View {
+    let view = GetPage {
         flow: flow(),
         flow_cookie: None,
         source: Some(source()),
     };
     let lines = [
-        line("Start", &start),
+        line("OpenLink", &start),
         line("HubCallback", &hub_callback()),
-        line("View", &view),
+        line("GetPage", &view),
         line("ProviderCallback", &provider_callback()),
         line(
             "ProviderCallback",
@@ -105,8 +106,8 @@ fn what_callback_server_asks() {
                 ..provider_callback()
             },
         ),
-        line("Decide", &decide(Decision::Accept)),
-        line("Decide", &decide(Decision::Cancel)),
+        line("SubmitDecision", &decide(Decision::Accept)),
+        line("SubmitDecision", &decide(Decision::Cancel)),
     ];
     insta::assert_snapshot!(lines.join("\n"));
 }
@@ -132,7 +133,7 @@ fn how_a_browser_is_answered() {
             location: location(),
         })
     };
-    let leave = reply(BrowserAnswer::Leave {
+    let leave = reply(BrowserAnswer::RedirectPage {
         location: location(),
         provider: "Lab API".to_owned(),
     });
@@ -142,15 +143,15 @@ fn how_a_browser_is_answered() {
     };
     let mut lines = vec![
         line("redirect", &redirect),
-        line("leave", &leave),
+        line("redirect_page", &leave),
         line("view", &view),
     ];
     let refusals = [
-        Refusal::DeadLink,
+        Refusal::InvalidLink,
         Refusal::Forbidden,
         Refusal::Malformed,
         Refusal::TooLong,
-        Refusal::TooMany,
+        Refusal::RateLimited,
         Refusal::Unavailable,
     ];
     lines.extend(refusals.map(|refusal| {
@@ -211,7 +212,7 @@ fn how_a_sign_in_ends_without_a_connection() {
 
 #[test]
 fn what_the_pages_look_like() {
-    let site = Site {
+    let site = SiteInfo {
         hub_name: "hub.example.org".to_owned(),
         hub_url: "https://hub.example.org".to_owned(),
         accent_color: Some("#1a5fb4".to_owned()),
@@ -220,7 +221,7 @@ fn what_the_pages_look_like() {
         shared_origin: false,
         key_sets: [(provider().id, serde_json::json!({ "keys": [] }))].into(),
     };
-    insta::assert_snapshot!(line("Site", &site));
+    insta::assert_snapshot!(line("SiteInfo", &site));
 }
 
 #[test]

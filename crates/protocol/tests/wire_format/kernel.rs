@@ -2,8 +2,8 @@
 
 use hubkey_protocol::{
     Account, Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ErrorCode,
-    ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList, ProviderState, Reference,
-    Scopes, ServerEnded, ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
+    ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList, ProviderStatus, Reference,
+    Scopes, ServerStopped, ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
     TokenRequest,
     secret::{AccessToken, PollSecret, Secret as _, SecretUrl, ServerToken},
 };
@@ -36,7 +36,7 @@ fn connection() -> Connection {
         audience: Some("https://api.example.org".to_owned()),
         resource: Some("https://api.example.org/v1".to_owned()),
         expires_at: Some(1_795_600_000),
-        renews: true,
+        refreshable: true,
         api_origins: vec!["https://api.example.org".to_owned()],
         token_type: "Bearer".to_owned(),
     }
@@ -52,7 +52,7 @@ fn bare_connection() -> Connection {
         audience: None,
         resource: None,
         expires_at: None,
-        renews: false,
+        refreshable: false,
         api_origins: Vec::new(),
         ..connection()
     }
@@ -96,13 +96,13 @@ fn wish() -> CreateSignIn {
         audience: Some("https://api.example.org".to_owned()),
         resource: Some("https://api.example.org/v1".to_owned()),
         account: Some("alice@lab.example".to_owned()),
-        existing_only: true,
+        interactive: false,
     }
 }
 
 fn narrow() -> TokenRequest {
     TokenRequest {
-        min_valid: 60,
+        min_valid_seconds: 60,
         scopes: Some(scopes("projects:read")),
         audience: Some("https://api.example.org".to_owned()),
         resource: Some("https://api.example.org/v1".to_owned()),
@@ -115,7 +115,7 @@ fn exchange() -> ExchangeRequest {
         resource: Some("https://other.example.org".to_owned()),
         scopes: Some(scopes("projects:read")),
         requested_issuer: Some("github".to_owned()),
-        min_valid: 60,
+        min_valid_seconds: 60,
     }
 }
 
@@ -158,16 +158,16 @@ fn how_a_request_for_a_sign_in_is_answered() {
 
 #[test]
 fn how_a_poll_is_answered() {
-    let ready = |connection, expires_at| SignInStatus::Ready {
+    let ready = |connection, expires_at| SignInStatus::Connected {
         connection,
         token: token(expires_at),
     };
     let pending = SignInStatus::Pending { retry_after_ms: 0 };
     let mut lines = vec![
         line("pending", &pending),
-        line("ready", &ready(connection(), Some(1_795_600_000))),
+        line("connected", &ready(connection(), Some(1_795_600_000))),
         line(
-            "ready, with nothing that may be absent",
+            "connected, with nothing that may be absent",
             &ready(bare_connection(), None),
         ),
         line("denied", &SignInStatus::Denied),
@@ -188,18 +188,18 @@ fn what_connections_and_providers_look_like() {
     let list = ConnectionList {
         connections: vec![connection(), bare_connection()],
     };
-    let provider = |state| Provider {
+    let provider = |status| Provider {
         id: provider(),
         display_name: "Lab API".to_owned(),
         default_scopes: scopes("openid"),
         allowed_scopes: scopes("openid projects:read"),
         api_origins: vec!["https://api.example.org".to_owned()],
-        state,
+        status,
     };
     let states = [
-        ProviderState::Ready,
-        ProviderState::Unknown,
-        ProviderState::Unavailable,
+        ProviderStatus::Ready,
+        ProviderStatus::Unknown,
+        ProviderStatus::Unavailable,
     ];
     let providers = ProviderList {
         providers: states.map(provider).into(),
@@ -233,7 +233,7 @@ fn what_a_failure_looks_like() {
 
 #[test]
 fn found_e1_the_end_of_a_server_says_whose_it_was_and_no_debug_shows_its_token() {
-    let ended = |text: &str| serde_json::from_str::<ServerEnded>(text);
+    let ended = |text: &str| serde_json::from_str::<ServerStopped>(text);
     let before = ended(r#"{"user":"alice","server":""}"#).expect("a Hub with an older hook");
     assert!(before.created.is_none() && before.token.is_none());
     let unknown = r#"{"user":"alice","server":"","created":null,"token":null}"#;
@@ -243,7 +243,7 @@ fn found_e1_the_end_of_a_server_says_whose_it_was_and_no_debug_shows_its_token()
             .token
             .is_none()
     );
-    let whole = ServerEnded {
+    let whole = ServerStopped {
         created: Some("2026-11-24T20:00:07Z".to_owned()),
         token: Some(ServerToken::new("canary-token")),
         ..before

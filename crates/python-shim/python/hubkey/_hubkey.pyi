@@ -147,7 +147,7 @@ class Request:
         scopes: list[str] | None,
         audience: str | None,
         resource: str | None,
-        existing_only: bool,
+        interactive: bool,
     ) -> Request:
         """Check the form of each value.
 

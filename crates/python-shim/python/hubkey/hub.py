@@ -92,7 +92,7 @@ def configure(  # noqa: PLR0913 - settings, each by its name
         environment["HUBKEY_ALLOW_PLAINTEXT"] = "1"
     entry: dict[str, Any] = {
         "name": SERVICE,
-        "oauth_redirect_uri": public.geturl().rstrip("/") + "/hub-callback",
+        "oauth_redirect_uri": public.geturl().rstrip("/") + "/oauth_callback",
         "oauth_no_confirm": True,
     }
     if callback_url is not None:

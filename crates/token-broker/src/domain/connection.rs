@@ -248,7 +248,7 @@ impl Connection {
             audience: self.wish.audience.clone(),
             resource: self.wish.resource.clone(),
             expires_at: self.grant.tokens.expires_at.map(Timestamp::as_secs),
-            renews: self.grant.tokens.refresh_token.is_some(),
+            refreshable: self.grant.tokens.refresh_token.is_some(),
             api_origins: provider.api_origins.clone(),
             token_type: self.grant.token_type.clone(),
         }

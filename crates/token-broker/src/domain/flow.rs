@@ -2,7 +2,7 @@
 
 use hubkey_protocol::{
     Nonce, ProviderId, Reference, ShortId, SignInFailure,
-    internal::JustEnded,
+    internal::EndedConnections,
     secret::{self, CsrfToken, HubAccessToken, OidcNonce, PkceVerifier, Ticket},
 };
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ pub struct Visiting {
     #[serde(serialize_with = "secret::exposed")]
     pub csrf: CsrfToken,
     /// What the person has just ended.
-    pub just_ended: Option<JustEnded>,
+    pub just_ended: Option<EndedConnections>,
 }
 
 /// What a callback must fit to.

@@ -17,7 +17,7 @@ pub struct HubConfig {
     pub service_name: String,
     /// The service's OAuth client id; the Hub makes it `service-<name>`.
     pub client_id: String,
-    /// `<public_url of hubkey>/hub-callback`: compared byte by byte by the Hub, so kept as written.
+    /// `<public_url of hubkey>/oauth_callback`: compared byte by byte by the Hub, so kept as written.
     pub redirect_uri: String,
     /// The scope that only servers get, such as `custom:hubkey:kernel`. Empty: not asked for, which start-up warns of.
     pub server_scope: String,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hubkey_protocol::{ProviderId, ProviderState};
+use hubkey_protocol::{ProviderId, ProviderStatus};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -138,11 +138,11 @@ impl Directory {
         self.kept.fresh(self.clock.now(), fetch).await
     }
 
-    pub(super) fn state(&self) -> ProviderState {
+    pub(super) fn status(&self) -> ProviderStatus {
         match (&self.source, self.kept.outcome()) {
-            (Source::Explicit(_), _) | (_, Some(Ok(()))) => ProviderState::Ready,
-            (_, Some(Err(_))) => ProviderState::Unavailable,
-            (_, None) => ProviderState::Unknown,
+            (Source::Explicit(_), _) | (_, Some(Ok(()))) => ProviderStatus::Ready,
+            (_, Some(Err(_))) => ProviderStatus::Unavailable,
+            (_, None) => ProviderStatus::Unknown,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_protocol::{
-    ProviderState, Scopes,
+    ProviderStatus, Scopes,
     secret::{AccessToken, LogoutToken, RefreshToken},
 };
 use serde_json::{Map, Value};
@@ -35,7 +35,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     }
 
     /// Whether it could be reached lately; asks nothing.
-    fn state(&self) -> ProviderState;
+    fn status(&self) -> ProviderStatus;
 
     /// For how long its token endpoint is not asked because it failed again and again; asks nothing.
     fn rest(&self) -> Option<Duration>;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_protocol::{
-    ProviderState, Scopes,
+    ProviderStatus, Scopes,
     secret::{AccessToken, LogoutToken, RefreshToken, Secret},
 };
 use serde_json::Value;
@@ -122,11 +122,11 @@ impl IdentityProvider for OidcProvider {
         self.registration.key_set()
     }
 
-    fn state(&self) -> ProviderState {
+    fn status(&self) -> ProviderStatus {
         if self.rest().is_some() {
-            return ProviderState::Unavailable;
+            return ProviderStatus::Unavailable;
         }
-        self.directory.state()
+        self.directory.status()
     }
 
     fn rest(&self) -> Option<Duration> {

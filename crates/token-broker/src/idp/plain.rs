@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_protocol::{
-    ProviderState, Scopes,
+    ProviderStatus, Scopes,
     secret::{AccessToken, RefreshToken},
 };
 use serde_json::Value;
@@ -140,11 +140,11 @@ impl IdentityProvider for PlainProvider {
         self.registration.key_set()
     }
 
-    fn state(&self) -> ProviderState {
+    fn status(&self) -> ProviderStatus {
         if self.rest().is_some() {
-            return ProviderState::Unavailable;
+            return ProviderStatus::Unavailable;
         }
-        ProviderState::Ready
+        ProviderStatus::Ready
     }
 
     fn rest(&self) -> Option<Duration> {

@@ -9,8 +9,8 @@ use axum::extract::State;
 use hubkey_protocol::{
     ProviderId,
     internal::{
-        BackchannelLogout, BrowserReply, Decide, EndConnections, HubCallback, LogoutOutcome,
-        LogoutReply, ProviderCallback, Site, Start, View, Visit,
+        BackchannelLogout, BrowserReply, EndConnections, GetPage, HubCallback, LogoutOutcome,
+        LogoutReply, OpenConnectionsPage, OpenLink, ProviderCallback, SiteInfo, SubmitDecision,
     },
 };
 use hubkey_service::http::{Failure, Json, Path};
@@ -69,13 +69,13 @@ impl<T> Step<T> {
     }
 }
 
-pub(super) async fn site(State(catalog): State<Arc<Catalog>>) -> Json<Site> {
+pub(super) async fn site(State(catalog): State<Arc<Catalog>>) -> Json<SiteInfo> {
     Json(catalog.site())
 }
 
 pub(super) async fn start(
     State(step): State<Step<StartSignIn>>,
-    Json(request): Json<Start>,
+    Json(request): Json<OpenLink>,
 ) -> Answer {
     step.carry_out(|start| async move { start.start(request).await })
         .await
@@ -92,14 +92,17 @@ pub(super) async fn hub_callback(
         .await
 }
 
-pub(super) async fn view(State(step): State<Step<ShowPage>>, Json(request): Json<View>) -> Answer {
+pub(super) async fn view(
+    State(step): State<Step<ShowPage>>,
+    Json(request): Json<GetPage>,
+) -> Answer {
     step.carry_out(|pages| async move { pages.view(request).await })
         .await
 }
 
 pub(super) async fn r#continue(
     State(step): State<Step<ContinueToProvider>>,
-    Json(request): Json<Decide>,
+    Json(request): Json<SubmitDecision>,
 ) -> Answer {
     step.carry_out(|consent| async move { consent.decide(request).await })
         .await
@@ -117,7 +120,7 @@ pub(super) async fn callback(
 
 pub(super) async fn confirm(
     State(step): State<Step<ConfirmAccount>>,
-    Json(request): Json<Decide>,
+    Json(request): Json<SubmitDecision>,
 ) -> Answer {
     step.carry_out(|confirm| async move { confirm.confirm(request).await })
         .await
@@ -125,7 +128,7 @@ pub(super) async fn confirm(
 
 pub(super) async fn my_connections(
     State(step): State<Step<MyConnections>>,
-    Json(Visit { .. }): Json<Visit>,
+    Json(OpenConnectionsPage { .. }): Json<OpenConnectionsPage>,
 ) -> Json<BrowserReply> {
     Json(step.step.my_connections())
 }

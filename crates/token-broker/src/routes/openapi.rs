@@ -7,7 +7,7 @@ use utoipa::{
 };
 
 use super::{
-    acknowledge, cancel, connections, create_sign_in, exchange, providers, server_ended,
+    acknowledge, cancel, connections, create_sign_in, exchange, providers, server_stopped,
     sign_in_status, sign_out, token, userinfo,
 };
 
@@ -21,7 +21,7 @@ use super::{
     paths(
         create_sign_in::handler, sign_in_status::handler, acknowledge::handler, cancel::handler,
         providers::handler, connections::handler, token::handler, exchange::handler, sign_out::handler,
-        server_ended::handler, userinfo::handler,
+        server_stopped::handler, userinfo::handler,
     ),
     modifiers(&ServerToken)
 )]

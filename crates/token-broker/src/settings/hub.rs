@@ -39,7 +39,7 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
         api_token: api_token?,
         client_id: format!("service-{service_name}"),
         service_name,
-        redirect_uri: format!("{}/hub-callback", public_url?),
+        redirect_uri: format!("{}/oauth_callback", public_url?),
         server_scope,
         allow_plaintext,
         ca_pem,

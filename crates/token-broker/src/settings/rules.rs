@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hubkey_protocol::internal::Site;
+use hubkey_protocol::internal::SiteInfo;
 use hubkey_service::settings::{Reader, Section, kind};
 use url::Url;
 
@@ -134,7 +134,11 @@ fn read_open_limits(sign_in: &Section<'_>) -> OpenLimits {
     }
 }
 
-fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>) -> Option<Site> {
+fn read_site(
+    reader: &Reader,
+    public_url: Option<&str>,
+    hub: Option<&HubConfig>,
+) -> Option<SiteInfo> {
     let section = reader.section("site");
     let name = section.optional(
         "hub_name",
@@ -147,7 +151,7 @@ fn read_site(reader: &Reader, public_url: Option<&str>, hub: Option<&HubConfig>)
     let host = hub.public_url.host_str().unwrap_or_default().to_owned();
     let shared_origin =
         Url::parse(public_url).is_ok_and(|url| url.origin() == hub.public_url.origin());
-    Some(Site {
+    Some(SiteInfo {
         hub_name: name.unwrap_or(host),
         hub_url: hub.public_url.to_string(),
         accent_color,

@@ -13,7 +13,7 @@ use crate::use_cases::{
     common::Common,
     connections::{
         backchannel_logout::BackchannelLogouts, list::ListConnections,
-        server_stopped::ServerStopped, sharing::ConnectionSharing, sign_out::SignOut,
+        server_stopped::StoppedServers, sharing::ConnectionSharing, sign_out::SignOut,
     },
     records::Records,
     sign_in::{
@@ -73,8 +73,8 @@ pub struct Connections {
     pub list: Arc<ListConnections>,
     /// `DELETE /v1/connections/{id}`.
     pub sign_out: Arc<SignOut>,
-    /// `POST /v1/servers/ended`.
-    pub server_stopped: Arc<ServerStopped>,
+    /// `POST /v1/servers/stopped`.
+    pub server_stopped: Arc<StoppedServers>,
     /// A provider's logout.
     pub backchannel_logouts: Arc<BackchannelLogouts>,
 }
@@ -187,7 +187,7 @@ impl Connections {
         let sign_out = Arc::new(SignOut::new(base, records, common));
         Self {
             list: Arc::new(ListConnections::new(base, records, common)),
-            server_stopped: Arc::new(ServerStopped::new(
+            server_stopped: Arc::new(StoppedServers::new(
                 base, records, common, sharing, &sign_out,
             )),
             backchannel_logouts: Arc::new(BackchannelLogouts::new(base, records, common)),

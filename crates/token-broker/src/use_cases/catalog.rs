@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_protocol::{Provider, ProviderList, internal::Site};
+use hubkey_protocol::{Provider, ProviderList, internal::SiteInfo};
 
 use crate::{
     idp::IdentityProvider,
@@ -50,12 +50,12 @@ impl Catalog {
 
     /// Names and look of the pages, and the keys that are published.
     #[must_use]
-    pub fn site(&self) -> Site {
+    pub fn site(&self) -> SiteInfo {
         let key_sets = self.providers.iter().filter_map(|provider| {
             let set = provider.key_set()?;
             Some((provider.config().id.clone(), set.clone()))
         });
-        Site {
+        SiteInfo {
             key_sets: key_sets.collect(),
             ..self.rules.site.clone()
         }
@@ -70,6 +70,6 @@ pub(crate) fn message(provider: &dyn IdentityProvider) -> Provider {
         default_scopes: config.offer.default_scopes.clone(),
         allowed_scopes: config.offer.allowed_scopes.clone(),
         api_origins: config.api_origins.clone(),
-        state: provider.state(),
+        status: provider.status(),
     }
 }

@@ -32,7 +32,7 @@ pub struct Rules {
     /// How many sign-ins one hub user may open.
     pub open: OpenLimits,
     /// Names and look of the pages.
-    pub site: hubkey_protocol::internal::Site,
+    pub site: hubkey_protocol::internal::SiteInfo,
 }
 
 /// What to do with servers that people other than their owner may enter (SECURITY D9).

@@ -351,6 +351,11 @@ async fn drawn(broker: &KernelApi, connected: &Connected) -> Ending {
 async fn ask(broker: &KernelApi, connected: &Connected) {
     let path = format!("/v1/connections/{}/token", connected.id);
     let _ = broker
-        .ask(Method::POST, &path, Some(json!({"min_valid": 30})), &[])
+        .ask(
+            Method::POST,
+            &path,
+            Some(json!({"min_valid_seconds": 30})),
+            &[],
+        )
         .await;
 }

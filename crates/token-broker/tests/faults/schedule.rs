@@ -159,7 +159,12 @@ pub(crate) async fn draw(
     let path = format!("/v1/connections/{}/token", connected.id);
     let mut last = String::new();
     while Instant::now() < end {
-        let asked = kernels[broker].ask(Method::POST, &path, Some(json!({"min_valid": 30})), &[]);
+        let asked = kernels[broker].ask(
+            Method::POST,
+            &path,
+            Some(json!({"min_valid_seconds": 30})),
+            &[],
+        );
         match timeout(ANSWER, asked).await {
             Ok(Ok((StatusCode::OK, answer))) => {
                 let token = answer["access_token"].as_str().unwrap();

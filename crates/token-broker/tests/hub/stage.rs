@@ -17,7 +17,7 @@ use hubkey_token_broker::hub::{
 };
 use hubkey_token_broker::keys::LookupMacKey;
 
-pub(crate) const REDIRECT_URI: &str = "https://hubkey.example.org/hub-callback";
+pub(crate) const REDIRECT_URI: &str = "https://hubkey.example.org/oauth_callback";
 pub(crate) const SERVICE_TOKEN: &str = "the-api-token-of-the-service";
 pub(crate) const PEER: [u8; 4] = [10, 0, 0, 1];
 

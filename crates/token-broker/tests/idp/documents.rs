@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hubkey_fakes::hostile_provider::{Endpoint, scenarios::metadata};
-use hubkey_protocol::ProviderState;
+use hubkey_protocol::ProviderStatus;
 use hubkey_token_broker::idp::{IdentityProvider, IdpError};
 
 use crate::support::{Setup, Transaction, word};
@@ -22,7 +22,7 @@ async fn row(row: &str, words: &[&str]) {
         assert_eq!(setup.hits(Endpoint::Authorize), 0, "{}", case.name);
         assert_eq!(setup.hits(Endpoint::Token), 0, "{}", case.name);
         assert_eq!(setup.hits(Endpoint::Jwks), 0, "{}", case.name);
-        assert_eq!(setup.client.state(), ProviderState::Unavailable);
+        assert_eq!(setup.client.status(), ProviderStatus::Unavailable);
     }
 }
 
@@ -62,13 +62,13 @@ async fn security_p72_a_token_endpoint_that_moves_is_refused() {
     assert_eq!(word(setup.sign_in().await), "token_endpoint_host_changed");
     assert_eq!(setup.hits(Endpoint::Discovery), 1);
     assert_eq!(setup.hits(Endpoint::Token), 0);
-    assert_eq!(setup.client.state(), ProviderState::Unavailable);
+    assert_eq!(setup.client.status(), ProviderStatus::Unavailable);
 }
 
 #[tokio::test]
 async fn metadata_is_read_once_an_hour_and_by_one_at_a_time() {
     let setup = Setup::new().await;
-    assert_eq!(setup.client.state(), ProviderState::Unknown);
+    assert_eq!(setup.client.status(), ProviderStatus::Unknown);
     let transactions: Vec<_> = (0..30).map(|_| Transaction::new()).collect();
     let urls = transactions
         .iter()
@@ -77,7 +77,7 @@ async fn metadata_is_read_once_an_hour_and_by_one_at_a_time() {
         url.unwrap();
     }
     assert_eq!(setup.hits(Endpoint::Discovery), 1);
-    assert_eq!(setup.client.state(), ProviderState::Ready);
+    assert_eq!(setup.client.status(), ProviderStatus::Ready);
     setup.later(HOUR / 2);
     setup.sign_in().await.unwrap();
     assert_eq!(setup.hits(Endpoint::Discovery), 1);
@@ -92,10 +92,10 @@ async fn feature_g8_a_provider_that_is_down_at_first_is_asked_again() {
     setup.op.set_up(false);
     let refused = setup.url(&Transaction::new()).await.err();
     assert_eq!(refused, Some(IdpError::Unavailable));
-    assert_eq!(setup.client.state(), ProviderState::Unavailable);
+    assert_eq!(setup.client.status(), ProviderStatus::Unavailable);
     setup.op.set_up(true);
     setup.sign_in().await.unwrap();
-    assert_eq!(setup.client.state(), ProviderState::Ready);
+    assert_eq!(setup.client.status(), ProviderStatus::Ready);
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn old_metadata_serves_while_the_provider_is_silent() {
     setup.op.set_up(false);
     setup.later(2 * HOUR);
     assert!(setup.url(&Transaction::new()).await.is_ok());
-    assert_eq!(setup.client.state(), ProviderState::Unavailable);
+    assert_eq!(setup.client.status(), ProviderStatus::Unavailable);
     setup.later(24 * HOUR);
     let refused = setup.url(&Transaction::new()).await.err();
     assert_eq!(refused, Some(IdpError::Unavailable));

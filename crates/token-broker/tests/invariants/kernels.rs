@@ -129,7 +129,7 @@ impl Scenario<'_> {
             .collect();
         for (id, token) in known {
             let path = format!("/v1/connections/{id}/token");
-            let body = json!({"min_valid": 1});
+            let body = json!({"min_valid_seconds": 1});
             let answer = kernel.send(Method::POST, &path, Some(&body)).await;
             self.hold(
                 Invariant::Isolation,

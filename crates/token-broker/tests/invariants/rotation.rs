@@ -332,7 +332,7 @@ pub(crate) async fn draw(broker: &Broker, id: &ConnectionId) -> Result<String, K
         peer: None,
     };
     let request = TokenRequest {
-        min_valid: 30,
+        min_valid_seconds: 30,
         ..TokenRequest::default()
     };
     let answer = broker.tokens.get.get(&credentials, id, &request).await?;

@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use hubkey_protocol::{
-    ConnectionId, ProviderState, Scopes,
+    ConnectionId, ProviderStatus, Scopes,
     secret::{AccessToken, RefreshToken, Secret},
 };
 use hubkey_token_broker::{
@@ -329,8 +329,8 @@ impl<W: Transport> IdentityProvider for ProviderVia<W> {
         self.real.config()
     }
 
-    fn state(&self) -> ProviderState {
-        self.real.state()
+    fn status(&self) -> ProviderStatus {
+        self.real.status()
     }
 
     fn rest(&self) -> Option<Duration> {

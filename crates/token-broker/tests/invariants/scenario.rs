@@ -384,7 +384,7 @@ impl<'w> Scenario<'w> {
         ) {
             self.ledger.csrf.insert(csrf.to_owned(), cookie.to_owned());
         }
-        if !["redirect", "leave"].contains(&reply.kind()) {
+        if !["redirect", "redirect_page"].contains(&reply.kind()) {
             return;
         }
         let url: Url = reply.location().parse().unwrap();
@@ -402,7 +402,7 @@ fn next(reply: &Reply, step: &Step) -> Next {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match reply.kind() {
         "redirect" if step.path == "start" => Next::Hub(reply.location().to_owned()),
-        "redirect" | "leave" => Next::Provider(reply.location().to_owned()),
+        "redirect" | "redirect_page" => Next::Provider(reply.location().to_owned()),
         "view" => Next::Page(reply.flow().to_owned()),
         _ => {
             let page = reply.page();

@@ -20,7 +20,7 @@ pub(crate) async fn code(stage: &Stage, person: &Person) -> AuthorizationCode {
         panic!("the Hub asked although it need not");
     };
     let (address, query) = back.as_str().split_once('?').unwrap();
-    assert_eq!(address, format!("{PUBLIC_URL}/hub-callback"));
+    assert_eq!(address, format!("{PUBLIC_URL}/oauth_callback"));
     let value = |name: &str| {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))

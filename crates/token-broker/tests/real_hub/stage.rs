@@ -185,7 +185,7 @@ fn config(hub: &JupyterHub) -> HubConfig {
         api_token: ClientSecret::new(SERVICE_TOKEN),
         service_name: "hubkey".into(),
         client_id: "service-hubkey".into(),
-        redirect_uri: format!("{PUBLIC_URL}/hub-callback"),
+        redirect_uri: format!("{PUBLIC_URL}/oauth_callback"),
         server_scope: "custom:hubkey:kernel".into(),
         allow_plaintext: false,
         ca_pem: None,

@@ -26,7 +26,7 @@ pub(crate) async fn hub() -> ScriptedHub {
     let hub = ScriptedHub::start().await.unwrap();
     hub.register(HubClient::hubkey(
         "the-api-token-of-the-service",
-        "https://hubkey.example.org/hub-callback",
+        "https://hubkey.example.org/oauth_callback",
     ));
     hub
 }
@@ -199,6 +199,6 @@ async fn security_q14_a_crowd_of_polls_costs_little_memory_and_keeps_nobody_out(
     for poll in &mut polls {
         let read = tokio::time::timeout(Duration::from_mins(1), poll.read(&mut buffer)).await;
         let answer = String::from_utf8_lossy(&buffer[..read.unwrap().unwrap()]);
-        assert!(answer.contains(r#""state":"pending""#), "{answer}");
+        assert!(answer.contains(r#""status":"pending""#), "{answer}");
     }
 }

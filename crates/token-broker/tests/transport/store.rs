@@ -85,7 +85,7 @@ impl Stage {
         loop {
             let (status, answer) = self.kernel.poll(&self.opened).await.unwrap();
             if status == StatusCode::OK {
-                assert_eq!(answer["state"], "pending");
+                assert_eq!(answer["status"], "pending");
                 break;
             }
             assert!(began.elapsed() < BACK, "{status}: {answer}");

@@ -56,7 +56,7 @@ async fn security_x2_a_certificate_is_replaced_while_a_kernel_waits() {
     let hub = ScriptedHub::start().await.unwrap();
     hub.register(HubClient::hubkey(
         "the-api-token-of-the-service",
-        "https://hubkey.example.org/hub-callback",
+        "https://hubkey.example.org/oauth_callback",
     ));
     let (program, authority) = (Program::new(), Authority::new("test").unwrap());
     let first = authority.issue_until(&["127.0.0.1"], 2040).unwrap();

@@ -42,7 +42,7 @@ impl Crowd {
     pub(crate) async fn start(label: &str, built: &Built, brokers: usize) -> anyhow::Result<Self> {
         let fixture = Fixture::new(label, built.programs.clone(), brokers)?;
         let hub = ScriptedHub::start().await?;
-        let redirect = format!("{}/hub-callback", fixture.public_url());
+        let redirect = format!("{}/oauth_callback", fixture.public_url());
         hub.register(HubClient::hubkey(&fixture.hub_token()?, &redirect));
         let at = HubAt {
             api_url: hub.api_url(),

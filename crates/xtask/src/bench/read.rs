@@ -23,7 +23,7 @@ use super::wire::Line;
 const USER: &str = "alice";
 /// Longer than all of a run, so that no read refreshes.
 const TOKEN_LIFE: u64 = 86_400;
-const BODY: &str = r#"{"min_valid":60}"#;
+const BODY: &str = r#"{"min_valid_seconds":60}"#;
 /// A key of Redis with as much as a connection's record has.
 const KEY: &str = "bench:record";
 const RECORD: usize = 1_400;
@@ -68,7 +68,7 @@ impl Stage {
         let opened = api.open(PROVIDER).await?;
         sign_in(&site, &opened).await?;
         let (state, answer) = api.result(&opened).await?;
-        ensure!(state == "ready", "the sign-in ended as {state}");
+        ensure!(state == "connected", "the sign-in ended as {state}");
         let connection = answer["connection"]["id"].as_str().context("no id")?;
         Ok(Self {
             token: api.token().to_owned(),

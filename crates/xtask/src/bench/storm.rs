@@ -65,7 +65,12 @@ async fn connect(crowd: &Crowd) -> anyhow::Result<Vec<u8>> {
     let answer = line.ask(&kernel.poll()).await?.json()?;
     let id = text(&answer["connection"], "id")?;
     let path = format!("POST /v1/connections/{id}/token");
-    Ok(request(&path, &kernel.token, "", r#"{"min_valid":1}"#))
+    Ok(request(
+        &path,
+        &kernel.token,
+        "",
+        r#"{"min_valid_seconds":1}"#,
+    ))
 }
 
 async fn draw(

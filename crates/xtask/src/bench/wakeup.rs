@@ -110,10 +110,10 @@ async fn wait(url: &str, poll: &[u8]) -> anyhow::Result<Instant> {
     loop {
         let answer = line.ask(poll).await?;
         let now = Instant::now();
-        let state = answer.json()?["state"].clone();
+        let state = answer.json()?["status"].clone();
         match state.as_str() {
             Some("pending") => {}
-            Some("ready") => return Ok(now),
+            Some("connected") => return Ok(now),
             _ => anyhow::bail!("a poll was answered {}: {state}", answer.status),
         }
     }

@@ -10,7 +10,7 @@ use crate::support::{Guest, Outcome};
 /// Asks for a token of a connection.
 async fn token_of(api: &KernelApi, id: &str) -> anyhow::Result<(StatusCode, Value)> {
     let path = format!("/v1/connections/{id}/token");
-    let body = json!({ "min_valid": 0 });
+    let body = json!({ "min_valid_seconds": 0 });
     api.ask(Method::POST, &path, Some(body), &[]).await
 }
 

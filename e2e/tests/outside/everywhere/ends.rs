@@ -14,7 +14,7 @@ use crate::support::{CONNECT, Guest, LONG, Outcome, last_line};
 
 async fn draw(api: &KernelApi, connection: &str) -> anyhow::Result<StatusCode> {
     let path = format!("/v1/connections/{connection}/token");
-    let body = json!({ "min_valid": 0 });
+    let body = json!({ "min_valid_seconds": 0 });
     Ok(api.ask(Method::POST, &path, Some(body), &[]).await?.0)
 }
 
@@ -43,7 +43,7 @@ async fn connect(
     let opened = api.open(LAB_API).await?;
     guest.sign_in(browser, &opened.link).await?;
     let (state, answer) = api.result(&opened).await?;
-    ensure!(state == "ready", "{state}");
+    ensure!(state == "connected", "{state}");
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     let id = text(&answer["connection"]["id"]).context("no id")?;
     let token = text(&answer["token"]["access_token"]).context("no token")?;
@@ -121,7 +121,7 @@ async fn security_k10_need_10_the_connections_of_a_server_end_with_it() -> Outco
         "{gone}"
     );
     let told = |line: &serde_json::Value| {
-        line["event"] == "token_revoked" && line["reason"] == "server_ended"
+        line["event"] == "token_revoked" && line["reason"] == "server_stopped"
     };
     // The audit stream of a container is read by nobody here.
     if Platform::wanted()? == Platform::Processes {

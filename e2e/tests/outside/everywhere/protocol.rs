@@ -36,7 +36,7 @@ async fn feature_c1_a_state_is_good_once_and_in_its_own_browser() -> Outcome {
     );
     refused(&browser, &made_up).await?;
     guest.sign_in(&browser, &opened.link).await?;
-    assert_eq!(api.result(&opened).await?.0, "ready");
+    assert_eq!(api.result(&opened).await?.0, "connected");
     let used = browser.traffic().await?.to("/callback/lab-api").unwrap();
     refused(&browser, used.as_str()).await?;
     assert_eq!(api.connections().await?.len(), 1);

@@ -72,7 +72,7 @@ async fn holds_planted_cookies(browser: &Browser) -> anyhow::Result<bool> {
 
 async fn nothing_was_delivered(api: &KernelApi, opened: &Opened) -> Outcome {
     let answer = api.poll(opened).await?.1;
-    ensure!(answer["state"] != "ready", "mallory got a connection");
+    ensure!(answer["status"] != "connected", "mallory got a connection");
     ensure!(
         api.connections().await?.is_empty(),
         "mallory has a connection"
@@ -110,7 +110,7 @@ async fn security_b4_need_17_planted_cookies_give_mallory_nothing() -> Outcome {
     let own = alice.api()?;
     let hers = own.open(LAB_API).await?;
     alice.sign_in(&browser, &hers.link).await?;
-    assert_eq!(own.result(&hers).await?.0, "ready");
+    assert_eq!(own.result(&hers).await?.0, "connected");
     let opened = api.open(LAB_API).await?;
     let trap = prepare(&mallory, &opened).await?;
     browser.traffic().await?;
@@ -120,7 +120,7 @@ async fn security_b4_need_17_planted_cookies_give_mallory_nothing() -> Outcome {
     let page = browser.text().await?;
     assert!(page.contains("cannot be used here"), "{page}");
     let state = api.result(&opened).await?.0;
-    assert_ne!(state, "ready");
+    assert_ne!(state, "connected");
     nothing_was_delivered(&api, &opened).await?;
     let log = stack.broker.output();
     let conflict = log

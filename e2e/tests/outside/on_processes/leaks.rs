@@ -28,7 +28,7 @@ async fn sign_in_and_remember() -> anyhow::Result<Seen> {
     let mut canaries = Canaries::default();
     canaries.add("csrf", walk(&guest, &browser, &opened.link).await?);
     let (state, answer) = api.result(&opened).await?;
-    ensure!(state == "ready", "the sign-in ended {state}");
+    ensure!(state == "connected", "the sign-in ended {state}");
     let token = answer["token"]["access_token"].as_str();
     canaries.add("access token", token.context("no token")?);
     canaries.add("server token", api.token());

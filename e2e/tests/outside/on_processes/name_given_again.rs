@@ -14,7 +14,7 @@ use crate::support::{Guest, MESSAGE_LOST, Outcome, SHARED};
 
 /// The code with which a program gets a connection that is there already, or not.
 async fn existing(api: &KernelApi, provider: &str) -> anyhow::Result<Value> {
-    let wish = json!({ "provider": provider, "existing_only": true });
+    let wish = json!({ "provider": provider, "interactive": false });
     let (_, answer) = api
         .ask(Method::POST, "/v1/sign-ins", Some(wish), &[])
         .await?;
@@ -23,7 +23,7 @@ async fn existing(api: &KernelApi, provider: &str) -> anyhow::Result<Value> {
 
 async fn draw(api: &KernelApi, connection: &str) -> anyhow::Result<StatusCode> {
     let path = format!("/v1/connections/{connection}/token");
-    let body = json!({ "min_valid": 0 });
+    let body = json!({ "min_valid_seconds": 0 });
     Ok(api.ask(Method::POST, &path, Some(body), &[]).await?.0)
 }
 
@@ -34,7 +34,7 @@ async fn connect(guest: &Guest, browser: &Browser) -> anyhow::Result<(KernelApi,
         let opened = api.open(provider).await?;
         guest.sign_in(browser, &opened.link).await?;
         let (state, _) = api.result(&opened).await?;
-        ensure!(state == "ready", "{state}");
+        ensure!(state == "connected", "{state}");
     }
     let listed = api.connections().await?;
     let ids = listed.iter().filter_map(|one| one["id"].as_str());
@@ -68,7 +68,7 @@ async fn ended(guest: &Guest) -> bool {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(10) {
         let of_it =
-            |line: &&Value| line["event"] == "token_revoked" && line["reason"] == "server_ended";
+            |line: &&Value| line["event"] == "token_revoked" && line["reason"] == "server_stopped";
         if guest.audit().iter().filter(of_it).count() == 2 {
             return true;
         }
@@ -105,7 +105,7 @@ async fn found_e1_a_user_of_a_real_hub_made_anew_gets_nothing_of_who_had_the_nam
         met.contains(&hubkey_e2e::real::sign_in::Page::Confirm),
         "{met:?}"
     );
-    assert_eq!(api.result(&opened).await?.0, "ready");
+    assert_eq!(api.result(&opened).await?.0, "connected");
     assert_eq!(api.connections().await?.len(), 1);
     Ok(())
 }

@@ -110,7 +110,7 @@ async fn feature_g4_feature_a11_feature_f8_a_rule_about_addresses_holds_and_word
     }
     assert!(guest.api()?.connections().await?.is_empty());
     let (page, _, state) = at_the_house(&guest, Some("somebody@house.example")).await?;
-    assert_eq!((page, &*state), (Page::Done, "ready"));
+    assert_eq!((page, &*state), (Page::Done, "connected"));
     Ok(())
 }
 

@@ -81,7 +81,7 @@ async fn security_q15_a_preview_does_not_burn_the_link() -> Outcome {
     }
     let browser = guest.browser().await?;
     guest.sign_in(&browser, &opened.link).await?;
-    assert_eq!(api.result(&opened).await?.0, "ready");
+    assert_eq!(api.result(&opened).await?.0, "connected");
     Ok(())
 }
 

@@ -57,7 +57,7 @@ async fn feature_c3_the_broker_proves_the_challenge_that_it_sent() -> Outcome {
     let (api, browser) = (guest.api()?, guest.browser().await?);
     let opened = api.open(HOSTILE).await?;
     guest.sign_in(&browser, &opened.link).await?;
-    assert_eq!(api.result(&opened).await?.0, "ready");
+    assert_eq!(api.result(&opened).await?.0, "connected");
     let authorize = browser.traffic().await?.to("/authorize").unwrap();
     let sent = |name| parameter(&authorize, name);
     assert_eq!(sent("response_type").as_deref(), Some("code"));

@@ -151,7 +151,7 @@ async fn drawn(kernel: &KernelApi, path: &str) -> anyhow::Result<String> {
     const TRIES: usize = 5;
     let mut last = String::new();
     for _ in 0..TRIES {
-        let body = json!({"min_valid": 2});
+        let body = json!({"min_valid_seconds": 2});
         let (status, answer) = kernel.ask(Method::POST, path, Some(body), &[]).await?;
         if status == StatusCode::OK {
             return Ok(answer["access_token"].to_string());

@@ -18,7 +18,7 @@ use crate::support::{Guest, KEYED, LONG, Outcome, SECOND, proof, stack};
 /// An access token of the connection that is valid for two seconds more.
 async fn draw(api: &KernelApi, connection: &str) -> anyhow::Result<String> {
     let path = format!("/v1/connections/{connection}/token");
-    let body = json!({ "min_valid": 2 });
+    let body = json!({ "min_valid_seconds": 2 });
     let (status, answer) = api.ask(Method::POST, &path, Some(body), &[]).await?;
     ensure!(status == StatusCode::OK, "{}", answer["code"]);
     let token = answer["access_token"].as_str().context("no token")?;

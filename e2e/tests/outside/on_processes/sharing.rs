@@ -16,13 +16,13 @@ print(shared.account, len(shared.token) > 100)"#;
 
 /// What `POST /v1/sign-ins` says to a server that asks for a connection which is there already.
 async fn existing(api: &KernelApi, provider: &str) -> anyhow::Result<(StatusCode, Value)> {
-    let wish = json!({ "provider": provider, "existing_only": true });
+    let wish = json!({ "provider": provider, "interactive": false });
     api.ask(Method::POST, "/v1/sign-ins", Some(wish), &[]).await
 }
 
 async fn draw(api: &KernelApi, connection: &str) -> anyhow::Result<StatusCode> {
     let path = format!("/v1/connections/{connection}/token");
-    let body = json!({ "min_valid": 0 });
+    let body = json!({ "min_valid_seconds": 0 });
     Ok(api.ask(Method::POST, &path, Some(body), &[]).await?.0)
 }
 
@@ -36,7 +36,7 @@ async fn connected(
     let opened = api.open(provider).await?;
     guest.sign_in(browser, &opened.link).await?;
     let (state, answer) = api.result(&opened).await?;
-    ensure!(state == "ready", "{state}");
+    ensure!(state == "connected", "{state}");
     let id = answer["connection"]["id"].as_str().context("no id")?;
     Ok(id.to_owned())
 }

@@ -28,6 +28,6 @@ async fn found_c1_a_long_code_signs_in_and_a_longer_one_ends_both_in_a_real_brow
     provider.capabilities().use_codes_of(8192);
     let opened = api.open(HOSTILE).await?;
     guest.sign_in(&browser, &opened.link).await?;
-    assert_eq!(api.result(&opened).await?.0, "ready");
+    assert_eq!(api.result(&opened).await?.0, "connected");
     Ok(())
 }

@@ -193,7 +193,7 @@ class Connection(FreshToken):
         with self._lock:
             link = self._link if self._link is not None and self._link.ends > time.monotonic() else None
             frontend = Frontend.current()
-            answer = self._find_or_create(existing_only=link is not None or not frontend.has_a_person)
+            answer = self._find_or_create(interactive=link is None and frontend.has_a_person)
             if isinstance(answer, SignIn):
                 seconds = answer.expires_in
                 card = show_card(frontend, answer, seconds, waits=False)
@@ -206,10 +206,10 @@ class Connection(FreshToken):
                 return answer
         raise self._access_ended(None if link is None else link.url)
 
-    def _find_or_create(self, *, existing_only: bool) -> Grant | SignIn | None:
+    def _find_or_create(self, *, interactive: bool) -> Grant | SignIn | None:
         grant = self._newest
         scopes = None if self._asked is None else list(self._asked)
-        request = Request(grant.provider, scopes, grant.audience, grant.resource, existing_only)
+        request = Request(grant.provider, scopes, grant.audience, grant.resource, interactive)
         try:
             return self._broker.create_sign_in_blocking(request, secrets.token_urlsafe(24), _TIMEOUT)
         except ClientError as failure:

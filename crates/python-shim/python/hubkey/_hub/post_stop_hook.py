@@ -56,7 +56,7 @@ class HubkeyPostStopHook:
         client = AsyncHTTPClient(force_instance=True)
         try:
             await client.fetch(
-                f"{self.broker_url}/v1/servers/ended",
+                f"{self.broker_url}/v1/servers/stopped",
                 method="POST",
                 headers={"Authorization": f"Bearer {self.api_token}", "Content-Type": "application/json"},
                 body=json.dumps(ended),

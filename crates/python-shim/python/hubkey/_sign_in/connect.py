@@ -61,10 +61,10 @@ class _ConnectRequest:
             interactive=settings.interactive if self.interactive is None else self.interactive,
         )
 
-    def message(self, *, existing_only: bool) -> Request:
+    def message(self, *, interactive: bool) -> Request:
         scopes = None if self.scopes is None else list(self.scopes)
         try:
-            message = Request(self.provider, scopes, self.audience, self.resource, existing_only)
+            message = Request(self.provider, scopes, self.audience, self.resource, interactive)
         except InvalidField as invalid:
             raise invalid_argument(invalid, getattr(self, invalid.field)) from None
         return message if self.account is None else message.of_account(self.account)
@@ -132,27 +132,27 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     settings = read_settings()
     request = asked.with_defaults(settings)
     frontend = Frontend.current()
-    asks = frontend.has_a_person if request.interactive is None else request.interactive
+    interactive = frontend.has_a_person if request.interactive is None else request.interactive
     broker = open_broker(settings)
     calls = start_span(broker)
-    answer = await _find_or_create(calls, request, frontend, existing_only=not asks)
+    answer = await _find_or_create(calls, request, frontend, interactive=interactive)
     if isinstance(answer, SignIn):
         answer = await _sign_in(calls, answer, request, frontend)
     return Connection(broker, answer, request.scopes, request.base_path)
 
 
 async def _find_or_create(
-    broker: Broker, request: _ConnectRequest, frontend: Frontend, *, existing_only: bool
+    broker: Broker, request: _ConnectRequest, frontend: Frontend, *, interactive: bool
 ) -> Grant | SignIn:
     """Get the connection that exists, or open a sign-in."""
-    message = request.message(existing_only=existing_only)
+    message = request.message(interactive=interactive)
     loop = running_loop()
     timeout = min(_TIMEOUT, request.remaining)
     try:
         return await interruptible_wait(broker.create_sign_in(loop, message, secrets.token_urlsafe(24), timeout))
     except ClientError as failure:
         error = public_error(failure, {name: getattr(request, name) for name in _OPTIONS})
-    if existing_only and isinstance(error, SignInRequired):
+    if not interactive and isinstance(error, SignInRequired):
         call = f"hubkey.connect({request.provider!r})" if request.provider else "hubkey.connect()"
         text = (
             f"{request.provider or 'The provider'} needs a sign-in, and this is {frontend.value}. Run `await {call}`"

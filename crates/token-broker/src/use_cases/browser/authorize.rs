@@ -167,7 +167,7 @@ impl AuthorizationRedirect {
     fn sent(&self, sign_in: &SignIn, location: SecretUrl, via: Via) -> BrowserAnswer {
         match via {
             Via::Redirect => BrowserAnswer::Redirect { location },
-            Via::Page => BrowserAnswer::Leave {
+            Via::Page => BrowserAnswer::RedirectPage {
                 location,
                 provider: self.labels.label(&sign_in.provider).display_name,
             },

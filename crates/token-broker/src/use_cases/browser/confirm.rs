@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_protocol::internal::{BrowserReply, Decide, Decision};
+use hubkey_protocol::internal::{BrowserReply, Decision, SubmitDecision};
 
 use crate::{
     audit::{Event, What},
@@ -62,7 +62,7 @@ impl ConfirmAccount {
     }
 
     /// Links the account and makes the connection, or ends the sign-in and gives the tokens back.
-    pub async fn confirm(&self, request: Decide) -> Result<BrowserReply, StoreError> {
+    pub async fn confirm(&self, request: SubmitDecision) -> Result<BrowserReply, StoreError> {
         let source = request.source.as_deref();
         let opened = self
             .flows

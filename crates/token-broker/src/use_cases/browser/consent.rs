@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_protocol::internal::{BrowserReply, Decide, Decision};
+use hubkey_protocol::internal::{BrowserReply, Decision, SubmitDecision};
 
 use crate::{
     domain::{flow::FlowStage, sign_in::SignInState},
@@ -45,7 +45,7 @@ impl ContinueToProvider {
     }
 
     /// Goes on to the provider, or ends the sign-in.
-    pub async fn decide(&self, request: Decide) -> Result<BrowserReply, StoreError> {
+    pub async fn decide(&self, request: SubmitDecision) -> Result<BrowserReply, StoreError> {
         let source = request.source.as_deref();
         let opened = self
             .flows

@@ -75,7 +75,7 @@ impl ErrorPages {
     /// A link that is old, used, foreign or invented: all the same.
     pub(crate) fn invalid_link(&self, source: Option<&str>) -> BrowserReply {
         self.refuse(
-            Refusal::DeadLink,
+            Refusal::InvalidLink,
             What::PolicyDenied,
             Event::new().source(source).reason("dead_link"),
         )

@@ -251,7 +251,7 @@ impl HubCallbacks {
             )
             .await?;
         let answer = BrowserAnswer::Refused {
-            refusal: Refusal::DeadLink,
+            refusal: Refusal::InvalidLink,
             reference,
         };
         Ok(BrowserReply {

@@ -207,7 +207,7 @@ impl HubLogin {
             Denied::TooMany => {
                 let event = Event::new().source(source).reason("too_many_questions");
                 self.error_pages
-                    .refuse(Refusal::TooMany, What::PolicyDenied, event)
+                    .refuse(Refusal::RateLimited, What::PolicyDenied, event)
             }
             Denied::Busy => self.error_pages.hub_unavailable(source),
             // Nobody reads it.

@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hubkey_protocol::{
     ConnectionId, ShortId,
     internal::{
-        BrowserAnswer, BrowserReply, ConnectionRow, ConnectionsPage, EndConnections, JustEnded,
-        Page, Refusal, SetFlowCookie,
+        BrowserAnswer, BrowserReply, ConnectionRow, ConnectionsPage, EndConnections,
+        EndedConnections, Page, Refusal, SetFlowCookie,
     },
     secret::{AuthorizationCode, FlowCookie, PkceVerifier, Secret, State},
 };
@@ -310,30 +310,34 @@ impl MyConnections {
         Ok(all)
     }
 
-    async fn end_one(&self, user: &HubUser, id: &ConnectionId) -> Result<JustEnded, StoreError> {
+    async fn end_one(
+        &self,
+        user: &HubUser,
+        id: &ConnectionId,
+    ) -> Result<EndedConnections, StoreError> {
         let found = self.connections.newest(id).await?;
         let Some(connection) = found
             .map(|loaded| loaded.value)
             .filter(|one| is_live(one, user))
         else {
-            return Ok(JustEnded::Nothing);
+            return Ok(EndedConnections::Nothing);
         };
         Ok(if self.end_of(user, id).await? {
-            JustEnded::One {
+            EndedConnections::One {
                 provider: self.labels.label(&connection.provider),
                 account: connection.grant.account.label().to_owned(),
             }
         } else {
-            JustEnded::Nothing
+            EndedConnections::Nothing
         })
     }
 
-    async fn end_all(&self, user: &HubUser) -> Result<JustEnded, StoreError> {
+    async fn end_all(&self, user: &HubUser) -> Result<EndedConnections, StoreError> {
         let mut count = 0;
         for connection in self.all_of(user).await? {
             count += usize::from(self.end_of(user, &connection.id).await?);
         }
-        Ok(JustEnded::All { count })
+        Ok(EndedConnections::All { count })
     }
 
     /// `false` where it had ended before.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubkey_protocol::{
     internal::{
-        BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndedPage, Page, StartPage, View,
+        BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndedPage, GetPage, Page, StartPage,
     },
     secret::CsrfToken,
 };
@@ -59,7 +59,7 @@ impl ShowPage {
     }
 
     /// The page of a flow, for the browser that holds its cookie.
-    pub async fn view(&self, request: View) -> Result<BrowserReply, StoreError> {
+    pub async fn view(&self, request: GetPage) -> Result<BrowserReply, StoreError> {
         let source = request.source.as_deref();
         let opened = self
             .flows

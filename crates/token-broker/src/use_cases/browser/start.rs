@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubkey_protocol::{
     ShortId,
-    internal::{BrowserAnswer, BrowserReply, Refusal, SetFlowCookie, Start},
+    internal::{BrowserAnswer, BrowserReply, OpenLink, Refusal, SetFlowCookie},
     secret::Secret,
 };
 
@@ -59,14 +59,14 @@ impl StartSignIn {
     }
 
     /// Ties the browser to a new flow and sends it to the Hub to say who its person is.
-    pub async fn start(&self, request: Start) -> Result<BrowserReply, StoreError> {
+    pub async fn start(&self, request: OpenLink) -> Result<BrowserReply, StoreError> {
         let Some(sign_in) = self.waiting(&request).await? else {
             let event = Event::new()
                 .source(request.source.as_deref())
                 .reason("unknown_ticket");
             return Ok(self
                 .error_pages
-                .refuse(Refusal::DeadLink, What::PolicyDenied, event));
+                .refuse(Refusal::InvalidLink, What::PolicyDenied, event));
         };
         let chance = &self.chance;
         let short = sign_in.nonce.short();
@@ -111,7 +111,7 @@ impl StartSignIn {
     }
 
     /// The sign-in of a live ticket.
-    async fn waiting(&self, request: &Start) -> Result<Option<SignIn>, StoreError> {
+    async fn waiting(&self, request: &OpenLink) -> Result<Option<SignIn>, StoreError> {
         let Ok(short) = ShortId::of(request.ticket.expose()) else {
             return Ok(None);
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_protocol::{ConnectionId, Nonce, ServerEnded};
+use hubkey_protocol::{ConnectionId, Nonce, ServerStopped};
 
 use crate::{
     domain::{
@@ -61,7 +61,7 @@ struct Belongings {
 
 /// Ends what a stopped server has.
 #[derive(Debug)]
-pub struct ServerStopped {
+pub struct StoppedServers {
     kernels: Arc<dyn KernelAuthenticator>,
     clock: Arc<dyn Clock>,
     lookup_mac_key: LookupMacKey,
@@ -73,7 +73,7 @@ pub struct ServerStopped {
     sign_out: Arc<SignOut>,
 }
 
-impl ServerStopped {
+impl StoppedServers {
     pub(crate) fn new(
         base: &Base,
         records: &Records,
@@ -98,10 +98,10 @@ impl ServerStopped {
     ///
     /// The Hub tells it while the stop goes on, so there is no later start of that server yet, and no token of it that
     /// is still good.
-    pub async fn server_ended(
+    pub async fn server_stopped(
         &self,
         credentials: &KernelCredentials,
-        ended: &ServerEnded,
+        ended: &ServerStopped,
     ) -> Result<(), KernelFailure> {
         if !self.kernels.is_the_hub(&credentials.token) {
             return Err(KernelFailure::NotTheHub);
@@ -135,7 +135,11 @@ impl ServerStopped {
                     .servers()
                     .all(|kernel| ended.made(kernel, connection.since))
             };
-            match self.sign_out.end_connection(id, only, "server_ended").await {
+            match self
+                .sign_out
+                .end_connection(id, only, "server_stopped")
+                .await
+            {
                 Ok(()) => {}
                 Err(KernelFailure::NotFound) => {
                     self.sharing

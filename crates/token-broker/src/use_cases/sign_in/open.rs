@@ -180,7 +180,7 @@ impl SignInRequests {
             }
             Err(cause) => cause,
         };
-        if request.existing_only {
+        if !request.interactive {
             self.connect_spans
                 .tell_short_connect(&wanted.provider.config().id, "sign_in_required");
             return Err(KernelFailure::SignInRequired(cause));

@@ -284,7 +284,7 @@ impl PollSignIn {
             .providers
             .get(&connection.provider)
             .ok_or(KernelFailure::NotFound)?;
-        Ok(SignInStatus::Ready {
+        Ok(SignInStatus::Connected {
             connection: connection.message(provider.config()),
             token: connection.token(),
         })

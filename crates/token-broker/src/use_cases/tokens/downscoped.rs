@@ -114,7 +114,7 @@ impl DownscopedTokens {
         let Some(target) = request_policy::scoped_target(request, offer, &connection.value)? else {
             let drawn = self
                 .valid_tokens
-                .ensure_valid(connection, request.min_valid)
+                .ensure_valid(connection, request.min_valid_seconds)
                 .await?;
             Event::of(&drawn.connection)
                 .kernel(kernel)
@@ -131,7 +131,7 @@ impl DownscopedTokens {
         });
         let token = self
             .derived_tokens
-            .ensure_valid(aim, request.min_valid, fetch)
+            .ensure_valid(aim, request.min_valid_seconds, fetch)
             .await?;
         Event::of(&connection.value)
             .kernel(kernel)

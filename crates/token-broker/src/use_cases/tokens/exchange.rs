@@ -96,7 +96,7 @@ impl TokenExchange {
         });
         let token = self
             .derived_tokens
-            .ensure_valid(aim, request.min_valid, fetch)
+            .ensure_valid(aim, request.min_valid_seconds, fetch)
             .await?;
         Event::of(&connection.value)
             .kernel(&kernel)

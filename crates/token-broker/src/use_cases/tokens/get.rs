@@ -54,7 +54,7 @@ impl AccessTokens {
         let connection = self.connections.own(&kernel, id).await?;
         let drawn = self
             .valid_tokens
-            .ensure_valid(connection, request.min_valid)
+            .ensure_valid(connection, request.min_valid_seconds)
             .await?;
         Event::of(&drawn.connection)
             .kernel(&kernel)

@@ -174,7 +174,7 @@ async fn security_b9_confirming_takes_the_pages_own_token_and_cookie() {
             "forbidden",
         );
     }
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
     assert_eq!(exchanges(&world), 2);
 }
 
@@ -185,10 +185,10 @@ async fn security_b9_a_click_after_the_end_makes_no_connection() {
     let mut browser = world.browser("alice");
     let page = confirmation(&mut browser, &sign_in).await;
     world.clock.advance(Duration::from_mins(10));
-    assert_refused(&browser.view(&sign_in.nonce[..6]).await, "dead_link");
+    assert_refused(&browser.view(&sign_in.nonce[..6]).await, "invalid_link");
     let reply = browser.decide("confirm", &page, "accept").await;
     assert!(
-        ["forbidden", "dead_link"].contains(&reply.refusal()),
+        ["forbidden", "invalid_link"].contains(&reply.refusal()),
         "{reply:?}"
     );
     assert_eq!(kernel.state(&sign_in).await, "expired");
@@ -214,7 +214,7 @@ async fn security_b9_of_parallel_clicks_one_connection_comes() {
         .iter()
         .filter(|event| event.starts_with("token_issued"));
     assert_eq!(issued.count(), 1);
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
     let connections = kernel.send(Method::GET, "/v1/connections", None).await;
     assert_eq!(
         connections.json()["connections"].as_array().unwrap().len(),
@@ -245,7 +245,7 @@ async fn security_b9_of_parallel_connect_and_cancel_one_counts() {
         let connections = kernel.send(Method::GET, "/v1/connections", None).await;
         let connections = connections.json()["connections"].as_array().unwrap().len();
         match kernel.state(&sign_in).await.as_str() {
-            "ready" => assert_eq!(connections, 1),
+            "connected" => assert_eq!(connections, 1),
             "denied" => {
                 assert_eq!(connections, 0);
                 assert_no_connection(&kernel).await;
@@ -300,7 +300,7 @@ async fn security_i6_without_the_hub_the_click_may_be_repeated() {
     world.hub.fault(Fault::None);
     assert_eq!(kernel.state(&sign_in).await, "pending");
     browser.decide("confirm", &page, "accept").await;
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
 }
 
 #[tokio::test]
@@ -320,7 +320,7 @@ async fn security_i6_a_click_of_which_a_record_got_lost_may_be_repeated() {
             assert!(world.probe.is_calm());
             browser.decide("confirm", &page, "accept").await;
             let state = kernel.state(&sign_in).await;
-            assert_eq!(state, "ready", "{fault:?} {before}");
+            assert_eq!(state, "connected", "{fault:?} {before}");
             assert!(world.provider.revoked().is_empty());
         }
     }

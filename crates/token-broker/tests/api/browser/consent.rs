@@ -64,7 +64,7 @@ async fn security_b9_going_on_takes_the_pages_own_token_and_cookie() {
     // All that was wrong: the page still works.
     assert_eq!(
         browser.decide("continue", &page, "accept").await.kind(),
-        "leave"
+        "redirect_page"
     );
     // And works once.
     let again = browser.decide("continue", &page, "accept").await;
@@ -80,7 +80,9 @@ async fn security_b9_of_parallel_clicks_one_leaves() {
         "flow": flow, "csrf": page.page()["csrf"], "decision": "accept", "flow_cookie": browser.cookies[flow],
     });
     let replies = join_all((0..10).map(|_| ask(&world, "continue", &body))).await;
-    let left = replies.iter().filter(|reply| reply.kind() == "leave");
+    let left = replies
+        .iter()
+        .filter(|reply| reply.kind() == "redirect_page");
     assert_eq!(left.count(), 1);
     let refused = replies.iter().filter(|reply| reply.kind() == "refused");
     assert_eq!(refused.count(), 9);
@@ -93,7 +95,7 @@ async fn security_b9_a_click_after_the_end_is_a_dead_link() {
     world.clock.advance(Duration::from_secs(601));
     let reply = browser.decide("continue", &page, "accept").await;
     assert!(
-        ["forbidden", "dead_link"].contains(&reply.refusal()),
+        ["forbidden", "invalid_link"].contains(&reply.refusal()),
         "{reply:?}"
     );
     assert_refused(&reply, reply.refusal());

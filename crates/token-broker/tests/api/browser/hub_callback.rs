@@ -26,7 +26,7 @@ async fn security_b1_another_users_browser_burns_the_link() {
         .assert_refused(
             &burned,
             Refused {
-                refusal: "dead_link",
+                refusal: "invalid_link",
                 state: "denied",
                 event: "link_opened_by_other_user",
             },
@@ -44,7 +44,7 @@ async fn security_b1_another_users_browser_burns_the_link() {
     assert_eq!(shape(&burned.0), shape(&expired.0));
     for user in ["alice", "mallory"] {
         let again = attempt.browser(user).start(attempt.sign_in.ticket()).await;
-        assert_refused(&again, "dead_link");
+        assert_refused(&again, "invalid_link");
     }
     let told = attempt.trail.events();
     let event = told
@@ -109,7 +109,7 @@ async fn security_i6_without_the_hub_nobody_goes_on_and_the_link_stays_good() {
     assert_eq!(kernel.state(&sign_in).await, "pending");
     assert_told(&trail, "hub_unavailable");
     browser.sign_in(&sign_in).await;
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn feature_k13_a_provider_that_is_down_is_told_to_person_and_kernel() {
     world.provider.set_up(true);
     let next = kernel.open().await;
     browser.sign_in(&next).await;
-    assert_eq!(kernel.state(&next).await, "ready");
+    assert_eq!(kernel.state(&next).await, "connected");
 }
 
 /// Which answer follows the Hub's: `redirect` to the provider, or `view` of the start page.

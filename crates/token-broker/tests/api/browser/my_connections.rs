@@ -130,7 +130,7 @@ async fn security_b2_the_page_wants_the_cookie_the_form_token_and_the_same_hub_u
     }
     // Another browser has no cookie of this one.
     let mut other = world.browser("alice");
-    assert_refused(&other.view(&flow).await, "dead_link");
+    assert_refused(&other.view(&flow).await, "invalid_link");
     let reply = end(&mut other, &shown, Some(&connection.id)).await;
     assert_refused(&reply, "forbidden");
     assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
@@ -158,6 +158,6 @@ async fn security_b2_the_page_wants_the_cookie_the_form_token_and_the_same_hub_u
     let reply = end(&mut browser, &shown, None).await;
     assert_refused(&reply, "forbidden");
     assert_told(&trail, "hub_user_mismatch");
-    assert_refused(&browser.view(&flow).await, "dead_link");
+    assert_refused(&browser.view(&flow).await, "invalid_link");
     assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
 }

@@ -193,7 +193,7 @@ async fn mix_up(world: &World, kernel: &TestKernel, arrives_at: &str) -> (String
     }
     let reply = browser.ask(&format!("callback/{arrives_at}"), &body).await;
     let state = kernel.state(&sign_in).await;
-    assert_ne!(state, "ready");
+    assert_ne!(state, "connected");
     (code, reply)
 }
 
@@ -252,7 +252,7 @@ async fn security_i6_a_provider_that_went_down_before_the_exchange() {
     let reply = browser.callback("lab-api", &back).await;
     let page = browser.view(reply.flow()).await;
     assert_eq!(page.page()["reason"], "provider_unavailable");
-    assert_ne!(kernel.state(&sign_in).await, "ready");
+    assert_ne!(kernel.state(&sign_in).await, "connected");
     assert_no_connection(&kernel).await;
 }
 

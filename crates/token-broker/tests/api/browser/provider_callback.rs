@@ -86,7 +86,7 @@ async fn security_b6_another_hub_user_at_the_callback_destroys_the_flow() {
     assert!(browser.cookies.is_empty());
     browser.cookies = cookies;
     let gone = browser.view(&attempt.sign_in.nonce[..6]).await;
-    assert_refused(&gone, "dead_link");
+    assert_refused(&gone, "invalid_link");
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn security_i4_of_twenty_parallel_callbacks_one_redeems() {
     assert_eq!(exchanges(&world), 1);
     let page = browser.view(&sign_in.nonce[..6]).await;
     browser.decide("confirm", &page, "accept").await;
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
 }
 
 #[tokio::test]
@@ -189,7 +189,10 @@ async fn feature_c1_security_p5_a_state_that_is_unknown_used_or_expired_stores_n
     attempt.world.clock.advance(Duration::from_mins(10));
     let reply = browser.ask("callback/lab-api", &right).await;
     let refusal = reply.refusal().to_owned();
-    assert!(["dead_link", "forbidden"].contains(&&*refusal), "{reply:?}");
+    assert!(
+        ["invalid_link", "forbidden"].contains(&&*refusal),
+        "{reply:?}"
+    );
     let refused = Refused {
         refusal: &refusal,
         state: "expired",
@@ -212,7 +215,7 @@ async fn security_i4_a_state_is_used_once() {
     // What was replayed does not end what goes on.
     let page = browser.view(&sign_in.nonce[..6]).await;
     browser.decide("confirm", &page, "accept").await;
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
 }
 
 #[tokio::test]
@@ -221,7 +224,7 @@ async fn security_q15_a_cancelled_sign_in_is_not_finished_by_its_browser() {
     let mut browser = world.browser("alice");
     let back = returning(&mut browser, &sign_in).await;
     kernel.cancel(&sign_in).await;
-    assert_refused(&browser.callback("lab-api", &back).await, "dead_link");
+    assert_refused(&browser.callback("lab-api", &back).await, "invalid_link");
     assert_eq!(exchanges(&world), 0);
     assert_eq!(kernel.state(&sign_in).await, "denied");
 }

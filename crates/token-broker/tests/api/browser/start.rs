@@ -24,7 +24,7 @@ async fn security_q15_ten_previews_burn_nothing() {
     let hub_answers: Vec<Captured> = world.hub.requests(HubEndpoint::Token);
     assert!(hub_answers.is_empty());
     world.browser("alice").sign_in(&sign_in).await;
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn security_q15_what_a_preview_was_given_ends_no_sign_in() {
         attempt.assert_unharmed(&anonymous, event).await;
     }
     attempt.browser("alice").sign_in(&attempt.sign_in).await;
-    assert_eq!(attempt.kernel.state(&attempt.sign_in).await, "ready");
+    assert_eq!(attempt.kernel.state(&attempt.sign_in).await, "connected");
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn security_b1_every_dead_link_is_answered_alike() {
     assert_eq!(kernel.state(&expired).await, "expired");
     let mut shapes: Vec<Value> = answers.iter().map(|answer| answer.0.clone()).collect();
     for (answer, shape) in answers.iter().zip(&mut shapes) {
-        assert_refused(answer, "dead_link");
+        assert_refused(answer, "invalid_link");
         shape["answer"]["reference"] = Value::Null;
     }
     assert!(shapes.windows(2).all(|two| two[0] == two[1]), "{shapes:?}");
@@ -102,7 +102,7 @@ async fn security_i4_a_link_is_good_for_one_of_its_persons_browsers() {
     let back_of_second = second.at_hub(starts[1].location()).await;
     let back_of_first = first.at_hub(starts[0].location()).await;
     assert_eq!(first.hub_callback(&back_of_first).await.kind(), "redirect");
-    assert_refused(&second.hub_callback(&back_of_second).await, "dead_link");
+    assert_refused(&second.hub_callback(&back_of_second).await, "invalid_link");
     assert_eq!(kernel.state(&sign_in).await, "pending");
 }
 

@@ -28,8 +28,8 @@ async fn seen(browser: &mut TestBrowser<'_>, flow: &str) -> Reply {
             &json!({"flow": flow, "flow_cookie": "x".repeat(43)}),
         )
         .await;
-    assert_refused(&without, "dead_link");
-    assert_refused(&wrong, "dead_link");
+    assert_refused(&without, "invalid_link");
+    assert_refused(&wrong, "invalid_link");
     browser.view(flow).await
 }
 
@@ -42,7 +42,7 @@ async fn security_i7_each_stage_has_its_page_for_its_own_browser_alone() {
     let mut browser = world.browser("alice");
 
     let started = browser.start(sign_in.ticket()).await;
-    assert_refused(&seen(&mut browser, &flow).await, "dead_link");
+    assert_refused(&seen(&mut browser, &flow).await, "invalid_link");
     let back = browser.at_hub(started.location()).await;
     browser.hub_callback(&back).await;
     let start_page = seen(&mut browser, &flow).await;
@@ -51,7 +51,7 @@ async fn security_i7_each_stage_has_its_page_for_its_own_browser_alone() {
     assert_eq!(start_page.page()["provider"]["display_name"], "Lab API");
     assert_eq!(start_page.page()["scopes"].as_array().unwrap().len(), 2);
     let leaving = browser.decide("continue", &start_page, "accept").await;
-    assert_refused(&seen(&mut browser, &flow).await, "dead_link");
+    assert_refused(&seen(&mut browser, &flow).await, "invalid_link");
     let back = browser.at_provider(leaving.location()).await;
     browser.callback("lab-api", &back).await;
     let done = seen(&mut browser, &flow).await;
@@ -100,5 +100,5 @@ async fn security_i7_a_cookie_shows_its_own_flow_and_no_other() {
             &json!({"flow": &hers.nonce[..6], "flow_cookie": cookie}),
         )
         .await;
-    assert_refused(&reply, "dead_link");
+    assert_refused(&reply, "invalid_link");
 }

@@ -144,7 +144,7 @@ async fn logged_out_at_the_confirmation_page(alter: fn(&mut Draft), session: &st
         let connection = kernel.collect(&sign_in).await;
         return is_alive(&kernel, &connection).await;
     }
-    assert_refused(&pressed, "dead_link");
+    assert_refused(&pressed, "invalid_link");
     assert_no_connection(&kernel).await;
     assert!(kernel.connections().await.is_empty());
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
@@ -177,7 +177,7 @@ async fn security_p90_a_logout_and_a_confirmation_at_once_leave_no_token() {
             browser.decide("confirm", &page, "accept"),
         );
         assert_eq!(told, "done");
-        if kernel.state(&sign_in).await == "ready" {
+        if kernel.state(&sign_in).await == "connected" {
             let connection = kernel.collect(&sign_in).await;
             assert!(!is_alive(&kernel, &connection).await);
         }

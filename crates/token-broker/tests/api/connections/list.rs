@@ -21,7 +21,7 @@ async fn security_k10_a_restarted_server_sees_nothing_of_the_one_before() {
     old.assert_problem(StatusCode::NOT_FOUND, "not_found");
     let unknown = after.draw("abcdef.AAAAAAAAAAAAAAAAAAAAAA", 0).await;
     assert_eq!(old, unknown);
-    let headless = after.create(&json!({"existing_only": true})).await;
+    let headless = after.create(&json!({"interactive": false})).await;
     headless.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     assert_eq!(world.traces(), traces);
     let created = after.create(&json!({})).await;

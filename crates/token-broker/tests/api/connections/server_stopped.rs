@@ -1,4 +1,4 @@
-//! `POST /v1/servers/ended`
+//! `POST /v1/servers/stopped`
 
 use http::{Method, StatusCode};
 use hubkey_fakes::hostile_provider::Account;
@@ -15,7 +15,7 @@ async fn tell(world: &World, token: &str, user: &str, server: &str) -> Answer {
     let teller = world.kernel_with(token);
     let body = json!({"user": user, "server": server});
     teller
-        .send(Method::POST, "/v1/servers/ended", Some(&body))
+        .send(Method::POST, "/v1/servers/stopped", Some(&body))
         .await
 }
 
@@ -44,7 +44,7 @@ async fn security_k10_what_a_server_had_ends_with_it_and_nothing_else_does() {
     let tokens = revoked(&world.provider, 2).await;
     assert!(tokens.contains(&ended.access_token));
     assert_eq!(tokens.len(), 2, "nothing else was revoked");
-    assert!(trail.says("token_revoked", "reason=server_ended"));
+    assert!(trail.says("token_revoked", "reason=server_stopped"));
     for (other, connection) in [(&gpu, &kept), (&bob, &bobs)] {
         assert_eq!(other.draw(&connection.id, 0).await.status, StatusCode::OK);
     }

@@ -24,7 +24,7 @@ async fn sharing(shared_servers: SharedServers) -> World {
 async fn end(world: &World, server: &str) {
     let body = json!({"user": "alice", "server": server});
     let hub = world.kernel_with(SERVICE_TOKEN);
-    let told = hub.send(Method::POST, "/v1/servers/ended", Some(&body));
+    let told = hub.send(Method::POST, "/v1/servers/stopped", Some(&body));
     assert_eq!(told.await.status, StatusCode::NO_CONTENT);
 }
 

@@ -233,7 +233,7 @@ async fn security_k8_while_the_hub_is_down_nothing_opens_and_nothing_is_delivere
         delivery.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "hub_unavailable");
     }
     world.hub.fault(Fault::None);
-    assert_eq!(kernel.state(&finished).await, "ready");
+    assert_eq!(kernel.state(&finished).await, "connected");
 }
 
 /// What a kernel other than the sign-in's own is told.

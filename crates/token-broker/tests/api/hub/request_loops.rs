@@ -108,7 +108,7 @@ async fn found_f2_first_aid_who_hangs_up_buys_no_second_question_about_shares() 
 async fn found_f2_first_aid_a_loop_of_connect_asks_the_hub_at_a_pace() {
     let world = World::new().await;
     let kernels = ["", "gpu"].map(|server| world.kernel("mallory", server));
-    let body = json!({"existing_only": true});
+    let body = json!({"interactive": false});
     for kernel in &kernels {
         kernel.create(&body).await;
     }

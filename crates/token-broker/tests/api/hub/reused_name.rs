@@ -69,7 +69,7 @@ async fn as_far_as_the_page(browser: &mut TestBrowser<'_>, kernel: &TestKernel) 
 async fn told(world: &World, body: &Value) {
     let hub = world.kernel_with(SERVICE_TOKEN);
     let answer = hub
-        .send(Method::POST, "/v1/servers/ended", Some(body))
+        .send(Method::POST, "/v1/servers/stopped", Some(body))
         .await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.text());
 }
@@ -92,7 +92,7 @@ async fn found_e1_a_new_person_of_the_name_gets_no_token_without_a_browser() {
         // Of the same server name and of another one.
         for server in ["", "gpu"] {
             let kernel = world.kernel("alice", server);
-            let only = kernel.create(&json!({"existing_only": true})).await;
+            let only = kernel.create(&json!({"interactive": false})).await;
             only.assert_problem(StatusCode::CONFLICT, "sign_in_required");
             let answer = kernel.create(&json!({})).await;
             assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
@@ -236,7 +236,7 @@ async fn found_e1_a_link_of_the_former_is_dead_for_the_new_person() {
     let mut browser = world.browser("alice");
     let started = browser.start(opened.ticket()).await;
     let back = browser.at_hub(started.location()).await;
-    assert_refused(&browser.hub_callback(&back).await, "dead_link");
+    assert_refused(&browser.hub_callback(&back).await, "invalid_link");
     assert!(trail.says("link_opened_by_other_user", "user=alice"));
     // Which of the two it is about.
     assert!(trail.says(

@@ -79,7 +79,9 @@ async fn found_f1_first_aid_anonymous_callbacks_of_one_address_cost_ten_question
     let world = World::new().await;
     let replies = flood(&world, &one()).await;
     assert_eq!(redemptions(&world), OF_ONE);
-    let limited = replies.iter().filter(|reply| reply.refusal() == "too_many");
+    let limited = replies
+        .iter()
+        .filter(|reply| reply.refusal() == "rate_limited");
     assert_eq!(limited.count(), FLOOD - OF_ONE);
     world.clock.advance(Duration::from_secs(3));
     flood(&world, &one()).await;
@@ -117,7 +119,7 @@ async fn found_f1_first_aid_a_live_sign_in_is_not_held_up_by_a_flood() {
     flood(&world, &everywhere()).await;
     flood(&world, &one()).await;
     let visit = ask(&world, "hub-callback", &invented(&world, None).await).await;
-    assert_refused(&visit, "too_many");
+    assert_refused(&visit, "rate_limited");
     // Through the same address as the flood, and kernels as ever.
     let kernel = world.kernel("alice", "");
     let sign_in = kernel.open().await;
@@ -166,7 +168,8 @@ async fn found_f1_first_aid_who_has_a_link_costs_five_questions_for_it() {
         let body = json!({
             "state": state, "code": "invented", "flow_cookie": stranger.cookie_of(&state), "peer": "192.0.2.7",
         });
-        limited += usize::from(stranger.ask("hub-callback", &body).await.refusal() == "too_many");
+        limited +=
+            usize::from(stranger.ask("hub-callback", &body).await.refusal() == "rate_limited");
     }
     assert_eq!((redemptions(&world), limited), (5, 35));
     let mut alice = world.browser("alice");
@@ -187,7 +190,7 @@ async fn found_f1_first_aid_who_was_limited_reloads_the_page_and_goes_on() {
     }
     let started = browser.start(sign_in.ticket()).await;
     let back = browser.at_hub(started.location()).await;
-    assert_refused(&browser.hub_callback(&back).await, "too_many");
+    assert_refused(&browser.hub_callback(&back).await, "rate_limited");
     world.clock.advance(Duration::from_mins(1));
     assert_eq!(browser.hub_callback(&back).await.kind(), "redirect");
 }

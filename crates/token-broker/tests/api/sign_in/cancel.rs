@@ -17,7 +17,7 @@ async fn need_13_a_cancelled_sign_in_is_over_for_kernel_and_browser() {
     );
     assert_eq!(kernel.state(&sign_in).await, "denied");
     let link = world.browser("alice").start(sign_in.ticket()).await;
-    assert_eq!(link.refusal(), "dead_link");
+    assert_eq!(link.refusal(), "invalid_link");
     assert!(trail.has("sign_in_cancelled"));
 }
 

@@ -98,7 +98,7 @@ async fn security_q5_of_a_hundred_polls_of_one_sign_in_one_lives() {
     }
     world.backends.stopping.cancel();
     let last = polls.join_next().await.expect("the last poll").unwrap();
-    assert_eq!(last.json()["state"], "pending");
+    assert_eq!(last.json()["status"], "pending");
 }
 
 #[tokio::test]

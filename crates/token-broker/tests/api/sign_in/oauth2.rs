@@ -119,7 +119,7 @@ async fn security_b8_the_pin_of_a_plain_account_is_its_number_and_not_its_name()
     let world = world().await;
     let (kernel, sign_in) = opened(&world, "alice", "").await;
     world.browser("alice").sign_in(&sign_in).await;
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
     // Whoever takes the name over is somebody else; whoever changes it is not.
     let (_, sign_in) = opened(&world, "alice", "two").await;
     is(&world, 583_231, "octo-renamed");
@@ -154,7 +154,7 @@ async fn security_b8_a_claim_of_a_plain_provider_has_to_be_the_very_name() {
     is(&world, 1, "alice");
     let (kernel, sign_in) = opened(&world, "alice", "").await;
     assert_eq!(page_of(&world, "alice", &sign_in).await["page"], "done");
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
     is(&world, 2, "Alice");
     let (kernel, sign_in) = opened(&world, "alice", "two").await;
     assert_eq!(page_of(&world, "alice", &sign_in).await["page"], "ended");

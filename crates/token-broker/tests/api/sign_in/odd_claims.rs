@@ -119,7 +119,7 @@ async fn found_b1_claims_that_nobody_reads_end_no_sign_in() {
         let sign_in = kernel.open().await;
         let reply = world.browser("alice").sign_in(&sign_in).await;
         assert_eq!(reply.kind(), "view", "{said}: {reply:?}");
-        assert_eq!(kernel.state(&sign_in).await, "ready", "{said}");
+        assert_eq!(kernel.state(&sign_in).await, "connected", "{said}");
         kernel.collect(&sign_in).await;
     }
 }
@@ -206,7 +206,7 @@ async fn found_b1_an_address_counts_only_where_the_provider_says_that_it_verifie
         json!({"true": true}),
         Value::Null,
     ];
-    let cases = vouched.iter().map(|says| (says, "ready"));
+    let cases = vouched.iter().map(|says| (says, "connected"));
     let cases = cases.chain(not.iter().map(|says| (says, "denied")));
     for (n, (says, state)) in cases.enumerate() {
         let account = Account::new("op-alice").claim("email", "alice");

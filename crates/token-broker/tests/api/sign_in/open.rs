@@ -49,7 +49,7 @@ fn malformed() -> Vec<(&'static str, &'static str)> {
         (r#"{"scopes": [""]}"#, "scopes"),
         (r#"{"audience": ["https://api.example.org"]}"#, "audience"),
         (r#"{"resource": {}}"#, "resource"),
-        (r#"{"existing_only": "yes"}"#, "existing_only"),
+        (r#"{"interactive": "yes"}"#, "interactive"),
         (r#"{"redirect_uri": "https://evil.example"}"#, "fields"),
         (r#"{"issuer": "https://evil.example"}"#, "fields"),
         (r#"{"client_id": "evil"}"#, "fields"),
@@ -177,7 +177,7 @@ async fn security_k9_no_answer_holds_more_than_the_access_token() {
 async fn need_12_a_program_without_a_person_learns_at_once_that_one_is_needed() {
     let world = World::new().await;
     let kernel = world.kernel("alice", "");
-    let headless = json!({"provider": "lab-api", "existing_only": true});
+    let headless = json!({"provider": "lab-api", "interactive": false});
     let refused = kernel.create(&headless).await;
     refused.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     assert_eq!(world.probe.commits(), 0, "no sign-in was opened");
@@ -203,7 +203,7 @@ async fn feature_k7_a_sign_in_that_is_finished_late_is_found_by_the_next_request
     forgotten.assert_problem(StatusCode::NOT_FOUND, "not_found");
     let answer = kernel.create(&json!({"provider": "lab-api"})).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
-    assert_eq!(answer.json()["state"], "connected");
+    assert_eq!(answer.json()["status"], "connected");
     let id = connected(&answer.json()).id;
     assert_eq!(kernel.draw(&id, 60).await.status, StatusCode::OK);
 }
@@ -246,7 +246,7 @@ async fn feature_a14_a_second_kernel_of_the_same_server_is_connected_and_nobody_
         world.kernel("alice", ""),
         world.kernel("mallory", ""),
     ] {
-        let answer = other.create(&json!({"existing_only": true})).await;
+        let answer = other.create(&json!({"interactive": false})).await;
         answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         assert_eq!(other.create(&json!({})).await.status, StatusCode::CREATED);
     }
@@ -266,7 +266,7 @@ async fn feature_a14_where_the_operator_shares_nothing_each_request_needs_its_ow
     let kernel = world.kernel("alice", "");
     let (one, other) = (kernel.open().await, kernel.open().await);
     world.browser("alice").sign_in(&one).await;
-    assert_eq!(kernel.state(&one).await, "ready");
+    assert_eq!(kernel.state(&one).await, "connected");
     assert_eq!(kernel.state(&other).await, "pending");
     assert_eq!(kernel.create(&json!({})).await.status, StatusCode::CREATED);
 }

@@ -40,7 +40,7 @@ async fn after(world: &World, account: Account) -> (String, String) {
     let reply = browser.callback("lab-api", &back).await;
     let page = browser.view(reply.flow()).await;
     let state = kernel.state(&sign_in).await;
-    if state != "ready" {
+    if state != "connected" {
         assert_no_connection(&kernel).await;
     }
     (state, page.page()["page"].as_str().unwrap().to_owned())
@@ -52,7 +52,7 @@ async fn security_b8_the_policy_claim_wants_the_very_name() {
     let world = with_identity(IdentityPolicy::Claim("hub_user".to_owned())).await;
     let account = || Account::new("anybody");
     let fits = after(&world, account().claim("hub_user", "alice")).await;
-    assert_eq!(fits, ("ready".to_owned(), "done".to_owned()));
+    assert_eq!(fits, ("connected".to_owned(), "done".to_owned()));
     let refused = ("denied".to_owned(), "ended".to_owned());
     for (n, wrong) in [
         account().claim("hub_user", "mallory"),
@@ -79,7 +79,7 @@ async fn security_b8_the_policy_claim_wants_the_very_name() {
 #[tokio::test]
 async fn security_b8_where_mixups_are_accepted_nobody_is_asked() {
     let world = with_identity(IdentityPolicy::Unchecked).await;
-    let done = ("ready".to_owned(), "done".to_owned());
+    let done = ("connected".to_owned(), "done".to_owned());
     assert_eq!(after(&world, Account::new("one")).await, done);
     assert_eq!(after(&world, Account::new("two")).await, done);
 }
@@ -98,7 +98,7 @@ async fn feature_g4_an_email_domain_is_a_rule_on_the_verified_claim() {
             .claim("email", email)
             .claim("email_verified", verified)
     };
-    let done = ("ready".to_owned(), "done".to_owned());
+    let done = ("connected".to_owned(), "done".to_owned());
     assert_eq!(after(&world, account("a@Lab.Example", true)).await, done);
     let refused = ("denied".to_owned(), "ended".to_owned());
     for wrong in [
@@ -130,7 +130,7 @@ async fn security_b8_a_pin_lives_as_long_as_it_is_used() {
             }
         });
         let seen = after(&world, Account::new("op-alice")).await;
-        assert_eq!(seen, ("ready".to_owned(), "done".to_owned()), "{year}");
+        assert_eq!(seen, ("connected".to_owned(), "done".to_owned()), "{year}");
     }
 }
 
@@ -204,7 +204,7 @@ async fn a_sign_in_ends_in_time_wherever_its_person_stands() {
             assert_eq!(browser.hub_callback(&back).await.kind(), "refused");
         }
         let view = browser.view(&sign_in.nonce[..6]).await;
-        assert_eq!(view.refusal(), "dead_link", "stage {stage}");
+        assert_eq!(view.refusal(), "invalid_link", "stage {stage}");
         assert_no_connection(&kernel).await;
     }
 }
@@ -217,7 +217,7 @@ async fn a_connection_ends_when_its_life_is_over() {
         let list = kernel.send(Method::GET, "/v1/connections", None).await;
         list.json()["connections"].as_array().unwrap().len()
     };
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
     world.clock.advance(Duration::from_secs(12 * 3600 - 1));
     assert_eq!(count().await, 1);
     world.clock.advance(Duration::from_secs(2));
@@ -317,7 +317,7 @@ async fn feature_g9_a_sign_in_from_a_named_server_reaches_that_server_alone() {
     browser.decide("confirm", &page, "accept").await;
     assert_eq!(default.poll(&sign_in).await.status, StatusCode::NOT_FOUND);
     assert_no_connection(&default).await;
-    assert_eq!(named.state(&sign_in).await, "ready");
+    assert_eq!(named.state(&sign_in).await, "connected");
     let list = default.send(Method::GET, "/v1/connections", None).await;
     assert_eq!(list.json()["connections"], json!([]));
 }

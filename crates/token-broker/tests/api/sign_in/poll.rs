@@ -21,7 +21,7 @@ async fn security_r16_a_lost_result_is_repeated_with_the_same_bytes() {
     let (trail, world, kernel, sign_in) = Attempt::begin("alice").await.into_parts();
     world.browser("alice").sign_in(&sign_in).await;
     let first = kernel.poll(&sign_in).await;
-    assert_eq!(first.json()["state"], "ready");
+    assert_eq!(first.json()["status"], "connected");
     world.clock.advance(Duration::from_secs(100));
     for _ in 0..3 {
         assert_eq!(kernel.poll(&sign_in).await, first);
@@ -51,7 +51,7 @@ async fn security_r16_nothing_is_delivered_before_a_person_signed_in() {
     let answer = kernel.poll(&sign_in).await;
     assert_eq!(
         answer.json(),
-        json!({"state": "pending", "retry_after_ms": 0})
+        json!({"status": "pending", "retry_after_ms": 0})
     );
     let mut browser = world.browser("alice");
     let leaving = browser.go_to_provider(&sign_in).await;
@@ -80,7 +80,7 @@ async fn security_r17_the_newest_poll_wins() {
     let superseded = older.await.unwrap();
     superseded.assert_problem(StatusCode::CONFLICT, "superseded");
     world.browser("alice").sign_in(&sign_in).await;
-    assert_eq!(newer.await.unwrap().json()["state"], "ready");
+    assert_eq!(newer.await.unwrap().json()["status"], "connected");
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn security_r17_the_newest_poll_wins_across_replicas() {
     superseded.assert_problem(StatusCode::CONFLICT, "superseded");
     world.browser("alice").sign_in(&sign_in).await;
     let ready = newer.await.unwrap();
-    assert_eq!(ready.json()["state"], "ready");
+    assert_eq!(ready.json()["status"], "connected");
     let acknowledged = here.acknowledge(&sign_in).await;
     assert_eq!(acknowledged.status, StatusCode::NO_CONTENT, "by either");
 }
@@ -113,7 +113,7 @@ async fn a_sign_in_that_nobody_finished_ends_after_ten_minutes() {
     world.clock.advance(Duration::from_millis(1));
     assert_eq!(kernel.state(&sign_in).await, "expired");
     let late = world.browser("alice").start(sign_in.ticket()).await;
-    assert_eq!(late.refusal(), "dead_link");
+    assert_eq!(late.refusal(), "invalid_link");
     world.clock.advance(Duration::from_mins(3));
     let forgotten = kernel.poll(&sign_in).await;
     forgotten.assert_problem(StatusCode::NOT_FOUND, "not_found");
@@ -137,10 +137,15 @@ async fn two_cells_that_connect_at_once_complete_each_other() {
     sleep(A_MOMENT).await;
     world.browser("alice").sign_in(&one).await;
     let completed = waiting.await.unwrap();
-    assert_eq!(completed.json()["state"], "ready", "{}", completed.json());
+    assert_eq!(
+        completed.json()["status"],
+        "connected",
+        "{}",
+        completed.json()
+    );
     assert_eq!(connected(&completed.json()), kernel.collect(&one).await);
     let link = world.browser("alice").start(other.ticket()).await;
-    assert_eq!(link.refusal(), "dead_link");
+    assert_eq!(link.refusal(), "invalid_link");
     for (kernel, sign_in) in [(&kernel, &wider), (&elsewhere, &foreign)] {
         let still = kernel.start_poll(sign_in);
         sleep(A_MOMENT).await;

@@ -17,7 +17,7 @@ async fn security_p20_a_person_signs_in_and_the_kernel_gets_the_token() {
     assert_eq!(reply.kind(), "view", "{reply:?}");
 
     let ready = kernel.poll(&sign_in).await;
-    assert_eq!(ready.json()["state"], "ready", "{}", ready.json());
+    assert_eq!(ready.json()["status"], "connected", "{}", ready.json());
     assert_eq!(ready.json()["connection"]["account"]["sub"], "op-alice");
     assert!(ready.json()["token"]["access_token"].is_string());
     assert_eq!(
@@ -43,7 +43,7 @@ async fn feature_a13_a_second_request_of_the_same_server_needs_no_person() {
     world.browser("alice").sign_in(&sign_in).await;
     let again = kernel.create(&json!({"provider": "lab-api"})).await;
     assert_eq!(again.status, StatusCode::OK);
-    assert_eq!(again.json()["state"], "connected");
+    assert_eq!(again.json()["status"], "connected");
     let id = again.json()["connection"]["id"]
         .as_str()
         .unwrap()
@@ -52,7 +52,7 @@ async fn feature_a13_a_second_request_of_the_same_server_needs_no_person() {
         .send(
             Method::POST,
             &format!("/v1/connections/{id}/token"),
-            Some(&json!({"min_valid": 1})),
+            Some(&json!({"min_valid_seconds": 1})),
         )
         .await;
     assert_eq!(
@@ -73,5 +73,5 @@ async fn a_pinned_account_is_not_asked_about_again() {
     let back = browser.at_provider(leaving.location()).await;
     let reply = browser.callback("lab-api", &back).await;
     assert_eq!(browser.view(reply.flow()).await.page()["page"], "done");
-    assert_eq!(second.state(&sign_in).await, "ready");
+    assert_eq!(second.state(&sign_in).await, "connected");
 }

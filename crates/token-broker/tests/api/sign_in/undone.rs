@@ -89,7 +89,7 @@ async fn found_a11_first_aid_a_commit_whose_answer_got_lost_is_looked_at_again()
         let page = comes_back(&world, &sign_in, &faults).await;
         let wanted = if linked { "done" } else { "confirm" };
         assert_eq!(page["page"], wanted, "{page}");
-        let state = if linked { "ready" } else { "pending" };
+        let state = if linked { "connected" } else { "pending" };
         assert_eq!(kernel.state(&sign_in).await, state);
         assert!(world.provider.revoked().is_empty());
     }

@@ -28,7 +28,7 @@ async fn a_finished_sign_in_ends_its_poll_at_once() {
     world.browser("alice").sign_in(&sign_in).await;
     let finished = Instant::now();
     let answer = poll.await.unwrap();
-    assert_eq!(answer.json()["state"], "ready");
+    assert_eq!(answer.json()["status"], "connected");
     let took = finished.elapsed();
     assert!(
         took < Duration::from_secs(2),
@@ -46,7 +46,7 @@ async fn a_cancelled_sign_in_ends_its_poll_at_once() {
     sleep(A_MOMENT).await;
     kernel.cancel(&sign_in).await;
     let finished = Instant::now();
-    assert_eq!(poll.await.unwrap().json()["state"], "denied");
+    assert_eq!(poll.await.unwrap().json()["status"], "denied");
     assert!(finished.elapsed() < Duration::from_secs(2));
 }
 
@@ -61,7 +61,7 @@ async fn security_q12_a_lost_wakeup_costs_no_more_than_the_safety_read() {
     sleep(A_MOMENT).await;
     world.browser("alice").sign_in(&sign_in).await;
     let finished = Instant::now();
-    assert_eq!(poll.await.unwrap().json()["state"], "ready");
+    assert_eq!(poll.await.unwrap().json()["status"], "connected");
     assert!(finished.elapsed() < safety + Duration::from_secs(2));
 }
 
@@ -80,7 +80,7 @@ async fn a_poll_whose_wakeup_was_lost_is_answered_at_its_sign_ins_end() {
     sleep(A_MOMENT).await;
     world.clock.advance(left);
     let begun = Instant::now();
-    assert_eq!(poll.await.unwrap().json()["state"], "expired");
+    assert_eq!(poll.await.unwrap().json()["status"], "expired");
     let took = begun.elapsed();
     assert!(took < left + Duration::from_secs(2), "{took:?}");
 }
@@ -95,8 +95,8 @@ async fn security_q12_without_wakeup_and_safety_read_the_next_poll_finds_the_res
     let poll = kernel.start_poll(&sign_in);
     sleep(A_MOMENT).await;
     world.browser("alice").sign_in(&sign_in).await;
-    assert_eq!(poll.await.unwrap().json()["state"], "pending");
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(poll.await.unwrap().json()["status"], "pending");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_process_that_ends_lets_its_polls_go_as_pending() {
     sleep(A_MOMENT).await;
     let stopping = Instant::now();
     world.backends.stopping.cancel();
-    assert_eq!(poll.await.unwrap().json()["state"], "pending");
+    assert_eq!(poll.await.unwrap().json()["status"], "pending");
     assert_eq!(
         kernel.state(&sign_in).await,
         "pending",

@@ -228,7 +228,7 @@ impl Stage {
         if reply.kind() != "refused" {
             return Some(reply);
         }
-        let known = ["unavailable", "forbidden", "dead_link"];
+        let known = ["unavailable", "forbidden", "invalid_link"];
         assert!(
             known.contains(&reply.refusal()),
             "{:?} {reply:?}",
@@ -240,7 +240,7 @@ impl Stage {
     /// What the kernel gets, unless it has to start again.
     async fn collect(&self, sign_in: &Opened) -> Option<Connected> {
         let answer = self.until_told(|| self.kernel.poll(sign_in)).await;
-        if answer.json()["state"] != "ready" {
+        if answer.json()["status"] != "connected" {
             return None;
         }
         let connection = self.own(&answer.json());

@@ -116,7 +116,7 @@ async fn security_s5_a_ticket_that_was_brought_back_opens_nothing_to_another_bro
     let leaving = browser.go_to_provider(&stage.sign_in).await;
     stage.restore(&ticket, &used).await;
     for user in ["alice", "mallory"] {
-        assert_refused(&stage.opened_by(user).await, "dead_link");
+        assert_refused(&stage.opened_by(user).await, "invalid_link");
         assert_eq!(stage.kernel.state(&stage.sign_in).await, "pending");
         assert_eq!(stage.codes(), 0, "{user}");
     }
@@ -124,7 +124,7 @@ async fn security_s5_a_ticket_that_was_brought_back_opens_nothing_to_another_bro
     let back = browser.at_provider(leaving.location()).await;
     let done = browser.come_back("lab-api", &back).await;
     assert_eq!(done.kind(), "view", "{done:?}");
-    assert_eq!(stage.kernel.state(&stage.sign_in).await, "ready");
+    assert_eq!(stage.kernel.state(&stage.sign_in).await, "connected");
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn security_s5_a_state_that_was_brought_back_redeems_nothing_again() {
         .iter()
         .filter(|event| event.starts_with("token_issued"));
     assert_eq!(issued.count(), 1);
-    assert_eq!(stage.kernel.state(&stage.sign_in).await, "ready");
+    assert_eq!(stage.kernel.state(&stage.sign_in).await, "connected");
 }
 
 #[tokio::test]

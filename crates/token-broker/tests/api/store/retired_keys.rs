@@ -89,7 +89,7 @@ async fn found_a11_first_aid_what_a_retired_key_sealed_is_gone_and_connect_opens
         let polled = kernel.poll(&waiting).await;
         assert_eq!(polled.status, StatusCode::NOT_FOUND, "{backend:?}");
         assert!(kernel.connections().await.is_empty(), "{backend:?}");
-        let only = json!({"provider": "lab-api", "existing_only": true});
+        let only = json!({"provider": "lab-api", "interactive": false});
         let existing = kernel.create(&only).await;
         existing.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         // The index and the answer to the same request are written anew, over what is there.

@@ -124,7 +124,7 @@ impl TestKernel {
     /// Collects a finished sign-in and says so; the test ends where it is not finished.
     pub(crate) async fn collect(&self, sign_in: &Opened) -> Connected {
         let ready = self.poll(sign_in).await;
-        assert_eq!(ready.json()["state"], "ready", "{}", ready.json());
+        assert_eq!(ready.json()["status"], "connected", "{}", ready.json());
         let acknowledged = self.acknowledge(sign_in).await;
         assert_eq!(acknowledged.status, StatusCode::NO_CONTENT);
         connected(&ready.json())
@@ -132,8 +132,12 @@ impl TestKernel {
 
     pub(crate) async fn draw(&self, connection: &str, min_valid: u64) -> Answer {
         let path = format!("/v1/connections/{connection}/token");
-        self.send(Method::POST, &path, Some(&json!({"min_valid": min_valid})))
-            .await
+        self.send(
+            Method::POST,
+            &path,
+            Some(&json!({"min_valid_seconds": min_valid})),
+        )
+        .await
     }
 
     /// What `GET /v1/connections` lists.
@@ -160,7 +164,7 @@ impl TestKernel {
     /// The `state` of a poll's answer.
     pub(crate) async fn state(&self, sign_in: &Opened) -> String {
         let answer = self.poll(sign_in).await;
-        answer.json()["state"]
+        answer.json()["status"]
             .as_str()
             .unwrap_or_else(|| panic!("no state: {answer:?}"))
             .to_owned()

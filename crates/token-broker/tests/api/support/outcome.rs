@@ -32,7 +32,7 @@ pub(crate) fn assert_told(trail: &AuditTrail, event: &str) {
 /// The kernel has nothing and gets nothing without a person.
 pub(crate) async fn assert_no_connection(kernel: &TestKernel) {
     let answer = kernel
-        .create(&json!({"provider": "lab-api", "existing_only": true}))
+        .create(&json!({"provider": "lab-api", "interactive": false}))
         .await;
     assert_eq!(answer.code(), "sign_in_required", "{}", answer.json());
 }
@@ -40,7 +40,7 @@ pub(crate) async fn assert_no_connection(kernel: &TestKernel) {
 /// The `reason` of a sign-in that failed.
 pub(crate) async fn failure(kernel: &TestKernel, sign_in: &Opened) -> String {
     let answer = kernel.poll(sign_in).await.json();
-    assert_eq!(answer["state"], "failed", "{answer}");
+    assert_eq!(answer["status"], "failed", "{answer}");
     answer["reason"].as_str().expect("a reason").to_owned()
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn link_account(world: &World, user: &str, sub: &str) {
     let kernel = world.kernel(user, "earlier");
     let sign_in = kernel.open().await;
     world.browser(user).sign_in(&sign_in).await;
-    assert_eq!(kernel.state(&sign_in).await, "ready");
+    assert_eq!(kernel.state(&sign_in).await, "connected");
     world.provider.forget_requests();
 }
 

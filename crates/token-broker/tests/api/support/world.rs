@@ -14,7 +14,7 @@ use hubkey_fakes::{
     hostile_provider::{Client, Endpoint, HostileProvider},
     scripted_hub::{HubClient, ScriptedHub},
 };
-use hubkey_protocol::{ProviderId, internal::Site, secret::ClientSecret, secret::SharedSecret};
+use hubkey_protocol::{ProviderId, internal::SiteInfo, secret::ClientSecret, secret::SharedSecret};
 use hubkey_token_broker::{
     domain::{
         chance::RandomSource,
@@ -141,7 +141,7 @@ impl World {
     pub(crate) async fn with(options: WorldOptions) -> Self {
         hubkey_service::lifecycle::install_crypto_provider();
         let hub = ScriptedHub::start().await.expect("the scripted Hub starts");
-        let redirect_uri = format!("{PUBLIC_URL}/hub-callback");
+        let redirect_uri = format!("{PUBLIC_URL}/oauth_callback");
         hub.register(HubClient::hubkey(SERVICE_TOKEN, &redirect_uri));
         let provider = start_provider().await;
         let other = start_elsewhere(&options).await;
@@ -370,7 +370,7 @@ fn hub_config(hub: &ScriptedHub, redirect_uri: String) -> HubConfig {
 }
 
 fn rules(hub: &ScriptedHub, options: &WorldOptions) -> Rules {
-    let site = Site {
+    let site = SiteInfo {
         hub_name: "hub.example.org".to_owned(),
         hub_url: hub.url(),
         accent_color: None,

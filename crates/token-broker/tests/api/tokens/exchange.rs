@@ -270,7 +270,7 @@ async fn no_refresh_token_of_an_exchange_is_kept_or_used() {
 #[tokio::test]
 async fn feature_g1_an_exchanged_token_is_kept_until_near_its_end() {
     let stage = Stage::new().await;
-    let body = || json!({"audience": "other-api", "min_valid": 30});
+    let body = || json!({"audience": "other-api", "min_valid_seconds": 30});
     let first = token(&exchange(&stage, body()).await);
     stage.advance(DUE / 2);
     assert_eq!(token(&exchange(&stage, body()).await), first);
@@ -281,7 +281,7 @@ async fn feature_g1_an_exchanged_token_is_kept_until_near_its_end() {
     assert_eq!(asked(&stage.world).len(), 2);
     let long = exchange(
         &stage,
-        json!({"audience": "other-api", "min_valid": 100_000}),
+        json!({"audience": "other-api", "min_valid_seconds": 100_000}),
     )
     .await;
     long.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
@@ -294,7 +294,7 @@ async fn feature_g2_a_token_without_an_end_is_not_ended_at_once() {
     stage.world.provider.token_responses(|answer| {
         answer.as_object_mut().unwrap().remove("expires_in");
     });
-    let body = || json!({"audience": "other-api", "min_valid": 60});
+    let body = || json!({"audience": "other-api", "min_valid_seconds": 60});
     let answer = exchange(&stage, body()).await;
     assert_eq!(answer.json().get("expires_at"), None);
     let first = token(&answer);

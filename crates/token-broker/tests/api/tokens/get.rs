@@ -91,11 +91,17 @@ async fn security_k9_a_draw_of_another_form_is_refused() {
     let connection = world.connect(&kernel, "alice").await;
     let path = format!("/v1/connections/{}/token", connection.id);
     for (body, word) in [
-        (r#"{"min_valid": -1}"#, "min_valid"),
-        (r#"{"min_valid": "60"}"#, "min_valid"),
-        (r#"{"min_valid": 1.5}"#, "min_valid"),
-        (r#"{"min_valid": 18446744073709551616}"#, "min_valid"),
-        (r#"{"min_valid": 1, "min_valid": 2}"#, "twice"),
+        (r#"{"min_valid_seconds": -1}"#, "min_valid_seconds"),
+        (r#"{"min_valid_seconds": "60"}"#, "min_valid_seconds"),
+        (r#"{"min_valid_seconds": 1.5}"#, "min_valid_seconds"),
+        (
+            r#"{"min_valid_seconds": 18446744073709551616}"#,
+            "min_valid_seconds",
+        ),
+        (
+            r#"{"min_valid_seconds": 1, "min_valid_seconds": 2}"#,
+            "twice",
+        ),
         (r#"{"requested_issuer": "github"}"#, "fields"),
         (r#"{"user": "alice"}"#, "fields"),
     ] {

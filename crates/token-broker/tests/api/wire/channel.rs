@@ -115,7 +115,7 @@ async fn security_x4_a_stolen_credential_asserts_no_user() {
         });
         let reply = ask(&world, step, &body).await;
         let refusal = if step == "view" {
-            "dead_link"
+            "invalid_link"
         } else {
             "forbidden"
         };
@@ -126,7 +126,7 @@ async fn security_x4_a_stolen_credential_asserts_no_user() {
     let body = json!({"ticket": sign_in.ticket(), "user": "alice"});
     let started = thief.ask("start", &body).await;
     let back = thief.at_hub(started.location()).await;
-    assert_refused(&thief.hub_callback(&back).await, "dead_link");
+    assert_refused(&thief.hub_callback(&back).await, "invalid_link");
     assert_eq!(kernel.state(&sign_in).await, "denied");
     assert_eq!(exchanges(&world), 0);
     assert!(trail.has("policy_denied") && trail.has("link_opened_by_other_user"));

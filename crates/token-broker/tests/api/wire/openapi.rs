@@ -37,7 +37,7 @@ async fn the_document_is_served() {
             "/v1/connections/{id}/token",
             "/v1/connections/{id}/userinfo",
             "/v1/providers",
-            "/v1/servers/ended",
+            "/v1/servers/stopped",
             "/v1/sign-ins",
             "/v1/sign-ins/{nonce}",
             "/v1/sign-ins/{nonce}/ack",

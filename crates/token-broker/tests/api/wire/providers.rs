@@ -18,7 +18,7 @@ async fn feature_k13_a_provider_that_is_down_shows_and_stops_nothing_else() {
     assert_ne!(reply.kind(), "redirect", "{reply:?}");
     let answer = kernel.send(Method::GET, "/v1/providers", None).await;
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.json()["providers"][0]["state"], "unavailable");
+    assert_eq!(answer.json()["providers"][0]["status"], "unavailable");
     world.provider.set_up(true);
     let again = kernel.open().await;
     let mut browser = world.browser("alice");
@@ -32,7 +32,7 @@ async fn feature_k13_a_provider_that_is_down_shows_and_stops_nothing_else() {
         reply = browser.go_to_provider(&kernel.open().await).await;
     }
     let answer = kernel.send(Method::GET, "/v1/providers", None).await;
-    assert_eq!(answer.json()["providers"][0]["state"], "ready");
+    assert_eq!(answer.json()["providers"][0]["status"], "ready");
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_kernel_sees_what_it_may_ask_for_in_the_operators_order() {
             "default_scopes": ["openid", "projects:read"],
             "allowed_scopes": ["openid", "projects:read", "projects:write"],
             "api_origins": ["https://api.example.org"],
-            "state": "unknown",
+            "status": "unknown",
         }),
         "and nothing of the registration"
     );

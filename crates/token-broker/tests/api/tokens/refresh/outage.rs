@@ -69,7 +69,7 @@ async fn security_r11_a_provider_that_fails_is_left_alone_and_nobody_is_signed_o
     }
     assert_eq!(hits(&stage), 5, "failures open the circuit");
     let listed = stage.kernel.send(http::Method::GET, "/v1/providers", None);
-    assert_eq!(listed.await.json()["providers"][0]["state"], "unavailable");
+    assert_eq!(listed.await.json()["providers"][0]["status"], "unavailable");
 
     stage.advance(DUE_TO_ENDED);
     // After the rest one caller asks for all, with a refresh token that never was.

@@ -269,7 +269,7 @@ async fn found_a2_connect_opens_a_sign_in_unless_it_is_worth_waiting() {
         };
         assert_eq!(answer.status, StatusCode::CREATED, "{cause}");
         assert_eq!(answer.json()["cause"], cause);
-        let existing = json!({ "provider": "lab-api", "existing_only": true });
+        let existing = json!({ "provider": "lab-api", "interactive": false });
         let answer = stage.kernel.create(&existing).await;
         answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     }
