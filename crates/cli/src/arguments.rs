@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Sign in: show the link and wait until you have come back
     ///
     /// Ctrl-C cancels the sign-in, and its link is dead from then on. If you are signed in already, nothing happens.
-    Login(Wish),
+    Login(RequestArgs),
     /// List the providers, and who is signed in there from this server
     List(Format),
     /// Show the connections without their tokens: provider, account, scopes, when the token ends
@@ -104,17 +104,17 @@ pub(crate) enum Command {
 
 /// What is asked for.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Wish {
+pub(crate) struct RequestArgs {
     /// The provider, as in `hubkey list`; may be left out where there is only one
     #[arg(value_name = "NAME", value_parser = provider)]
     pub(crate) provider: Option<ProviderId>,
     #[command(flatten)]
-    pub(crate) more: MoreOfAWish,
+    pub(crate) more: RequestOptions,
 }
 
 /// What is asked for, beside the provider.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct MoreOfAWish {
+pub(crate) struct RequestOptions {
     /// A scope to ask for, in place of the provider's usual ones; may be repeated
     #[arg(long = "scope", short = 's', value_name = "SCOPE", value_parser = scope)]
     pub(crate) scopes: Vec<Scope>,
@@ -135,10 +135,10 @@ pub(crate) struct MoreOfAWish {
     pub(crate) timeout: Option<Duration>,
     /// Open no sign-in: without a connection the exit code is 3, and no link is shown
     #[arg(long)]
-    pub(crate) no_sign_in: bool,
+    pub(crate) non_interactive: bool,
 }
 
-impl Wish {
+impl RequestArgs {
     /// What the broker is asked.
     pub(crate) fn message(&self, usual: Option<&ProviderId>, interactive: bool) -> CreateSignIn {
         let more = &self.more;
@@ -207,9 +207,9 @@ impl Exchange {
 
 /// What token is asked for.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct TokenWish {
+pub(crate) struct TokenArgs {
     #[command(flatten)]
-    pub(crate) sign_in: Wish,
+    pub(crate) sign_in: RequestArgs,
     #[command(flatten)]
     pub(crate) exchange: Exchange,
 }
@@ -218,7 +218,7 @@ pub(crate) struct TokenWish {
 #[derive(Debug, Args)]
 pub(crate) struct TokenArguments {
     #[command(flatten)]
-    pub(crate) wish: TokenWish,
+    pub(crate) wish: TokenArgs,
     /// Print a JSON object: access_token, token_type, expires_at, expires_in, scope
     #[arg(long)]
     pub(crate) json: bool,
@@ -238,7 +238,7 @@ pub(crate) struct Addressee {
 #[derive(Debug, Args)]
 pub(crate) struct HeaderArguments {
     #[command(flatten)]
-    pub(crate) wish: TokenWish,
+    pub(crate) wish: TokenArgs,
     #[command(flatten)]
     pub(crate) destination: Addressee,
 }
@@ -247,7 +247,7 @@ pub(crate) struct HeaderArguments {
 #[derive(Debug, Args)]
 pub(crate) struct EnvArguments {
     #[command(flatten)]
-    pub(crate) wish: TokenWish,
+    pub(crate) wish: TokenArgs,
     /// The variable
     #[arg(long = "name", value_name = "VARIABLE", default_value = "BEARER_TOKEN", value_parser = variable)]
     pub(crate) variable: String,
@@ -292,7 +292,7 @@ pub(crate) struct LogoutArguments {
 #[derive(Debug, Args)]
 pub(crate) struct ExecArguments {
     #[command(flatten)]
-    pub(crate) wish: TokenWish,
+    pub(crate) wish: TokenArgs,
     /// The variable that holds the token (BEARER_TOKEN, if neither this nor --file is given)
     #[arg(long, value_name = "VARIABLE", value_parser = variable)]
     pub(crate) env: Option<String>,
@@ -311,7 +311,7 @@ pub(crate) struct ServeFileArguments {
     /// The file. Its folder must exist
     pub(crate) path: PathBuf,
     #[command(flatten)]
-    pub(crate) wish: TokenWish,
+    pub(crate) wish: TokenArgs,
 }
 
 /// The protocols by which tools ask for credentials.
@@ -327,12 +327,12 @@ pub(crate) enum Dialect {
     /// In the kubeconfig: `users[].user.exec` with apiVersion client.authentication.k8s.io/v1, command hubkey, args
     /// [credential, kubectl, NAME], interactiveMode IfAvailable, provideClusterInfo true. With the cluster's address
     /// known, the token is given only if the operator allows it to be sent there.
-    Kubectl(TokenWish),
+    Kubectl(TokenArgs),
     /// Google's libraries: executable-sourced credentials of a workload identity pool
     ///
     /// In the credential configuration: `credential_source.executable.command` is "hubkey credential google NAME". The
     /// libraries ask for GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1.
-    Google(TokenWish),
+    Google(TokenArgs),
     /// AWS: a profile whose SDKs exchange the token of a file by AssumeRoleWithWebIdentity
     ///
     /// Prints lines for ~/.aws/config, which hold no secret. The file is kept by `hubkey serve-file`. For one program,
@@ -356,7 +356,7 @@ pub(crate) struct GitArguments {
     #[arg(long)]
     pub(crate) bearer: bool,
     #[command(flatten)]
-    pub(crate) more: MoreOfAWish,
+    pub(crate) more: RequestOptions,
 }
 
 /// Of `credential aws`.

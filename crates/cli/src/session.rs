@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     Outcome, Then,
-    arguments::{LogoutArguments, TokenWish, Wish},
+    arguments::{LogoutArguments, RequestArgs, TokenArgs},
     environment::{Environment, Settings},
     failure::{Exit, Failure, sentence},
     output,
@@ -72,21 +72,21 @@ impl Session {
     }
 
     /// A valid token: of a connection that exists, or of a sign-in, if somebody is there to click.
-    pub(crate) async fn grant(&self, asked: &TokenWish) -> Result<Grant, Failure> {
+    pub(crate) async fn grant(&self, asked: &TokenArgs) -> Result<Grant, Failure> {
         let wish = &asked.sign_in;
         let waits = self.settings.interactive;
         let waits = waits.unwrap_or_else(|| io::stderr().is_terminal());
-        let shows_no_link = wish.more.no_sign_in || self.settings.interactive == Some(false);
-        let grant = self.grant_or_sign_in(wish, waits, shows_no_link).await?;
+        let interactive = !wish.more.non_interactive && self.settings.interactive != Some(false);
+        let grant = self.grant_or_sign_in(wish, waits, interactive).await?;
         let exchange = asked.exchange.message();
         self.wanted(Grant { exchange, ..grant }, wish.more.min_valid)
             .await
     }
 
     /// `hubkey login`
-    pub(crate) async fn login(&self, wish: Wish) -> Outcome {
+    pub(crate) async fn login(&self, wish: RequestArgs) -> Outcome {
         let grant = self
-            .grant_or_sign_in(&wish, true, wish.more.no_sign_in)
+            .grant_or_sign_in(&wish, true, !wish.more.non_interactive)
             .await?;
         output::tell(&format!(
             "Signed in to {}.",
@@ -178,11 +178,11 @@ impl Session {
 
     async fn grant_or_sign_in(
         &self,
-        wish: &Wish,
+        wish: &RequestArgs,
         waits: bool,
-        shows_no_link: bool,
+        interactive: bool,
     ) -> Result<Grant, Failure> {
-        let message = wish.message(self.usual_provider(), !shows_no_link);
+        let message = wish.message(self.usual_provider(), interactive);
         let key_of_it = key(&message, waits);
         let asked = self.client.create_sign_in(&message, &key_of_it, in_time());
         let opened = match asked.await {

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::{
     Outcome, Then,
-    arguments::{Exchange, GitArguments, TokenWish, Wish},
+    arguments::{Exchange, GitArguments, RequestArgs, TokenArgs},
     failure::{Exit, Failure},
     listing::{check_address, may_receive},
     output::{answer, line_of},
@@ -36,8 +36,8 @@ pub(super) async fn run(session: &Session, arguments: GitArguments) -> Outcome {
     let Some(provider) = addressed(session, &arguments, &url).await? else {
         return Ok(Then::DONE);
     };
-    let wish = TokenWish {
-        sign_in: Wish {
+    let wish = TokenArgs {
+        sign_in: RequestArgs {
             provider: Some(provider),
             more: arguments.more.clone(),
         },

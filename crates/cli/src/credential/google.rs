@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Outcome, Then,
-    arguments::TokenWish,
+    arguments::TokenArgs,
     environment::Environment,
     failure::Failure,
     output::{answer, line_of},
@@ -15,7 +15,7 @@ const TOKEN_TYPE: &str = "GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
-pub(super) async fn run(session: &Session, wish: &TokenWish, environment: &Environment) -> Outcome {
+pub(super) async fn run(session: &Session, wish: &TokenArgs, environment: &Environment) -> Outcome {
     // Both are read from the same field; the pool is configured for one of the names.
     let token_type = match environment.text(TOKEN_TYPE) {
         Some(ID_TOKEN) => ID_TOKEN,

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::{
     Outcome, Then,
-    arguments::TokenWish,
+    arguments::TokenArgs,
     environment::Environment,
     failure::{Exit, Failure},
     listing::check_address,
@@ -17,7 +17,7 @@ const INFO: &str = "KUBERNETES_EXEC_INFO";
 const V1: &str = "client.authentication.k8s.io/v1";
 const V1_BETA1: &str = "client.authentication.k8s.io/v1beta1";
 
-pub(super) async fn run(session: &Session, wish: &TokenWish, environment: &Environment) -> Outcome {
+pub(super) async fn run(session: &Session, wish: &TokenArgs, environment: &Environment) -> Outcome {
     let question = Question::read(environment.text(INFO))?;
     let grant = session.grant(wish).await?;
     if let Some(server) = &question.server {

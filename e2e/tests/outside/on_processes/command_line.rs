@@ -53,7 +53,9 @@ async fn nobody_is_waited_for(hubkey: &Hubkey) -> anyhow::Result<String> {
     let again = hubkey.run(&["token", "lab-api"]).await?;
     ensure!(again.link()? == said.link()?, "another link");
     for quiet in [
-        hubkey.run(&["token", "lab-api", "--no-sign-in"]).await?,
+        hubkey
+            .run(&["token", "lab-api", "--non-interactive"])
+            .await?,
         hubkey
             .with("HUBKEY_INTERACTIVE", "0")
             .run(&["token", "lab-api"])
