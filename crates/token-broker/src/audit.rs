@@ -16,7 +16,7 @@ use crate::{
 
 /// What happened; `docs/reference/audit-events.md` says when each is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// A kernel opened a sign-in.
     SignInStarted,
     /// A browser of the sign-in's hub user opened the link.
@@ -65,7 +65,7 @@ pub enum What {
     SignInCancelled,
 }
 
-impl What {
+impl EventKind {
     /// The event's stable name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -98,7 +98,7 @@ impl What {
 }
 
 /// The event that says how a sign-in ended without a connection.
-impl From<SignInFailure> for What {
+impl From<SignInFailure> for EventKind {
     fn from(failure: SignInFailure) -> Self {
         match failure {
             SignInFailure::Cancelled => Self::AccountConfirmationCancelled,
@@ -125,7 +125,7 @@ impl From<SignInFailure> for What {
 
 /// One event, as far as it is known.
 #[derive(Debug, Default)]
-#[must_use = "an event is told by `tell`"]
+#[must_use = "an event is written by `emit`"]
 pub struct Event<'a> {
     user: Option<&'a str>,
     user_created: Option<Timestamp>,
@@ -148,7 +148,7 @@ impl<'a> Event<'a> {
     }
 
     /// About a sign-in.
-    pub fn about(sign_in: &'a SignIn) -> Self {
+    pub fn for_sign_in(sign_in: &'a SignIn) -> Self {
         let event = Self::new()
             .kernel(&sign_in.kernel)
             .provider(&sign_in.provider);
@@ -167,7 +167,7 @@ impl<'a> Event<'a> {
     }
 
     /// Of a connection, with its server and provider.
-    pub fn of(connection: &'a Connection) -> Self {
+    pub fn for_connection(connection: &'a Connection) -> Self {
         Self::new()
             .kernel(&connection.kernel)
             .provider(&connection.provider)
@@ -252,21 +252,21 @@ impl<'a> Event<'a> {
 
     /// Whether it says of which hub user it is, or by which.
     #[must_use]
-    pub fn names_a_hub_user(&self) -> bool {
+    pub fn names_hub_user(&self) -> bool {
         self.user.is_some() || self.actor.is_some()
     }
 
     /// Because of what; empty where nothing was said.
     #[must_use]
-    pub fn said_reason(&self) -> &'a str {
+    pub fn reason_or_empty(&self) -> &'a str {
         self.reason.unwrap_or_default()
     }
 
     /// Writes the event into the stream.
-    pub fn tell(self, what: What) {
+    pub fn emit(self, kind: EventKind) {
         tracing::info!(
             target: AUDIT,
-            event = what.name(),
+            event = kind.name(),
             user = self.user.map(shown),
             user_created = self.user_created.and_then(Timestamp::to_rfc3339),
             actor = self.actor.map(shown),
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn the_table_of_failures_names_the_event_that_is_written() {
         for failure in SignInFailure::ALL {
-            assert_eq!(What::from(*failure).name(), failure.row().audit_event);
+            assert_eq!(EventKind::from(*failure).name(), failure.row().audit_event);
         }
     }
 }

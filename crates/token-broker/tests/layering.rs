@@ -66,7 +66,7 @@ mod tests {
         words.collect::<Vec<_>>().join(" ")
     }
 
-    /// The paths that a `use` names: `use crate::{audit::What, store};` gives `crate::audit::What` and `crate::store`.
+    /// The paths that a `use` names: `use crate::{audit::EventKind, store};` gives `crate::audit::EventKind` and `crate::store`.
     fn used(text: &str) -> Vec<String> {
         let code = code(text);
         let mut paths = Vec::new();
@@ -140,11 +140,11 @@ mod tests {
 
     #[test]
     fn imports_are_read_as_they_are_written() {
-        let text = "// use axum;\nuse crate::{\n    audit::{Event, What},\n    store,\n};\npub use redis::Client as C;";
+        let text = "// use axum;\nuse crate::{\n    audit::{Event, EventKind},\n    store,\n};\npub use redis::Client as C;";
         let paths = used(text);
         let expected = [
             "crate::audit::Event",
-            "crate::audit::What",
+            "crate::audit::EventKind",
             "crate::store",
             "redis::Client as C",
         ];

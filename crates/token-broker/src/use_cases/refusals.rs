@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::clock::{Clock, Timestamp},
 };
 
@@ -16,14 +16,14 @@ const WRITTEN: u64 = 10;
 
 const MINUTE_MILLIS: u64 = 60_000;
 
-/// Event and reason.
-type Kind = (&'static str, String);
+/// The event's name and its reason.
+type RefusalKey = (&'static str, String);
 
-/// What was refused in the present minute, by kind: all kinds are words of ours, so there are few.
+/// What was refused in the present minute, by event and reason: both are words of ours, so there are few.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     clock: Arc<dyn Clock>,
-    kinds: Mutex<HashMap<Kind, Count>>,
+    counts: Mutex<HashMap<RefusalKey, Count>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,22 +38,22 @@ impl Refusals {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            kinds: Mutex::default(),
+            counts: Mutex::default(),
         }
     }
 
-    /// Tells the event, or counts it. One that names a hub user is always told, and so is what speaks of the store.
-    pub(crate) fn tell(&self, event: Event<'_>, what: What) {
-        if event.names_a_hub_user() || what == What::RecordDecryptionFailed {
-            event.tell(what);
+    /// Writes the event, or counts it. One that names a hub user is always written, and so is an unreadable record.
+    pub(crate) fn emit(&self, event: Event<'_>, kind: EventKind) {
+        if event.names_hub_user() || kind == EventKind::RecordDecryptionFailed {
+            event.emit(kind);
             return;
         }
-        let reason = event.said_reason().to_owned();
-        match self.passes((what.name(), reason.clone()), self.clock.now()) {
-            Some(suppressed) => event.suppressed(suppressed).tell(what),
+        let reason = event.reason_or_empty().to_owned();
+        match self.passes((kind.name(), reason.clone()), self.clock.now()) {
+            Some(suppressed) => event.suppressed(suppressed).emit(kind),
             None => metrics::counter!(
                 "hubkey_audit_suppressed_total",
-                "event" => what.name(),
+                "event" => kind.name(),
                 "reason" => reason,
             )
             .increment(1),
@@ -61,9 +61,9 @@ impl Refusals {
     }
 
     /// How many were suppressed before this one; absent where this one is.
-    fn passes(&self, kind: Kind, now: Timestamp) -> Option<u64> {
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = kinds.entry(kind).or_default();
+    fn passes(&self, key: RefusalKey, now: Timestamp) -> Option<u64> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(key).or_default();
         let minute = now.as_millis() / MINUTE_MILLIS;
         if count.minute != minute {
             *count = Count {
@@ -91,8 +91,8 @@ mod tests {
         let clock = Arc::new(TestClock::at(Timestamp::from_millis(600_000)));
         let refusals = Refusals::new(Arc::<TestClock>::clone(&clock));
         let passed = |reason: &str| {
-            let kind = || ("policy_denied", reason.to_owned());
-            let told = (0..300).map(|_| refusals.passes(kind(), clock.now()));
+            let key = || ("policy_denied", reason.to_owned());
+            let told = (0..300).map(|_| refusals.passes(key(), clock.now()));
             told.flatten().collect::<Vec<_>>()
         };
         assert_eq!(passed("one").len(), 10);
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(
             passed("one")[..2],
             [590, 0],
-            "what was suppressed is told once"
+            "what was suppressed is reported once"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use hubkey_protocol::secret::ServerToken;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::kernel::ServerIdentity,
     hub::{Freshness, KernelAuthenticator, KernelError},
     use_cases::{base::Base, failure::KernelFailure, refusals::Refusals},
@@ -44,12 +44,12 @@ impl ServerAuthentication {
             .kernels
             .authenticate(&credentials.token, freshness, credentials.peer)
             .await;
-        Ok(kernel.inspect_err(|error| self.tell_refused(*error, credentials))?)
+        Ok(kernel.inspect_err(|error| self.audit_refusal(*error, credentials))?)
     }
 
     /// A token that the Hub knows and that is no kernel's is somebody's attempt, or the operator's mistake. What the Hub
     /// does not know is told by its measurements only: guesses would flood the audit stream.
-    fn tell_refused(&self, error: KernelError, credentials: &KernelCredentials) {
+    fn audit_refusal(&self, error: KernelError, credentials: &KernelCredentials) {
         let reason = match error {
             KernelError::NotAServerToken => "not_a_server_token",
             KernelError::MissingKernelScope => "missing_server_scope",
@@ -60,7 +60,7 @@ impl ServerAuthentication {
         };
         let source = credentials.peer.map(|peer| peer.to_string());
         let event = Event::new().source(source.as_deref()).reason(reason);
-        self.refusals.tell(event, What::PolicyDenied);
+        self.refusals.emit(event, EventKind::PolicyDenied);
     }
 
     /// Who asks, where only a kernel that the Hub still knows may.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::internal::{BrowserReply, Decision, SubmitDecision};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         connection::PendingConnection,
         flow::FlowStage,
@@ -91,7 +91,7 @@ impl ConfirmAccount {
             UserCheck::Same => self.confirmed(browser, loaded).await,
             UserCheck::Gone(word) => {
                 self.endings
-                    .deny_and_refuse(browser, loaded, What::HubUserMismatch, word)
+                    .deny_and_refuse(browser, loaded, EventKind::HubUserMismatch, word)
                     .await
             }
             // Nothing has changed: the person may press the button again.
@@ -120,12 +120,12 @@ impl ConfirmAccount {
                 .refuse_candidate(browser, loaded, candidate, ending)
                 .await;
         }
-        Event::about(&loaded.value)
+        Event::for_sign_in(&loaded.value)
             .source(browser.source)
-            .tell(What::AccountConfirmationAccepted);
-        Event::about(&loaded.value)
+            .emit(EventKind::AccountConfirmationAccepted);
+        Event::for_sign_in(&loaded.value)
             .source(browser.source)
-            .tell(What::AccountLinked);
+            .emit(EventKind::AccountLinked);
         // Where the store failed the grant still waits in the sign-in, and the person may press the button again.
         self.complete
             .connect(browser, loaded, candidate)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::internal::{BrowserAnswer, BrowserReply, Refusal};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::chance::RandomSource,
     store::StoreError,
     use_cases::{base::Base, refusals::Refusals},
@@ -27,38 +27,43 @@ impl ErrorPages {
     }
 
     /// A refusal that the browser sees and the audit stream explains.
-    pub(crate) fn refuse(&self, refusal: Refusal, what: What, event: Event<'_>) -> BrowserReply {
+    pub(crate) fn refuse(
+        &self,
+        refusal: Refusal,
+        kind: EventKind,
+        event: Event<'_>,
+    ) -> BrowserReply {
         let reference = self.chance.reference();
-        self.refusals.tell(event.reference(&reference), what);
+        self.refusals.emit(event.reference(&reference), kind);
         reply(BrowserAnswer::Refused { refusal, reference })
     }
 
     /// The answer when the store fails in a browser's step.
     #[must_use]
     pub fn store_failed(&self, error: &StoreError) -> BrowserReply {
-        let what = match error {
-            StoreError::Unsealable => What::RecordDecryptionFailed,
+        let kind = match error {
+            StoreError::Unsealable => EventKind::RecordDecryptionFailed,
             StoreError::Unavailable(_) | StoreError::Malformed | StoreError::KeyRetired(_) => {
-                What::RequestFailed
+                EventKind::RequestFailed
             }
         };
         self.refuse(
             Refusal::Unavailable,
-            what,
+            kind,
             Event::new().reason("store_failed"),
         )
     }
 
     pub(crate) fn hub_unavailable(&self, source: Option<&str>) -> BrowserReply {
         let event = Event::new().source(source).reason("hub_unavailable");
-        self.refuse(Refusal::Unavailable, What::HubUnavailable, event)
+        self.refuse(Refusal::Unavailable, EventKind::HubUnavailable, event)
     }
 
     /// A refusal that says nothing but that this browser may not.
     pub(crate) fn forbidden(&self, source: Option<&str>, word: &str) -> BrowserReply {
         self.refuse(
             Refusal::Forbidden,
-            What::PolicyDenied,
+            EventKind::PolicyDenied,
             Event::new().source(source).reason(word),
         )
     }
@@ -67,7 +72,7 @@ impl ErrorPages {
     pub(crate) fn moved_meanwhile(&self, source: Option<&str>) -> BrowserReply {
         self.refuse(
             Refusal::Forbidden,
-            What::RequestFailed,
+            EventKind::RequestFailed,
             Event::new().source(source).reason("moved_meanwhile"),
         )
     }
@@ -76,7 +81,7 @@ impl ErrorPages {
     pub(crate) fn invalid_link(&self, source: Option<&str>) -> BrowserReply {
         self.refuse(
             Refusal::InvalidLink,
-            What::PolicyDenied,
+            EventKind::PolicyDenied,
             Event::new().source(source).reason("dead_link"),
         )
     }

@@ -10,7 +10,7 @@ use hubkey_protocol::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         clock::Clock,
@@ -197,9 +197,9 @@ impl HubCallbacks {
         let Ok(claimed) = loaded.try_map(|sign_in| sign_in.claim(browser.fingerprint)) else {
             return Ok(self.error_pages.invalid_link(browser.source));
         };
-        Event::about(&claimed.value)
+        Event::for_sign_in(&claimed.value)
             .source(browser.source)
-            .tell(What::LinkOpened);
+            .emit(EventKind::LinkOpened);
         if self.asks_first(&claimed.value).await? {
             self.ask_first(browser, claimed, hub_token, use_up).await
         } else {
@@ -238,11 +238,11 @@ impl HubCallbacks {
         use_up: Change,
     ) -> Result<BrowserReply, StoreError> {
         let reference = self.chance.reference();
-        Event::about(&loaded.value)
+        Event::for_sign_in(&loaded.value)
             .actor(user.as_str())
             .source(browser.source)
             .reference(&reference)
-            .tell(What::LinkOpenedByOtherUser);
+            .emit(EventKind::LinkOpenedByOtherUser);
         self.endings
             .end_sign_in(
                 loaded,

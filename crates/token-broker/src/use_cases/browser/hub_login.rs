@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{chance::RandomSource, kernel::HubUser},
     hub::{
         BrowserAuthenticator, BrowserError, Turn, Visitor,
@@ -207,7 +207,7 @@ impl HubLogin {
             Denied::TooMany => {
                 let event = Event::new().source(source).reason("too_many_questions");
                 self.error_pages
-                    .refuse(Refusal::RateLimited, What::PolicyDenied, event)
+                    .refuse(Refusal::RateLimited, EventKind::PolicyDenied, event)
             }
             Denied::Busy => self.error_pages.hub_unavailable(source),
             // Nobody reads it.
@@ -235,7 +235,7 @@ impl HubLogin {
             BrowserError::Refused => {
                 let event = Event::new().source(source).reason("hub_refused");
                 self.error_pages
-                    .refuse(Refusal::Forbidden, What::HubUserMismatch, event)
+                    .refuse(Refusal::Forbidden, EventKind::HubUserMismatch, event)
             }
             BrowserError::HubUnavailable => self.error_pages.hub_unavailable(source),
         }

@@ -13,7 +13,7 @@ use hubkey_protocol::{
 };
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         clock::{Clock, Timestamp},
@@ -285,9 +285,9 @@ impl MyConnections {
             .hub_user(&visiting.user)
             .source(browser.source)
             .reason(word);
-        let refused = self
-            .error_pages
-            .refuse(Refusal::Forbidden, What::HubUserMismatch, event);
+        let refused =
+            self.error_pages
+                .refuse(Refusal::Forbidden, EventKind::HubUserMismatch, event);
         Ok(Some(BrowserReply {
             clear_cookie: Some(browser.short.clone()),
             ..refused

@@ -9,7 +9,7 @@ use hubkey_protocol::{
 };
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         access_request::AccessRequest,
         flow::{AtProvider, FlowStage, RedirectTarget},
@@ -171,10 +171,10 @@ impl ProviderCallbacks {
         source: Option<&str>,
     ) -> Result<BrowserReply, StoreError> {
         if let Some(loaded) = self.sign_ins.load(nonce).await? {
-            Event::about(&loaded.value)
+            Event::for_sign_in(&loaded.value)
                 .source(source)
                 .reason("wrong_browser")
-                .tell(What::PolicyDenied);
+                .emit(EventKind::PolicyDenied);
             self.endings
                 .end_sign_in(loaded, KernelOutcome::Denied, Vec::new())
                 .await?;
@@ -226,8 +226,8 @@ impl ProviderCallbacks {
         match self.hub_login.check_user(&at.hub_token, user).await {
             UserCheck::Same => Ok(sign_in),
             UserCheck::Gone(word) => {
-                let (browser, what) = (browser.clone(), What::HubUserMismatch);
-                let refused = self.endings.deny_and_refuse(browser, sign_in, what, word);
+                let (browser, kind) = (browser.clone(), EventKind::HubUserMismatch);
+                let refused = self.endings.deny_and_refuse(browser, sign_in, kind, word);
                 Err(refused.await?.into())
             }
             UserCheck::Unknown => {

@@ -9,7 +9,7 @@ use hubkey_protocol::{
 };
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         clock::Clock,
@@ -61,12 +61,7 @@ impl StartSignIn {
     /// Ties the browser to a new flow and sends it to the Hub to say who its person is.
     pub async fn start(&self, request: OpenLink) -> Result<BrowserReply, StoreError> {
         let Some(sign_in) = self.waiting(&request).await? else {
-            let event = Event::new()
-                .source(request.source.as_deref())
-                .reason("unknown_ticket");
-            return Ok(self
-                .error_pages
-                .refuse(Refusal::InvalidLink, What::PolicyDenied, event));
+            return Ok(self.invalid_link(&request));
         };
         let chance = &self.chance;
         let short = sign_in.nonce.short();
@@ -97,7 +92,7 @@ impl StartSignIn {
         if self.store.commit(changes).await? == Outcome::Conflict {
             let (refusal, event) = (Refusal::Unavailable, Event::new().reason("conflict"));
             let pages = &self.error_pages;
-            return Ok(pages.refuse(refusal, What::PolicyDenied, event));
+            return Ok(pages.refuse(refusal, EventKind::PolicyDenied, event));
         }
         Ok(BrowserReply {
             answer: BrowserAnswer::Redirect { location },
@@ -108,6 +103,14 @@ impl StartSignIn {
             }),
             clear_cookie: None,
         })
+    }
+
+    fn invalid_link(&self, request: &OpenLink) -> BrowserReply {
+        let event = Event::new()
+            .source(request.source.as_deref())
+            .reason("unknown_ticket");
+        self.error_pages
+            .refuse(Refusal::InvalidLink, EventKind::PolicyDenied, event)
     }
 
     /// The sign-in of a live ticket.

@@ -10,7 +10,7 @@ use hubkey_protocol::{
 };
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         connection::Connection,
         provider_session::{ConsumedLogoutToken, ProviderSession},
@@ -107,7 +107,7 @@ impl BackchannelLogouts {
             Err(_) => "refused",
         };
         let refused = event.reason(word);
-        self.refusals.tell(refused, What::PolicyDenied);
+        self.refusals.emit(refused, EventKind::PolicyDenied);
         Ok(told(provider, LogoutOutcome::Refused))
     }
 
@@ -195,7 +195,7 @@ impl BackchannelLogouts {
             {
                 let event = Event::new().kernel(&kernel).provider(&provider);
                 let event = event.sign_in(nonce).reason("backchannel_logout");
-                event.tell(What::SignInCancelled);
+                event.emit(EventKind::SignInCancelled);
                 return Ok(true);
             }
         }
@@ -216,8 +216,8 @@ impl BackchannelLogouts {
             // What is held in memory may be older than what was stored at last.
             self.single_flight.let_go(id);
             if outcome == Outcome::Done {
-                let event = Event::of(&found.value).reason("backchannel_logout");
-                event.tell(What::TokenRevoked);
+                let event = Event::for_connection(&found.value).reason("backchannel_logout");
+                event.emit(EventKind::TokenRevoked);
                 self.revocation.revoke_whole(found.value).await;
                 return Ok(true);
             }

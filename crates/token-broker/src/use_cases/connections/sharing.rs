@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::ConnectionId;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         connection::Connection,
         kernel::ServerIdentity,
@@ -126,10 +126,10 @@ impl ConnectionSharing {
         connection: &Connection,
         kernel: &ServerIdentity,
     ) -> Result<(), KernelFailure> {
-        Event::of(connection)
+        Event::for_connection(connection)
             .kernel(kernel)
             .reason("shared")
-            .tell(What::TokenIssued);
+            .emit(EventKind::TokenIssued);
         self.sessions.note_server(connection, kernel).await?;
         let end = connection.extended_at.after(self.rules.connection_lifetime);
         self.indexes

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::ConnectionId;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::connection::Connection,
     store::{Change, Key, Outcome, Store},
     use_cases::{
@@ -81,7 +81,9 @@ impl SignOut {
     }
 
     async fn ended(&self, connection: Connection, why: &'static str) {
-        Event::of(&connection).reason(why).tell(What::TokenRevoked);
+        Event::for_connection(&connection)
+            .reason(why)
+            .emit(EventKind::TokenRevoked);
         let noted = self
             .indexes
             .change(&connection.kernel.user, |index| {

@@ -11,7 +11,7 @@ use hubkey_service::telemetry::UserName;
 use tokio::time::sleep;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         connection::PendingConnection,
@@ -211,7 +211,7 @@ impl AccountPolicy {
         let reply = self.endings.end_with_page(browser, loaded, ending).await;
         // After the sign-in, in which it may have waited for its person.
         let event = Event::new().kernel(&kernel).provider(&provider);
-        event.sign_in(&nonce).tell(What::TokenRevoked);
+        event.sign_in(&nonce).emit(EventKind::TokenRevoked);
         self.revocation
             .revoke_grant(&provider, &candidate.connection, candidate.grant)
             .await;

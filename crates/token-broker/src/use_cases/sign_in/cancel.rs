@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::{Nonce, secret::PollSecret};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     use_cases::{
         common::Common,
         connect_span::ConnectSpans,
@@ -63,7 +63,7 @@ impl CancelSignIn {
                         .tell_span(&span, asked_at, &provider, "cancelled");
                 }
                 let event = Event::new().kernel(&kernel).provider(&provider);
-                event.sign_in(nonce).tell(What::SignInCancelled);
+                event.sign_in(nonce).emit(EventKind::SignInCancelled);
                 return Ok(());
             }
         }

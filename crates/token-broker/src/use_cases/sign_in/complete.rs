@@ -9,7 +9,7 @@ use hubkey_protocol::{
 };
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         clock::Clock,
@@ -113,9 +113,9 @@ impl CompleteSignIn {
         ];
         match self.commit_grant(changes).await? {
             Outcome::Done => {
-                Event::about(&confirming.value)
+                Event::for_sign_in(&confirming.value)
                     .source(browser.source)
-                    .tell(What::AccountConfirmationShown);
+                    .emit(EventKind::AccountConfirmationShown);
                 Ok(reply(BrowserAnswer::View {
                     flow: browser.short,
                 }))
@@ -158,10 +158,10 @@ impl CompleteSignIn {
             let overtaken = self.overtaken(browser, &ready.value, connection).await;
             return overtaken.map_err(Undone::unknown);
         }
-        Event::about(&ready.value)
+        Event::for_sign_in(&ready.value)
             .connection(&connection.id)
             .source(browser.source)
-            .tell(What::TokenIssued);
+            .emit(EventKind::TokenIssued);
         count(&connection.provider, "connected");
         self.satisfy_others(&connection, &ready.value.nonce).await;
         Ok(reply(BrowserAnswer::View {

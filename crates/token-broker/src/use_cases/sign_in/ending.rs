@@ -8,7 +8,7 @@ use hubkey_protocol::{
 };
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         connection::Grant,
@@ -245,12 +245,12 @@ impl SignInEndings {
         let (key, reference) = ending.missing.clone().unzip();
         let reference = reference.unwrap_or_else(|| self.chance.reference());
         let end = ending.for_kernel(&reference);
-        Event::about(&loaded.value)
+        Event::for_sign_in(&loaded.value)
             .source(browser.source)
             .reference(&reference)
             .reason(ending.word)
             .key(key)
-            .tell(ending.failure.into());
+            .emit(ending.failure.into());
         let provider = loaded.value.provider.clone();
         let stage = FlowStage::Ended {
             provider,
@@ -269,15 +269,15 @@ impl SignInEndings {
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
-        what: What,
+        kind: EventKind,
         word: &str,
     ) -> Result<BrowserReply, StoreError> {
         let reference = self.chance.reference();
-        Event::about(&loaded.value)
+        Event::for_sign_in(&loaded.value)
             .source(browser.source)
             .reference(&reference)
             .reason(word)
-            .tell(what);
+            .emit(kind);
         self.end_sign_in(loaded, KernelOutcome::Denied, vec![browser.delete()])
             .await?;
         let answer = BrowserAnswer::Refused {
@@ -293,7 +293,7 @@ impl SignInEndings {
 
     /// Gives back the tokens of a grant that does not become the connection of this id. Nothing waits for the provider.
     pub(crate) async fn revoke(&self, sign_in: &SignIn, id: &ConnectionId, grant: Grant) {
-        Event::about(sign_in).tell(What::TokenRevoked);
+        Event::for_sign_in(sign_in).emit(EventKind::TokenRevoked);
         self.revocation
             .revoke_grant(&sign_in.provider, id, grant)
             .await;

@@ -10,7 +10,7 @@ use hubkey_service::telemetry::traces;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audit::{Event, What, hex},
+    audit::{Event, EventKind, hex},
     domain::{
         chance::RandomSource,
         clock::Clock,
@@ -169,7 +169,7 @@ impl SignInRequests {
             Event::new()
                 .kernel(&kernel)
                 .reason("wish_refused")
-                .tell(What::PolicyDenied);
+                .emit(EventKind::PolicyDenied);
         })?;
         let index = self.indexes.load(&kernel.user).await?;
         let cause = match self.found(&kernel, &wanted, index.as_ref()).await? {
@@ -312,7 +312,7 @@ impl SignInRequests {
                 Entry::Earlier(opened) => return Ok(opened),
                 Entry::New(changes) => {
                     if self.store.commit(changes).await? == Outcome::Done {
-                        tell(&draft.sign_in);
+                        audit_started(&draft.sign_in);
                         return Ok(draft.opened);
                     }
                 }
@@ -458,17 +458,17 @@ pub(crate) fn connected(
     kernel: &ServerIdentity,
     wanted: &ProviderRequest,
 ) -> CreateSignInAnswer {
-    Event::of(connection)
+    Event::for_connection(connection)
         .kernel(kernel)
-        .tell(What::TokenDelivered);
+        .emit(EventKind::TokenDelivered);
     CreateSignInAnswer::Connected {
         connection: connection.message(wanted.provider.config()),
         token: connection.token(),
     }
 }
 
-pub(crate) fn tell(sign_in: &SignIn) {
-    Event::about(sign_in).tell(What::SignInStarted);
+pub(crate) fn audit_started(sign_in: &SignIn) {
+    Event::for_sign_in(sign_in).emit(EventKind::SignInStarted);
     let provider = sign_in.provider.as_str().to_owned();
     metrics::counter!("hubkey_sign_ins_opened_total", "provider" => provider).increment(1);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::{Nonce, secret::PollSecret};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{keyed_hash::KeyedHash, sign_in::SignIn},
     keys::LookupMacKey,
     store::typed::{Found, Loaded},
@@ -67,10 +67,10 @@ impl OwnSignIns {
         // Whoever has the secret knew already that there is such a sign-in, so the time that this takes tells nothing.
         if by_secret {
             let source = credentials.peer.map(|peer| peer.to_string());
-            Event::about(&loaded.value)
+            Event::for_sign_in(&loaded.value)
                 .source(source.as_deref())
                 .reason("foreign_server_token")
-                .tell(What::PolicyDenied);
+                .emit(EventKind::PolicyDenied);
         }
         Err(KernelFailure::NotFound)
     }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         clock::Clock,
@@ -254,7 +254,7 @@ impl PollSignIn {
         let put = Change::put(Key::sign_in(&delivered.nonce), expect, &delivered, life)?;
         match self.store.commit(vec![put]).await? {
             Outcome::Done => {
-                Event::about(&delivered).tell(What::TokenDelivered);
+                Event::for_sign_in(&delivered).emit(EventKind::TokenDelivered);
                 self.observe_duration(&delivered);
                 self.connect_spans.tell_connect(&delivered, "connected");
                 Ok(Look::answer(status))

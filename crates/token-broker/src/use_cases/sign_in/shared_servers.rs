@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::ErrorCode;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::kernel::ServerIdentity,
     hub::{BrowserAuthenticator, KernelError},
     use_cases::{
@@ -46,7 +46,7 @@ impl SharedServerPolicy {
             Event::new()
                 .kernel(kernel)
                 .reason("shared_server")
-                .tell(What::PolicyDenied);
+                .emit(EventKind::PolicyDenied);
         }
         if denied {
             return Err(KernelFailure::Policy {

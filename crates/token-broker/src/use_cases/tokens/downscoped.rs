@@ -8,7 +8,7 @@ use hubkey_protocol::{ConnectionId, SignInCause, TokenAnswer, TokenRequest};
 use tokio::time::Instant;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         connection::Connection,
         derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
@@ -116,9 +116,9 @@ impl DownscopedTokens {
                 .valid_tokens
                 .ensure_valid(connection, request.min_valid_seconds)
                 .await?;
-            Event::of(&drawn.connection)
+            Event::for_connection(&drawn.connection)
                 .kernel(kernel)
-                .tell(What::TokenDelivered);
+                .emit(EventKind::TokenDelivered);
             return Ok(drawn.connection.token());
         };
         let aim = DerivedTokenRequest {
@@ -133,10 +133,10 @@ impl DownscopedTokens {
             .derived_tokens
             .ensure_valid(aim, request.min_valid_seconds, fetch)
             .await?;
-        Event::of(&connection.value)
+        Event::for_connection(&connection.value)
             .kernel(kernel)
             .reason("downscoped")
-            .tell(What::TokenDelivered);
+            .emit(EventKind::TokenDelivered);
         Ok(token.answer("Bearer", Vec::new()))
     }
 
@@ -285,9 +285,9 @@ impl DownscopedTokens {
             }
             Err(error) => self.writes.hold_in_memory(&connection, replaced, &error),
         }
-        Event::of(&connection.value)
+        Event::for_connection(&connection.value)
             .reason("downscoped")
-            .tell(What::TokenRefreshed);
+            .emit(EventKind::TokenRefreshed);
         Ok(Arc::new(token))
     }
 

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use hubkey_protocol::{ConnectionId, ExchangeRequest, Scopes, SignInCause, TokenAnswer};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         connection::Connection,
         derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
@@ -98,10 +98,10 @@ impl TokenExchange {
             .derived_tokens
             .ensure_valid(aim, request.min_valid_seconds, fetch)
             .await?;
-        Event::of(&connection.value)
+        Event::for_connection(&connection.value)
             .kernel(&kernel)
             .reason("exchange")
-            .tell(What::TokenDelivered);
+            .emit(EventKind::TokenDelivered);
         Ok(token.answer("Bearer", origins))
     }
 
@@ -172,7 +172,7 @@ impl TokenExchange {
         let token = exchanged.requested(|| asked.unwrap_or_default());
         let entry = self.derived_tokens.with_token(entry, token.clone());
         self.derived.note(&connection.id, entry).await;
-        Event::of(connection).tell(What::TokenExchanged);
+        Event::for_connection(connection).emit(EventKind::TokenExchanged);
         Arc::new(token)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::{ConnectionId, TokenAnswer, TokenRequest};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     use_cases::{
         common::Common,
         failure::KernelFailure,
@@ -56,9 +56,9 @@ impl AccessTokens {
             .valid_tokens
             .ensure_valid(connection, request.min_valid_seconds)
             .await?;
-        Event::of(&drawn.connection)
+        Event::for_connection(&drawn.connection)
             .kernel(&kernel)
-            .tell(What::TokenDelivered);
+            .emit(EventKind::TokenDelivered);
         Ok(drawn.connection.token())
     }
 }

@@ -6,7 +6,7 @@ use hubkey_protocol::{ConnectionId, UserInfo};
 use serde_json::{Map, Value};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{connection::Connection, refresh_state::Trouble},
     idp::{IdentityProvider, IdpError, UserinfoError},
     keys::LookupMacKey,
@@ -138,9 +138,9 @@ fn failure(error: IdpError, connection: &Connection) -> KernelFailure {
         return KernelFailure::Provider(Trouble::Misconfigured, REST);
     };
     if reason == UserinfoError::SubjectMismatch {
-        Event::of(connection)
+        Event::for_connection(connection)
             .reason(reason.word())
-            .tell(What::ProviderFailed);
+            .emit(EventKind::ProviderFailed);
     }
     KernelFailure::Userinfo(reason)
 }

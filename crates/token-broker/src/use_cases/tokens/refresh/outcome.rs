@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         clock::Clock,
         connection::{Connection, Grant},
@@ -84,7 +84,7 @@ impl RefreshOutcomes {
         self.recoveries
             .note(&connection.value, &intent.before)
             .await;
-        Event::of(&connection.value).tell(What::TokenRefreshed);
+        Event::for_connection(&connection.value).emit(EventKind::TokenRefreshed);
         if extends {
             self.extension.note_later(connection.value.clone());
         }
@@ -122,19 +122,19 @@ impl RefreshOutcomes {
             E::Lost if intent.ready == Readiness::First => self.lose(intent).await,
             E::Lost => self.give_up(intent.connection).await,
             E::Revoked => {
-                let what = match intent.ready {
-                    Readiness::First => What::TokenRevoked,
-                    Readiness::Recovery => What::ReuseDetected,
+                let kind = match intent.ready {
+                    Readiness::First => EventKind::TokenRevoked,
+                    Readiness::Recovery => EventKind::ReuseDetected,
                 };
-                writes.end(intent.connection, what, "invalid_grant").await
+                writes.end(intent.connection, kind, "invalid_grant").await
             }
             E::Foreign {
                 word,
                 access_token,
                 refresh_token,
             } => {
-                let (connection, what) = (intent.connection, What::AccountLinkConflict);
-                let landing = writes.end(connection, what, word).await;
+                let (connection, kind) = (intent.connection, EventKind::AccountLinkConflict);
+                let landing = writes.end(connection, kind, word).await;
                 provider.revoke(&access_token, refresh_token.as_ref()).await;
                 landing
             }
@@ -143,9 +143,9 @@ impl RefreshOutcomes {
 
     /// Nobody knows whether the refresh token was used.
     async fn lose(&self, intent: Intent) -> RefreshResult {
-        Event::of(&intent.connection.value)
+        Event::for_connection(&intent.connection.value)
             .reason("refresh_lost")
-            .tell(What::ProviderFailed);
+            .emit(EventKind::ProviderFailed);
         self.writes
             .forget_outcome(intent.connection, intent.lease)
             .await?;
@@ -155,7 +155,7 @@ impl RefreshOutcomes {
     /// Nobody knows how the second and last attempt ended.
     pub(crate) async fn give_up(&self, connection: Loaded<Connection>) -> RefreshResult {
         self.writes
-            .end(connection, What::TokenRevoked, "lost")
+            .end(connection, EventKind::TokenRevoked, "lost")
             .await
     }
 }

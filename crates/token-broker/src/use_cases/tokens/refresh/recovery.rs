@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_protocol::ConnectionId;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         clock::Clock,
@@ -104,9 +104,9 @@ impl Recoveries {
                 old.value.end();
                 let put = self.connections.put(&old).map(|put| vec![put]);
                 let (Outcome::Done | Outcome::Conflict) = self.connections.commit(put).await?;
-                Event::of(&old.value)
+                Event::for_connection(&old.value)
                     .reason("replaced")
-                    .tell(What::TokenRevoked);
+                    .emit(EventKind::TokenRevoked);
             }
         }
         Ok(())

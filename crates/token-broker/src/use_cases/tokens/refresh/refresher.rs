@@ -7,7 +7,7 @@ use hubkey_protocol::{ConnectionId, SignInCause};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         clock::Clock,
@@ -247,7 +247,7 @@ impl Refresher {
                 let refresh_token = found.value.grant.tokens.refresh_token.clone();
                 let ended = self
                     .writes
-                    .end(found, What::AccountLinkConflict, word)
+                    .end(found, EventKind::AccountLinkConflict, word)
                     .await;
                 provider
                     .revoke(&unverified.tokens.access_token, refresh_token.as_ref())
@@ -265,7 +265,7 @@ impl Refresher {
         if self.connections.commit(put).await? == Outcome::Conflict {
             return Ok(None);
         }
-        Event::of(&judged.value).tell(What::TokenRefreshed);
+        Event::for_connection(&judged.value).emit(EventKind::TokenRefreshed);
         Ok(Some(Arc::new(judged.value)))
     }
 

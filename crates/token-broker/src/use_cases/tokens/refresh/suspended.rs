@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use hubkey_protocol::SignInCause;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         clock::Clock,
         connection::Connection,
@@ -64,7 +64,11 @@ impl RefusedRefreshes {
         if intent.ready == Readiness::Recovery {
             return self
                 .writes
-                .end(intent.connection, What::TokenRevoked, "refused_after_loss")
+                .end(
+                    intent.connection,
+                    EventKind::TokenRevoked,
+                    "refused_after_loss",
+                )
                 .await;
         }
         self.suspend(intent, refusal).await
@@ -97,9 +101,9 @@ impl RefusedRefreshes {
             "The provider's token endpoint refuses hubkey's registration (client id, secret or key), also for a refresh \
              token that never was. Nobody's access is lost; it is renewed again once the registration is right."
         );
-        Event::of(connection)
+        Event::for_connection(connection)
             .reason("registration_refused")
-            .tell(What::ProviderFailed);
+            .emit(EventKind::ProviderFailed);
         self.writes.rest(intent, Trouble::Misconfigured, None).await
     }
 
@@ -114,9 +118,9 @@ impl RefusedRefreshes {
         let put = self.connections.put(&connection).map(|put| vec![put]);
         let (Outcome::Done | Outcome::Conflict) = self.connections.commit(put).await?;
         if is_new {
-            Event::of(&connection.value)
+            Event::for_connection(&connection.value)
                 .reason("refused")
-                .tell(What::GrantSuspended);
+                .emit(EventKind::GrantSuspended);
         }
         Err(RefreshFailure::SignIn(SignInCause::NotRenewed))
     }

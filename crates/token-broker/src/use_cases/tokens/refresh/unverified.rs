@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hubkey_protocol::secret::RefreshToken;
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         chance::RandomSource,
         clock::Clock,
@@ -68,9 +68,9 @@ impl UnverifiedRefreshes {
         self.recoveries
             .note(&connection.value, &intent.before)
             .await;
-        Event::of(&connection.value)
+        Event::for_connection(&connection.value)
             .reason("id_token_key_out_of_reach")
-            .tell(What::ProviderFailed);
+            .emit(EventKind::ProviderFailed);
         Err(self
             .backoff
             .failure(&connection.value.renewal, Trouble::Unavailable))
@@ -94,9 +94,9 @@ impl UnverifiedRefreshes {
         {
             return landing;
         }
-        Event::of(&connection.value)
+        Event::for_connection(&connection.value)
             .reason("answer_unusable")
-            .tell(What::ProviderFailed);
+            .emit(EventKind::ProviderFailed);
         Err(self
             .backoff
             .failure(&connection.value.renewal, Trouble::Misconfigured))

@@ -6,7 +6,7 @@ use hubkey_protocol::SignInCause;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    audit::{Event, What},
+    audit::{Event, EventKind},
     domain::{
         connection::Connection,
         refresh_state::{RefreshState, Trouble},
@@ -204,14 +204,16 @@ impl RefreshWrites {
     pub(crate) async fn end(
         &self,
         mut connection: Loaded<Connection>,
-        what: What,
+        kind: EventKind,
         reason: &'static str,
     ) -> RefreshResult {
         connection.value.end();
         let put = self.connections.put(&connection).map(|put| vec![put]);
         match self.connections.commit(put).await? {
             Outcome::Done => {
-                Event::of(&connection.value).reason(reason).tell(what);
+                Event::for_connection(&connection.value)
+                    .reason(reason)
+                    .emit(kind);
                 Err(RefreshFailure::SignIn(SignInCause::AccessEnded))
             }
             // Somebody took this attempt for lost. What is stored now stands.
