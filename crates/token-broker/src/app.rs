@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use axum::Router;
+use hubkey_domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
 use hubkey_protocol::ErrorCode;
 use hubkey_service::{
     http::{Server, listen},
@@ -16,7 +17,6 @@ use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig},
     hub::{
         browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,

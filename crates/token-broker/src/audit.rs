@@ -1,18 +1,16 @@
 //! The audit stream: who did what to which sign-in or connection. Events have stable names and no secrets.
 
 use aws_lc_rs::digest;
+use hubkey_domain::{
+    clock::Timestamp,
+    connection::Connection,
+    kernel::{HubUser, ServerIdentity},
+    sign_in::SignIn,
+};
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference, SignInFailure};
 use hubkey_service::telemetry::{AUDIT, UserName};
 
-use crate::{
-    domain::{
-        clock::Timestamp,
-        connection::Connection,
-        kernel::{HubUser, ServerIdentity},
-        sign_in::SignIn,
-    },
-    keys::KeyId,
-};
+use crate::keys::KeyId;
 
 /// What happened; `docs/reference/audit-events.md` says when each is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,11 +12,11 @@ pub mod user_model;
 use std::{fmt, net::IpAddr, sync::Once};
 
 use async_trait::async_trait;
+use hubkey_domain::kernel::{HubUser, ServerIdentity, ServerName};
 use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, SecretUrl, ServerToken, State,
 };
 
-use crate::domain::kernel::{HubUser, ServerIdentity, ServerName};
 pub use http::Turn;
 
 /// Tells once that the Hub does not say when its users were made, as it does to tokens with `read:users!user`.
@@ -154,7 +154,7 @@ pub enum BrowserError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::clock::Timestamp;
+    use hubkey_domain::clock::Timestamp;
 
     #[test]
     fn found_e1_what_the_hub_does_not_say_is_told_once() {

@@ -34,14 +34,13 @@ mod userinfo;
 
 use std::sync::Arc;
 
-use crate::domain::{
+pub use assertion::{KeyFault, check_key};
+pub use error::{IdpError, OAuthError, UserinfoError};
+use hubkey_domain::{
     chance::RandomSource,
     clock::Clock,
     provider::{Endpoints, ProviderConfig},
 };
-
-pub use assertion::{KeyFault, check_key};
-pub use error::{IdpError, OAuthError, UserinfoError};
 pub use identity_provider::IdentityProvider;
 pub use messages::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,

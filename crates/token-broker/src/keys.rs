@@ -9,6 +9,7 @@ mod ring;
 use std::{fmt, path::Path};
 
 use aws_lc_rs::hmac;
+use hubkey_domain::keyed_hash::KeyedHash;
 use hubkey_protocol::secret::{Secret, ServerToken};
 use zeroize::Zeroizing;
 
@@ -16,7 +17,6 @@ pub use self::{
     file::{KeyFileError, generate},
     ring::{EncryptionKey, KeyRing, KeyRingError, Unopened},
 };
-use crate::domain::keyed_hash::KeyedHash;
 
 const INDEX: &[u8] = b"hubkey/v1/index";
 const SEAL: &[u8] = b"hubkey/v1/seal";

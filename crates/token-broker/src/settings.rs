@@ -17,12 +17,10 @@ mod words;
 
 use std::path::Path;
 
+use hubkey_domain::provider::ProviderConfig;
 use hubkey_service::settings::{self, LogSettings, Mistakes, OpsSettings, Reader};
 
-use crate::{
-    domain::provider::ProviderConfig, hub::config::HubConfig, store::redis::RedisSettings,
-    use_cases::Rules,
-};
+use crate::{hub::config::HubConfig, store::redis::RedisSettings, use_cases::Rules};
 
 pub use hubkey_service::settings::FILE_VARIABLE;
 pub use keys::KeyFiles;

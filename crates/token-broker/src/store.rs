@@ -26,16 +26,14 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use hubkey_domain::{kernel::HubUser, refusal::Refusal};
 use hubkey_protocol::{
     ConnectionId, Nonce, ProviderId, ShortId,
     secret::{FlowCookie, Secret, State, Ticket},
 };
 use zeroize::Zeroizing;
 
-use crate::{
-    domain::{kernel::HubUser, refusal::Refusal},
-    keys::KeyId,
-};
+use crate::keys::KeyId;
 
 /// Where records live. See the module's documentation for what is promised.
 #[async_trait]

@@ -3,8 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand;
-
-use crate::domain::{
+use hubkey_domain::{
     chance::RandomSource,
     clock::{Clock, Timestamp},
 };

@@ -101,6 +101,12 @@ pub(crate) const STEPS: &[Step] = &[
         run: rust_tests::units,
     },
     Step {
+        name: "doc tests",
+        quick: true,
+        kind: Kind::Processes,
+        run: rust_tests::documentation,
+    },
+    Step {
         name: "python lint",
         quick: true,
         kind: Kind::Processes,

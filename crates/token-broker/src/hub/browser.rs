@@ -5,6 +5,10 @@ use std::{future::ready, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hubkey_domain::{
+    clock::Clock,
+    kernel::{HubUser, ServerName},
+};
 use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, Secret, SecretUrl, State,
 };
@@ -17,13 +21,7 @@ use super::{
     http::{HubApi, HubFailure, Lane, Turn},
     user_model::{Session, UserModel},
 };
-use crate::{
-    domain::{
-        clock::Clock,
-        kernel::{HubUser, ServerName},
-    },
-    limits::{Answers, Pace, Topic},
-};
+use crate::limits::{Answers, Pace, Topic};
 
 /// Covers every service: what the Hub says of tokens that may do all that their owner may.
 const ACCESS: &str = "access:services";

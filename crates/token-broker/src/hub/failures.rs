@@ -15,10 +15,9 @@ use std::{
     time::Duration,
 };
 
+use hubkey_domain::clock::{Clock, Timestamp};
 use moka::future::Cache;
 use tokio::sync::Notify;
-
-use crate::domain::clock::{Clock, Timestamp};
 
 /// Of tokens: 5 a second and 20 at once from one peer, 50 a second in all.
 const TOKENS: Rates = Rates {
@@ -272,9 +271,9 @@ fn network_of(peer: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use futures_util::poll;
+    use hubkey_domain::clock::TestClock;
 
     use super::*;
-    use crate::domain::clock::TestClock;
 
     const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
     const OTHER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)));

@@ -20,6 +20,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hubkey_domain::{
+    clock::{Clock, Timestamp},
+    kernel::{HubUser, ServerIdentity},
+};
 use hubkey_protocol::secret::{ClientSecret, Secret, ServerToken};
 use moka::future::Cache;
 
@@ -31,14 +35,7 @@ use super::{
     server_token::server_of,
     token_form::is_well_formed,
 };
-use crate::{
-    domain::{
-        clock::{Clock, Timestamp},
-        kernel::{HubUser, ServerIdentity},
-    },
-    keys::LookupMacKey,
-    limits::Pace,
-};
+use crate::{keys::LookupMacKey, limits::Pace};
 
 const REMEMBER_KERNEL: Duration = Duration::from_secs(30);
 const REMEMBER_REFUSAL: Duration = Duration::from_secs(5);

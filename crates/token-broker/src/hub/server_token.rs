@@ -8,7 +8,7 @@ use super::{
     KernelError,
     user_model::{Session, UserModel},
 };
-use crate::domain::kernel::{HubUser, ServerName};
+use hubkey_domain::kernel::{HubUser, ServerName};
 
 /// Begins every scope that lets its holder into servers.
 const ACCESS: &str = "access:servers";
@@ -60,10 +60,10 @@ fn of_user(scope: &str, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hubkey_domain::clock::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::clock::Timestamp;
 
     const KERNEL: &str = "custom:hubkey:kernel";
 

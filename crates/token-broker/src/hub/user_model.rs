@@ -1,10 +1,9 @@
 //! What the Hub says of a token: the answer to `GET /hub/api/user`, read strictly.
 
+use hubkey_domain::{clock::Timestamp, kernel::HubUser};
 use serde::{Deserialize, Deserializer};
 
-use crate::domain::{clock::Timestamp, kernel::HubUser};
-
-/// A name longer than this is none. Also the bound of [`crate::domain::kernel::HubUser`].
+/// A name longer than this is none. Also the bound of [`hubkey_domain::kernel::HubUser`].
 const MAX_NAME_BYTES: usize = 255;
 
 /// Whose a token is and what it may do. Members that decide nothing are left out.

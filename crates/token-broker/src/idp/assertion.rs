@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use hubkey_domain::{clock::Timestamp, provider::AssertionKey};
 use hubkey_protocol::secret::{ClientKey, Secret};
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header,
@@ -12,7 +13,6 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::IdpError;
-use crate::domain::{clock::Timestamp, provider::AssertionKey};
 
 const UNUSABLE: IdpError = IdpError::Misconfigured("private_key");
 

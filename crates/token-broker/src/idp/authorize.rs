@@ -1,5 +1,6 @@
 //! The URL that begins an authorization (RFC 6749 section 4.1.1).
 
+use hubkey_domain::provider::ProviderConfig;
 use hubkey_protocol::secret::{Secret, SecretUrl};
 use openidconnect::{
     AuthUrl, AuthenticationFlow, ClientId, CsrfToken, IssuerUrl, JsonWebKeySet, Nonce,
@@ -9,7 +10,6 @@ use openidconnect::{
 use url::Url;
 
 use super::{AuthorizationRequest, IdpError, discovery::Metadata};
-use crate::domain::provider::ProviderConfig;
 
 const LOGIN_HINT: &str = "login_hint";
 

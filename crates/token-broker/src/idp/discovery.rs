@@ -3,6 +3,11 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    provider::{Endpoints, ProviderConfig},
+};
 use hubkey_protocol::{ProviderId, ProviderStatus};
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -16,11 +21,6 @@ use super::{
     kept::Kept,
     outbound::{Answer, Endpoint, Gate, Outbound},
     parameters,
-};
-use crate::domain::{
-    chance::RandomSource,
-    clock::Clock,
-    provider::{Endpoints, ProviderConfig},
 };
 
 #[cfg(test)]

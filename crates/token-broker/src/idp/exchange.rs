@@ -1,6 +1,7 @@
 //! Token exchange (RFC 8693), and Keycloak's endpoint for stored tokens of the providers behind it. Neither uses
 //! anything up: what got lost may be asked for again.
 
+use hubkey_domain::{clock::Timestamp, provider::RequestedIssuerMethod, token_set::TokenSet};
 use hubkey_protocol::{Scopes, secret::Secret};
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -12,7 +13,6 @@ use super::{
     outbound::{Answer, Endpoint, Outbound, Unanswered},
     token::{self, Reading, TokenEndpoint},
 };
-use crate::domain::{clock::Timestamp, provider::RequestedIssuerMethod, token_set::TokenSet};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";

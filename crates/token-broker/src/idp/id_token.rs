@@ -4,6 +4,7 @@
 //! Judged is what says whose token it is, for whom, for which sign-in and for when. No other claim is looked at here, of
 //! whatever type it is (ADR 56); those for people are read by `account`. A claim that is `null` is absent.
 
+use hubkey_domain::{clock::Timestamp, connection::IdTokenAnchor};
 use hubkey_protocol::secret::{AccessToken, AuthorizationCode, OidcNonce, Secret};
 use serde_json::Value;
 
@@ -12,7 +13,6 @@ use super::{
     json::given,
     jwt::{Claims, Fault},
 };
-use crate::domain::{clock::Timestamp, connection::IdTokenAnchor};
 
 mod refreshed;
 #[cfg(test)]

@@ -3,6 +3,12 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use hubkey_domain::{
+    connection::{Grant, Unverified},
+    provider::ProviderConfig,
+    refusal::Refusal,
+    token_set::TokenSet,
+};
 use hubkey_protocol::{
     ProviderStatus, Scopes,
     secret::{AccessToken, LogoutToken, RefreshToken},
@@ -15,12 +21,6 @@ use super::{
         Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,
         Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
     },
-};
-use crate::domain::{
-    connection::{Grant, Unverified},
-    provider::ProviderConfig,
-    refusal::Refusal,
-    token_set::TokenSet,
 };
 
 /// One provider, as the use cases see it.

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
+use hubkey_domain::clock::Timestamp;
 use tokio::sync::Mutex;
 
 use super::IdpError;
-use crate::domain::clock::Timestamp;
 
 /// How long a document outlives its provider's silence.
 const STALE: Duration = Duration::from_hours(24);

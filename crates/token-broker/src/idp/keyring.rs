@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use hubkey_domain::clock::{Clock, Timestamp};
 use hubkey_protocol::ProviderId;
 use reqwest::StatusCode;
 use url::Url;
@@ -16,7 +17,6 @@ use super::{
     kept::Kept,
     outbound::{Answer, Endpoint, Outbound},
 };
-use crate::domain::clock::{Clock, Timestamp};
 
 const SHORTEST: Duration = Duration::from_mins(5);
 const LONGEST: Duration = Duration::from_hours(24);

@@ -97,10 +97,10 @@ fn remember(claims: &Claims, expected: &Expected<'_>) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use hubkey_domain::clock::Timestamp;
     use serde_json::json;
 
     use super::*;
-    use crate::domain::clock::Timestamp;
 
     const NOW: u64 = 1_800_000_000;
 

@@ -2,6 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use hubkey_domain::{
+    connection::{IdTokenAnchor, Unverified},
+    refusal::Refusal,
+    token_set::TokenSet,
+};
 use hubkey_protocol::{
     Account, Scopes,
     secret::{
@@ -9,12 +14,6 @@ use hubkey_protocol::{
     },
 };
 use tokio::time::Instant;
-
-use crate::domain::{
-    connection::{IdTokenAnchor, Unverified},
-    refusal::Refusal,
-    token_set::TokenSet,
-};
 
 /// What an authorization asks for.
 #[derive(Debug)]

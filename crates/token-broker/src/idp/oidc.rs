@@ -3,6 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::{Clock, Timestamp},
+    connection::{Grant, Unverified},
+    provider::ProviderConfig,
+    refusal::Refusal,
+    token_set::TokenSet,
+};
 use hubkey_protocol::{
     ProviderStatus, Scopes,
     secret::{AccessToken, LogoutToken, RefreshToken, Secret},
@@ -27,14 +35,6 @@ use super::{
     revocation,
     token::{self, Reading, TokenEndpoint, TokenResponse},
     userinfo,
-};
-use crate::domain::{
-    chance::RandomSource,
-    clock::{Clock, Timestamp},
-    connection::{Grant, Unverified},
-    provider::ProviderConfig,
-    refusal::Refusal,
-    token_set::TokenSet,
 };
 
 /// A provider that speaks OpenID Connect.

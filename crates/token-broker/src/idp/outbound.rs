@@ -28,12 +28,12 @@ use super::{
     error::{ANSWER_TOO_LONG, IdpError},
     registration::Form,
 };
-use crate::domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
 use breaker::Breaker;
 use circuit::Verdict;
 pub(super) use endpoint::Endpoint;
 pub(super) use gate::{Gate, NotPermitted, is_loopback};
 use gate::{Guarded, System};
+use hubkey_domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
 
 #[cfg(test)]
 mod tests;

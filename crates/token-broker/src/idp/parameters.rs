@@ -1,9 +1,9 @@
 //! The parameters of an authorization request that hubkey sets itself.
 
+use hubkey_domain::provider::ProviderConfig;
 use url::Url;
 
 use super::IdpError;
-use crate::domain::provider::ProviderConfig;
 
 /// What hubkey sets itself, and what would change how the answer comes back. Neither the settings nor the endpoint's
 /// own query may hold one: a parameter stands once (RFC 6749 section 3.1).

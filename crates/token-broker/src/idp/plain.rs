@@ -4,6 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::IdTokenAnchor,
+    provider::{Endpoints, ParMode, PlainEndpoints, ProviderConfig},
+    refusal::Refusal,
+    token_set::TokenSet,
+};
 use hubkey_protocol::{
     ProviderStatus, Scopes,
     secret::{AccessToken, RefreshToken},
@@ -23,14 +31,6 @@ use super::{
     revocation,
     token::{self, Reading, TokenEndpoint},
     userinfo,
-};
-use crate::domain::{
-    chance::RandomSource,
-    clock::Clock,
-    connection::IdTokenAnchor,
-    provider::{Endpoints, ParMode, PlainEndpoints, ProviderConfig},
-    refusal::Refusal,
-    token_set::TokenSet,
 };
 
 /// See the module.

@@ -1,6 +1,7 @@
 //! Pushed authorization requests (RFC 9126): the parameters go to the provider directly, and the browser carries a
 //! reference to them.
 
+use hubkey_domain::provider::{ParMode, ProviderConfig};
 use hubkey_protocol::secret::{Secret, SecretUrl};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -14,7 +15,6 @@ use super::{
     registration::Registration,
     token,
 };
-use crate::domain::provider::{ParMode, ProviderConfig};
 
 /// Longer references would not fit into a URL.
 const LONGEST: usize = 1024;

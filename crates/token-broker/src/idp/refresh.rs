@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hubkey_domain::refusal::Refusal;
 use hubkey_protocol::{
     Scopes,
     secret::{RefreshToken, Secret},
@@ -14,7 +15,6 @@ use super::{
     outbound::{Answer, Endpoint, Unanswered},
     token::{self, TokenEndpoint, TokenResponse},
 };
-use crate::domain::refusal::Refusal;
 
 /// How long a refresh that was refused waits for the witness. Shorter than what is left of a lease then.
 const WITNESS: Duration = Duration::from_secs(5);

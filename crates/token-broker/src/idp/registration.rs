@@ -5,6 +5,11 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use form_urlencoded::Serializer;
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    provider::{ClientAuthentication, ProviderConfig},
+};
 use hubkey_protocol::secret::{ClientSecret, Secret};
 use reqwest::header::HeaderValue;
 use serde_json::Value;
@@ -13,11 +18,6 @@ use zeroize::Zeroizing;
 use super::{
     IdpError,
     assertion::{Signer, Statement},
-};
-use crate::domain::{
-    chance::RandomSource,
-    clock::Clock,
-    provider::{ClientAuthentication, ProviderConfig},
 };
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use hubkey_domain::{
+    clock::Timestamp,
+    connection::{IdTokenAnchor, Unverified},
+    refusal::Refusal,
+    token_set::TokenSet,
+};
 use hubkey_protocol::{
     Scopes,
     secret::{AccessToken, IdToken, RefreshToken, Secret},
@@ -18,12 +24,6 @@ use super::{
     jwt::Claims,
     outbound::{Answer, Endpoint, Outbound, Unanswered},
     registration::Registration,
-};
-use crate::domain::{
-    clock::Timestamp,
-    connection::{IdTokenAnchor, Unverified},
-    refusal::Refusal,
-    token_set::TokenSet,
 };
 
 /// A longer lifetime is taken for nonsense, not for a promise.

@@ -9,10 +9,9 @@ use std::{
     time::Duration,
 };
 
+use hubkey_domain::clock::{Clock, Timestamp};
 use moka::future::Cache;
 use tokio::sync::Mutex;
-
-use crate::domain::clock::{Clock, Timestamp};
 
 /// Longer than anything is remembered: by then a slot is empty in effect.
 const FORGET_AFTER: Duration = Duration::from_mins(1);
@@ -107,9 +106,9 @@ mod tests {
     use std::{future::ready, sync::atomic::AtomicUsize};
 
     use futures_util::future::join_all;
+    use hubkey_domain::clock::TestClock;
 
     use super::*;
-    use crate::domain::clock::TestClock;
 
     struct Stage {
         answers: Answers<usize>,

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
+use hubkey_domain::{refresh_state::Trouble, user_index::TooMany};
 use hubkey_protocol::{ErrorCode, SignInCause};
 use hubkey_service::http::Failure;
 
 use crate::{
-    domain::{refresh_state::Trouble, user_index::TooMany},
-    hub::KernelError,
-    idp::UserinfoError,
-    store::StoreError,
-    use_cases::failure::KernelFailure,
+    hub::KernelError, idp::UserinfoError, store::StoreError, use_cases::failure::KernelFailure,
 };
 
 impl From<KernelFailure> for Failure {

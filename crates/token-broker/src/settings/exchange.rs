@@ -1,9 +1,9 @@
 //! What a provider's tokens may be exchanged for.
 
+use hubkey_domain::provider::{ExchangeOffer, RequestedIssuerMethod};
 use hubkey_service::settings::{Section, kind};
 
 use super::words::{ORIGIN_OF, SCOPE, SCOPE_OF};
-use crate::domain::provider::{ExchangeOffer, RequestedIssuerMethod};
 
 const REQUESTED_ISSUER_METHOD: kind::Word<RequestedIssuerMethod> = kind::Word(&[
     ("token_exchange", RequestedIssuerMethod::Exchange),

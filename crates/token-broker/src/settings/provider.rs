@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use hubkey_domain::provider::{
+    ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
+    OutboundRules, ParMode, ProviderConfig, ScopePolicy,
+};
 use hubkey_protocol::{ProviderId, Scope};
 use hubkey_service::settings::{Reader, Section, kind};
 
 use super::{
     authorities, exchange, provider_client, provider_endpoints,
     words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
-};
-use crate::domain::provider::{
-    ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
-    OutboundRules, ParMode, ProviderConfig, ScopePolicy,
 };
 use crate::idp::{RESERVED, are_authorities};
 

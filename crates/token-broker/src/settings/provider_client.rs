@@ -1,10 +1,10 @@
 //! How hubkey proves itself to a provider, and how it sends its authorization requests.
 
+use hubkey_domain::provider::{ClientAuthentication, ParMode};
 use hubkey_protocol::secret::ClientSecret;
 use hubkey_service::settings::{Section, kind};
 
 use super::provider_key;
-use crate::domain::provider::{ClientAuthentication, ParMode};
 
 /// How hubkey proves itself, by its registered word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Where a provider is.
 
+use hubkey_domain::provider::{Endpoints, PlainEndpoints};
 use hubkey_service::settings::{Section, kind};
 use url::Url;
 
 use super::words::ENDPOINT;
-use crate::domain::provider::{Endpoints, PlainEndpoints};
 
 /// What a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,13 +2,11 @@
 
 use std::iter;
 
+use hubkey_domain::provider::AssertionKey;
 use hubkey_protocol::secret::{ClientKey, Secret};
 use hubkey_service::settings::{Section, kind};
 
-use crate::{
-    domain::provider::AssertionKey,
-    idp::{KeyFault, check_key},
-};
+use crate::idp::{KeyFault, check_key};
 
 const ALGORITHM: kind::Word<&str> = kind::Word(&[
     ("PS256", "PS256"),

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use hubkey_domain::{refresh_state::RefreshTimes, user_index::OpenLimits};
 use hubkey_protocol::internal::SiteInfo;
 use hubkey_service::settings::{Reader, Section, kind};
 use url::Url;
 
 use super::words::{COLOUR, is_loopback};
 use crate::{
-    domain::{refresh_state::RefreshTimes, user_index::OpenLimits},
     hub::config::HubConfig,
     use_cases::{Rules, SharedServers},
 };

@@ -7,13 +7,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hubkey_domain::clock::{Clock, Timestamp};
 use zeroize::Zeroizing;
 
 use super::{
     Action, Change, Expect, Key, Outcome, Record, Store, StoreError, Watch, guard,
     watchers::Watchers,
 };
-use crate::domain::clock::{Clock, Timestamp};
 
 /// How many dead records one commit clears away: more than it can add, and never a long pause.
 const SWEEP: usize = 64;
@@ -193,10 +193,10 @@ impl Records {
 mod tests {
     use std::time::Duration;
 
+    use hubkey_domain::clock::TestClock;
     use hubkey_protocol::{ConnectionId, ShortId};
 
     use super::*;
-    use crate::domain::clock::TestClock;
 
     #[tokio::test]
     async fn dead_records_are_cleared_away_by_later_commits() {

@@ -1,7 +1,7 @@
 //! Which type is stored under which purpose.
 
 use super::{Purpose, typed::Stored};
-use crate::domain::{
+use hubkey_domain::{
     account_link::{AccountLink, AccountOwner},
     connection::Connection,
     derived_token::DerivedTokenSet,

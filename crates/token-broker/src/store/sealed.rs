@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use hubkey_domain::clock::{Clock, Timestamp};
 use hubkey_service::telemetry::TRACE;
 use tracing::{Instrument as _, Span};
 use zeroize::Zeroizing;
@@ -14,10 +15,7 @@ use super::{
     Action, Change, Expect, Key, Outcome, Purpose, Record, RetiredKey, Store, StoreError, Watch,
     length_prefixed, retired::Missed,
 };
-use crate::{
-    domain::clock::{Clock, Timestamp},
-    keys::{EncryptionKey, KeyId, KeyRing, Unopened},
-};
+use crate::keys::{EncryptionKey, KeyId, KeyRing, Unopened};
 
 const VERSION: &[u8] = b"v1";
 const HEADER: usize = VERSION.len() + KeyId::LEN + EncryptionKey::NONCE;

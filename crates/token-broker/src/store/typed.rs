@@ -244,14 +244,12 @@ impl io::Write for WipingWriter {
 mod tests {
     use std::sync::Arc;
 
+    use hubkey_domain::clock::{TestClock, Timestamp};
     use hubkey_protocol::{ConnectionId, ShortId};
     use serde::Deserialize;
 
     use super::*;
-    use crate::{
-        domain::clock::{TestClock, Timestamp},
-        store::{Outcome, memory::MemoryStore},
-    };
+    use crate::store::{Outcome, memory::MemoryStore};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Note {

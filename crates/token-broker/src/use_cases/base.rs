@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{chance::RandomSource, clock::Clock};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{chance::RandomSource, clock::Clock},
     hub::{BrowserAuthenticator, KernelAuthenticator},
     keys::LookupMacKey,
     store::Store,

@@ -2,16 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    clock::{Clock, Timestamp},
+    sign_in::SignIn,
+};
 use hubkey_protocol::{ProviderId, trace::SignInSpan};
 use hubkey_service::telemetry::traces::{self, Took};
 
-use crate::{
-    domain::{
-        clock::{Clock, Timestamp},
-        sign_in::SignIn,
-    },
-    use_cases::base::Base,
-};
+use crate::use_cases::base::Base;
 
 /// Tells traces how a `connect()` ended.
 #[derive(Debug)]

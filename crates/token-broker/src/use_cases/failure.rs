@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
+use hubkey_domain::{refresh_state::Trouble, user_index::TooMany};
 use hubkey_protocol::{ErrorCode, SignInCause};
 
-use crate::{
-    domain::{refresh_state::Trouble, user_index::TooMany},
-    hub::KernelError,
-    idp::UserinfoError,
-    store::StoreError,
-};
+use crate::{hub::KernelError, idp::UserinfoError, store::StoreError};
 
 /// Why a kernel's request was not carried out. `routes` makes the answer of it, in one place.
 #[derive(Debug, thiserror::Error)]

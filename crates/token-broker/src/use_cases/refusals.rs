@@ -6,10 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{
-    audit::{Event, EventKind},
-    domain::clock::{Clock, Timestamp},
-};
+use hubkey_domain::clock::{Clock, Timestamp};
+
+use crate::audit::{Event, EventKind};
 
 /// So many of a kind are written in a minute. An honest person's reference is found; a flood's is not.
 const WRITTEN: u64 = 10;
@@ -84,7 +83,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::clock::TestClock;
+    use hubkey_domain::clock::TestClock;
 
     #[test]
     fn the_first_of_each_kind_and_minute_pass_and_the_rest_are_counted() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{refresh_state::RefreshTimes, user_index::OpenLimits};
+use hubkey_domain::{refresh_state::RefreshTimes, user_index::OpenLimits};
 
 /// What the operator set.
 #[derive(Debug, Clone)]

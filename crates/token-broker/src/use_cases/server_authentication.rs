@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use hubkey_domain::kernel::ServerIdentity;
 use hubkey_protocol::secret::ServerToken;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::kernel::ServerIdentity,
     hub::{Freshness, KernelAuthenticator, KernelError},
     use_cases::{base::Base, failure::KernelFailure, refusals::Refusals},
 };

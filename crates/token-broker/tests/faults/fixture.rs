@@ -2,6 +2,12 @@
 
 use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    clock::{Clock, Timestamp},
+    connection::Connection,
+    kernel::{HubUser, ServerIdentity, ServerName},
+    refresh_state::Lifetime,
+};
 use hubkey_fakes::{
     hostile_provider::{Account, HostileProvider},
     kernel_api::KernelApi,
@@ -10,12 +16,6 @@ use hubkey_fakes::{
 use hubkey_protocol::{ConnectionId, ShortId, secret::ServerToken};
 use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
-    domain::{
-        clock::{Clock, Timestamp},
-        connection::Connection,
-        kernel::{HubUser, ServerIdentity, ServerName},
-        refresh_state::Lifetime,
-    },
     keys::{self, KeyRing, LookupMacKey},
     store::{
         Change, Expect, Key, Outcome, Store,

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use hubkey_domain::{
+    clock::Timestamp,
+    kernel::{HubUser, ServerName},
+};
 use hubkey_fakes::fake_http::{Pace, Reply};
 use hubkey_fakes::pkce;
 use hubkey_fakes::scripted_hub::{BROWSER_COOKIE, Fault, HubEndpoint};
 use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, Secret as _, State,
-};
-use hubkey_token_broker::domain::{
-    clock::Timestamp,
-    kernel::{HubUser, ServerName},
 };
 use hubkey_token_broker::hub::{BrowserAuthenticator, BrowserError};
 use reqwest::redirect::Policy;

@@ -1,9 +1,9 @@
 //! Which answers of the Hub are a kernel's proof and which are not.
 
+use hubkey_domain::kernel::ServerIdentity;
 use hubkey_fakes::fake_http::Reply;
 use hubkey_fakes::scripted_hub::models;
 use hubkey_protocol::secret::ServerToken;
-use hubkey_token_broker::domain::kernel::ServerIdentity;
 use hubkey_token_broker::hub::KernelError;
 use serde_json::{Value, json};
 

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hubkey_domain::clock::{Clock, TestClock, Timestamp};
+use hubkey_domain::kernel::{HubUser, ServerIdentity};
 use hubkey_fakes::scripted_hub::{HubClient, HubEndpoint, ScriptedHub};
 use hubkey_protocol::secret::{
     AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, ServerToken,
 };
-use hubkey_token_broker::domain::clock::{Clock, TestClock, Timestamp};
-use hubkey_token_broker::domain::kernel::{HubUser, ServerIdentity};
 use hubkey_token_broker::hub::{
     BrowserAuthenticator, BrowserError, Freshness, KernelAuthenticator, KernelError, Visitor,
     browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,

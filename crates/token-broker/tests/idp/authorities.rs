@@ -2,12 +2,12 @@
 
 use std::{env, fs, sync::Arc};
 
+use hubkey_domain::provider::ProviderConfig;
 use hubkey_fakes::{
     certificates::Authority,
     hostile_provider::{Endpoint, HostileProvider},
 };
 use hubkey_token_broker::{
-    domain::provider::ProviderConfig,
     idp::{self, IdentityProvider as _, IdpError, provider},
     system::SystemClock,
 };

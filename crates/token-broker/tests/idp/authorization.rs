@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hubkey_domain::clock::{TestClock, Timestamp};
 use hubkey_fakes::{
     hostile_provider::{Endpoint, HostileProvider, scenarios::metadata},
     pkce,
 };
 use hubkey_protocol::secret::Secret;
-use hubkey_token_broker::{
-    domain::clock::{TestClock, Timestamp},
-    idp::{IdentityProvider, IdpError, OAuthError, provider},
-};
+use hubkey_token_broker::idp::{IdentityProvider, IdpError, OAuthError, provider};
 use url::Url;
 
 use crate::support::{CALLBACK, Setup, Transaction, chance, config, scopes, word};

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use hubkey_domain::{
+    clock::Clock,
+    provider::{ClientAuthentication, Endpoints},
+};
 use hubkey_fakes::{
     fake_http::{Pace, Reply},
     hostile_provider::{Account, Client, ClientAuth, Endpoint, TokenKind},
 };
 use hubkey_protocol::secret::{AccessToken, ClientSecret, RefreshToken, Secret};
-use hubkey_token_broker::{
-    domain::{
-        clock::Clock,
-        provider::{ClientAuthentication, Endpoints},
-    },
-    idp::{IdentityProvider, IdpError, OAuthError},
-};
+use hubkey_token_broker::idp::{IdentityProvider, IdpError, OAuthError};
 use serde_json::{Value, json};
 use url::Url;
 

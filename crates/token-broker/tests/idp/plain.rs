@@ -1,20 +1,18 @@
 //! Providers without OpenID Connect: a provider that behaves as GitHub does.
 
 use http::StatusCode;
+use hubkey_domain::{
+    clock::{Clock, TestClock, Timestamp},
+    provider::{ClientAuthentication, Endpoints, PlainEndpoints, ProviderConfig},
+};
 use hubkey_fakes::{
     fake_http::Reply,
     hostile_provider::{Client, ClientAuth, Endpoint, HostileProvider},
 };
 use hubkey_protocol::secret::{AuthorizationCode, ClientSecret, Secret};
-use hubkey_token_broker::{
-    domain::{
-        clock::{Clock, TestClock, Timestamp},
-        provider::{ClientAuthentication, Endpoints, PlainEndpoints, ProviderConfig},
-    },
-    idp::{
-        self, AuthorizationRequest, Granted, IdentityProvider, IdpError, OAuthError, Redemption,
-        RefreshError, Refreshable,
-    },
+use hubkey_token_broker::idp::{
+    self, AuthorizationRequest, Granted, IdentityProvider, IdpError, OAuthError, Redemption,
+    RefreshError, Refreshable,
 };
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};

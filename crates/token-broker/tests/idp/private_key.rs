@@ -5,15 +5,13 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use hubkey_domain::provider::{AssertionKey, ClientAuthentication};
 use hubkey_fakes::{
     fake_http::Captured,
     hostile_provider::{Alg, Client, Endpoint, HostileProvider, SigningKey},
 };
 use hubkey_protocol::secret::ClientKey;
-use hubkey_token_broker::{
-    domain::provider::{AssertionKey, ClientAuthentication},
-    idp::{IdentityProvider, IdpError, KeyFault, OAuthError, check_key},
-};
+use hubkey_token_broker::idp::{IdentityProvider, IdpError, KeyFault, OAuthError, check_key};
 use serde_json::Value;
 
 use crate::{

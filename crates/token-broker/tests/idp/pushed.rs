@@ -1,15 +1,13 @@
 //! Pushed authorization requests (RFC 9126).
 
 use http::StatusCode;
+use hubkey_domain::provider::{AssertionKey, ClientAuthentication, ParMode, ProviderConfig};
 use hubkey_fakes::{
     fake_http::Reply,
     hostile_provider::{Alg, Client, Endpoint, Pushed, SigningKey},
 };
 use hubkey_protocol::secret::{ClientKey, ClientSecret, Secret};
-use hubkey_token_broker::{
-    domain::provider::{AssertionKey, ClientAuthentication, ParMode, ProviderConfig},
-    idp::{IdpError, OAuthError},
-};
+use hubkey_token_broker::idp::{IdpError, OAuthError};
 use serde_json::json;
 use url::Url;
 

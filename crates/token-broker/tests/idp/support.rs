@@ -2,24 +2,22 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::{Clock, TestClock, Timestamp},
+    provider::{
+        ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules,
+        IdentityPolicy, OutboundRules, ParMode, ProviderConfig, ScopePolicy,
+    },
+};
 use hubkey_fakes::hostile_provider::{Endpoint, HostileProvider, Redirected};
 use hubkey_protocol::{
     ProviderId, Scopes,
     secret::{AuthorizationCode, OidcNonce, PkceVerifier, Secret, State},
 };
-use hubkey_token_broker::{
-    domain::{
-        chance::RandomSource,
-        clock::{Clock, TestClock, Timestamp},
-        provider::{
-            ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules,
-            IdentityPolicy, OutboundRules, ParMode, ProviderConfig, ScopePolicy,
-        },
-    },
-    idp::{
-        Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, OidcProvider,
-        Redemption, provider,
-    },
+use hubkey_token_broker::idp::{
+    Authorization, AuthorizationRequest, Granted, IdentityProvider, IdpError, OidcProvider,
+    Redemption, provider,
 };
 
 pub(crate) const CALLBACK: &str = "https://hubkey.example/callback/op";

@@ -1,16 +1,16 @@
 //! Connections that nobody had to sign in for.
 
-use hubkey_protocol::{
-    Account, ConnectionId, ProviderId, Scopes,
-    secret::{AccessToken, OidcNonce, RefreshToken},
-};
-use hubkey_token_broker::domain::{
+use hubkey_domain::{
     access_request::AccessRequest,
     clock::Timestamp,
     connection::{Connection, Grant, IdTokenAnchor},
     kernel::ServerIdentity,
     refresh_state::{Lifetime, RefreshState},
     token_set::TokenSet,
+};
+use hubkey_protocol::{
+    Account, ConnectionId, ProviderId, Scopes,
+    secret::{AccessToken, OidcNonce, RefreshToken},
 };
 
 /// Where a connection leads.

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
+use hubkey_domain::{chance::RandomSource, clock::Clock, kernel::ServerIdentity};
 use hubkey_protocol::{ConnectionId, ShortId};
 use hubkey_token_broker::{
-    domain::{chance::RandomSource, clock::Clock, kernel::ServerIdentity},
     store::{Change, Expect, Key, Outcome, Store},
     use_cases::{Broker, failure::KernelFailure},
 };

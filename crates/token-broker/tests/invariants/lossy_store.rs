@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hubkey_token_broker::{
-    domain::clock::{Clock, Timestamp},
-    store::{Action, Change, Key, Outcome, Record, Store, StoreError, Watch, memory::MemoryStore},
+use hubkey_domain::clock::{Clock, Timestamp};
+use hubkey_token_broker::store::{
+    Action, Change, Key, Outcome, Record, Store, StoreError, Watch, memory::MemoryStore,
 };
 use tokio::time::Instant;
 

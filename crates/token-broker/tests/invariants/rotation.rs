@@ -12,19 +12,19 @@ use std::{
 };
 
 use futures_util::{StreamExt, future::join_all, stream};
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::{Clock, Timestamp},
+    connection::Connection,
+    kernel::{HubUser, ServerIdentity, ServerName},
+    keyed_hash::KeyedHash,
+    refresh_state::{Lifetime, RefreshTimes},
+};
 use hubkey_protocol::{
     ConnectionId, ShortId, TokenRequest,
     secret::{Secret, ServerToken},
 };
 use hubkey_token_broker::{
-    domain::{
-        chance::RandomSource,
-        clock::{Clock, Timestamp},
-        connection::Connection,
-        kernel::{HubUser, ServerIdentity, ServerName},
-        keyed_hash::KeyedHash,
-        refresh_state::{Lifetime, RefreshTimes},
-    },
     keys::{KeyRing, LookupMacKey},
     store::{Change, Expect, Key, Outcome, Store, memory::MemoryStore, sealed::SealedStore},
     system::SystemClock,

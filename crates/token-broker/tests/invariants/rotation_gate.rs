@@ -10,13 +10,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::{Clock, Timestamp},
+    kernel::ServerIdentity,
+};
 use hubkey_protocol::secret::ServerToken;
 use hubkey_token_broker::{
-    domain::{
-        chance::RandomSource,
-        clock::{Clock, Timestamp},
-        kernel::ServerIdentity,
-    },
     hub::{Freshness, KernelAuthenticator, KernelError},
     store::{Change, Key, Outcome, Record, Store, StoreError, Watch},
 };

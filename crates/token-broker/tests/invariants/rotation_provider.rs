@@ -8,18 +8,18 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hubkey_domain::{
+    clock::{Clock, Timestamp},
+    connection::Connection,
+    provider::ProviderConfig,
+    refusal::Refusal,
+    token_set::TokenSet,
+};
 use hubkey_protocol::{
     ConnectionId, ProviderStatus, Scopes,
     secret::{AccessToken, RefreshToken, Secret},
 };
 use hubkey_token_broker::{
-    domain::{
-        clock::{Clock, Timestamp},
-        connection::Connection,
-        provider::ProviderConfig,
-        refusal::Refusal,
-        token_set::TokenSet,
-    },
     idp::{
         Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
         IdpError, Redemption, RefreshError, Refreshable, Refreshed,

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::user_index::OpenLimits;
 use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
-    domain::user_index::OpenLimits,
     keys::{KeyRing, LookupMacKey},
     store::{
         Store,

@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use hubkey_domain::clock::Clock;
 use hubkey_protocol::secret::Secret;
-use hubkey_token_broker::{
-    domain::clock::Clock,
-    idp::{RefreshError, Refreshable, Refreshed},
-};
+use hubkey_token_broker::idp::{RefreshError, Refreshable, Refreshed};
 use tokio::time::{Instant, timeout};
 
 use crate::{

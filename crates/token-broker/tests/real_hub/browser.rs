@@ -1,9 +1,9 @@
 //! Who a real browser is, and with whom a real server is shared.
 
+use hubkey_domain::kernel::{HubUser, ServerName};
 use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, Secret as _, State,
 };
-use hubkey_token_broker::domain::kernel::{HubUser, ServerName};
 use hubkey_token_broker::hub::{BrowserAuthenticator, BrowserError, KernelError, Visitor};
 
 use crate::person::{Landing, Person};

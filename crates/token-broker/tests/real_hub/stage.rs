@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use hubkey_domain::clock::{Clock, TestClock, Timestamp};
+use hubkey_domain::kernel::ServerIdentity;
 use hubkey_protocol::secret::{ClientSecret, ServerToken};
 use hubkey_starters::jupyterhub::{HubOptions, JupyterHub, Registration};
 use hubkey_starters::process::{RunFolder, checkout};
-use hubkey_token_broker::domain::clock::{Clock, TestClock, Timestamp};
-use hubkey_token_broker::domain::kernel::ServerIdentity;
 use hubkey_token_broker::hub::{
     Freshness, KernelAuthenticator, KernelError, browser::HubBrowserAuthenticator,
     config::HubConfig, http::HubApi, kernel::HubKernelAuthenticator,

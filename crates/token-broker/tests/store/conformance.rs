@@ -7,14 +7,12 @@
 use std::{future::Future, time::Duration};
 
 use futures_util::future::join_all;
+use hubkey_domain::kernel::HubUser;
 use hubkey_protocol::{
     ConnectionId, ProviderId, ShortId,
     secret::{FlowCookie, State, Ticket},
 };
-use hubkey_token_broker::{
-    domain::kernel::HubUser,
-    store::{Action, Change, Expect, Key, Outcome, Store, StoreError, Watch},
-};
+use hubkey_token_broker::store::{Action, Change, Expect, Key, Outcome, Store, StoreError, Watch};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 

@@ -2,13 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{clock::TestClock, kernel::HubUser};
 use hubkey_protocol::{ConnectionId, ProviderId, ShortId};
-use hubkey_token_broker::{
-    domain::{clock::TestClock, kernel::HubUser},
-    store::{
-        Change, Expect, Key, Outcome, Record, Store, StoreError, memory::MemoryStore,
-        sealed::SealedStore,
-    },
+use hubkey_token_broker::store::{
+    Change, Expect, Key, Outcome, Record, Store, StoreError, memory::MemoryStore,
+    sealed::SealedStore,
 };
 
 use crate::{

@@ -7,13 +7,13 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use futures_util::StreamExt;
+use hubkey_domain::kernel::HubUser;
 use hubkey_protocol::{
     ConnectionId, Nonce, ProviderId, ShortId,
     secret::{FlowCookie, State, Ticket},
 };
 use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_token_broker::{
-    domain::kernel::HubUser,
     keys::LookupMacKey,
     store::{
         Expect, Key, Outcome, Store,

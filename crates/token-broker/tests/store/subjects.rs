@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
+use hubkey_domain::clock::{TestClock, Timestamp};
 use hubkey_starters::{
     process::RunFolder,
     redis::{Redis, USER, cluster::Cluster},
 };
 use hubkey_token_broker::{
-    domain::clock::{TestClock, Timestamp},
     keys::{KeyRing, LookupMacKey},
     store::{
         Store,

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{clock::TestClock, kernel::HubUser};
 use hubkey_protocol::{
     ConnectionId, ProviderId, ShortId,
     secret::{State, Ticket},
 };
 use hubkey_token_broker::{
-    domain::{clock::TestClock, kernel::HubUser},
     keys::{KeyRing, LookupMacKey},
     store::{
         Change, Expect, Key, Outcome, Record, Store, StoreError, memory::MemoryStore,

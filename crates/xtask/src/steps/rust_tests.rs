@@ -26,6 +26,11 @@ pub(crate) fn units(context: &StepContext) -> Outcome {
     )
 }
 
+/// The examples in the documentation, and what it says does not compile.
+pub(crate) fn documentation(context: &StepContext) -> Outcome {
+    test(context, "doc tests", &["--doc".to_owned()])
+}
+
 pub(crate) fn pages(context: &StepContext) -> Outcome {
     integration(context, "page tests", |package, _| package == PAGES)
 }

@@ -12,7 +12,7 @@ fn rules() -> Rules {
     Rules {
         provider: ProviderId::parse("op").unwrap(),
         gate: Arc::new(Gate::new(
-            &crate::domain::provider::OutboundRules::default(),
+            &hubkey_domain::provider::OutboundRules::default(),
             &issuer,
         )),
         hosts: vec!["op.example".into()],

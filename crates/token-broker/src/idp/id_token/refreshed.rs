@@ -1,5 +1,6 @@
 //! The rules for the ID token of a refresh (OpenID Connect Core 1.0 section 12.2).
 
+use hubkey_domain::connection::IdTokenAnchor;
 use hubkey_protocol::secret::{AccessToken, OidcNonce};
 use serde_json::Value;
 
@@ -11,7 +12,6 @@ use super::{
     },
     Expected, for_us_and_now, half_hash, whole_seconds,
 };
-use crate::domain::connection::IdTokenAnchor;
 
 /// Judges the claims of an ID token whose signature was checked: the same issuer, subject, audience and time of
 /// authentication as at the sign-in, and not an older token.

@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
+use hubkey_domain::{chance::RandomSource, clock::Clock};
 use hubkey_protocol::ProviderId;
 
 use super::{
     circuit::{Change, Circuit, Term, Verdict},
     endpoint::Endpoint,
 };
-use crate::domain::{chance::RandomSource, clock::Clock};
 
 /// The circuits of one provider.
 #[derive(Debug)]

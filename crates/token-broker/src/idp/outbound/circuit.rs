@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::domain::clock::Timestamp;
+use hubkey_domain::clock::Timestamp;
 
 /// So many failures in a row,
 const FAILURES: usize = 5;

@@ -6,10 +6,9 @@ use std::{
     sync::Arc,
 };
 
+use hubkey_domain::provider::OutboundRules;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
-
-use crate::domain::provider::OutboundRules;
 
 /// A URL or an address that hubkey does not go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

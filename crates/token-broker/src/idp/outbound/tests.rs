@@ -2,14 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use hubkey_domain::provider::OutboundRules;
 use hubkey_fakes::hostile_provider::{Endpoint as Asked, HostileProvider};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::*;
-use crate::{
-    domain::provider::OutboundRules,
-    system::{SystemChance, SystemClock},
-};
+use crate::system::{SystemChance, SystemClock};
 
 /// Says of every name that it lies at these addresses.
 struct Always(&'static [Ipv4Addr]);

@@ -45,11 +45,11 @@ fn whole(key: &Key) -> [&[u8]; 3] {
 mod tests {
     use std::collections::BTreeMap;
 
+    use hubkey_domain::kernel::HubUser;
     use hubkey_protocol::{ProviderId, ShortId, secret::Ticket};
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::domain::kernel::HubUser;
 
     const TRICKY: [&str; 8] = ["a/b", "a%2Fb", "A", "a", "\u{430}", "a:b", "a\0b", "{a}"];
 

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    flow::{AtProvider, FlowStage, RedirectTarget, StateRecord},
+    sign_in::SignIn,
+};
 use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply},
     secret::{HubAccessToken, OidcNonce, PkceVerifier, SecretUrl, State},
 };
 
 use crate::{
-    domain::{
-        chance::RandomSource,
-        flow::{AtProvider, FlowStage, RedirectTarget, StateRecord},
-        sign_in::SignIn,
-    },
     idp::{Authorization, AuthorizationRequest, IdentityProvider},
     store::{Change, Expect, Key, Outcome, Store, StoreError, typed::Loaded},
     use_cases::{

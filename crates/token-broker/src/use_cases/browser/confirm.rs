@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    connection::PendingConnection,
+    flow::FlowStage,
+    sign_in::{SignIn, SignInState},
+};
 use hubkey_protocol::internal::{BrowserReply, Decision, SubmitDecision};
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        connection::PendingConnection,
-        flow::FlowStage,
-        sign_in::{SignIn, SignInState},
-    },
     store::{StoreError, typed::Loaded},
     use_cases::{
         browser::{

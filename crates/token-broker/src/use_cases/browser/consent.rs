@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{flow::FlowStage, sign_in::SignInState};
 use hubkey_protocol::internal::{BrowserReply, Decision, SubmitDecision};
 
 use crate::{
-    domain::{flow::FlowStage, sign_in::SignInState},
     store::StoreError,
     use_cases::{
         browser::{

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::chance::RandomSource;
 use hubkey_protocol::internal::{BrowserAnswer, BrowserReply, Refusal};
 
 use crate::{
     audit::{Event, EventKind},
-    domain::chance::RandomSource,
     store::StoreError,
     use_cases::{base::Base, refusals::Refusals},
 };

@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    flow::{Flow, FlowStage, RedirectTarget, StateRecord},
+    keyed_hash::KeyedHash,
+};
 use hubkey_protocol::{
     Nonce, ShortId,
     secret::{FlowCookie, Secret, State},
 };
 
 use crate::{
-    domain::{
-        flow::{Flow, FlowStage, RedirectTarget, StateRecord},
-        keyed_hash::KeyedHash,
-    },
     keys::LookupMacKey,
     store::{
         Change, Expect, Key, Outcome, Store, StoreError,

@@ -2,6 +2,13 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    flow::{FlowStage, RedirectTarget, TicketRecord},
+    kernel::HubUser,
+    sign_in::{SignIn, SignInState},
+};
 use hubkey_protocol::{
     ShortId,
     internal::{BrowserAnswer, BrowserReply, HubCallback, Refusal},
@@ -11,13 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        flow::{FlowStage, RedirectTarget, TicketRecord},
-        kernel::HubUser,
-        sign_in::{SignIn, SignInState},
-    },
     hub::{BrowserAuthenticator, BrowserError},
     store::{
         Change, Key, Outcome, Store, StoreError,

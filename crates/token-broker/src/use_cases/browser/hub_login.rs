@@ -5,6 +5,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use hubkey_domain::{chance::RandomSource, kernel::HubUser};
 use hubkey_protocol::{
     ShortId,
     internal::{BrowserAnswer, BrowserReply, Refusal},
@@ -15,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{chance::RandomSource, kernel::HubUser},
     hub::{
         BrowserAuthenticator, BrowserError, Turn, Visitor,
         failures::{Failures, Place, Rate, Rates, network_of_peer},

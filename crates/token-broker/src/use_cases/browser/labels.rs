@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::sign_in::SignIn;
 use hubkey_protocol::{
     ProviderId, Scopes,
     internal::{ProviderLabel, ScopeLabel},
 };
 
-use crate::{
-    domain::sign_in::SignIn,
-    use_cases::{base::Base, providers::Providers},
-};
+use crate::use_cases::{base::Base, providers::Providers};
 
 /// Names providers and scopes as pages show them.
 #[derive(Debug)]

@@ -3,6 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::{Clock, Timestamp},
+    connection::Connection,
+    flow::{Flow, FlowStage, Visiting},
+    kernel::HubUser,
+    refresh_state::RefreshState,
+};
 use hubkey_protocol::{
     ConnectionId, ShortId,
     internal::{
@@ -14,14 +22,6 @@ use hubkey_protocol::{
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        clock::{Clock, Timestamp},
-        connection::Connection,
-        flow::{Flow, FlowStage, Visiting},
-        kernel::HubUser,
-        refresh_state::RefreshState,
-    },
     hub::{BrowserAuthenticator, BrowserError},
     keys::LookupMacKey,
     store::{Change, Expect, Key, Outcome, Store, StoreError, length_prefixed, typed::Loaded},

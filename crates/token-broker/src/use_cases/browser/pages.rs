@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    clock::Clock,
+    connection::PendingConnection,
+    flow::FlowStage,
+    sign_in::{SignIn, SignInState},
+};
 use hubkey_protocol::{
     internal::{
         BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndedPage, GetPage, Page, StartPage,
@@ -10,12 +16,6 @@ use hubkey_protocol::{
 };
 
 use crate::{
-    domain::{
-        clock::Clock,
-        connection::PendingConnection,
-        flow::FlowStage,
-        sign_in::{SignIn, SignInState},
-    },
     store::StoreError,
     use_cases::{
         base::Base,

@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    access_request::AccessRequest,
+    flow::{AtProvider, FlowStage, RedirectTarget},
+    sign_in::SignIn,
+};
 use hubkey_protocol::{
     Nonce, ProviderId,
     internal::{BrowserReply, ProviderCallback, TooLong},
@@ -10,11 +15,6 @@ use hubkey_protocol::{
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        access_request::AccessRequest,
-        flow::{AtProvider, FlowStage, RedirectTarget},
-        sign_in::SignIn,
-    },
     idp::{Granted, IdentityProvider, OAuthError, Redemption},
     store::{Outcome, Store, StoreError, typed::Loaded},
     use_cases::{

@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    flow::{Flow, FlowStage, RedirectTarget, StateRecord, TicketRecord},
+    sign_in::{SignIn, SignInState},
+};
 use hubkey_protocol::{
     ShortId,
     internal::{BrowserAnswer, BrowserReply, OpenLink, Refusal, SetFlowCookie},
@@ -10,12 +16,6 @@ use hubkey_protocol::{
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        flow::{Flow, FlowStage, RedirectTarget, StateRecord, TicketRecord},
-        sign_in::{SignIn, SignInState},
-    },
     hub::BrowserAuthenticator,
     keys::LookupMacKey,
     store::{

@@ -3,6 +3,11 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    connection::Connection,
+    provider_session::{ConsumedLogoutToken, ProviderSession},
+    refresh_state::RefreshState,
+};
 use hubkey_protocol::{
     ConnectionId, Nonce, ProviderId,
     internal::{BackchannelLogout, LogoutOutcome},
@@ -11,11 +16,6 @@ use hubkey_protocol::{
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        connection::Connection,
-        provider_session::{ConsumedLogoutToken, ProviderSession},
-        refresh_state::RefreshState,
-    },
     hub::failures::Failures,
     idp::{IdentityProvider, IdpError, Logout},
     store::{

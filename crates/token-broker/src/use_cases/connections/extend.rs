@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{clock::Clock, connection::Connection};
+
 use crate::{
-    domain::{clock::Clock, connection::Connection},
     store::{Outcome, Store, StoreError, typed::Loaded},
     use_cases::{
         base::Base,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{clock::Clock, connection::Connection};
 use hubkey_protocol::ConnectionList;
 
 use crate::{
-    domain::{clock::Clock, connection::Connection},
     store::{
         Key, Store,
         typed::{Loaded, TypedStore},

@@ -8,16 +8,16 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use hubkey_domain::{
+    clock::Clock,
+    connection::{Connection, Grant},
+    provider_session::{ProviderSession, ProviderSessionIndex},
+    refresh_state::RefreshState,
+    sign_in::SignInState,
+};
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, secret::AccessToken};
 
 use crate::{
-    domain::{
-        clock::Clock,
-        connection::{Connection, Grant},
-        provider_session::{ProviderSession, ProviderSessionIndex},
-        refresh_state::RefreshState,
-        sign_in::SignInState,
-    },
     idp::IdentityProvider,
     store::{
         Change, Key, Outcome, Store, StoreError,

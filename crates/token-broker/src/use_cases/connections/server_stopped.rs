@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    clock::{Clock, Timestamp},
+    connection::Connection,
+    kernel::{HubUser, ServerIdentity, ServerName},
+    keyed_hash::KeyedHash,
+};
 use hubkey_protocol::{ConnectionId, Nonce, ServerStopped};
 
 use crate::{
-    domain::{
-        clock::{Clock, Timestamp},
-        connection::Connection,
-        kernel::{HubUser, ServerIdentity, ServerName},
-        keyed_hash::KeyedHash,
-    },
     hub::KernelAuthenticator,
     keys::LookupMacKey,
     store::StoreError,

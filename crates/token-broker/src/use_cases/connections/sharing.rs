@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    connection::Connection,
+    kernel::ServerIdentity,
+    provider::ConnectionScope,
+    user_index::{IndexedConnection, UserIndex},
+};
 use hubkey_protocol::ConnectionId;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        connection::Connection,
-        kernel::ServerIdentity,
-        provider::ConnectionScope,
-        user_index::{IndexedConnection, UserIndex},
-    },
     store::{
         Key, Outcome, Store,
         typed::{Found, Loaded, TypedStore},

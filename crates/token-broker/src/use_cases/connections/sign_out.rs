@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::connection::Connection;
 use hubkey_protocol::ConnectionId;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::connection::Connection,
     store::{Change, Key, Outcome, Store},
     use_cases::{
         base::Base,

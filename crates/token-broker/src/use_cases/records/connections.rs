@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    connection::Connection,
+    kernel::ServerIdentity,
+    refresh_state::{Lease, RefreshState},
+};
 use hubkey_protocol::ConnectionId;
 
 use crate::{
-    domain::{
-        connection::Connection,
-        kernel::ServerIdentity,
-        refresh_state::{Lease, RefreshState},
-    },
     store::{
         Change, Key, Outcome, Purpose, Store, StoreError,
         typed::{Found, Loaded, TypedStore},

@@ -2,15 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    clock::Clock,
+    connection::Connection,
+    derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenSet},
+    kernel::ServerIdentity,
+};
 use hubkey_protocol::{ConnectionId, secret::AccessToken};
 
 use crate::{
-    domain::{
-        clock::Clock,
-        connection::Connection,
-        derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenSet},
-        kernel::ServerIdentity,
-    },
     store::{
         Change, Key, Store, StoreError,
         typed::{Found, Loaded, TypedStore},

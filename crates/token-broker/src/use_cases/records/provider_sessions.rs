@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    clock::Clock,
+    connection::{Connection, PendingConnection},
+    kernel::ServerIdentity,
+    keyed_hash::KeyedHash,
+    provider_session::{ProviderSession, ProviderSessionIndex},
+    sign_in::SignIn,
+};
+
 use crate::{
     audit::hex,
-    domain::{
-        clock::Clock,
-        connection::{Connection, PendingConnection},
-        kernel::ServerIdentity,
-        keyed_hash::KeyedHash,
-        provider_session::{ProviderSession, ProviderSessionIndex},
-        sign_in::SignIn,
-    },
     store::{
         Change, Key, Outcome, Store, StoreError,
         typed::{Found, Loaded, TypedStore},

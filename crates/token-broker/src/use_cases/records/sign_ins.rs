@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    clock::{Clock, Timestamp},
+    sign_in::SignIn,
+};
 use hubkey_protocol::Nonce;
 
 use crate::{
-    domain::{
-        clock::{Clock, Timestamp},
-        sign_in::SignIn,
-    },
     store::{
         Change, Key, Store, StoreError,
         typed::{Loaded, TypedStore},

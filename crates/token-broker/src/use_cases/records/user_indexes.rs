@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    clock::{Clock, Timestamp},
+    kernel::HubUser,
+    sign_in::SignIn,
+    user_index::UserIndex,
+};
+
 use crate::{
-    domain::{
-        clock::{Clock, Timestamp},
-        kernel::HubUser,
-        sign_in::SignIn,
-        user_index::UserIndex,
-    },
     store::{
         Change, Expect, Key, Outcome, Store, StoreError,
         typed::{Found, Loaded, TypedStore},

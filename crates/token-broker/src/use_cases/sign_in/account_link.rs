@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    account_link::{AccountLink, AccountOwner},
+    connection::Grant,
+    kernel::HubUser,
+    keyed_hash::KeyedHash,
+    provider::IdentityPolicy,
+    sign_in::SignIn,
+};
 use hubkey_protocol::{ProviderId, secret::Secret};
 
 use crate::{
-    domain::{
-        account_link::{AccountLink, AccountOwner},
-        connection::Grant,
-        kernel::HubUser,
-        keyed_hash::KeyedHash,
-        provider::IdentityPolicy,
-        sign_in::SignIn,
-    },
     idp::Granted,
     keys::LookupMacKey,
     store::{

@@ -2,6 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    chance::RandomSource,
+    connection::PendingConnection,
+    sign_in::{SignIn, SignInState},
+};
 use hubkey_protocol::{
     ConnectionId,
     internal::{BrowserAnswer, BrowserReply},
@@ -12,11 +17,6 @@ use tokio::time::sleep;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        connection::PendingConnection,
-        sign_in::{SignIn, SignInState},
-    },
     idp::Granted,
     store::{Key, RetiredKey, Store, StoreError, typed::Loaded},
     use_cases::{

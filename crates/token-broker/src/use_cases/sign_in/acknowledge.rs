@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::sign_in::{SignIn, SignInState};
 use hubkey_protocol::{Nonce, secret::PollSecret};
 
 use crate::{
-    domain::sign_in::{SignIn, SignInState},
     store::{Change, Key, Outcome, Store},
     use_cases::{
         base::Base, common::Common, failure::KernelFailure, records::sign_ins::RESULT_RETENTION,

@@ -2,6 +2,16 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::{Connection, PendingConnection},
+    flow::FlowStage,
+    provider::ConnectionScope,
+    refresh_state::RefreshState,
+    sign_in::{SignIn, SignInState},
+    user_index::IndexedConnection,
+};
 use hubkey_protocol::{
     ConnectionId, Nonce,
     internal::{BrowserAnswer, BrowserReply},
@@ -10,16 +20,6 @@ use hubkey_protocol::{
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        connection::{Connection, PendingConnection},
-        flow::FlowStage,
-        provider::ConnectionScope,
-        refresh_state::RefreshState,
-        sign_in::{SignIn, SignInState},
-        user_index::IndexedConnection,
-    },
     store::{Change, Expect, Key, Outcome, Store, StoreError, typed::Loaded},
     use_cases::{
         base::Base,

@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    connection::Grant,
+    flow::FlowStage,
+    sign_in::{SignIn, SignInState},
+};
 use hubkey_protocol::{
     ConnectionId, ProviderId, Reference, SignInFailure,
     internal::{BrowserAnswer, BrowserReply, Refusal, TooLong},
@@ -9,12 +15,6 @@ use hubkey_protocol::{
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        connection::Grant,
-        flow::FlowStage,
-        sign_in::{SignIn, SignInState},
-    },
     idp::{IdpError, OAuthError, UserinfoError},
     keys::KeyId,
     store::{Change, Outcome, Store, StoreError, typed::Loaded},

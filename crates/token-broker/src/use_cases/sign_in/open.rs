@@ -2,6 +2,16 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::Connection,
+    flow::TicketRecord,
+    kernel::{HubUser, ServerIdentity},
+    provider::ConnectionScope,
+    sign_in::{SignIn, SignInState},
+    user_index::{OpenSignIn, UserIndex},
+};
 use hubkey_protocol::{
     CreateSignIn, CreateSignInAnswer, SignInCause, SignInOpened,
     secret::{Secret, SecretUrl, Ticket},
@@ -11,16 +21,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{Event, EventKind, hex},
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        connection::Connection,
-        flow::TicketRecord,
-        kernel::{HubUser, ServerIdentity},
-        provider::ConnectionScope,
-        sign_in::{SignIn, SignInState},
-        user_index::{OpenSignIn, UserIndex},
-    },
     hub::Freshness,
     keys::LookupMacKey,
     store::{

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{keyed_hash::KeyedHash, sign_in::SignIn};
 use hubkey_protocol::{Nonce, secret::PollSecret};
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{keyed_hash::KeyedHash, sign_in::SignIn},
     keys::LookupMacKey,
     store::typed::{Found, Loaded},
     use_cases::{

@@ -2,6 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::Connection,
+    sign_in::{SignIn, SignInState},
+};
 use hubkey_protocol::{Nonce, SignInStatus, secret::PollSecret};
 use hubkey_service::telemetry::TRACE;
 use serde::{Deserialize, Serialize};
@@ -14,12 +20,6 @@ use tracing::Instrument as _;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        connection::Connection,
-        sign_in::{SignIn, SignInState},
-    },
     hub::Freshness,
     store::{
         Change, Expect, Key, Outcome, Purpose, Store, StoreError,

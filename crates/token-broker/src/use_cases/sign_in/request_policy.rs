@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    access_request::AccessRequest,
+    connection::Connection,
+    derived_token::{DerivedBy, DerivedTokenKey},
+    provider::{ExchangeOffer, RequestedIssuerMethod, ScopePolicy},
+};
 use hubkey_protocol::{CreateSignIn, ErrorCode, ExchangeRequest, Scopes, TokenRequest};
 
 use crate::{
-    domain::{
-        access_request::AccessRequest,
-        connection::Connection,
-        derived_token::{DerivedBy, DerivedTokenKey},
-        provider::{ExchangeOffer, RequestedIssuerMethod, ScopePolicy},
-    },
     idp::IdentityProvider,
     use_cases::{failure::KernelFailure, providers::Providers},
 };

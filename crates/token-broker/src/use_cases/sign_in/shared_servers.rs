@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::kernel::ServerIdentity;
 use hubkey_protocol::ErrorCode;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::kernel::ServerIdentity,
     hub::{BrowserAuthenticator, KernelError},
     use_cases::{
         base::Base,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    clock::Clock, connection::Connection, kernel::ServerIdentity, provider::ConnectionScope,
+    user_index::UserIndex,
+};
 use hubkey_protocol::Scope;
 
 use crate::{
-    domain::{
-        clock::Clock, connection::Connection, kernel::ServerIdentity, provider::ConnectionScope,
-        user_index::UserIndex,
-    },
     store::{
         Key, Store, StoreError,
         typed::{Loaded, TypedStore},

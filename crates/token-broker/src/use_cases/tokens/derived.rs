@@ -4,18 +4,18 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::Connection,
+    derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
+    refresh_state::{RefreshState, TokenNeed, Trouble},
+    token_set::TokenSet,
+};
 use hubkey_protocol::{ConnectionId, SignInCause};
 use tokio::time::timeout;
 
 use crate::{
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        connection::Connection,
-        derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
-        refresh_state::{RefreshState, TokenNeed, Trouble},
-        token_set::TokenSet,
-    },
     limits::Pace,
     store::typed::Loaded,
     use_cases::{

@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use hubkey_domain::{
+    connection::Connection,
+    derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
+    kernel::ServerIdentity,
+    refresh_state::{Lease, RefreshAction, RefreshState, Trouble},
+    token_set::TokenSet,
+};
 use hubkey_protocol::{ConnectionId, SignInCause, TokenAnswer, TokenRequest};
 use tokio::time::Instant;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        connection::Connection,
-        derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
-        kernel::ServerIdentity,
-        refresh_state::{Lease, RefreshAction, RefreshState, Trouble},
-        token_set::TokenSet,
-    },
     idp::{IdentityProvider, RefreshError, Refreshed},
     store::{
         Expect, Key, Outcome, Store, StoreError,

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::Connection,
+    refresh_state::{TokenNeed, Trouble},
+};
 use hubkey_protocol::{ProviderId, SignInCause};
 use tokio::time::timeout;
 
 use crate::{
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        connection::Connection,
-        refresh_state::{TokenNeed, Trouble},
-    },
     store::typed::Loaded,
     use_cases::{
         base::Base,

@@ -4,16 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
+use hubkey_domain::{
+    connection::Connection,
+    derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
+    refresh_state::{RefreshState, Trouble},
+    token_set::TokenSet,
+};
 use hubkey_protocol::{ConnectionId, ExchangeRequest, Scopes, SignInCause, TokenAnswer};
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        connection::Connection,
-        derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
-        refresh_state::{RefreshState, Trouble},
-        token_set::TokenSet,
-    },
     idp::{Exchange, ExchangeError, IdentityProvider},
     store::{
         Key, Store,

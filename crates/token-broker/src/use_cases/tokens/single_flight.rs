@@ -12,15 +12,15 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
+use hubkey_domain::{
+    connection::Connection, derived_token::DerivedTokenKey, refresh_state::Trouble,
+    token_set::TokenSet,
+};
 use hubkey_protocol::{ConnectionId, SignInCause};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    domain::{
-        connection::Connection, derived_token::DerivedTokenKey, refresh_state::Trouble,
-        token_set::TokenSet,
-    },
     store::{StoreError, typed::Loaded},
     use_cases::failure::KernelFailure,
 };

@@ -2,12 +2,12 @@
 
 use std::{future::ready, sync::Arc, time::Duration};
 
+use hubkey_domain::{connection::Connection, refresh_state::Trouble};
 use hubkey_protocol::{ConnectionId, UserInfo};
 use serde_json::{Map, Value};
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{connection::Connection, refresh_state::Trouble},
     idp::{IdentityProvider, IdpError, UserinfoError},
     keys::LookupMacKey,
     limits::Answers,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hubkey_domain::provider::IdentityPolicy;
 use hubkey_fakes::hostile_provider::Endpoint;
-use hubkey_token_broker::domain::provider::IdentityPolicy;
 use serde_json::json;
 
 use crate::support::{

@@ -1,11 +1,11 @@
 //! `POST /internal/v1/hub-callback`: the Hub says who the browser is.
 
 use futures_util::future::join_all;
+use hubkey_domain::provider::IdentityPolicy;
 use hubkey_fakes::{
     hostile_provider::{Account, Endpoint},
     scripted_hub::{Fault, HubEndpoint},
 };
-use hubkey_token_broker::domain::provider::IdentityPolicy;
 use serde_json::{Value, json};
 
 use crate::support::{

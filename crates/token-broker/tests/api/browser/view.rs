@@ -1,6 +1,6 @@
 //! `POST /internal/v1/view`: the page of a flow, for the browser that holds its cookie.
 
-use hubkey_token_broker::domain::provider::IdentityPolicy;
+use hubkey_domain::provider::IdentityPolicy;
 use serde_json::json;
 
 use crate::support::{

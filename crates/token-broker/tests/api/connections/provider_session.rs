@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use hubkey_domain::connection::Connection;
 use hubkey_fakes::hostile_provider::{Account, Endpoint};
 use hubkey_protocol::{ConnectionId, Scopes};
-use hubkey_token_broker::{
-    domain::connection::Connection,
-    store::{
-        Change, Key, Outcome,
-        typed::{Loaded, TypedStore},
-    },
+use hubkey_token_broker::store::{
+    Change, Key, Outcome,
+    typed::{Loaded, TypedStore},
 };
 use serde_json::json;
 

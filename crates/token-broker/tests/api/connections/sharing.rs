@@ -1,8 +1,9 @@
 //! A provider whose connections all servers of one hub user share.
 
 use http::{Method, StatusCode};
+use hubkey_domain::provider::ConnectionScope;
 use hubkey_fakes::hostile_provider::Account;
-use hubkey_token_broker::{domain::provider::ConnectionScope, use_cases::SharedServers};
+use hubkey_token_broker::use_cases::SharedServers;
 use serde_json::json;
 
 use crate::support::{

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
+use hubkey_domain::user_index::OpenLimits;
 use hubkey_fakes::{
     fake_http::{Pace, Reply},
     hostile_provider::Endpoint,
     scripted_hub::{Fault, HubEndpoint},
 };
-use hubkey_token_broker::domain::user_index::OpenLimits;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -1,8 +1,9 @@
 //! A hub user's name is given to somebody else: a hub user is the name and the time when the Hub made them (ADR 52).
 
 use http::{Method, StatusCode};
+use hubkey_domain::provider::ConnectionScope;
 use hubkey_fakes::{hostile_provider::Account, scripted_hub::models};
-use hubkey_token_broker::{domain::provider::ConnectionScope, use_cases::SharedServers};
+use hubkey_token_broker::use_cases::SharedServers;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -263,7 +264,7 @@ async fn found_e1_a_person_who_became_another_meanwhile_confirms_nothing() {
 #[tokio::test]
 async fn found_e1_the_formers_open_sign_ins_take_no_place_of_the_new_person() {
     let world = World::with(WorldOptions {
-        open: hubkey_token_broker::domain::user_index::OpenLimits {
+        open: hubkey_domain::user_index::OpenLimits {
             open: 2,
             per_minute: 2,
         },

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode, header};
+use hubkey_domain::{chance::RandomSource, user_index::OpenLimits};
 use hubkey_protocol::{ConnectionId, Nonce, ShortId};
-use hubkey_token_broker::{
-    domain::{chance::RandomSource, user_index::OpenLimits},
-    system::SystemChance,
-};
+use hubkey_token_broker::system::SystemChance;
 use serde_json::json;
 use tokio::task::JoinSet;
 

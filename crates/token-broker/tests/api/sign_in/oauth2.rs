@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use hubkey_domain::provider::{Endpoints, IdentityPolicy, PlainEndpoints, ProviderConfig};
 use hubkey_fakes::{
     fake_http::Reply,
     hostile_provider::{Account, Endpoint},
-};
-use hubkey_token_broker::domain::provider::{
-    Endpoints, IdentityPolicy, PlainEndpoints, ProviderConfig,
 };
 use serde_json::{Value, json};
 use url::Url;

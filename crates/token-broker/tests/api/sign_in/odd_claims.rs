@@ -1,8 +1,8 @@
 //! ID tokens of honest providers whose claims for people are of other types than OpenID Connect says: nobody reads them,
 //! so nobody is refused for them.
 
+use hubkey_domain::{provider::IdentityPolicy, user_index::OpenLimits};
 use hubkey_fakes::hostile_provider::{Account, Draft, Endpoint};
-use hubkey_token_broker::domain::{provider::IdentityPolicy, user_index::OpenLimits};
 use serde_json::{Value, json};
 
 use crate::support::{

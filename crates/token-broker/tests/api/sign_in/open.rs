@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, StatusCode};
+use hubkey_domain::{provider::ConnectionScope, user_index::OpenLimits};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -11,7 +12,6 @@ use crate::support::{
     kernel::connected,
     world::{World, WorldOptions, send},
 };
-use hubkey_token_broker::domain::{provider::ConnectionScope, user_index::OpenLimits};
 
 /// What a kernel may not ask for, and the word that it is refused with.
 fn forbidden_wishes() -> Vec<(Value, &'static str)> {

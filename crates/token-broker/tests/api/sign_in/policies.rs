@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use hubkey_domain::provider::IdentityPolicy;
 use hubkey_fakes::{
     hostile_provider::{Account, Client, Endpoint},
     pkce,
     scripted_hub::HubEndpoint,
 };
-use hubkey_token_broker::{domain::provider::IdentityPolicy, use_cases::SharedServers};
+use hubkey_token_broker::use_cases::SharedServers;
 use serde_json::json;
 
 use crate::support::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hubkey_token_broker::domain::provider::ConnectionScope;
+use hubkey_domain::provider::ConnectionScope;
 use serde_json::json;
 use tokio::time::sleep;
 

@@ -5,9 +5,9 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
+use hubkey_domain::refresh_state::RefreshTimes;
 use hubkey_fakes::hostile_provider::{Account, Endpoint};
 use hubkey_starters::redis::sentinels::Sentinels;
-use hubkey_token_broker::domain::refresh_state::RefreshTimes;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 

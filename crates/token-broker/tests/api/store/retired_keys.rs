@@ -4,12 +4,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use hubkey_domain::{kernel::HubUser, provider::IdentityPolicy};
 use hubkey_fakes::hostile_provider::Account;
 use hubkey_protocol::ProviderId;
-use hubkey_token_broker::{
-    domain::{kernel::HubUser, provider::IdentityPolicy},
-    store::Key,
-};
+use hubkey_token_broker::store::Key;
 use serde_json::json;
 
 use crate::support::{

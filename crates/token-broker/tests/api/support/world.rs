@@ -10,23 +10,22 @@ use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::{Clock, TestClock},
+    provider::{
+        ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules,
+        IdentityPolicy, OutboundRules, ParMode, ProviderConfig, RequestedIssuerMethod, ScopePolicy,
+    },
+    refresh_state::RefreshTimes,
+    user_index::OpenLimits,
+};
 use hubkey_fakes::{
     hostile_provider::{Client, Endpoint, HostileProvider},
     scripted_hub::{HubClient, ScriptedHub},
 };
 use hubkey_protocol::{ProviderId, internal::SiteInfo, secret::ClientSecret, secret::SharedSecret};
 use hubkey_token_broker::{
-    domain::{
-        chance::RandomSource,
-        clock::{Clock, TestClock},
-        provider::{
-            ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules,
-            IdentityPolicy, OutboundRules, ParMode, ProviderConfig, RequestedIssuerMethod,
-            ScopePolicy,
-        },
-        refresh_state::RefreshTimes,
-        user_index::OpenLimits,
-    },
     hub::{
         browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,

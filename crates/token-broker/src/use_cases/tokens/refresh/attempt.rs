@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    chance::RandomSource,
+    connection::Connection,
+    derived_token::DerivedTokenKey,
+    refresh_state::{Lease, RefreshState, Trouble},
+    refusal::Refusal,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    domain::{
-        chance::RandomSource,
-        connection::Connection,
-        derived_token::DerivedTokenKey,
-        refresh_state::{Lease, RefreshState, Trouble},
-        refusal::Refusal,
-    },
     idp::{IdentityProvider, IdpError, RefreshError, Refreshable, Refreshed},
     store::{
         Change, Expect, Key, Outcome, Store, StoreError,

@@ -2,16 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    refresh_state::{RefreshState, Trouble},
+};
 use hubkey_protocol::SignInCause;
 
-use crate::{
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        refresh_state::{RefreshState, Trouble},
-    },
-    use_cases::{base::Base, rules::Rules, tokens::single_flight::RefreshFailure},
-};
+use crate::use_cases::{base::Base, rules::Rules, tokens::single_flight::RefreshFailure};
 
 /// Says when a provider is asked again.
 #[derive(Debug)]

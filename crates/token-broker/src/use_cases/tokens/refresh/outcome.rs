@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    clock::Clock,
+    connection::{Connection, Grant},
+    refresh_state::{RefreshState, Trouble},
+};
+
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        clock::Clock,
-        connection::{Connection, Grant},
-        refresh_state::{RefreshState, Trouble},
-    },
     idp::{IdentityProvider, RefreshError, Refreshed},
     store::typed::Loaded,
     use_cases::{

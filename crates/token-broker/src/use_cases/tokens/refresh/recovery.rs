@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::Connection,
+    refresh_state::{Recovery, RefreshState, SUSPENDED_FOR},
+    refusal::Refusal,
+};
 use hubkey_protocol::ConnectionId;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        connection::Connection,
-        refresh_state::{Recovery, RefreshState, SUSPENDED_FOR},
-        refusal::Refusal,
-    },
     store::{
         Change, Key, Outcome, Store, StoreError,
         typed::{Found, Loaded, TypedStore},

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::{Connection, Unverified},
+    refresh_state::{Lease, RefreshAction, RefreshState},
+};
 use hubkey_protocol::{ConnectionId, SignInCause};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        connection::{Connection, Unverified},
-        refresh_state::{Lease, RefreshAction, RefreshState},
-    },
     idp::{IdentityProvider, Known, Refreshed, VerifyError},
     store::{
         Expect, Key, Outcome, Store,

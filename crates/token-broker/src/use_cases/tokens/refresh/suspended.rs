@@ -3,16 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    clock::Clock,
+    connection::Connection,
+    refresh_state::{RefreshState, SUSPENDED_FOR, Trouble},
+    refusal::Refusal,
+};
 use hubkey_protocol::SignInCause;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        clock::Clock,
-        connection::Connection,
-        refresh_state::{RefreshState, SUSPENDED_FOR, Trouble},
-        refusal::Refusal,
-    },
     store::Outcome,
     use_cases::{
         base::Base,

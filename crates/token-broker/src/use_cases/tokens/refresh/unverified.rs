@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::Unverified,
+    refresh_state::{RefreshState, Trouble},
+};
 use hubkey_protocol::secret::RefreshToken;
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        chance::RandomSource,
-        clock::Clock,
-        connection::Unverified,
-        refresh_state::{RefreshState, Trouble},
-    },
     use_cases::{
         base::Base,
         tokens::{

@@ -2,15 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hubkey_domain::{
+    connection::Connection,
+    refresh_state::{RefreshState, Trouble},
+};
 use hubkey_protocol::SignInCause;
 use tokio::time::{Instant, sleep};
 
 use crate::{
     audit::{Event, EventKind},
-    domain::{
-        connection::Connection,
-        refresh_state::{RefreshState, Trouble},
-    },
     store::{
         Expect, Key, Outcome, Store, StoreError,
         typed::{Found, Loaded, TypedStore},

@@ -101,8 +101,7 @@ async fn security_r8_lifetimes_of_odd_forms() {
             continue;
         }
         let end = known.map(|seconds: u64| {
-            hubkey_token_broker::domain::clock::Clock::now(stage.world.clock.as_ref()).as_secs()
-                + seconds
+            hubkey_domain::clock::Clock::now(stage.world.clock.as_ref()).as_secs() + seconds
         });
         assert_eq!(answer.json()["expires_at"].as_u64(), end, "{odd}");
     }

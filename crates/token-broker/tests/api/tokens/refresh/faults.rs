@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
+use hubkey_domain::refresh_state::RefreshTimes;
 use hubkey_fakes::{
     fake_http::Pace,
     hostile_provider::{Endpoint, Rotation},
 };
-use hubkey_token_broker::domain::refresh_state::RefreshTimes;
 
 use crate::support::{
     probe::{CommitFault, Probe},

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use http::{Method, StatusCode};
+use hubkey_domain::provider::IdentityPolicy;
 use hubkey_fakes::hostile_provider::{Endpoint, Rotation};
-use hubkey_token_broker::domain::provider::IdentityPolicy;
 use serde_json::json;
 
 use crate::support::{

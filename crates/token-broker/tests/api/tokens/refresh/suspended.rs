@@ -221,7 +221,7 @@ async fn found_a1_a_token_that_is_dead_in_other_words_is_let_go_at_the_next_sign
 #[tokio::test]
 async fn found_a1_a_server_that_shares_a_connection_gets_the_link_too() {
     let stage = Stage::with(WorldOptions {
-        connection_scope: hubkey_token_broker::domain::provider::ConnectionScope::User,
+        connection_scope: hubkey_domain::provider::ConnectionScope::User,
         ..WorldOptions::default()
     })
     .await;

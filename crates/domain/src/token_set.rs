@@ -6,7 +6,7 @@ use hubkey_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{clock::Timestamp, refresh_state::Lifetime};
+use crate::{clock::Timestamp, refresh_state::Lifetime};
 
 /// An access token with what belongs to it. `S` is [`Scopes`] where it is known what the token permits, and
 /// `Option<Scopes>` as it came: absent where the provider did not say, which means as requested.
@@ -38,7 +38,7 @@ impl<S> TokenSet<S> {
 
     /// The same tokens with these scopes.
     #[must_use]
-    pub fn with_scopes<T>(self, scopes: T) -> TokenSet<T> {
+    pub(crate) fn with_scopes<T>(self, scopes: T) -> TokenSet<T> {
         TokenSet {
             access_token: self.access_token,
             refresh_token: self.refresh_token,

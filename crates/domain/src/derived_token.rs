@@ -4,7 +4,7 @@
 use hubkey_protocol::Scopes;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     clock::Timestamp,
     refresh_state::{RefreshState, TokenNeed},
     token_set::TokenSet,

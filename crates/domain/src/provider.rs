@@ -8,7 +8,7 @@ use hubkey_protocol::{
 };
 use url::Url;
 
-use super::derived_token::DerivedTokenKey;
+use crate::derived_token::DerivedTokenKey;
 
 /// One configured provider.
 #[derive(Debug)]

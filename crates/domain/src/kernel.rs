@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{clock::Timestamp, keyed_hash::KeyedHash};
+use crate::{clock::Timestamp, keyed_hash::KeyedHash};
 
 /// Databases round the time when a user was made; the Hub has microseconds until it restarts.
 const SAME_INSTANT: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId};
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     access_request::AccessRequest,
     clock::Timestamp,
     connection::Connection,

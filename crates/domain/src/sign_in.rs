@@ -5,7 +5,7 @@ use hubkey_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     access_request::AccessRequest, clock::Timestamp, connection::PendingConnection,
     kernel::ServerIdentity, keyed_hash::KeyedHash,
 };

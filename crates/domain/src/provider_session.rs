@@ -4,7 +4,7 @@
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId};
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     clock::Timestamp,
     connection::{Connection, PendingConnection},
     sign_in::SignIn,

@@ -8,7 +8,7 @@ use hubkey_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     access_request::AccessRequest,
     clock::Timestamp,
     kernel::ServerIdentity,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{clock::Timestamp, refusal::Refusal};
+use crate::{clock::Timestamp, refusal::Refusal};
 
 /// A token is refreshed before this much of it is left, or a tenth of its life if that is more.
 const EARLY: Duration = Duration::from_mins(1);
