@@ -13,6 +13,10 @@ pub const TRACESTATE_HEADER: &str = "tracestate";
 /// The header by which one request has the same name in the logs of both servers.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
+/// The target of spans that belong into a trace, in `tracing`'s macros:
+/// `tracing::info_span!(target: TRACE, "store commit", otel.kind = "client")`.
+pub const TRACE: &str = "hubkey::trace";
+
 const EXPECTED: InvalidId = InvalidId::expecting("a traceparent of version 00");
 const MEMBER: &str = "hubkey=";
 

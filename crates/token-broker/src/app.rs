@@ -13,6 +13,13 @@ use hubkey_service::{
     reload,
     telemetry::Metrics,
 };
+use hubkey_store::keys::{KeyRing, KeyRingError, LookupMacKey};
+use hubkey_store::{
+    Store,
+    memory::MemoryStore,
+    redis::{RedisSettings, RedisStore},
+    sealed::SealedStore,
+};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -22,16 +29,8 @@ use crate::{
         kernel::HubKernelAuthenticator,
     },
     idp::{self, IdentityProvider},
-    instruments,
-    keys::{KeyRing, LookupMacKey},
-    routes,
+    instruments, routes,
     settings::{InternalSettings, KernelSettings, KeyFiles, Settings},
-    store::{
-        Store,
-        memory::MemoryStore,
-        redis::{RedisSettings, RedisStore},
-        sealed::SealedStore,
-    },
     system::{SystemChance, SystemClock},
     use_cases::{Backends, Broker, Providers, Rules},
 };
@@ -217,8 +216,17 @@ fn open_keys(
     let ring = Arc::new(
         KeyRing::open(keys.encryption, &lookup_mac_key).context("`keys.encryption_key_files`")?,
     );
-    tokio::spawn(Arc::clone(&ring).keep_reloading(reload::EVERY));
+    tokio::spawn(keep_reloading(Arc::clone(&ring), reload::EVERY));
     Ok((lookup_mac_key, ring))
+}
+
+/// Reads the files of the encryption keys again and again.
+async fn keep_reloading(ring: Arc<KeyRing>, every: Duration) {
+    let reload = move || {
+        let changed = ring.reload()?;
+        Ok::<_, KeyRingError>(changed.then(|| ring.active().id().to_string()))
+    };
+    reload::keep_reloading("encryption keys", every, reload).await;
 }
 
 async fn open_store(
@@ -258,4 +266,36 @@ fn watch_store(readiness: &Readiness, store: &Arc<dyn Store>) {
         let store = Arc::clone(&store);
         async move { store.ping().await.is_ok() }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use hubkey_store::keys::generate;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn changed_keys_are_read_again_while_the_broker_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        generate(&path).unwrap();
+        let index = LookupMacKey::new(&[1; 32]);
+        let ring = Arc::new(KeyRing::open(vec![path.clone()], &index).unwrap());
+        let first = ring.active().id();
+
+        let reloading = tokio::spawn(keep_reloading(Arc::clone(&ring), Duration::from_millis(5)));
+        fs::remove_file(&path).unwrap();
+        generate(&path).unwrap();
+        for _ in 0..1000 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if ring.active().id() != first {
+                reloading.abort();
+                assert!(ring.find(first).is_none());
+                return;
+            }
+        }
+        panic!("the new key was not read");
+    }
 }

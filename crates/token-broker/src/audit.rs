@@ -9,8 +9,7 @@ use hubkey_domain::{
 };
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference, SignInFailure};
 use hubkey_service::telemetry::{AUDIT, UserName};
-
-use crate::keys::KeyId;
+use hubkey_store::keys::KeyId;
 
 /// What happened; `docs/reference/audit-events.md` says when each is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -153,8 +153,9 @@ pub enum BrowserError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use hubkey_domain::clock::Timestamp;
+
+    use super::*;
 
     #[test]
     fn found_e1_what_the_hub_does_not_say_is_told_once() {

@@ -10,7 +10,8 @@ use hubkey_service::{
     command_line::{self, Options, Program, Shared, say},
     settings::{LogSettings, Mistakes, OpsSettings},
 };
-use hubkey_token_broker::{app, keys, routes, settings, settings::Settings};
+use hubkey_store::keys;
+use hubkey_token_broker::{app, routes, settings, settings::Settings};
 
 /// hubkey's broker: gives the kernels of a JupyterHub the access tokens of the person in front of them.
 #[derive(Parser)]

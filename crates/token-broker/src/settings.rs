@@ -19,8 +19,9 @@ use std::path::Path;
 
 use hubkey_domain::provider::ProviderConfig;
 use hubkey_service::settings::{self, LogSettings, Mistakes, OpsSettings, Reader};
+use hubkey_store::redis::RedisSettings;
 
-use crate::{hub::config::HubConfig, store::redis::RedisSettings, use_cases::Rules};
+use crate::{hub::config::HubConfig, use_cases::Rules};
 
 pub use hubkey_service::settings::FILE_VARIABLE;
 pub use keys::KeyFiles;

@@ -4,12 +4,12 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::HOST;
 use http::request::Parts;
-use hubkey_protocol::trace::TRACEPARENT_HEADER;
+use hubkey_protocol::trace::{TRACE, TRACEPARENT_HEADER};
 use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use crate::telemetry::{TRACE, traces};
+use crate::telemetry::traces;
 
 /// No name of a host is longer (RFC 1035 section 2.3.4).
 const LONGEST_HOST: usize = 255;

@@ -21,7 +21,6 @@ pub use metrics::{Counter, Gauge, Histogram, Metrics};
 pub use start::{Telemetry, install_panic_hook, start};
 #[cfg(test)]
 pub(crate) use tests::recorded;
-pub use traces::TRACE;
 pub use user_name::UserName;
 
 /// The target of audit events: `tracing::info!(target: AUDIT, event = "token_issued", user = %UserName(name), …)`.

@@ -5,6 +5,7 @@ use std::io;
 use std::panic;
 use std::sync::Mutex;
 
+use hubkey_protocol::trace::TRACE;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{Targets, filter_fn};
@@ -14,11 +15,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::AUDIT;
 use super::error::TelemetryError;
 use super::json::JsonLines;
 use super::text::TextLines;
 use super::traces::Traces;
-use super::{AUDIT, TRACE};
 use crate::settings::{LogFormat, LogSettings};
 
 /// What has to be ended before the process may end.

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use hubkey_protocol::secret::{
     AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, Secret,
 };
-use hubkey_service::telemetry::TRACE;
+use hubkey_protocol::trace::TRACE;
 use metrics::counter;
 use reqwest::{
     Certificate, Client, ClientBuilder, RequestBuilder, Response, StatusCode,

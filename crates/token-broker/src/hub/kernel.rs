@@ -25,6 +25,7 @@ use hubkey_domain::{
     kernel::{HubUser, ServerIdentity},
 };
 use hubkey_protocol::secret::{ClientSecret, Secret, ServerToken};
+use hubkey_store::keys::LookupMacKey;
 use moka::future::Cache;
 
 use super::{
@@ -35,7 +36,7 @@ use super::{
     server_token::server_of,
     token_form::is_well_formed,
 };
-use crate::{keys::LookupMacKey, limits::Pace};
+use crate::limits::Pace;
 
 const REMEMBER_KERNEL: Duration = Duration::from_secs(30);
 const REMEMBER_REFUSAL: Duration = Duration::from_secs(5);

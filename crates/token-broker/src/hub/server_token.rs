@@ -4,11 +4,12 @@
 //! The Hub names alice for *every* token that is hers: those that services and other people's shared servers hold too.
 //! Only the scopes tell the token that the Hub gave to her own server.
 
+use hubkey_domain::kernel::{HubUser, ServerName};
+
 use super::{
     KernelError,
     user_model::{Session, UserModel},
 };
-use hubkey_domain::kernel::{HubUser, ServerName};
 
 /// Begins every scope that lets its holder into servers.
 const ACCESS: &str = "access:servers";

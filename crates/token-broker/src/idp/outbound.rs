@@ -7,11 +7,11 @@ mod gate;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
+use hubkey_protocol::trace::TRACE;
 use hubkey_protocol::{
     ProviderId,
     secret::{AccessToken, Secret},
 };
-use hubkey_service::telemetry::TRACE;
 use reqwest::{
     Certificate, Method, Request, StatusCode,
     header::{

@@ -1,5 +1,6 @@
 //! The userinfo endpoint (OpenID Connect Core 1.0 section 5.3).
 
+use hubkey_protocol::secret::AccessToken;
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -13,7 +14,6 @@ use super::{
     keyring::{Keyring, Origin},
     outbound::{Answer, Endpoint, Outbound},
 };
-use hubkey_protocol::secret::AccessToken;
 
 /// Reads the claims, if they are about the account of the ID token (section 5.3.2).
 pub(super) async fn claims(

@@ -14,20 +14,18 @@ use hubkey_protocol::{
     },
 };
 use hubkey_service::http::{Failure, Json, Path};
+use hubkey_store::StoreError;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::{
-    store::StoreError,
-    use_cases::{
-        browser::{
-            confirm::ConfirmAccount, consent::ContinueToProvider, error_pages::ErrorPages,
-            hub_callback::HubCallbacks, my_connections::MyConnections, pages::ShowPage,
-            provider_callback::ProviderCallbacks, start::StartSignIn,
-        },
-        catalog::Catalog,
-        connections::backchannel_logout::BackchannelLogouts,
+use crate::use_cases::{
+    browser::{
+        confirm::ConfirmAccount, consent::ContinueToProvider, error_pages::ErrorPages,
+        hub_callback::HubCallbacks, my_connections::MyConnections, pages::ShowPage,
+        provider_callback::ProviderCallbacks, start::StartSignIn,
     },
+    catalog::Catalog,
+    connections::backchannel_logout::BackchannelLogouts,
 };
 
 type Answer = Result<Json<BrowserReply>, Failure>;

@@ -1,12 +1,12 @@
 //! Where Redis is.
 
 use hubkey_service::settings::{Reader, Section, kind};
+use hubkey_store::redis::{
+    Address, Place, RedisOpenError, RedisSettings, Refusal, SentinelSettings,
+};
 use zeroize::Zeroizing;
 
 use super::authorities::{INSTEAD, read_ca};
-use crate::store::redis::{
-    Address, Place, RedisOpenError, RedisSettings, Refusal, SentinelSettings,
-};
 
 /// Where a sentinel is, or a node of a cluster.
 const ADDRESS: kind::Parsed<Address> = kind::Parsed::with(

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use hubkey_domain::{chance::RandomSource, clock::Clock};
+use hubkey_store::Store;
+use hubkey_store::keys::LookupMacKey;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     hub::{BrowserAuthenticator, KernelAuthenticator},
-    keys::LookupMacKey,
-    store::Store,
     use_cases::{
         providers::Providers, refusals::Refusals, rules::Rules, tokens::single_flight::SingleFlight,
     },

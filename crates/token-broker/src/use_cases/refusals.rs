@@ -82,8 +82,9 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use hubkey_domain::clock::TestClock;
+
+    use super::*;
 
     #[test]
     fn the_first_of_each_kind_and_minute_pass_and_the_rest_are_counted() {

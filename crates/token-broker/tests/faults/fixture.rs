@@ -15,15 +15,13 @@ use hubkey_fakes::{
 };
 use hubkey_protocol::{ConnectionId, ShortId, secret::ServerToken};
 use hubkey_starters::{process::RunFolder, redis::Redis};
-use hubkey_token_broker::{
-    keys::{self, KeyRing, LookupMacKey},
-    store::{
-        Change, Expect, Key, Outcome, Store,
-        redis::{RedisSettings, RedisStore},
-        sealed::SealedStore,
-    },
-    system::SystemClock,
+use hubkey_store::keys::{self, KeyRing, LookupMacKey};
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Store,
+    redis::{RedisSettings, RedisStore},
+    sealed::SealedStore,
 };
+use hubkey_token_broker::system::SystemClock;
 
 use crate::{
     connected::{Origin, connection},

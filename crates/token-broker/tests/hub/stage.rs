@@ -10,12 +10,12 @@ use hubkey_fakes::scripted_hub::{HubClient, HubEndpoint, ScriptedHub};
 use hubkey_protocol::secret::{
     AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, ServerToken,
 };
+use hubkey_store::keys::LookupMacKey;
 use hubkey_token_broker::hub::{
     BrowserAuthenticator, BrowserError, Freshness, KernelAuthenticator, KernelError, Visitor,
     browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
     kernel::HubKernelAuthenticator,
 };
-use hubkey_token_broker::keys::LookupMacKey;
 
 pub(crate) const REDIRECT_URI: &str = "https://hubkey.example.org/oauth_callback";
 pub(crate) const SERVICE_TOKEN: &str = "the-api-token-of-the-service";

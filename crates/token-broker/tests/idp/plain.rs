@@ -1,5 +1,7 @@
 //! Providers without OpenID Connect: a provider that behaves as GitHub does.
 
+use std::{sync::Arc, time::Duration};
+
 use http::StatusCode;
 use hubkey_domain::{
     clock::{Clock, TestClock, Timestamp},
@@ -15,7 +17,6 @@ use hubkey_token_broker::idp::{
     RefreshError, Refreshable,
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use url::Url;
 

@@ -14,10 +14,8 @@ use std::{
 
 use hubkey_domain::{chance::RandomSource, clock::Clock, kernel::ServerIdentity};
 use hubkey_protocol::{ConnectionId, ShortId};
-use hubkey_token_broker::{
-    store::{Change, Expect, Key, Outcome, Store},
-    use_cases::{Broker, failure::KernelFailure},
-};
+use hubkey_store::{Change, Expect, Key, Outcome, Store};
+use hubkey_token_broker::use_cases::{Broker, failure::KernelFailure};
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinHandle,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hubkey_domain::clock::{Clock, Timestamp};
-use hubkey_token_broker::store::{
+use hubkey_store::{
     Action, Change, Key, Outcome, Record, Store, StoreError, Watch, memory::MemoryStore,
 };
 use tokio::time::Instant;

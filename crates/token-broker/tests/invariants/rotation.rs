@@ -24,9 +24,9 @@ use hubkey_protocol::{
     ConnectionId, ShortId, TokenRequest,
     secret::{Secret, ServerToken},
 };
+use hubkey_store::keys::{KeyRing, LookupMacKey};
+use hubkey_store::{Change, Expect, Key, Outcome, Store, memory::MemoryStore, sealed::SealedStore};
 use hubkey_token_broker::{
-    keys::{KeyRing, LookupMacKey},
-    store::{Change, Expect, Key, Outcome, Store, memory::MemoryStore, sealed::SealedStore},
     system::SystemClock,
     use_cases::{Backends, Broker, KernelCredentials, Providers, Rules, failure::KernelFailure},
 };

@@ -16,10 +16,8 @@ use hubkey_domain::{
     kernel::ServerIdentity,
 };
 use hubkey_protocol::secret::ServerToken;
-use hubkey_token_broker::{
-    hub::{Freshness, KernelAuthenticator, KernelError},
-    store::{Change, Key, Outcome, Record, Store, StoreError, Watch},
-};
+use hubkey_store::{Change, Key, Outcome, Record, Store, StoreError, Watch};
+use hubkey_token_broker::hub::{Freshness, KernelAuthenticator, KernelError};
 use tokio::time::{Instant, sleep};
 
 use crate::seeded::Seeded;

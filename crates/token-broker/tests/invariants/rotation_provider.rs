@@ -19,15 +19,13 @@ use hubkey_protocol::{
     ConnectionId, ProviderStatus, Scopes,
     secret::{AccessToken, RefreshToken, Secret},
 };
-use hubkey_token_broker::{
-    idp::{
-        Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
-        IdpError, Redemption, RefreshError, Refreshable, Refreshed,
-    },
-    store::{
-        Key, Store,
-        typed::{Loaded, TypedStore},
-    },
+use hubkey_store::{
+    Key, Store,
+    typed::{Loaded, TypedStore},
+};
+use hubkey_token_broker::idp::{
+    Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
+    IdpError, Redemption, RefreshError, Refreshable, Refreshed,
 };
 use tokio::time::{Instant, sleep};
 

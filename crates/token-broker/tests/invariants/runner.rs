@@ -4,15 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use hubkey_domain::user_index::OpenLimits;
 use hubkey_starters::{process::RunFolder, redis::Redis};
-use hubkey_token_broker::{
-    keys::{KeyRing, LookupMacKey},
-    store::{
-        Store,
-        redis::{RedisSettings, RedisStore},
-        sealed::SealedStore,
-    },
-    system::SystemClock,
+use hubkey_store::keys::{KeyRing, LookupMacKey};
+use hubkey_store::{
+    Store,
+    redis::{RedisSettings, RedisStore},
+    sealed::SealedStore,
 };
+use hubkey_token_broker::system::SystemClock;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::runtime::{Builder, Runtime};
 

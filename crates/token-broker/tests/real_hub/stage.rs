@@ -9,11 +9,11 @@ use hubkey_domain::kernel::ServerIdentity;
 use hubkey_protocol::secret::{ClientSecret, ServerToken};
 use hubkey_starters::jupyterhub::{HubOptions, JupyterHub, Registration};
 use hubkey_starters::process::{RunFolder, checkout};
+use hubkey_store::keys::LookupMacKey;
 use hubkey_token_broker::hub::{
     Freshness, KernelAuthenticator, KernelError, browser::HubBrowserAuthenticator,
     config::HubConfig, http::HubApi, kernel::HubKernelAuthenticator,
 };
-use hubkey_token_broker::keys::LookupMacKey;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, OnceCell};

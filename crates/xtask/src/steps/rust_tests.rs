@@ -12,7 +12,8 @@ use super::{Outcome, StepContext};
 use crate::report::{Count, Failure};
 
 const PAGES: &str = "hubkey-callback-server";
-const BROKER: &str = "hubkey-token-broker";
+/// The broker and the crates that it is made of.
+const BROKER: [&str; 2] = ["hubkey-store", "hubkey-token-broker"];
 const END_TO_END: &str = "hubkey-e2e";
 /// The targets of [`END_TO_END`] that need a cluster, and containers.
 const CLUSTER: &str = "cluster";
@@ -36,12 +37,14 @@ pub(crate) fn pages(context: &StepContext) -> Outcome {
 }
 
 pub(crate) fn broker(context: &StepContext) -> Outcome {
-    integration(context, "broker tests", |package, _| package == BROKER)
+    integration(context, "broker tests", |package, _| {
+        BROKER.contains(&package)
+    })
 }
 
 pub(crate) fn others(context: &StepContext) -> Outcome {
     integration(context, "other tests", |package, _| {
-        ![PAGES, BROKER, END_TO_END].contains(&package)
+        ![PAGES, END_TO_END].contains(&package) && !BROKER.contains(&package)
     })
 }
 

@@ -15,7 +15,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use hubkey_protocol::trace::{SignInSpan, TRACEPARENT_HEADER, TRACESTATE_HEADER, Traceparent};
+use hubkey_protocol::trace::{
+    SignInSpan, TRACE, TRACEPARENT_HEADER, TRACESTATE_HEADER, Traceparent,
+};
 use opentelemetry::trace::{
     SpanContext, SpanKind, Status, TraceContextExt as _, TraceFlags, TraceState,
     TracerProvider as _,
@@ -37,10 +39,6 @@ use settings::TraceSettings;
 
 pub use export::ExportError;
 pub use settings::TraceMistake;
-
-/// The target of spans that are exported:
-/// `tracing::info_span!(target: TRACE, "store commit", otel.kind = "client")`.
-pub const TRACE: &str = "hubkey::trace";
 
 const SCOPE: &str = "hubkey";
 /// How long the end of a process waits for the last spans to leave.

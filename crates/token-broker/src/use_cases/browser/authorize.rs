@@ -11,10 +11,10 @@ use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply},
     secret::{HubAccessToken, OidcNonce, PkceVerifier, SecretUrl, State},
 };
+use hubkey_store::{Change, Expect, Key, Outcome, Store, StoreError, typed::Loaded};
 
 use crate::{
     idp::{Authorization, AuthorizationRequest, IdentityProvider},
-    store::{Change, Expect, Key, Outcome, Store, StoreError, typed::Loaded},
     use_cases::{
         base::Base,
         browser::{

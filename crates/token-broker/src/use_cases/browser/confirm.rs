@@ -8,10 +8,10 @@ use hubkey_domain::{
     sign_in::{SignIn, SignInState},
 };
 use hubkey_protocol::internal::{BrowserReply, Decision, SubmitDecision};
+use hubkey_store::{StoreError, typed::Loaded};
 
 use crate::{
     audit::{Event, EventKind},
-    store::{StoreError, typed::Loaded},
     use_cases::{
         browser::{
             error_pages::ErrorPages,

@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use hubkey_domain::{flow::FlowStage, sign_in::SignInState};
 use hubkey_protocol::internal::{BrowserReply, Decision, SubmitDecision};
+use hubkey_store::StoreError;
 
-use crate::{
-    store::StoreError,
-    use_cases::{
-        browser::{
-            authorize::{AuthorizationRedirect, Leaving, Via},
-            error_pages::ErrorPages,
-            flow::BrowserFlows,
-        },
-        common::Common,
-        records::{Records, sign_ins::SignInRecords},
-        sign_in::ending::{SignInEndings, SignInOutcome},
+use crate::use_cases::{
+    browser::{
+        authorize::{AuthorizationRedirect, Leaving, Via},
+        error_pages::ErrorPages,
+        flow::BrowserFlows,
     },
+    common::Common,
+    records::{Records, sign_ins::SignInRecords},
+    sign_in::ending::{SignInEndings, SignInOutcome},
 };
 
 /// Takes a person's decision on the start page.

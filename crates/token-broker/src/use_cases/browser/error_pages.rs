@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use hubkey_domain::chance::RandomSource;
 use hubkey_protocol::internal::{BrowserAnswer, BrowserReply, Refusal};
+use hubkey_store::StoreError;
 
 use crate::{
     audit::{Event, EventKind},
-    store::StoreError,
     use_cases::{base::Base, refusals::Refusals},
 };
 

@@ -10,15 +10,13 @@ use hubkey_protocol::{
     Nonce, ShortId,
     secret::{FlowCookie, Secret, State},
 };
-
-use crate::{
-    keys::LookupMacKey,
-    store::{
-        Change, Expect, Key, Outcome, Store, StoreError,
-        typed::{Loaded, TypedStore},
-    },
-    use_cases::base::Base,
+use hubkey_store::keys::LookupMacKey;
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Store, StoreError,
+    typed::{Loaded, TypedStore},
 };
+
+use crate::use_cases::base::Base;
 
 /// A browser with a flow cookie that opens a flow.
 #[derive(Clone)]

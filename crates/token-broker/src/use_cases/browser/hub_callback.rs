@@ -14,15 +14,15 @@ use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply, HubCallback, Refusal},
     secret::{AuthorizationCode, FlowCookie, HubAccessToken, PkceVerifier, Secret, State, Ticket},
 };
+use hubkey_store::{
+    Change, Key, Outcome, Store, StoreError,
+    typed::{Loaded, TypedStore},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     audit::{Event, EventKind},
     hub::{BrowserAuthenticator, BrowserError},
-    store::{
-        Change, Key, Outcome, Store, StoreError,
-        typed::{Loaded, TypedStore},
-    },
     use_cases::{
         base::Base,
         browser::{

@@ -19,12 +19,14 @@ use hubkey_protocol::{
     },
     secret::{AuthorizationCode, FlowCookie, PkceVerifier, Secret, State},
 };
+use hubkey_store::keys::LookupMacKey;
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Store, StoreError, length_prefixed, typed::Loaded,
+};
 
 use crate::{
     audit::{Event, EventKind},
     hub::{BrowserAuthenticator, BrowserError},
-    keys::LookupMacKey,
-    store::{Change, Expect, Key, Outcome, Store, StoreError, length_prefixed, typed::Loaded},
     use_cases::{
         base::Base,
         browser::{

@@ -14,20 +14,18 @@ use hubkey_protocol::{
     },
     secret::CsrfToken,
 };
+use hubkey_store::StoreError;
 
-use crate::{
-    store::StoreError,
-    use_cases::{
-        base::Base,
-        browser::{
-            error_pages::{ErrorPages, reply},
-            flow::{Browser, BrowserFlows},
-            labels::Labels,
-            my_connections::MyConnections,
-        },
-        common::Common,
-        records::{Records, sign_ins::SignInRecords},
+use crate::use_cases::{
+    base::Base,
+    browser::{
+        error_pages::{ErrorPages, reply},
+        flow::{Browser, BrowserFlows},
+        labels::Labels,
+        my_connections::MyConnections,
     },
+    common::Common,
+    records::{Records, sign_ins::SignInRecords},
 };
 
 /// Shows the page of a flow.

@@ -12,11 +12,11 @@ use hubkey_protocol::{
     internal::{BrowserReply, ProviderCallback, TooLong},
     secret::{AuthorizationCode, HubAccessToken},
 };
+use hubkey_store::{Outcome, Store, StoreError, typed::Loaded};
 
 use crate::{
     audit::{Event, EventKind},
     idp::{Granted, IdentityProvider, OAuthError, Redemption},
-    store::{Outcome, Store, StoreError, typed::Loaded},
     use_cases::{
         base::Base,
         browser::{

@@ -13,15 +13,15 @@ use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply, OpenLink, Refusal, SetFlowCookie},
     secret::Secret,
 };
+use hubkey_store::keys::LookupMacKey;
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Store, StoreError,
+    typed::{Loaded, TypedStore},
+};
 
 use crate::{
     audit::{Event, EventKind},
     hub::BrowserAuthenticator,
-    keys::LookupMacKey,
-    store::{
-        Change, Expect, Key, Outcome, Store, StoreError,
-        typed::{Loaded, TypedStore},
-    },
     use_cases::{
         base::Base,
         browser::error_pages::ErrorPages,

@@ -1,8 +1,7 @@
 //! What stops the steps of a browser.
 
 use hubkey_protocol::internal::BrowserReply;
-
-use crate::store::StoreError;
+use hubkey_store::StoreError;
 
 /// No later step runs.
 pub(crate) enum Stop {

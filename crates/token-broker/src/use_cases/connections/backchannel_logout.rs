@@ -13,15 +13,15 @@ use hubkey_protocol::{
     internal::{BackchannelLogout, LogoutOutcome},
     secret::AccessToken,
 };
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
+};
 
 use crate::{
     audit::{Event, EventKind},
     hub::failures::Failures,
     idp::{IdentityProvider, IdpError, Logout},
-    store::{
-        Change, Expect, Key, Outcome, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
     use_cases::{
         base::Base,
         common::Common,

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use hubkey_domain::{clock::Clock, connection::Connection};
+use hubkey_store::{Outcome, Store, StoreError, typed::Loaded};
 
-use crate::{
-    store::{Outcome, Store, StoreError, typed::Loaded},
-    use_cases::{
-        base::Base,
-        records::{
-            Records, connections::ConnectionRecords, provider_sessions::ProviderSessions,
-            user_indexes::UserIndexes,
-        },
-        rules::Rules,
-        tokens::single_flight::SingleFlight,
+use crate::use_cases::{
+    base::Base,
+    records::{
+        Records, connections::ConnectionRecords, provider_sessions::ProviderSessions,
+        user_indexes::UserIndexes,
     },
+    rules::Rules,
+    tokens::single_flight::SingleFlight,
 };
 
 /// Counts the life of a connection anew when it is used.

@@ -4,20 +4,18 @@ use std::sync::Arc;
 
 use hubkey_domain::{clock::Clock, connection::Connection};
 use hubkey_protocol::ConnectionList;
+use hubkey_store::{
+    Key, Store,
+    typed::{Loaded, TypedStore},
+};
 
-use crate::{
-    store::{
-        Key, Store,
-        typed::{Loaded, TypedStore},
-    },
-    use_cases::{
-        base::Base,
-        common::Common,
-        failure::KernelFailure,
-        providers::Providers,
-        records::{Records, user_indexes::UserIndexes},
-        server_authentication::{KernelCredentials, ServerAuthentication},
-    },
+use crate::use_cases::{
+    base::Base,
+    common::Common,
+    failure::KernelFailure,
+    providers::Providers,
+    records::{Records, user_indexes::UserIndexes},
+    server_authentication::{KernelCredentials, ServerAuthentication},
 };
 
 /// Lists a server's connections.

@@ -16,13 +16,13 @@ use hubkey_domain::{
     sign_in::SignInState,
 };
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, secret::AccessToken};
+use hubkey_store::{
+    Change, Key, Outcome, Store, StoreError,
+    typed::{Found, TypedStore},
+};
 
 use crate::{
     idp::IdentityProvider,
-    store::{
-        Change, Key, Outcome, Store, StoreError,
-        typed::{Found, TypedStore},
-    },
     use_cases::{
         base::Base,
         providers::Providers,

@@ -9,11 +9,11 @@ use hubkey_domain::{
     keyed_hash::KeyedHash,
 };
 use hubkey_protocol::{ConnectionId, Nonce, ServerStopped};
+use hubkey_store::StoreError;
+use hubkey_store::keys::LookupMacKey;
 
 use crate::{
     hub::KernelAuthenticator,
-    keys::LookupMacKey,
-    store::StoreError,
     use_cases::{
         base::Base,
         common::Common,

@@ -9,13 +9,13 @@ use hubkey_domain::{
     user_index::{IndexedConnection, UserIndex},
 };
 use hubkey_protocol::ConnectionId;
+use hubkey_store::{
+    Key, Outcome, Store,
+    typed::{Found, Loaded, TypedStore},
+};
 
 use crate::{
     audit::{Event, EventKind},
-    store::{
-        Key, Outcome, Store,
-        typed::{Found, Loaded, TypedStore},
-    },
     use_cases::{
         base::Base,
         common::Common,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use hubkey_domain::connection::Connection;
 use hubkey_protocol::ConnectionId;
+use hubkey_store::{Change, Key, Outcome, Store};
 
 use crate::{
     audit::{Event, EventKind},
-    store::{Change, Key, Outcome, Store},
     use_cases::{
         base::Base,
         common::Common,

@@ -8,15 +8,13 @@ use hubkey_domain::{
     refresh_state::{Lease, RefreshState},
 };
 use hubkey_protocol::ConnectionId;
+use hubkey_store::{
+    Change, Key, Outcome, Purpose, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
+};
 
-use crate::{
-    store::{
-        Change, Key, Outcome, Purpose, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
-    use_cases::{
-        base::Base, failure::KernelFailure, rules::Rules, tokens::single_flight::SingleFlight,
-    },
+use crate::use_cases::{
+    base::Base, failure::KernelFailure, rules::Rules, tokens::single_flight::SingleFlight,
 };
 
 /// Of a record that was created and not changed since.

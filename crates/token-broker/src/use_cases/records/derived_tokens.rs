@@ -9,14 +9,12 @@ use hubkey_domain::{
     kernel::ServerIdentity,
 };
 use hubkey_protocol::{ConnectionId, secret::AccessToken};
-
-use crate::{
-    store::{
-        Change, Key, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
-    use_cases::{base::Base, failure::KernelFailure, tokens::single_flight::SingleFlight},
+use hubkey_store::{
+    Change, Key, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
 };
+
+use crate::use_cases::{base::Base, failure::KernelFailure, tokens::single_flight::SingleFlight};
 
 /// How long the record lives at least.
 const SHORTEST_LIFE: Duration = Duration::from_mins(1);

@@ -11,13 +11,13 @@ use hubkey_domain::{
     provider_session::{ProviderSession, ProviderSessionIndex},
     sign_in::SignIn,
 };
+use hubkey_store::{
+    Change, Key, Outcome, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
+};
 
 use crate::{
     audit::hex,
-    store::{
-        Change, Key, Outcome, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
     use_cases::{base::Base, rules::Rules},
 };
 

@@ -7,14 +7,12 @@ use hubkey_domain::{
     sign_in::SignIn,
 };
 use hubkey_protocol::Nonce;
-
-use crate::{
-    store::{
-        Change, Key, Store, StoreError,
-        typed::{Loaded, TypedStore},
-    },
-    use_cases::{base::Base, connect_span, rules::Rules},
+use hubkey_store::{
+    Change, Key, Store, StoreError,
+    typed::{Loaded, TypedStore},
 };
+
+use crate::use_cases::{base::Base, connect_span, rules::Rules};
 
 /// How long a finished sign-in's record outlives its end, so that its kernel learns how it ended.
 pub(crate) const RESULT_RETENTION: Duration = Duration::from_mins(3);

@@ -8,14 +8,12 @@ use hubkey_domain::{
     sign_in::SignIn,
     user_index::UserIndex,
 };
-
-use crate::{
-    store::{
-        Change, Expect, Key, Outcome, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
-    use_cases::base::Base,
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
 };
+
+use crate::use_cases::base::Base;
 
 /// How long a repeated request gets the same answer.
 pub(crate) const REPEATABLE: Duration = Duration::from_mins(1);

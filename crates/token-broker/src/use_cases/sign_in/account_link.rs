@@ -11,14 +11,14 @@ use hubkey_domain::{
     sign_in::SignIn,
 };
 use hubkey_protocol::{ProviderId, secret::Secret};
+use hubkey_store::keys::LookupMacKey;
+use hubkey_store::{
+    Change, Expect, Key, Outcome, RetiredKey, Store, StoreError, length_prefixed,
+    typed::{Found, Loaded, TypedStore},
+};
 
 use crate::{
     idp::Granted,
-    keys::LookupMacKey,
-    store::{
-        Change, Expect, Key, Outcome, RetiredKey, Store, StoreError, length_prefixed,
-        typed::{Found, Loaded, TypedStore},
-    },
     use_cases::{base::Base, providers::Providers, rules::Rules},
 };
 

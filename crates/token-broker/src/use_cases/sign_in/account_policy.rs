@@ -13,12 +13,12 @@ use hubkey_protocol::{
     secret::HubAccessToken,
 };
 use hubkey_service::telemetry::UserName;
+use hubkey_store::{Key, RetiredKey, Store, StoreError, typed::Loaded};
 use tokio::time::sleep;
 
 use crate::{
     audit::{Event, EventKind},
     idp::Granted,
-    store::{Key, RetiredKey, Store, StoreError, typed::Loaded},
     use_cases::{
         base::Base,
         browser::{

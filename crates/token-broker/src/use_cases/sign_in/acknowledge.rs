@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use hubkey_domain::sign_in::{SignIn, SignInState};
 use hubkey_protocol::{Nonce, secret::PollSecret};
+use hubkey_store::{Change, Key, Outcome, Store};
 
-use crate::{
-    store::{Change, Key, Outcome, Store},
-    use_cases::{
-        base::Base, common::Common, failure::KernelFailure, records::sign_ins::RESULT_RETENTION,
-        server_authentication::KernelCredentials, sign_in::own::OwnSignIns,
-    },
+use crate::use_cases::{
+    base::Base, common::Common, failure::KernelFailure, records::sign_ins::RESULT_RETENTION,
+    server_authentication::KernelCredentials, sign_in::own::OwnSignIns,
 };
 
 /// How often an acknowledgement is tried against another one of the same sign-in.

@@ -17,10 +17,10 @@ use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply},
     secret::HubAccessToken,
 };
+use hubkey_store::{Change, Expect, Key, Outcome, Store, StoreError, typed::Loaded};
 
 use crate::{
     audit::{Event, EventKind},
-    store::{Change, Expect, Key, Outcome, Store, StoreError, typed::Loaded},
     use_cases::{
         base::Base,
         browser::{

@@ -12,12 +12,12 @@ use hubkey_protocol::{
     ConnectionId, ProviderId, Reference, SignInFailure,
     internal::{BrowserAnswer, BrowserReply, Refusal, TooLong},
 };
+use hubkey_store::keys::KeyId;
+use hubkey_store::{Change, Outcome, Store, StoreError, typed::Loaded};
 
 use crate::{
     audit::{Event, EventKind},
     idp::{IdpError, OAuthError, UserinfoError},
-    keys::KeyId,
-    store::{Change, Outcome, Store, StoreError, typed::Loaded},
     use_cases::{
         base::Base,
         browser::{

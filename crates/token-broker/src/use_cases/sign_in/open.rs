@@ -17,16 +17,16 @@ use hubkey_protocol::{
     secret::{Secret, SecretUrl, Ticket},
 };
 use hubkey_service::telemetry::traces;
+use hubkey_store::keys::LookupMacKey;
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Purpose, Store, StoreError,
+    typed::{Found, Loaded, Stored, TypedStore},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::{Event, EventKind, hex},
     hub::Freshness,
-    keys::LookupMacKey,
-    store::{
-        Change, Expect, Key, Outcome, Purpose, Store, StoreError,
-        typed::{Found, Loaded, Stored, TypedStore},
-    },
     use_cases::{
         base::Base,
         common::Common,

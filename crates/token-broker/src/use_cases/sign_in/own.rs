@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use hubkey_domain::{keyed_hash::KeyedHash, sign_in::SignIn};
 use hubkey_protocol::{Nonce, secret::PollSecret};
+use hubkey_store::keys::LookupMacKey;
+use hubkey_store::typed::{Found, Loaded};
 
 use crate::{
     audit::{Event, EventKind},
-    keys::LookupMacKey,
-    store::typed::{Found, Loaded},
     use_cases::{
         base::Base,
         connect_span,

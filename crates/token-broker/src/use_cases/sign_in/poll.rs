@@ -8,8 +8,12 @@ use hubkey_domain::{
     connection::Connection,
     sign_in::{SignIn, SignInState},
 };
+use hubkey_protocol::trace::TRACE;
 use hubkey_protocol::{Nonce, SignInStatus, secret::PollSecret};
-use hubkey_service::telemetry::TRACE;
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Purpose, Store, StoreError,
+    typed::{Loaded, Stored, TypedStore},
+};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::Semaphore,
@@ -21,10 +25,6 @@ use tracing::Instrument as _;
 use crate::{
     audit::{Event, EventKind},
     hub::Freshness,
-    store::{
-        Change, Expect, Key, Outcome, Purpose, Store, StoreError,
-        typed::{Loaded, Stored, TypedStore},
-    },
     use_cases::{
         base::Base,
         common::Common,

@@ -7,14 +7,12 @@ use hubkey_domain::{
     user_index::UserIndex,
 };
 use hubkey_protocol::Scope;
-
-use crate::{
-    store::{
-        Key, Store, StoreError,
-        typed::{Loaded, TypedStore},
-    },
-    use_cases::{base::Base, sign_in::request_policy::ProviderRequest},
+use hubkey_store::{
+    Key, Store, StoreError,
+    typed::{Loaded, TypedStore},
 };
+
+use crate::use_cases::{base::Base, sign_in::request_policy::ProviderRequest};
 
 /// Adds what a connection has to a request for more.
 #[derive(Debug)]

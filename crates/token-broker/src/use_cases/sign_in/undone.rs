@@ -1,6 +1,6 @@
 //! What a step leaves behind where the store failed in it.
 
-use crate::store::StoreError;
+use hubkey_store::StoreError;
 
 /// The store failed before it was known to have what was granted.
 pub(crate) struct Undone {

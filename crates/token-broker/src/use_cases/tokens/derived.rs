@@ -13,11 +13,11 @@ use hubkey_domain::{
     token_set::TokenSet,
 };
 use hubkey_protocol::{ConnectionId, SignInCause};
+use hubkey_store::typed::Loaded;
 use tokio::time::timeout;
 
 use crate::{
     limits::Pace,
-    store::typed::Loaded,
     use_cases::{
         base::Base,
         connections::extend::Extension,

@@ -12,15 +12,15 @@ use hubkey_domain::{
     token_set::TokenSet,
 };
 use hubkey_protocol::{ConnectionId, SignInCause, TokenAnswer, TokenRequest};
+use hubkey_store::{
+    Expect, Key, Outcome, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
+};
 use tokio::time::Instant;
 
 use crate::{
     audit::{Event, EventKind},
     idp::{IdentityProvider, RefreshError, Refreshed},
-    store::{
-        Expect, Key, Outcome, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
     use_cases::{
         base::Base,
         common::Common,

@@ -9,17 +9,15 @@ use hubkey_domain::{
     refresh_state::{TokenNeed, Trouble},
 };
 use hubkey_protocol::{ProviderId, SignInCause};
+use hubkey_store::typed::Loaded;
 use tokio::time::timeout;
 
-use crate::{
-    store::typed::Loaded,
-    use_cases::{
-        base::Base,
-        connections::extend::Extension,
-        failure::KernelFailure,
-        rules::Rules,
-        tokens::refresh::{Refresh, backoff::Backoff, refresher::Refresher},
-    },
+use crate::use_cases::{
+    base::Base,
+    connections::extend::Extension,
+    failure::KernelFailure,
+    rules::Rules,
+    tokens::refresh::{Refresh, backoff::Backoff, refresher::Refresher},
 };
 
 /// A connection whose last token ends sooner is not worth handing out.

@@ -11,14 +11,14 @@ use hubkey_domain::{
     token_set::TokenSet,
 };
 use hubkey_protocol::{ConnectionId, ExchangeRequest, Scopes, SignInCause, TokenAnswer};
+use hubkey_store::{
+    Key, Store,
+    typed::{Found, TypedStore},
+};
 
 use crate::{
     audit::{Event, EventKind},
     idp::{Exchange, ExchangeError, IdentityProvider},
-    store::{
-        Key, Store,
-        typed::{Found, TypedStore},
-    },
     use_cases::{
         base::Base,
         common::Common,

@@ -11,19 +11,17 @@ pub(crate) mod timing;
 pub(crate) mod unverified;
 pub(crate) mod write;
 
-use crate::use_cases::{
-    base::Base,
-    common::Common,
-    records::Records,
-    tokens::refresh::{steps::RefreshSteps, timing::RefreshTiming},
-};
 use std::sync::Arc;
 
 use crate::use_cases::{
+    base::Base,
+    common::Common,
     connections::extend::Extension,
+    records::Records,
     tokens::refresh::{
         attempt::RefreshAttempts, backoff::Backoff, outcome::RefreshOutcomes, recovery::Recoveries,
-        refresher::Refresher, unverified::UnverifiedRefreshes, write::RefreshWrites,
+        refresher::Refresher, steps::RefreshSteps, timing::RefreshTiming,
+        unverified::UnverifiedRefreshes, write::RefreshWrites,
     },
 };
 

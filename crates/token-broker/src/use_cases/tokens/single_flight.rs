@@ -17,13 +17,11 @@ use hubkey_domain::{
     token_set::TokenSet,
 };
 use hubkey_protocol::{ConnectionId, SignInCause};
+use hubkey_store::{StoreError, typed::Loaded};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use crate::{
-    store::{StoreError, typed::Loaded},
-    use_cases::failure::KernelFailure,
-};
+use crate::use_cases::failure::KernelFailure;
 
 /// Why a refresh brought no token.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use hubkey_domain::connection::Connection;
 use hubkey_fakes::hostile_provider::{Account, Endpoint};
 use hubkey_protocol::{ConnectionId, Scopes};
-use hubkey_token_broker::store::{
+use hubkey_store::{
     Change, Key, Outcome,
     typed::{Loaded, TypedStore},
 };

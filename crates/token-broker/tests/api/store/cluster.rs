@@ -2,7 +2,7 @@
 
 use hubkey_fakes::hostile_provider::Account;
 use hubkey_starters::redis::{USER, cluster::Cluster};
-use hubkey_token_broker::store::redis::{Address, Place, RedisSettings};
+use hubkey_store::redis::{Address, Place, RedisSettings};
 
 use crate::support::refresh_stage::{ENDED, Stage, open};
 

@@ -11,12 +11,9 @@ use hubkey_protocol::{
     ShortId,
     secret::{State, Ticket},
 };
-use hubkey_token_broker::{
-    keys::KeyRing,
-    store::{
-        Action, Change, Expect, Key, Outcome, Record, Store, memory::MemoryStore,
-        sealed::SealedStore,
-    },
+use hubkey_store::keys::KeyRing;
+use hubkey_store::{
+    Action, Change, Expect, Key, Outcome, Record, Store, memory::MemoryStore, sealed::SealedStore,
 };
 use zeroize::Zeroizing;
 

@@ -7,7 +7,7 @@ use http::StatusCode;
 use hubkey_domain::{kernel::HubUser, provider::IdentityPolicy};
 use hubkey_fakes::hostile_provider::Account;
 use hubkey_protocol::ProviderId;
-use hubkey_token_broker::store::Key;
+use hubkey_store::Key;
 use serde_json::json;
 
 use crate::support::{
@@ -230,10 +230,10 @@ async fn found_a11_first_aid_a_key_retired_before_the_click_ends_it_there() {
     assert_eq!(page["page"], "confirm", "{page}");
     // Somebody brings the record of the retired key back.
     let flow = browser.view(page["flow"].as_str().unwrap()).await;
-    let put = hubkey_token_broker::store::Change {
+    let put = hubkey_store::Change {
         key: owner(&stage),
-        expect: hubkey_token_broker::store::Expect::Absent,
-        action: hubkey_token_broker::store::Action::Put {
+        expect: hubkey_store::Expect::Absent,
+        action: hubkey_store::Action::Put {
             generation: held.generation,
             value: held.value.clone(),
             ttl: Duration::from_hours(1),

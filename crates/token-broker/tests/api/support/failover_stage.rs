@@ -10,7 +10,7 @@ use hubkey_starters::redis::{
     USER,
     sentinels::{MASTER, SENTINEL_PASSWORD, Sentinels},
 };
-use hubkey_token_broker::store::{
+use hubkey_store::{
     Change, Key, Outcome, Record, Store, StoreError, Watch,
     redis::{Address, Place, RedisSettings, SentinelSettings},
 };

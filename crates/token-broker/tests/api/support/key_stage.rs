@@ -7,12 +7,12 @@ use std::{
 };
 
 use hubkey_starters::{process::RunFolder, redis::Redis};
-use hubkey_token_broker::{
-    keys::{KeyRing, LookupMacKey, generate},
-    store::{
-        Action, Change, Expect, Key, Outcome, Record, Store, memory::MemoryStore,
-        redis::RedisSettings, redis::RedisStore, sealed::SealedStore,
-    },
+use hubkey_store::keys::{KeyRing, LookupMacKey, generate};
+use hubkey_store::{
+    Action, Change, Expect, Key, Outcome, Record, Store,
+    memory::MemoryStore,
+    redis::{RedisSettings, RedisStore},
+    sealed::SealedStore,
 };
 use tempfile::TempDir;
 use zeroize::Zeroizing;

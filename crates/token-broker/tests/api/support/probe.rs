@@ -11,7 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hubkey_token_broker::store::{Change, Key, Outcome, Record, Store, StoreError, Watch};
+use hubkey_store::{Change, Key, Outcome, Record, Store, StoreError, Watch};
 
 /// What happens to one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,15 +14,13 @@ use http::StatusCode;
 use hubkey_fakes::hostile_provider::Endpoint;
 use hubkey_protocol::ConnectionId;
 use hubkey_starters::{process::RunFolder, redis::Redis};
-use hubkey_token_broker::{
-    keys::{KeyRing, LookupMacKey},
-    store::{
-        Key, Store,
-        redis::{RedisSettings, RedisStore},
-        sealed::SealedStore,
-    },
-    system::SystemClock,
+use hubkey_store::keys::{KeyRing, LookupMacKey};
+use hubkey_store::{
+    Key, Store,
+    redis::{RedisSettings, RedisStore},
+    sealed::SealedStore,
 };
+use hubkey_token_broker::system::SystemClock;
 
 use crate::support::{
     kernel::{Connected, TestKernel},

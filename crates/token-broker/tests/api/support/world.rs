@@ -25,15 +25,14 @@ use hubkey_fakes::{
     scripted_hub::{HubClient, ScriptedHub},
 };
 use hubkey_protocol::{ProviderId, internal::SiteInfo, secret::ClientSecret, secret::SharedSecret};
+use hubkey_store::keys::{KeyRing, LookupMacKey};
+use hubkey_store::{Store, memory::MemoryStore, sealed::SealedStore};
 use hubkey_token_broker::{
     hub::{
         browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,
     },
-    idp,
-    keys::{KeyRing, LookupMacKey},
-    routes,
-    store::{Store, memory::MemoryStore, sealed::SealedStore},
+    idp, routes,
     system::{SystemChance, SystemClock},
     use_cases::{Backends, Broker, Providers, Rules, SharedServers},
 };

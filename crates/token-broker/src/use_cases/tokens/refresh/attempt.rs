@@ -9,14 +9,14 @@ use hubkey_domain::{
     refresh_state::{Lease, RefreshState, Trouble},
     refusal::Refusal,
 };
+use hubkey_store::{
+    Change, Expect, Key, Outcome, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     idp::{IdentityProvider, IdpError, RefreshError, Refreshable, Refreshed},
-    store::{
-        Change, Expect, Key, Outcome, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
     use_cases::{
         base::Base,
         records::{Records, connections::ConnectionRecords},

@@ -7,11 +7,11 @@ use hubkey_domain::{
     connection::{Connection, Grant},
     refresh_state::{RefreshState, Trouble},
 };
+use hubkey_store::typed::Loaded;
 
 use crate::{
     audit::{Event, EventKind},
     idp::{IdentityProvider, RefreshError, Refreshed},
-    store::typed::Loaded,
     use_cases::{
         base::Base,
         connections::extend::Extension,

@@ -10,13 +10,13 @@ use hubkey_domain::{
     refusal::Refusal,
 };
 use hubkey_protocol::ConnectionId;
+use hubkey_store::{
+    Change, Key, Outcome, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
+};
 
 use crate::{
     audit::{Event, EventKind},
-    store::{
-        Change, Key, Outcome, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
     use_cases::{
         base::Base,
         records::{Records, connections::ConnectionRecords},

@@ -10,15 +10,15 @@ use hubkey_domain::{
     refresh_state::{Lease, RefreshAction, RefreshState},
 };
 use hubkey_protocol::{ConnectionId, SignInCause};
+use hubkey_store::{
+    Expect, Key, Outcome, Store,
+    typed::{Found, Loaded},
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     audit::{Event, EventKind},
     idp::{IdentityProvider, Known, Refreshed, VerifyError},
-    store::{
-        Expect, Key, Outcome, Store,
-        typed::{Found, Loaded},
-    },
     use_cases::{
         base::Base,
         providers::Providers,

@@ -10,10 +10,10 @@ use hubkey_domain::{
     refusal::Refusal,
 };
 use hubkey_protocol::SignInCause;
+use hubkey_store::Outcome;
 
 use crate::{
     audit::{Event, EventKind},
-    store::Outcome,
     use_cases::{
         base::Base,
         records::{Records, connections::ConnectionRecords},

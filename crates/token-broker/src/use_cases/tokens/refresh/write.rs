@@ -7,14 +7,14 @@ use hubkey_domain::{
     refresh_state::{RefreshState, Trouble},
 };
 use hubkey_protocol::SignInCause;
+use hubkey_store::{
+    Expect, Key, Outcome, Store, StoreError,
+    typed::{Found, Loaded, TypedStore},
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     audit::{Event, EventKind},
-    store::{
-        Expect, Key, Outcome, Store, StoreError,
-        typed::{Found, Loaded, TypedStore},
-    },
     use_cases::{
         base::Base,
         common::Common,
