@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, anyhow};
 use axum::Router;
 use hubkey_domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
+use hubkey_oidc::IdentityProvider;
 use hubkey_protocol::ErrorCode;
 use hubkey_service::{
     http::{Server, listen},
@@ -28,7 +29,6 @@ use crate::{
         browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,
     },
-    idp::{self, IdentityProvider},
     instruments, routes,
     settings::{InternalSettings, KernelSettings, KeyFiles, Settings},
     system::{SystemChance, SystemClock},
@@ -253,8 +253,9 @@ fn providers(configs: Vec<ProviderConfig>, parts: &Parts) -> anyhow::Result<Prov
     let mut providers: Vec<Arc<dyn IdentityProvider>> = Vec::new();
     for config in configs {
         let id = config.id.as_str().to_owned();
-        let provider = idp::open(config, Arc::clone(&parts.clock), Arc::clone(&parts.chance))
-            .with_context(|| format!("`providers.{id}` cannot be used"))?;
+        let provider =
+            hubkey_oidc::open(config, Arc::clone(&parts.clock), Arc::clone(&parts.chance))
+                .with_context(|| format!("`providers.{id}` cannot be used"))?;
         providers.push(provider);
     }
     Ok(Providers::new(providers))

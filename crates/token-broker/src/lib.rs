@@ -1,7 +1,7 @@
 //! hubkey's broker: who is this kernel, who is this browser, which account, which token.
 //!
-//! A request goes `routes` → `use_cases` → `hubkey-domain`, and `use_cases` asks `store`, `idp` and `hub` through traits;
-//! only `app` names concrete backends.
+//! A request goes `routes` → `use_cases` → `hubkey-domain`, and `use_cases` asks `hubkey-store`, `hubkey-oidc` and
+//! `hub` through traits; only `app` names concrete backends.
 //!
 //! What is here can be named by what is built upon it, and not in the crates below, whose doc tests have the same line as one
 //! that must not compile:
@@ -13,7 +13,6 @@
 pub mod app;
 pub mod audit;
 pub mod hub;
-pub mod idp;
 pub mod instruments;
 pub mod limits;
 pub mod routes;

@@ -18,9 +18,10 @@ mod tests {
         "crate::settings",
     ];
     /// Backends, which only `app` names.
-    const BACKENDS: [&str; 5] = [
+    const BACKENDS: [&str; 6] = [
         "crate::hub::http",
-        "crate::idp::oidc",
+        "hubkey_oidc::OidcProvider",
+        "hubkey_oidc::open",
         "hubkey_store::memory",
         "hubkey_store::redis",
         "hubkey_store::sealed",

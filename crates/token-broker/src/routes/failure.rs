@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use hubkey_domain::{refresh_state::Trouble, user_index::TooMany};
+use hubkey_oidc::UserinfoError;
 use hubkey_protocol::{ErrorCode, SignInCause};
 use hubkey_service::http::Failure;
 use hubkey_store::StoreError;
 
-use crate::{hub::KernelError, idp::UserinfoError, use_cases::failure::KernelFailure};
+use crate::{hub::KernelError, use_cases::failure::KernelFailure};
 
 impl From<KernelFailure> for Failure {
     fn from(failure: KernelFailure) -> Self {

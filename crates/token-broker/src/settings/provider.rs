@@ -6,6 +6,7 @@ use hubkey_domain::provider::{
     ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
     OutboundRules, ParMode, ProviderConfig, ScopePolicy,
 };
+use hubkey_oidc::{RESERVED, are_authorities};
 use hubkey_protocol::{ProviderId, Scope};
 use hubkey_service::settings::{Reader, Section, kind};
 
@@ -13,7 +14,6 @@ use super::{
     authorities, exchange, provider_client, provider_endpoints,
     words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
 };
-use crate::idp::{RESERVED, are_authorities};
 
 const CONNECTION_SCOPE: kind::Word<ConnectionScope> = kind::Word(&[
     ("server", ConnectionScope::Server),

@@ -3,10 +3,9 @@
 use std::iter;
 
 use hubkey_domain::provider::AssertionKey;
+use hubkey_oidc::{KeyFault, check_key};
 use hubkey_protocol::secret::{ClientKey, Secret};
 use hubkey_service::settings::{Section, kind};
-
-use crate::idp::{KeyFault, check_key};
 
 const ALGORITHM: kind::Word<&str> = kind::Word(&[
     ("PS256", "PS256"),

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
+use hubkey_oidc::IdentityProvider;
 use hubkey_protocol::{Provider, ProviderList, internal::SiteInfo};
 
-use crate::{
-    idp::IdentityProvider,
-    use_cases::{
-        base::Base,
-        common::Common,
-        failure::KernelFailure,
-        providers::Providers,
-        rules::Rules,
-        server_authentication::{KernelCredentials, ServerAuthentication},
-    },
+use crate::use_cases::{
+    base::Base,
+    common::Common,
+    failure::KernelFailure,
+    providers::Providers,
+    rules::Rules,
+    server_authentication::{KernelCredentials, ServerAuthentication},
 };
 
 /// Says what is configured.

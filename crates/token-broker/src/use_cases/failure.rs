@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use hubkey_domain::{refresh_state::Trouble, user_index::TooMany};
+use hubkey_oidc::UserinfoError;
 use hubkey_protocol::{ErrorCode, SignInCause};
 use hubkey_store::StoreError;
 
-use crate::{hub::KernelError, idp::UserinfoError};
+use crate::hub::KernelError;
 
 /// Why a kernel's request was not carried out. `routes` makes the answer of it, in one place.
 #[derive(Debug, thiserror::Error)]

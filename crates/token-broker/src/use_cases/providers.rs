@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use hubkey_oidc::IdentityProvider;
 use hubkey_protocol::ProviderId;
-
-use crate::idp::IdentityProvider;
 
 /// The configured providers, in order and by id.
 #[derive(Debug, Default)]

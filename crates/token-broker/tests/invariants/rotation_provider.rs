@@ -15,6 +15,10 @@ use hubkey_domain::{
     refusal::Refusal,
     token_set::TokenSet,
 };
+use hubkey_oidc::{
+    Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
+    IdpError, Redemption, RefreshError, Refreshable, Refreshed,
+};
 use hubkey_protocol::{
     ConnectionId, ProviderStatus, Scopes,
     secret::{AccessToken, RefreshToken, Secret},
@@ -22,10 +26,6 @@ use hubkey_protocol::{
 use hubkey_store::{
     Key, Store,
     typed::{Loaded, TypedStore},
-};
-use hubkey_token_broker::idp::{
-    Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
-    IdpError, Redemption, RefreshError, Refreshable, Refreshed,
 };
 use tokio::time::{Instant, sleep};
 

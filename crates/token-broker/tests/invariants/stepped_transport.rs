@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_domain::clock::Clock;
+use hubkey_oidc::{RefreshError, Refreshable, Refreshed};
 use hubkey_protocol::secret::Secret;
-use hubkey_token_broker::idp::{RefreshError, Refreshable, Refreshed};
 use tokio::time::{Instant, timeout};
 
 use crate::{

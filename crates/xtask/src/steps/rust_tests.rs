@@ -13,7 +13,7 @@ use crate::report::{Count, Failure};
 
 const PAGES: &str = "hubkey-callback-server";
 /// The broker and the crates that it is made of.
-const BROKER: [&str; 2] = ["hubkey-store", "hubkey-token-broker"];
+const BROKER: [&str; 3] = ["hubkey-oidc", "hubkey-store", "hubkey-token-broker"];
 const END_TO_END: &str = "hubkey-e2e";
 /// The targets of [`END_TO_END`] that need a cluster, and containers.
 const CLUSTER: &str = "cluster";

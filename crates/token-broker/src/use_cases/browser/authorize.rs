@@ -7,27 +7,25 @@ use hubkey_domain::{
     flow::{AtProvider, FlowStage, RedirectTarget, StateRecord},
     sign_in::SignIn,
 };
+use hubkey_oidc::{Authorization, AuthorizationRequest, IdentityProvider};
 use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply},
     secret::{HubAccessToken, OidcNonce, PkceVerifier, SecretUrl, State},
 };
 use hubkey_store::{Change, Expect, Key, Outcome, Store, StoreError, typed::Loaded};
 
-use crate::{
-    idp::{Authorization, AuthorizationRequest, IdentityProvider},
-    use_cases::{
-        base::Base,
-        browser::{
-            error_pages::{ErrorPages, reply},
-            flow::Browser,
-            labels::Labels,
-        },
-        common::Common,
-        providers::Providers,
-        records::{Records, sign_ins::SignInRecords},
-        rules::Rules,
-        sign_in::ending::{SignInEndings, SignInOutcome},
+use crate::use_cases::{
+    base::Base,
+    browser::{
+        error_pages::{ErrorPages, reply},
+        flow::Browser,
+        labels::Labels,
     },
+    common::Common,
+    providers::Providers,
+    records::{Records, sign_ins::SignInRecords},
+    rules::Rules,
+    sign_in::ending::{SignInEndings, SignInOutcome},
 };
 
 /// How a browser is sent on: by a redirect, or after a POST by a page that refreshes (DESIGN section 8).

@@ -7,6 +7,7 @@ use hubkey_domain::{
     flow::{AtProvider, FlowStage, RedirectTarget},
     sign_in::SignIn,
 };
+use hubkey_oidc::{Granted, IdentityProvider, OAuthError, Redemption};
 use hubkey_protocol::{
     Nonce, ProviderId,
     internal::{BrowserReply, ProviderCallback, TooLong},
@@ -16,7 +17,6 @@ use hubkey_store::{Outcome, Store, StoreError, typed::Loaded};
 
 use crate::{
     audit::{Event, EventKind},
-    idp::{Granted, IdentityProvider, OAuthError, Redemption},
     use_cases::{
         base::Base,
         browser::{

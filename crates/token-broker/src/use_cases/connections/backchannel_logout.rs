@@ -8,6 +8,7 @@ use hubkey_domain::{
     provider_session::{ConsumedLogoutToken, ProviderSession},
     refresh_state::RefreshState,
 };
+use hubkey_oidc::{IdentityProvider, IdpError, Logout};
 use hubkey_protocol::{
     ConnectionId, Nonce, ProviderId,
     internal::{BackchannelLogout, LogoutOutcome},
@@ -21,7 +22,6 @@ use hubkey_store::{
 use crate::{
     audit::{Event, EventKind},
     hub::failures::Failures,
-    idp::{IdentityProvider, IdpError, Logout},
     use_cases::{
         base::Base,
         common::Common,

@@ -15,24 +15,22 @@ use hubkey_domain::{
     refresh_state::RefreshState,
     sign_in::SignInState,
 };
+use hubkey_oidc::IdentityProvider;
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, secret::AccessToken};
 use hubkey_store::{
     Change, Key, Outcome, Store, StoreError,
     typed::{Found, TypedStore},
 };
 
-use crate::{
-    idp::IdentityProvider,
-    use_cases::{
-        base::Base,
-        providers::Providers,
-        records::{
-            Records,
-            derived_tokens::{DerivedTokenRecords, RevocationScope},
-            sign_ins::SignInRecords,
-        },
-        tokens::single_flight::SingleFlight,
+use crate::use_cases::{
+    base::Base,
+    providers::Providers,
+    records::{
+        Records,
+        derived_tokens::{DerivedTokenRecords, RevocationScope},
+        sign_ins::SignInRecords,
     },
+    tokens::single_flight::SingleFlight,
 };
 
 /// How often a list of a session's connections is tried to be shortened against concurrent changes.

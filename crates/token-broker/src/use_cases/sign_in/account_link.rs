@@ -10,6 +10,7 @@ use hubkey_domain::{
     provider::IdentityPolicy,
     sign_in::SignIn,
 };
+use hubkey_oidc::Granted;
 use hubkey_protocol::{ProviderId, secret::Secret};
 use hubkey_store::keys::LookupMacKey;
 use hubkey_store::{
@@ -17,10 +18,7 @@ use hubkey_store::{
     typed::{Found, Loaded, TypedStore},
 };
 
-use crate::{
-    idp::Granted,
-    use_cases::{base::Base, providers::Providers, rules::Rules},
-};
+use crate::use_cases::{base::Base, providers::Providers, rules::Rules};
 
 /// The word for an account that is not the one that the notebook named.
 pub(crate) const ACCOUNT_DIFFERS: &str = "account_differs";

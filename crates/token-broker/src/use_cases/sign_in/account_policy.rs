@@ -7,6 +7,7 @@ use hubkey_domain::{
     connection::PendingConnection,
     sign_in::{SignIn, SignInState},
 };
+use hubkey_oidc::Granted;
 use hubkey_protocol::{
     ConnectionId,
     internal::{BrowserAnswer, BrowserReply},
@@ -18,7 +19,6 @@ use tokio::time::sleep;
 
 use crate::{
     audit::{Event, EventKind},
-    idp::Granted,
     use_cases::{
         base::Base,
         browser::{

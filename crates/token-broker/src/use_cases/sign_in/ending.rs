@@ -8,6 +8,7 @@ use hubkey_domain::{
     flow::FlowStage,
     sign_in::{SignIn, SignInState},
 };
+use hubkey_oidc::{IdpError, OAuthError, UserinfoError};
 use hubkey_protocol::{
     ConnectionId, ProviderId, Reference, SignInFailure,
     internal::{BrowserAnswer, BrowserReply, Refusal, TooLong},
@@ -17,7 +18,6 @@ use hubkey_store::{Change, Outcome, Store, StoreError, typed::Loaded};
 
 use crate::{
     audit::{Event, EventKind},
-    idp::{IdpError, OAuthError, UserinfoError},
     use_cases::{
         base::Base,
         browser::{

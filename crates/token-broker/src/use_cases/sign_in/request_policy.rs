@@ -8,12 +8,10 @@ use hubkey_domain::{
     derived_token::{DerivedBy, DerivedTokenKey},
     provider::{ExchangeOffer, RequestedIssuerMethod, ScopePolicy},
 };
+use hubkey_oidc::IdentityProvider;
 use hubkey_protocol::{CreateSignIn, ErrorCode, ExchangeRequest, Scopes, TokenRequest};
 
-use crate::{
-    idp::IdentityProvider,
-    use_cases::{failure::KernelFailure, providers::Providers},
-};
+use crate::use_cases::{failure::KernelFailure, providers::Providers};
 
 /// No e-mail address is longer (RFC 5321 section 4.5.3.1.3), and few ids of accounts are.
 const MAX_ACCOUNT: usize = 256;

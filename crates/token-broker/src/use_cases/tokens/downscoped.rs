@@ -11,6 +11,7 @@ use hubkey_domain::{
     refresh_state::{Lease, RefreshAction, RefreshState, Trouble},
     token_set::TokenSet,
 };
+use hubkey_oidc::{IdentityProvider, RefreshError, Refreshed};
 use hubkey_protocol::{ConnectionId, SignInCause, TokenAnswer, TokenRequest};
 use hubkey_store::{
     Expect, Key, Outcome, Store, StoreError,
@@ -20,7 +21,6 @@ use tokio::time::Instant;
 
 use crate::{
     audit::{Event, EventKind},
-    idp::{IdentityProvider, RefreshError, Refreshed},
     use_cases::{
         base::Base,
         common::Common,

@@ -10,6 +10,7 @@ use hubkey_domain::{
     refresh_state::{RefreshState, Trouble},
     token_set::TokenSet,
 };
+use hubkey_oidc::{Exchange, ExchangeError, IdentityProvider};
 use hubkey_protocol::{ConnectionId, ExchangeRequest, Scopes, SignInCause, TokenAnswer};
 use hubkey_store::{
     Key, Store,
@@ -18,7 +19,6 @@ use hubkey_store::{
 
 use crate::{
     audit::{Event, EventKind},
-    idp::{Exchange, ExchangeError, IdentityProvider},
     use_cases::{
         base::Base,
         common::Common,

@@ -3,13 +3,13 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use hubkey_domain::{connection::Connection, refresh_state::Trouble};
+use hubkey_oidc::{IdentityProvider, IdpError, UserinfoError};
 use hubkey_protocol::{ConnectionId, UserInfo};
 use hubkey_store::keys::LookupMacKey;
 use serde_json::{Map, Value};
 
 use crate::{
     audit::{Event, EventKind},
-    idp::{IdentityProvider, IdpError, UserinfoError},
     limits::Answers,
     use_cases::{
         base::Base,

@@ -32,7 +32,7 @@ use hubkey_token_broker::{
         browser::HubBrowserAuthenticator, config::HubConfig, http::HubApi,
         kernel::HubKernelAuthenticator,
     },
-    idp, routes,
+    routes,
     system::{SystemChance, SystemClock},
     use_cases::{Backends, Broker, Providers, Rules, SharedServers},
 };
@@ -422,7 +422,7 @@ fn providers(
             options.connection_scope,
         );
         (options.adjust)(&mut config);
-        idp::open(config, clock.clone(), Arc::clone(&chance)).expect("a provider")
+        hubkey_oidc::open(config, clock.clone(), Arc::clone(&chance)).expect("a provider")
     });
     Providers::new(made.collect())
 }

@@ -4,10 +4,7 @@ use crate::steps::StepContext;
 use crate::steps::budget::{read, tracked};
 
 const PAGE: &str = "docs/reference/audit-reasons.md";
-const SOURCES: [&str; 2] = [
-    "crates/token-broker/src/idp/",
-    "crates/token-broker/src/use_cases/",
-];
+const SOURCES: [&str; 2] = ["crates/oidc/src/", "crates/token-broker/src/use_cases/"];
 
 /// What stands before a word where one is made.
 const MAKERS: [&str; 9] = [

@@ -9,22 +9,20 @@ use hubkey_domain::{
     refresh_state::{Lease, RefreshState, Trouble},
     refusal::Refusal,
 };
+use hubkey_oidc::{IdentityProvider, IdpError, RefreshError, Refreshable, Refreshed};
 use hubkey_store::{
     Change, Expect, Key, Outcome, Store, StoreError,
     typed::{Found, Loaded, TypedStore},
 };
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    idp::{IdentityProvider, IdpError, RefreshError, Refreshable, Refreshed},
-    use_cases::{
-        base::Base,
-        records::{Records, connections::ConnectionRecords},
-        rules::Rules,
-        tokens::{
-            refresh::{backoff::Backoff, timing::RefreshTiming},
-            single_flight::RefreshResult,
-        },
+use crate::use_cases::{
+    base::Base,
+    records::{Records, connections::ConnectionRecords},
+    rules::Rules,
+    tokens::{
+        refresh::{backoff::Backoff, timing::RefreshTiming},
+        single_flight::RefreshResult,
     },
 };
 

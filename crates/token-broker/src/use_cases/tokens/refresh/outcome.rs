@@ -7,11 +7,11 @@ use hubkey_domain::{
     connection::{Connection, Grant},
     refresh_state::{RefreshState, Trouble},
 };
+use hubkey_oidc::{IdentityProvider, RefreshError, Refreshed};
 use hubkey_store::typed::Loaded;
 
 use crate::{
     audit::{Event, EventKind},
-    idp::{IdentityProvider, RefreshError, Refreshed},
     use_cases::{
         base::Base,
         connections::extend::Extension,

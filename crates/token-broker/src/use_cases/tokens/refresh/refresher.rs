@@ -9,6 +9,7 @@ use hubkey_domain::{
     connection::{Connection, Unverified},
     refresh_state::{Lease, RefreshAction, RefreshState},
 };
+use hubkey_oidc::{IdentityProvider, Known, Refreshed, VerifyError};
 use hubkey_protocol::{ConnectionId, SignInCause};
 use hubkey_store::{
     Expect, Key, Outcome, Store,
@@ -18,7 +19,6 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     audit::{Event, EventKind},
-    idp::{IdentityProvider, Known, Refreshed, VerifyError},
     use_cases::{
         base::Base,
         providers::Providers,

@@ -1,0 +1,59 @@
+//! The rules for the ID token of a refresh (OpenID Connect Core 1.0 section 12.2).
+
+use hubkey_domain::connection::IdTokenAnchor;
+use hubkey_protocol::secret::{AccessToken, OidcNonce};
+use serde_json::Value;
+
+use super::{Expected, for_us_and_now, half_hash, whole_seconds};
+use crate::{
+    algorithm::Algorithm,
+    json::given,
+    jwt::{Claims, Fault},
+};
+
+/// Judges the claims of an ID token whose signature was checked: the same issuer, subject, audience and time of
+/// authentication as at the sign-in, and not an older token.
+pub(crate) fn judge_refreshed(
+    claims: &Claims,
+    algorithm: Algorithm,
+    expected: &Expected<'_>,
+    (subject, proof): (&str, &IdTokenAnchor),
+    access_token: &AccessToken,
+) -> Result<(), Fault> {
+    for_us_and_now(claims, expected)?;
+    same_subject(claims, subject)?;
+    not_older(claims, proof)?;
+    same_nonce(claims, proof)?;
+    same_authentication(claims, proof)?;
+    half_hash(claims, "at_hash", algorithm, access_token).ok_or(Fault::AccessTokenHash)
+}
+
+fn same_subject(claims: &Claims, subject: &str) -> Result<(), Fault> {
+    match claims.get("sub") {
+        Some(Value::String(given)) if given == subject => Ok(()),
+        _ => Err(Fault::Subject),
+    }
+}
+
+fn not_older(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
+    match whole_seconds(claims, "iat") {
+        Some(issued) if issued >= proof.issued_at => Ok(()),
+        _ => Err(Fault::IssuedAt),
+    }
+}
+
+fn same_nonce(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
+    match given(claims, "nonce") {
+        None => Ok(()),
+        Some(Value::String(given)) if OidcNonce::new(given).matches(&proof.oidc_nonce) => Ok(()),
+        Some(_) => Err(Fault::Nonce),
+    }
+}
+
+/// What is no time says nothing (ADR 56).
+fn same_authentication(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
+    match (whole_seconds(claims, "auth_time"), proof.auth_time) {
+        (Some(given), Some(first)) if given != first => Err(Fault::AuthenticationTime),
+        _ => Ok(()),
+    }
+}

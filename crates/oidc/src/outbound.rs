@@ -1,0 +1,440 @@
+//! The one HTTP client for providers: no redirect, no private address, bounded sizes and times.
+
+mod breaker;
+mod circuit;
+mod endpoint;
+mod gate;
+
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+use hubkey_protocol::trace::TRACE;
+use hubkey_protocol::{
+    ProviderId,
+    secret::{AccessToken, Secret},
+};
+use reqwest::{
+    Certificate, Method, Request, StatusCode,
+    header::{
+        ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+        RETRY_AFTER,
+    },
+};
+use tokio::{sync::Semaphore, time::Instant};
+use tracing::{Instrument as _, field::Empty};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{ANSWER_TOO_LONG, IdpError},
+    registration::Form,
+};
+use breaker::Breaker;
+use circuit::Verdict;
+pub(crate) use endpoint::Endpoint;
+pub(crate) use gate::{Gate, NotPermitted, is_loopback};
+use gate::{Guarded, System};
+use hubkey_domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
+
+#[cfg(test)]
+mod tests;
+
+const CONNECT: Duration = Duration::from_secs(3);
+const TOTAL: Duration = Duration::from_secs(10);
+const IN_FLIGHT: usize = 32;
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// A whole answer, whatever its status.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    headers: HeaderMap,
+    /// May hold tokens.
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// The media type without its parameters, in lower case.
+    pub(crate) fn media_type(&self) -> Option<String> {
+        let value = self.text(&CONTENT_TYPE)?;
+        let essence = value.split(';').next().unwrap_or_default();
+        Some(essence.trim().to_ascii_lowercase())
+    }
+
+    /// Whether it says of itself that it is JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.media_type().is_some_and(|media| {
+            media == "application/json"
+                || (media.starts_with("application/") && media.ends_with("+json"))
+        })
+    }
+
+    /// `max-age` of `Cache-Control`; zero where caching is forbidden; absent where nothing is said.
+    pub(crate) fn max_age(&self) -> Option<Duration> {
+        let directives = self.text(&CACHE_CONTROL)?.to_ascii_lowercase();
+        let mut directives = directives.split(',').map(str::trim);
+        directives.find_map(|directive| match directive {
+            "no-store" | "no-cache" => Some(Duration::ZERO),
+            other => {
+                let seconds = other.strip_prefix("max-age=")?.trim_matches('"');
+                seconds.parse().ok().map(Duration::from_secs)
+            }
+        })
+    }
+
+    /// `Retry-After` in seconds; a date says nothing.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.text(&RETRY_AFTER)?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+
+    /// A header that is there exactly once and is text.
+    fn text(&self, name: &HeaderName) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Answer({})", self.status)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// Hubkey does not go there. No byte was sent.
+    NotPermitted,
+    /// There was no connection. No byte was sent.
+    NotSent,
+    /// It failed so often lately that it is left alone. No byte was sent.
+    Withheld,
+    /// Something was sent, and no whole answer came back.
+    Lost,
+    /// The answer was longer than the cap.
+    TooLong,
+}
+
+impl Unanswered {
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::NotPermitted => "blocked",
+            Self::NotSent => "connect_failed",
+            Self::Withheld => "circuit_open",
+            Self::Lost => "response_lost",
+            Self::TooLong => "response_too_large",
+        }
+    }
+}
+
+/// For requests that change nothing: where it does not matter whether they arrived.
+impl From<Unanswered> for IdpError {
+    fn from(reason: Unanswered) -> Self {
+        match reason {
+            Unanswered::NotPermitted => Self::Misconfigured("address_not_permitted"),
+            Unanswered::NotSent | Unanswered::Withheld | Unanswered::Lost => Self::Unavailable,
+            Unanswered::TooLong => Self::Misbehaved(ANSWER_TOO_LONG),
+        }
+    }
+}
+
+/// The client of one provider.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    provider: ProviderId,
+    client: reqwest::Client,
+    gate: Arc<Gate>,
+    breaker: Breaker,
+    slots: Semaphore,
+}
+
+impl Outbound {
+    pub(crate) fn new(
+        config: &ProviderConfig,
+        gate: Arc<Gate>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn RandomSource>,
+    ) -> Result<Self, IdpError> {
+        let breaker = Breaker::new(config.id.clone(), clock, chance);
+        let authorities = authorities(config.outbound.ca_pem.as_deref())
+            .ok_or(IdpError::Misconfigured("ca_file"))?;
+        let resolver = Guarded::new(Arc::clone(&gate), Arc::new(System));
+        Self::with(
+            config.id.clone(),
+            gate,
+            breaker,
+            client(resolver, authorities),
+        )
+    }
+
+    fn with(
+        provider: ProviderId,
+        gate: Arc<Gate>,
+        breaker: Breaker,
+        client: reqwest::Result<reqwest::Client>,
+    ) -> Result<Self, IdpError> {
+        let client = client.map_err(|_| IdpError::Misconfigured("http_client"))?;
+        Ok(Self {
+            provider,
+            client,
+            gate,
+            breaker,
+            slots: Semaphore::new(IN_FLIGHT),
+        })
+    }
+
+    /// Whose endpoints it asks.
+    pub(crate) fn provider(&self) -> &ProviderId {
+        &self.provider
+    }
+
+    /// Whether an endpoint is asked as usual, and not left alone because it failed lately.
+    pub(crate) fn is_asked(&self, endpoint: Endpoint) -> bool {
+        self.breaker.is_closed(endpoint)
+    }
+
+    /// For how long an endpoint is not asked, if so.
+    pub(crate) fn rest(&self, endpoint: Endpoint) -> Option<Duration> {
+        self.breaker.rest(endpoint)
+    }
+
+    /// Asks; with an access token where one is needed, which goes in the header only (RFC 6750 section 2.1).
+    pub(crate) async fn get(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        bearer: Option<&AccessToken>,
+    ) -> Result<Answer, Unanswered> {
+        let mut request = Request::new(Method::GET, url.clone());
+        if let Some(token) = bearer {
+            let value = Zeroizing::new(format!("Bearer {}", token.expose()));
+            let mut value = HeaderValue::from_str(&value).map_err(|_| Unanswered::NotSent)?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        self.send(endpoint, request, None).await
+    }
+
+    /// Sends a form, once.
+    pub(crate) async fn post(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        form: Form,
+    ) -> Result<Answer, Unanswered> {
+        self.send(endpoint, posting(url, form), None).await
+    }
+
+    /// Sends a form, once, and not at all after that instant.
+    pub(crate) async fn post_before(
+        &self,
+        endpoint: Endpoint,
+        url: &Url,
+        form: Form,
+        end: Instant,
+    ) -> Result<Answer, Unanswered> {
+        self.send(endpoint, posting(url, form), Some(end)).await
+    }
+
+    async fn send(
+        &self,
+        endpoint: Endpoint,
+        mut request: Request,
+        end: Option<Instant>,
+    ) -> Result<Answer, Unanswered> {
+        let accepts = HeaderValue::from_static(match endpoint {
+            Endpoint::Userinfo => "application/json, application/jwt",
+            _ => "application/json",
+        });
+        request.headers_mut().insert(ACCEPT, accepts);
+        let span = tracing::info_span!(
+            target: TRACE,
+            "provider call",
+            otel.name = endpoint.span(),
+            otel.kind = "client",
+            hubkey.provider = self.provider.as_str(),
+            hubkey.outcome = Empty,
+            http.request.method = request.method().as_str(),
+            http.response.status_code = Empty,
+            server.address = request.url().host_str(),
+        );
+        let result = self
+            .exchange(endpoint, request, end)
+            .instrument(span.clone())
+            .await;
+        if let Ok(answer) = &result {
+            span.record("http.response.status_code", answer.status.as_u16());
+        }
+        let outcome = self.count(endpoint, result.as_ref());
+        span.record("hubkey.outcome", outcome);
+        result
+    }
+
+    async fn exchange(
+        &self,
+        endpoint: Endpoint,
+        request: Request,
+        end: Option<Instant>,
+    ) -> Result<Answer, Unanswered> {
+        self.gate
+            .check(request.url())
+            .map_err(|NotPermitted(_)| Unanswered::NotPermitted)?;
+        // Nobody queues for what will not be asked.
+        if self.breaker.rest(endpoint).is_some() {
+            return Err(Unanswered::Withheld);
+        }
+        let slot = tokio::time::timeout(TOTAL, self.slots.acquire()).await;
+        let _slot = slot
+            .map_err(|_| Unanswered::NotSent)?
+            .map_err(|_| Unanswered::NotSent)?;
+        if end.is_some_and(|end| Instant::now() >= end) {
+            return Err(Unanswered::NotSent);
+        }
+        let pass = self.breaker.admit(endpoint).ok_or(Unanswered::Withheld)?;
+        let result = self.execute(endpoint, request).await;
+        pass.settle(verdict(endpoint, &result));
+        result
+    }
+
+    async fn execute(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Unanswered> {
+        let response = self
+            .client
+            .execute(request)
+            .await
+            .map_err(|error| unanswered(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(response, endpoint.cap()).await?;
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
+    }
+
+    /// Counts a call, and gives the word for how it ended.
+    fn count(&self, endpoint: Endpoint, result: Result<&Answer, &Unanswered>) -> &'static str {
+        let outcome = match result {
+            Ok(answer) => match answer.status.as_u16() {
+                200..=299 => "ok",
+                300..=399 => "redirected",
+                400..=499 => "refused",
+                _ => "failed",
+            },
+            Err(reason) => reason.outcome(),
+        };
+        metrics::counter!(
+            "hubkey_provider_requests_total",
+            "provider" => self.provider.as_str().to_owned(),
+            "endpoint" => endpoint.label(),
+            "outcome" => outcome,
+        )
+        .increment(1);
+        // What is withheld was told when that began.
+        if !matches!(outcome, "ok" | "circuit_open") {
+            tracing::warn!(
+                provider = self.provider.as_str(),
+                endpoint = endpoint.label(),
+                outcome,
+                "A call to a provider did not succeed."
+            );
+        }
+        outcome
+    }
+}
+
+/// What a call says about its endpoint: whether there is somebody who answers, and not what the answer is.
+fn verdict(endpoint: Endpoint, result: &Result<Answer, Unanswered>) -> Verdict {
+    match result {
+        // Keycloak says so when the provider behind it does not answer, or is not known: tokens of others may be had.
+        Ok(answer)
+            if endpoint == Endpoint::BrokerToken && answer.status == StatusCode::BAD_GATEWAY =>
+        {
+            Verdict::Works
+        }
+        Ok(answer) if answer.status.is_server_error() => Verdict::Fails(answer.retry_after()),
+        Ok(_) | Err(Unanswered::TooLong) => Verdict::Works,
+        Err(Unanswered::NotSent | Unanswered::Lost) => Verdict::Fails(None),
+        Err(Unanswered::NotPermitted | Unanswered::Withheld) => Verdict::Unknown,
+    }
+}
+
+fn posting(url: &Url, form: Form) -> Request {
+    let mut request = Request::new(Method::POST, url.clone());
+    request.headers_mut().insert(CONTENT_TYPE, FORM);
+    if let Some(value) = form.authorization {
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    *request.body_mut() = Some(form.body.into());
+    request
+}
+
+/// No idle connections are kept: one that the provider closes while we write would turn a code exchange into an
+/// unknown outcome, and every call goes to an address that was judged just now.
+fn client(resolver: Guarded, authorities: Vec<Certificate>) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .tls_certs_merge(authorities)
+        .dns_resolver(Arc::new(resolver))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .timeout(TOTAL)
+        .pool_max_idle_per_host(0)
+        .tls_version_min(reqwest::tls::Version::TLS_1_2)
+        .user_agent(concat!("hubkey/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// The authorities of a file, none where there is no file; absent where the file holds no certificate.
+fn authorities(pem: Option<&[u8]>) -> Option<Vec<Certificate>> {
+    let Some(pem) = pem else {
+        return Some(Vec::new());
+    };
+    let found = Certificate::from_pem_bundle(pem).ok()?;
+    (!found.is_empty()).then_some(found)
+}
+
+/// Whether these are PEM certificates of authorities, and a client can be told to trust them.
+#[must_use]
+pub fn are_authorities(pem: &[u8]) -> bool {
+    authorities(Some(pem)).is_some_and(|found| {
+        let client = reqwest::Client::builder().tls_certs_merge(found);
+        client.build().is_ok()
+    })
+}
+
+fn unanswered(error: &reqwest::Error) -> Unanswered {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(source) = cause {
+        if source.is::<NotPermitted>() {
+            return Unanswered::NotPermitted;
+        }
+        cause = source.source();
+    }
+    if error.is_connect() || error.is_builder() {
+        Unanswered::NotSent
+    } else {
+        Unanswered::Lost
+    }
+}
+
+async fn read(
+    mut response: reqwest::Response,
+    cap: usize,
+) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
+    // Reserved at once where the length is known, so that growing leaves no copies behind.
+    let expected = response.content_length().unwrap_or(0);
+    let expected = usize::try_from(expected).map_err(|_| Unanswered::TooLong)?;
+    if expected > cap {
+        return Err(Unanswered::TooLong);
+    }
+    let mut body = Zeroizing::new(Vec::with_capacity(expected));
+    while let Some(chunk) = response.chunk().await.map_err(|_| Unanswered::Lost)? {
+        if body.len() + chunk.len() > cap {
+            return Err(Unanswered::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,78 @@
+//! Names and the addresses behind them, over real connections.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::{TestClock, Timestamp},
+    provider::OutboundRules,
+};
+use hubkey_fakes::hostile_provider::{Endpoint as Asked, HostileProvider};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::*;
+
+/// No chance: no circuit opens here, and only then is there any.
+#[derive(Debug)]
+struct NoChance;
+
+impl RandomSource for NoChance {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+/// Says of every name that it lies at these addresses.
+struct Always(&'static [Ipv4Addr]);
+
+impl Resolve for Always {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses = self.0.iter().map(|address| SocketAddr::from((*address, 0)));
+        Box::pin(async move { Ok(Box::new(addresses) as Addrs) })
+    }
+}
+
+/// What comes of asking `op.example` for its metadata when its name leads to loopback.
+async fn ask(op: &HostileProvider, private: &[&str]) -> Result<StatusCode, Unanswered> {
+    let url = Url::parse(&op.url_at("op.example")).unwrap();
+    let rules = OutboundRules {
+        allow_plaintext: true,
+        allow_private_hosts: private.iter().map(|&host| host.to_owned()).collect(),
+        ..OutboundRules::default()
+    };
+    let gate = Arc::new(Gate::new(&rules, &url));
+    let resolver = Guarded::new(Arc::clone(&gate), Arc::new(Always(&[Ipv4Addr::LOCALHOST])));
+    let provider = ProviderId::parse("op").unwrap();
+    let breaker = Breaker::new(
+        provider.clone(),
+        Arc::new(TestClock::at(Timestamp::from_millis(0))),
+        Arc::new(NoChance),
+    );
+    let outbound = Outbound::with(provider, gate, breaker, client(resolver, Vec::new())).unwrap();
+    let url = url.join("/.well-known/openid-configuration").unwrap();
+    let answer = outbound.get(Endpoint::Discovery, &url, None).await;
+    answer.map(|answer| answer.status)
+}
+
+#[tokio::test]
+async fn security_p71_a_name_that_leads_inside_is_refused_before_a_byte_is_sent() {
+    let op = HostileProvider::start().await.unwrap();
+    assert_eq!(ask(&op, &["op.example"]).await, Ok(StatusCode::OK));
+    op.forget_requests();
+    assert_eq!(ask(&op, &[]).await, Err(Unanswered::NotPermitted));
+    assert_eq!(
+        ask(&op, &["other.example"]).await,
+        Err(Unanswered::NotPermitted)
+    );
+    assert_eq!(op.hits(Asked::Discovery), 0);
+}
+
+#[tokio::test]
+async fn security_l4_an_answer_does_not_show_its_body() {
+    let answer = Answer {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: Zeroizing::new(b"canary".to_vec()),
+    };
+    assert_eq!(format!("{answer:?}"), "Answer(200 OK)");
+}

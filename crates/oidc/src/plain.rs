@@ -1,0 +1,263 @@
+//! A provider that speaks OAuth 2.0 and no OpenID Connect, such as GitHub: nothing is discovered, there is no ID token,
+//! and the account is what its API says of the access token.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hubkey_domain::{
+    chance::RandomSource,
+    clock::Clock,
+    connection::IdTokenAnchor,
+    provider::{Endpoints, ParMode, PlainEndpoints, ProviderConfig},
+    refusal::Refusal,
+    token_set::TokenSet,
+};
+use hubkey_protocol::{
+    ProviderStatus, Scopes,
+    secret::{AccessToken, RefreshToken},
+};
+use serde_json::Value;
+
+use crate::{
+    Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
+    IdpError, Redemption, RefreshError, Refreshable, Refreshed, authorize,
+    discovery::issuer_url,
+    id_token::is_subject,
+    json,
+    jwt::Claims,
+    outbound::{Endpoint, Gate, Outbound},
+    parameters, refresh,
+    registration::Registration,
+    revocation,
+    token::{self, Reading, TokenEndpoint},
+    userinfo,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct PlainProvider {
+    config: ProviderConfig,
+    at: PlainEndpoints,
+    registration: Registration,
+    outbound: Outbound,
+    clock: Arc<dyn Clock>,
+}
+
+impl PlainProvider {
+    /// Takes a provider as configured. Asks nothing of it.
+    pub(crate) fn new(
+        config: ProviderConfig,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn RandomSource>,
+    ) -> Result<Self, IdpError> {
+        let Endpoints::Plain(at) = config.endpoints.clone() else {
+            return Err(IdpError::Misconfigured("endpoints"));
+        };
+        if config.pushing == ParMode::Always {
+            return Err(IdpError::Misconfigured("pushed_authorization_requests"));
+        }
+        parameters::check_parameters(&config)?;
+        let parameters: Vec<_> = config
+            .extra_authorization_parameters
+            .keys()
+            .cloned()
+            .collect();
+        parameters::check_endpoint(&at.authorization, &parameters)?;
+        let gate = Arc::new(Gate::new(&config.outbound, &issuer_url(&at.issuer)?));
+        check_endpoints(&gate, &at)?;
+        Ok(Self {
+            registration: Registration::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
+            outbound: Outbound::new(&config, gate, Arc::clone(&clock), chance)?,
+            at,
+            clock,
+            config,
+        })
+    }
+
+    /// Whose the access token is.
+    async fn account(&self, access_token: &AccessToken) -> Result<Claims, IdpError> {
+        let endpoint = Endpoint::Userinfo;
+        let answer = self
+            .outbound
+            .get(endpoint, &self.at.userinfo, Some(access_token))
+            .await?;
+        userinfo::check_status(answer.status)?;
+        if !answer.is_json() {
+            return Err(userinfo::unreadable("userinfo_content_type"));
+        }
+        let mut claims =
+            json::object(&answer.body).map_err(|_| userinfo::unreadable("userinfo_json"))?;
+        let subject = subject(&claims, &self.at.subject_field)
+            .ok_or(userinfo::unreadable("userinfo_subject"))?;
+        claims.insert("sub".to_owned(), Value::String(subject));
+        // What GitHub and its like call the name that people know.
+        if json::given(&claims, "preferred_username").is_none()
+            && let Some(login) = claims.get("login").cloned()
+        {
+            claims.insert("preferred_username".to_owned(), login);
+        }
+        Ok(claims)
+    }
+
+    fn token_endpoint(&self) -> TokenEndpoint<'_> {
+        TokenEndpoint {
+            url: &self.at.token,
+            reading: Reading::Plain,
+            registration: &self.registration,
+            outbound: &self.outbound,
+        }
+    }
+}
+
+fn check_endpoints(gate: &Gate, at: &PlainEndpoints) -> Result<(), IdpError> {
+    let wrong = |_| IdpError::Misconfigured("endpoint_url");
+    for url in [Some(&at.token), Some(&at.userinfo), at.revocation.as_ref()] {
+        url.map_or(Ok(()), |url| gate.check(url)).map_err(wrong)?;
+    }
+    gate.check_form(&at.authorization).map_err(wrong)
+}
+
+/// The subject: a text, or a whole number as text. Dots lead into objects.
+fn subject(claims: &Claims, field: &str) -> Option<String> {
+    let mut path = field.split('.');
+    let first = claims.get(path.next()?)?;
+    let found = path.try_fold(first, |value, name| value.get(name))?;
+    let subject = match found {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_u64() => number.to_string(),
+        _ => return None,
+    };
+    is_subject(&subject).then_some(subject)
+}
+
+#[async_trait]
+impl IdentityProvider for PlainProvider {
+    fn config(&self) -> &ProviderConfig {
+        &self.config
+    }
+
+    fn key_set(&self) -> Option<&Value> {
+        self.registration.key_set()
+    }
+
+    fn status(&self) -> ProviderStatus {
+        if self.rest().is_some() {
+            return ProviderStatus::Unavailable;
+        }
+        ProviderStatus::Ready
+    }
+
+    fn rest(&self) -> Option<Duration> {
+        self.outbound.rest(Endpoint::Token)
+    }
+
+    async fn authorize(
+        &self,
+        request: &AuthorizationRequest<'_>,
+    ) -> Result<Authorization, IdpError> {
+        Ok(Authorization {
+            url: authorize::plain_url(&self.config, &self.at.authorization, request)?,
+            issuer: self.at.issuer.clone(),
+        })
+    }
+
+    async fn check_response_issuer(
+        &self,
+        expected: &str,
+        given: Option<&str>,
+    ) -> Result<(), IdpError> {
+        match given {
+            _ if expected != self.at.issuer => Err(IdpError::Misbehaved("issuer_changed")),
+            Some(given) if given != expected => Err(IdpError::Misbehaved("response_iss")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError> {
+        if redemption.issuer != self.at.issuer {
+            return Err(IdpError::Misbehaved("issuer_changed"));
+        }
+        self.ready().await?;
+        let sent = self.clock.now();
+        let handed = token::exchange(self.token_endpoint(), &redemption).await?;
+        let claims = match self.account(&handed.access_token).await {
+            Ok(claims) => claims,
+            Err(error) => return Err(handed.given_back(self, error).await),
+        };
+        // There is no ID token to compare with, now or later.
+        let proof = IdTokenAnchor {
+            issued_at: 0,
+            auth_time: None,
+            oidc_nonce: redemption.oidc_nonce.clone(),
+            session: None,
+        };
+        Ok(handed.granted(&claims, redemption, proof, sent))
+    }
+
+    async fn ready(&self) -> Result<(), IdpError> {
+        refresh::recover(self.token_endpoint()).await
+    }
+
+    async fn answers(&self) -> Result<Option<Refusal>, IdpError> {
+        refresh::probe(self.token_endpoint()).await
+    }
+
+    async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
+        if refreshable.issuer != self.at.issuer {
+            return Err(RefreshError::Misconfigured);
+        }
+        let sent = self.clock.now();
+        let handed = refresh::send(self.token_endpoint(), &refreshable).await?;
+        Ok(handed.refreshed(None, sent))
+    }
+
+    async fn exchange(
+        &self,
+        _exchange: Exchange<'_>,
+    ) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
+        // RFC 8693 is spoken at OpenID providers only.
+        Err(ExchangeError::Misconfigured)
+    }
+
+    async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
+        if let Some(url) = &self.at.revocation {
+            let us = (url, &self.registration);
+            revocation::revoke(us, &self.outbound, access_token, refresh_token).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(document: &Value, field: &str) -> Option<String> {
+        subject(document.as_object().unwrap(), field)
+    }
+
+    #[test]
+    fn security_b8_a_subject_is_a_text_or_a_whole_number() {
+        let is = |value: Value| read(&json!({ "id": value }), "id");
+        assert_eq!(is(json!(583_231)).as_deref(), Some("583231"));
+        assert_eq!(is(json!("u-1")).as_deref(), Some("u-1"));
+        for wrong in [
+            json!(null),
+            json!(true),
+            json!(1.5),
+            json!(-1),
+            json!(1e30),
+            json!([1]),
+            json!({}),
+            json!(""),
+            json!("ü"),
+            json!("x".repeat(256)),
+        ] {
+            assert_eq!(is(wrong.clone()), None, "{wrong}");
+        }
+        let nested = json!({ "data": { "id": "7" } });
+        assert_eq!(read(&nested, "data.id").as_deref(), Some("7"));
+        assert_eq!(read(&nested, "id"), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! Pushed authorization requests (RFC 9126): the parameters go to the provider directly, and the browser carries a
+//! reference to them.
+
+use hubkey_domain::provider::{ParMode, ProviderConfig};
+use hubkey_protocol::secret::{Secret, SecretUrl};
+use reqwest::StatusCode;
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    IdpError,
+    discovery::Metadata,
+    json,
+    outbound::{Answer, Endpoint, Outbound},
+    registration::Registration,
+    token,
+};
+
+/// Longer references would not fit into a URL.
+const LONGEST: usize = 1024;
+
+/// Where to push to, if at all.
+pub(crate) fn endpoint<'a>(
+    config: &ProviderConfig,
+    metadata: &'a Metadata,
+) -> Result<Option<&'a Url>, IdpError> {
+    let unfit = match config.pushing {
+        ParMode::Never => metadata.must_push,
+        ParMode::Auto => metadata.must_push && metadata.pushed.is_none(),
+        ParMode::Always => metadata.pushed.is_none(),
+    };
+    if unfit {
+        return Err(IdpError::Misconfigured("pushed_authorization_requests"));
+    }
+    let wanted = config.pushing != ParMode::Never;
+    Ok(metadata.pushed.as_ref().filter(|_| wanted))
+}
+
+/// Sends the parameters of this authorization URL ahead, and gives the URL that refers to them. The reference is made
+/// for one authorization and used for no other.
+pub(crate) async fn push(
+    config: &ProviderConfig,
+    (metadata, endpoint): (&Metadata, &Url),
+    (registration, outbound): (&Registration, &Outbound),
+    whole: &SecretUrl,
+) -> Result<SecretUrl, IdpError> {
+    let whole = Url::parse(whole.expose())
+        .map_err(|_| IdpError::Misconfigured("authorization_endpoint"))?;
+    // What stands in the endpoint's own query stays there.
+    let own = metadata.authorization.query_pairs().count();
+    let pairs: Vec<_> = whole.query_pairs().skip(own).collect();
+    let pairs: Vec<(&str, &str)> = pairs
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    let form = registration.form(&pairs)?;
+    let answer = outbound.post(Endpoint::PushedAuthorization, endpoint, form);
+    let answer = answer.await?;
+    let reference = reference(&answer).inspect_err(|_| {
+        token::log_refusal(outbound, (Endpoint::PushedAuthorization, endpoint), &answer);
+    })?;
+    let mut url = metadata.authorization.clone();
+    url.query_pairs_mut()
+        .append_pair("client_id", &config.client_id)
+        .append_pair("request_uri", &reference);
+    Ok(SecretUrl::new(url.as_str()))
+}
+
+/// `request_uri` of the answer (section 2.2).
+fn reference(answer: &Answer) -> Result<String, IdpError> {
+    match answer.status {
+        // Some providers say 200.
+        StatusCode::CREATED | StatusCode::OK => {}
+        status if status.is_redirection() => return Err(IdpError::Misbehaved("par_redirected")),
+        StatusCode::TOO_MANY_REQUESTS => return Err(IdpError::Unavailable),
+        status if status.is_client_error() => {
+            return Err(token::by_code(answer, "par_error_form"));
+        }
+        _ => return Err(IdpError::Unavailable),
+    }
+    if !answer.is_json() {
+        return Err(IdpError::Misbehaved("par_content_type"));
+    }
+    let members = json::object(&answer.body).map_err(|_| IdpError::Misbehaved("par_json"))?;
+    // The browser leaves at once: only a reference that is over already is of no use.
+    let lives = members.get("expires_in").and_then(Value::as_f64);
+    if lives.is_some_and(|seconds| seconds < 1.0) {
+        return Err(IdpError::Misbehaved("par_expires_in"));
+    }
+    match members.get("request_uri") {
+        Some(Value::String(reference)) if is_reference(reference) => Ok(reference.clone()),
+        _ => Err(IdpError::Misbehaved("par_request_uri")),
+    }
+}
+
+fn is_reference(text: &str) -> bool {
+    text.len() <= LONGEST
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && Url::parse(text).is_ok()
+}

@@ -1,0 +1,396 @@
+//! The token endpoint (RFC 6749 sections 3.2 and 4.1.3). A code is sent once, whatever happens.
+
+use std::time::Duration;
+
+use hubkey_domain::{
+    clock::Timestamp,
+    connection::{IdTokenAnchor, Unverified},
+    refusal::Refusal,
+    token_set::TokenSet,
+};
+use hubkey_protocol::{
+    Scopes,
+    secret::{AccessToken, IdToken, RefreshToken, Secret},
+};
+use reqwest::StatusCode;
+use serde_json::{Map, Number, Value};
+use tokio::time::timeout;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::{
+    Granted, IdentityProvider, IdpError, OAuthError, Redemption, RefreshError, Refreshed, account,
+    json,
+    jwt::Claims,
+    outbound::{Answer, Endpoint, Outbound, Unanswered},
+    registration::Registration,
+};
+
+/// A longer lifetime is taken for nonsense, not for a promise.
+const LONGEST_LIFETIME: u64 = 10 * 366 * 24 * 60 * 60;
+
+/// So long is tried to give back what a code brought to nobody. Its person waits for a page.
+const GIVING_BACK: Duration = Duration::from_secs(2);
+
+/// What a token endpoint handed out, its ID token not yet judged. No `Debug`: an ID token must not be shown.
+pub(crate) struct TokenResponse {
+    pub(crate) access_token: AccessToken,
+    pub(crate) refresh_token: Option<RefreshToken>,
+    /// Absent where the provider did not say, or nothing sensible.
+    pub(crate) expires_in: Option<Duration>,
+    /// As requested where the provider did not say (RFC 6749 section 5.1).
+    pub(crate) scopes: Option<Scopes>,
+    /// A code exchange is not done without one; a refresh may be.
+    pub(crate) unverified_id_token: Option<Zeroizing<String>>,
+}
+
+/// How answers are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As OpenID Connect Core 1.0 section 3.1.3.3 says: JSON and nothing else.
+    Strict,
+    /// As providers without OpenID Connect answer: perhaps form-encoded, scopes perhaps separated by commas.
+    Plain,
+}
+
+/// A provider's token endpoint, as hubkey speaks to it.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenEndpoint<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) reading: Reading,
+    pub(crate) registration: &'a Registration,
+    pub(crate) outbound: &'a Outbound,
+}
+
+impl TokenResponse {
+    /// The tokens, if the request for them was sent then.
+    pub(crate) fn tokens(self, sent: Timestamp) -> TokenSet<Option<Scopes>> {
+        TokenSet {
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            obtained_at: sent,
+            expires_at: self.expires_in.map(|lifetime| sent.after(lifetime)),
+            scopes: self.scopes,
+        }
+    }
+
+    /// What a code brought: whose account it is, and the proof, are known from elsewhere.
+    pub(crate) fn granted(
+        self,
+        claims: &Claims,
+        redemption: Redemption,
+        proof: IdTokenAnchor,
+        sent: Timestamp,
+    ) -> Granted {
+        let tokens = self.tokens(sent);
+        Granted {
+            tokens: tokens.requested(|| redemption.scopes),
+            issuer: redemption.issuer,
+            account: account::account(claims),
+            claims: account::texts(claims),
+            token_type: "Bearer".to_owned(),
+            proof,
+        }
+    }
+
+    /// Whose account it is cannot be told, so nobody gets what a code brought: the provider is told to forget it, for as long
+    /// as a person may be kept waiting. The code is spent.
+    pub(crate) async fn given_back(
+        self,
+        provider: &dyn IdentityProvider,
+        error: IdpError,
+    ) -> IdpError {
+        let refresh_token = self.refresh_token.as_ref();
+        let refresh_token = refresh_token.filter(|token| !token.expose().is_empty());
+        let telling = provider.revoke(&self.access_token, refresh_token);
+        if timeout(GIVING_BACK, telling).await.is_err() {
+            tracing::warn!(
+                "what a code brought could not be given back in time; it is forgotten here"
+            );
+        }
+        match error {
+            IdpError::Unavailable => IdpError::OutcomeUnknown,
+            other => other,
+        }
+    }
+
+    /// What a refresh brought; `issued_at` is of its ID token, if there was one.
+    pub(crate) fn refreshed(self, issued_at: Option<u64>, sent: Timestamp) -> Refreshed {
+        Refreshed {
+            tokens: self.tokens(sent),
+            issued_at,
+        }
+    }
+
+    /// What a refresh brought that cannot be judged yet.
+    pub(crate) fn unverified(self, sent: Timestamp, came: Timestamp) -> RefreshError {
+        let id_token = self.unverified_id_token.as_ref();
+        let id_token = IdToken::new(id_token.map_or("", |token| token.as_str()));
+        let mut tokens = self.tokens(sent);
+        RefreshError::Unverified {
+            refresh_token: tokens.refresh_token.take(),
+            unverified: Box::new(Unverified {
+                tokens,
+                id_token,
+                came_at: came,
+                own: true,
+            }),
+        }
+    }
+}
+
+/// Sends the code. An error says whether it may have been redeemed.
+pub(crate) async fn exchange(
+    at: TokenEndpoint<'_>,
+    redemption: &Redemption,
+) -> Result<TokenResponse, IdpError> {
+    let mut pairs = vec![
+        ("grant_type", "authorization_code"),
+        ("code", redemption.code.expose()),
+        ("redirect_uri", &redemption.redirect_uri),
+        ("code_verifier", redemption.verifier.expose()),
+    ];
+    pairs.extend(
+        redemption
+            .audience
+            .as_deref()
+            .map(|value| ("audience", value)),
+    );
+    pairs.extend(
+        redemption
+            .resource
+            .as_deref()
+            .map(|value| ("resource", value)),
+    );
+    let form = at.registration.form(&pairs)?;
+    let answer = at.outbound.post(Endpoint::Token, at.url, form);
+    let answer = answer.await.map_err(unredeemed)?;
+    let response = read(&answer, at.reading);
+    if response.is_err() {
+        log_refusal(at.outbound, (Endpoint::Token, at.url), &answer);
+    }
+    response
+}
+
+/// Where the provider refused which request, for the operator: the page and the cell name neither.
+pub(crate) fn log_refusal(outbound: &Outbound, (endpoint, url): (Endpoint, &Url), answer: &Answer) {
+    let refusal = refusal_of(answer);
+    tracing::warn!(
+        provider = outbound.provider().as_str(),
+        endpoint = endpoint.label(),
+        url = url.as_str(),
+        status = refusal.status,
+        code = refusal.code,
+        "The provider did not carry out a request of a sign-in. Where it refuses hubkey's registration (401, 403, \
+         invalid_client), check client_id, client_secret_file and how the client authenticates."
+    );
+}
+
+fn unredeemed(reason: Unanswered) -> IdpError {
+    match reason {
+        Unanswered::Lost => IdpError::OutcomeUnknown,
+        other => other.into(),
+    }
+}
+
+/// What an answer of the token endpoint holds.
+pub(crate) fn read(answer: &Answer, reading: Reading) -> Result<TokenResponse, IdpError> {
+    if answer.status != StatusCode::OK {
+        return Err(refusal(answer.status, answer));
+    }
+    let media_type = answer.media_type();
+    let mut members = match (media_type.as_deref(), reading) {
+        (Some("application/json"), _) => {
+            json::object(&answer.body).map_err(|_| IdpError::Misbehaved("token_json"))?
+        }
+        (Some(FORM), Reading::Plain) => form(&answer.body)?,
+        _ => return Err(IdpError::Misbehaved("token_content_type")),
+    };
+    if let (Reading::Plain, Some(Value::String(scopes))) = (reading, members.get_mut("scope")) {
+        *scopes = scopes.replace(',', " ");
+    }
+    response(members)
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A form as an object: each name once.
+fn form(body: &[u8]) -> Result<Map<String, Value>, IdpError> {
+    let mut members = Map::new();
+    for (name, value) in form_urlencoded::parse(body) {
+        let value = Value::String(value.into_owned());
+        if members.insert(name.into_owned(), value).is_some() {
+            return Err(IdpError::Misbehaved("token_form"));
+        }
+    }
+    Ok(members)
+}
+
+/// By the standard code only; the rest of an error document never leaves this function (RFC 6749 section 5.2).
+fn refusal(status: StatusCode, answer: &Answer) -> IdpError {
+    if status.is_redirection() {
+        return IdpError::Misbehaved("token_redirected");
+    }
+    if matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ) {
+        return IdpError::Unavailable;
+    }
+    if !status.is_client_error() {
+        return IdpError::OutcomeUnknown;
+    }
+    by_code(answer, "token_error_form")
+}
+
+/// By the standard code. Without one that is known, 401 and 403 refuse hubkey's own registration, whatever their form.
+pub(crate) fn by_code(answer: &Answer, no_document: &'static str) -> IdpError {
+    let unauthorized = matches!(
+        answer.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    );
+    match error_code(answer) {
+        Some(OAuthError::Other) | None if unauthorized => IdpError::Misconfigured("client_refused"),
+        Some(code) => IdpError::Refused(code),
+        None => IdpError::Misbehaved(no_document),
+    }
+}
+
+/// The standard code of an error document, if it is one.
+pub(crate) fn error_code(answer: &Answer) -> Option<OAuthError> {
+    let document = error_document(answer)?;
+    document.get("error")?.as_str().map(OAuthError::parse)
+}
+
+/// Also where it is not said to be JSON: what it is decides itself.
+fn error_document(answer: &Answer) -> Option<Map<String, Value>> {
+    match answer.media_type().as_deref() {
+        Some(FORM) => form(&answer.body).ok(),
+        _ => json::object(&answer.body).ok(),
+    }
+}
+
+/// What may be said and kept of a refusal.
+pub(crate) fn refusal_of(answer: &Answer) -> Refusal {
+    let document = error_document(answer);
+    let code = document.as_ref().map(|document| document.get("error"));
+    let code = match code {
+        Some(Some(Value::String(code))) => OAuthError::standard(code).unwrap_or(Refusal::OTHER),
+        Some(_) => Refusal::OTHER,
+        None => Refusal::NO_DOCUMENT,
+    };
+    Refusal {
+        status: answer.status.as_u16(),
+        code: code.to_owned(),
+    }
+}
+
+/// The next refresh token of an answer that is otherwise of no use: the one that was sent may be over.
+pub(crate) fn next_refresh_token(answer: &Answer, sent: &RefreshToken) -> Option<RefreshToken> {
+    if !answer.status.is_success() {
+        return None;
+    }
+    let mut members = json::object(&answer.body).ok()?;
+    let next = text(&mut members, "refresh_token").ok()??;
+    let next = RefreshToken::new(next);
+    (!next.expose().is_empty() && !next.matches(sent)).then_some(next)
+}
+
+fn response(mut members: Map<String, Value>) -> Result<TokenResponse, IdpError> {
+    // Some providers send errors with status 200; others send the member whatever happened, and nothing in it.
+    let code =
+        json::given(&members, "error").filter(|code| !code.as_str().is_some_and(str::is_empty));
+    if let Some(code) = code {
+        let code = code.as_str().unwrap_or_default();
+        return Err(IdpError::Refused(OAuthError::parse(code)));
+    }
+    let bearer = members
+        .get("token_type")
+        .and_then(Value::as_str)
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
+    if !bearer {
+        return Err(IdpError::Misbehaved("token_type"));
+    }
+    let access_token = text(&mut members, "access_token")?
+        .filter(|token| is_token(token))
+        .ok_or(IdpError::Misbehaved("access_token"))?;
+    let refresh_token = text(&mut members, "refresh_token")?.filter(|token| !token.is_empty());
+    let id_token = text(&mut members, "id_token")?.filter(|token| !token.is_empty());
+    Ok(TokenResponse {
+        access_token: AccessToken::new(access_token),
+        refresh_token: refresh_token.map(RefreshToken::new),
+        expires_in: members.get("expires_in").and_then(lifetime),
+        scopes: scopes(&mut members)?,
+        unverified_id_token: id_token.map(Zeroizing::new),
+    })
+}
+
+/// Takes a text out, so that no copy of it stays behind. A value of another type is not an absent one.
+fn text(members: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, IdpError> {
+    match members.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(IdpError::Misbehaved(name)),
+    }
+}
+
+/// Visible ASCII (RFC 6750 section 2.1 allows less): nothing that could break out of a header.
+fn is_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn scopes(members: &mut Map<String, Value>) -> Result<Option<Scopes>, IdpError> {
+    let Some(list) = text(members, "scope")? else {
+        return Ok(None);
+    };
+    let scopes = Scopes::parse(&list).map_err(|_| IdpError::Misbehaved("scope"))?;
+    Ok(Some(scopes).filter(|scopes| !scopes.is_empty()))
+}
+
+/// A number or a numeric string; anything else says nothing.
+fn lifetime(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::Number(number) => whole(number)?,
+        Value::String(text) => text.parse().ok()?,
+        _ => return None,
+    };
+    (seconds <= LONGEST_LIFETIME).then(|| Duration::from_secs(seconds))
+}
+
+fn whole(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| {
+        let fraction = number.as_f64()?;
+        Duration::try_from_secs_f64(fraction)
+            .ok()
+            .map(|lifetime| lifetime.as_secs())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn security_p7_lifetimes_are_read_or_unknown() {
+        let read = |text: &str| lifetime(&serde_json::from_str(text).unwrap());
+        let known = |text: &str| read(text).map(|lifetime| lifetime.as_secs());
+        for (text, expected) in [
+            ("3600", Some(3600)),
+            ("\"3600\"", Some(3600)),
+            ("3599.5", Some(3599)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("\"-1\"", None),
+            ("1e300", None),
+            ("18446744073709551616", None),
+            ("18446744073709551615", None),
+            ("\"NaN\"", None),
+            ("\"\"", None),
+            ("null", None),
+            ("true", None),
+            ("[3600]", None),
+        ] {
+            assert_eq!(known(text), expected, "{text}");
+        }
+    }
+}
