@@ -13,9 +13,10 @@ use hubkey_domain::keyed_hash::KeyedHash;
 use hubkey_protocol::secret::{Secret, ServerToken};
 use zeroize::Zeroizing;
 
+pub(crate) use self::ring::Unopened;
 pub use self::{
     file::{KeyFileError, generate},
-    ring::{EncryptionKey, KeyRing, KeyRingError, Unopened},
+    ring::{EncryptionKey, KeyRing, KeyRingError},
 };
 
 const INDEX: &[u8] = b"hubkey/v1/index";
@@ -83,11 +84,11 @@ pub struct KeyId([u8; Self::LEN]);
 
 impl KeyId {
     /// How many bytes it has.
-    pub const LEN: usize = 8;
+    pub(crate) const LEN: usize = 8;
 
     /// Takes what stands in a sealed record.
     #[must_use]
-    pub const fn new(bytes: [u8; Self::LEN]) -> Self {
+    pub(crate) const fn new(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 

@@ -277,14 +277,14 @@ impl Purpose {
     /// confirms again. Where it does not, a gone record would permit what this one forbids: a second owner, a second use
     /// of a refresh token, a second use of a logout token.
     #[must_use]
-    pub const fn is_gone_with_its_key(self) -> bool {
+    pub(crate) const fn is_gone_with_its_key(self) -> bool {
         !matches!(self, Self::Owner | Self::Lease | Self::UsedLogout)
     }
 
     /// Whether a record is sealed anew when it is read under an older key: those that live long, or are often read and
     /// seldom written.
     #[must_use]
-    pub const fn is_resealed_on_read(self) -> bool {
+    pub(crate) const fn is_resealed_on_read(self) -> bool {
         matches!(self, Self::Owner | Self::AccountLink | Self::UserIndex)
     }
 }

@@ -24,7 +24,7 @@ pub struct Loaded<T> {
 
 impl<T: Stored> Loaded<T> {
     /// Reads the value of a record of `T`'s purpose.
-    pub fn from_record(record: &Record) -> Result<Self, StoreError> {
+    pub(crate) fn from_record(record: &Record) -> Result<Self, StoreError> {
         // The cause is dropped on purpose: serde's messages quote what they did not expect.
         let value = serde_json::from_slice(&record.value).map_err(|_| StoreError::Malformed)?;
         Ok(Self {

@@ -107,7 +107,7 @@ pub struct EncryptionKey {
 /// A value was not opened, or not sealed. There is no more to say: a reason would help an attacker only.
 #[derive(Debug, thiserror::Error)]
 #[error("the value could not be opened or sealed")]
-pub struct Unopened;
+pub(crate) struct Unopened;
 
 impl EncryptionKey {
     /// How many bytes sealing adds in front of the value and behind it.
