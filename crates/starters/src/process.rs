@@ -10,11 +10,12 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, geteuid, getrlimit, setrlimit};
 
 use crate::console;
 
@@ -24,19 +25,42 @@ const GRACE: Duration = Duration::from_secs(8);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A loopback port that was free a moment ago. It lies below those that systems give to outgoing connections, one of
-/// which could take it before its server does, and this process gives it out once.
+/// which could take it before its server does. This process gives it out once, and no other process does meanwhile.
 pub fn free_port() -> anyhow::Result<u16> {
-    const FIRST: u32 = 15_000;
-    const COUNT: u32 = 17_000;
-    let start = std::process::id().wrapping_mul(211);
-    for _ in 0..COUNT {
-        let next = start.wrapping_add(PORTS.fetch_add(1, Ordering::Relaxed));
-        let port = u16::try_from(FIRST + next % COUNT)?;
+    let first = FIRST_PORT + port_range() * PORTS_OF_ONE;
+    for _ in 0..PORTS_OF_ONE {
+        let next = PORTS.fetch_add(1, Ordering::Relaxed) % PORTS_OF_ONE;
+        let port = u16::try_from(first + next)?;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }
     }
     bail!("no free port on 127.0.0.1")
+}
+
+const FIRST_PORT: u32 = 15_000;
+/// How many processes have ports of their own at one time, and how many ports each.
+const PORT_RANGES: u32 = 17;
+const PORTS_OF_ONE: u32 = 1_000;
+
+/// The number of the range that is this process' own until it ends; where all are taken, one that it shares.
+fn port_range() -> u32 {
+    static RANGE: OnceLock<(u32, Option<File>)> = OnceLock::new();
+    let range = RANGE.get_or_init(|| {
+        let start = std::process::id();
+        let tried = (0..PORT_RANGES).map(|step| start.wrapping_add(step) % PORT_RANGES);
+        let mut locks = tried.filter_map(|range| Some((range, Some(lock_range(range)?))));
+        locks.next().unwrap_or((start % PORT_RANGES, None))
+    });
+    range.0
+}
+
+/// A lock that the system takes back when this process ends. `None` where another process has it.
+fn lock_range(range: u32) -> Option<File> {
+    let name = format!("hubkey-e2e-ports-{}-{range}", geteuid().as_raw());
+    let file = File::create(std::env::temp_dir().join(name)).ok()?;
+    file.try_lock().ok()?;
+    Some(file)
 }
 
 static PORTS: AtomicU32 = AtomicU32::new(0);
