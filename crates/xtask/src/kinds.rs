@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use clap::Args;
+
 /// What a step needs beside what `cargo xtask install` brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -18,15 +20,20 @@ pub(crate) enum Kind {
 pub(crate) struct Missing(pub(crate) String);
 
 /// Kinds asked for on the command line; all where none is.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Wish {
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct StackFilter {
+    /// Only what runs on containers.
+    #[arg(long)]
     pub(crate) containers: bool,
+    /// Only what runs on a cluster, the one of `KUBECONFIG`.
+    #[arg(long)]
     pub(crate) cluster: bool,
-    /// Whether a step that cannot run is a failure.
+    /// Fail where something cannot run on this machine, such as the tests on a cluster.
+    #[arg(long)]
     pub(crate) all: bool,
 }
 
-impl Wish {
+impl StackFilter {
     /// Whether steps of this kind are to be tried.
     pub(crate) fn includes(self, kind: Kind) -> bool {
         let any = !self.containers && !self.cluster;
@@ -106,36 +113,42 @@ fn succeeds(command: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Wish};
+    use super::{Kind, StackFilter};
 
     const KINDS: [Kind; 3] = [Kind::Processes, Kind::Containers, Kind::Cluster];
 
     #[test]
-    fn without_a_wish_every_kind_is_tried_and_only_processes_must_run() {
-        let wish = Wish::default();
-        assert_eq!(KINDS.map(|kind| wish.includes(kind)), [true, true, true]);
+    fn without_a_filter_every_kind_is_tried_and_only_processes_must_run() {
+        let stacks = StackFilter::default();
+        assert_eq!(KINDS.map(|kind| stacks.includes(kind)), [true, true, true]);
         assert_eq!(
-            KINDS.map(|kind| wish.insists_on(kind)),
+            KINDS.map(|kind| stacks.insists_on(kind)),
             [true, false, false]
         );
     }
 
     #[test]
     fn a_kind_that_is_named_runs_alone_and_must() {
-        let wish = Wish {
+        let stacks = StackFilter {
             cluster: true,
-            ..Wish::default()
+            ..StackFilter::default()
         };
-        assert_eq!(KINDS.map(|kind| wish.includes(kind)), [false, false, true]);
-        assert!(wish.insists_on(Kind::Cluster) && !wish.insists_on(Kind::Containers));
+        assert_eq!(
+            KINDS.map(|kind| stacks.includes(kind)),
+            [false, false, true]
+        );
+        assert!(stacks.insists_on(Kind::Cluster) && !stacks.insists_on(Kind::Containers));
     }
 
     #[test]
     fn all_means_that_nothing_may_be_left_out() {
-        let wish = Wish {
+        let stacks = StackFilter {
             all: true,
-            ..Wish::default()
+            ..StackFilter::default()
         };
-        assert_eq!(KINDS.map(|kind| wish.insists_on(kind)), [true, true, true]);
+        assert_eq!(
+            KINDS.map(|kind| stacks.insists_on(kind)),
+            [true, true, true]
+        );
     }
 }

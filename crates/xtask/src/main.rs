@@ -8,7 +8,9 @@ mod bench;
 mod demo;
 mod kinds;
 mod report;
+mod schedule;
 mod soak;
+mod step;
 mod steps;
 mod test;
 
@@ -19,9 +21,7 @@ use hubkey_e2e::stack::static_command;
 use hubkey_starters::console::say;
 use hubkey_starters::tools::{self, Consent};
 
-use crate::kinds::Wish;
 use crate::steps::containers::Making;
-use crate::test::Choice;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "The developer's commands of hubkey.")]
@@ -33,26 +33,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Task {
     /// Check everything: format, lints, licences, docs, unit tests, the real stack.
-    Test {
-        /// Only what needs no server: a minute's work between two commits.
-        #[arg(long)]
-        quick: bool,
-        /// Only the steps whose name contains this.
-        #[arg(long, value_name = "WORD")]
-        only: Option<String>,
-        /// Only what runs on containers.
-        #[arg(long)]
-        containers: bool,
-        /// Only what runs on a cluster, the one of `KUBECONFIG`.
-        #[arg(long)]
-        cluster: bool,
-        /// Fail where something cannot run on this machine, such as the tests on a cluster.
-        #[arg(long)]
-        all: bool,
-        /// Install what is missing without asking.
-        #[arg(long)]
-        yes: bool,
-    },
+    Test(test::TestArgs),
     /// Show one sign-in on the real stack: Redis, Keycloak, JupyterHub, both servers, a browser.
     Demo {
         /// Start everything, print where it is, and wait for Ctrl-C.
@@ -93,22 +74,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Task::Test {
-            quick,
-            only,
-            containers,
-            cluster,
-            all,
-            yes,
-        } => {
-            let wish = Wish {
-                containers,
-                cluster,
-                all,
-            };
-            let choice = Choice { quick, only, wish };
-            test::run(&choice, Consent::from_flag(yes))
-        }
+        Task::Test(choice) => test::run(&choice),
         Task::Demo { stay, yes } => demo::run(stay, Consent::from_flag(yes)),
         Task::Images { offline, release } => images(offline, release),
         Task::Command { yes } => command(Consent::from_flag(yes)),

@@ -29,7 +29,7 @@ impl Count {
 /// What became of a step.
 #[derive(Debug)]
 pub(crate) struct Row {
-    name: &'static str,
+    pub(crate) name: &'static str,
     seconds: f64,
     count: Count,
     pub(crate) trouble: Option<String>,
@@ -95,8 +95,9 @@ impl Row {
     }
 }
 
-/// Prints the table and the closing line; says whether every step passed.
-pub(crate) fn print(rows: &[Row]) -> bool {
+/// Prints the table and the closing line; says whether every step passed. `wall` is the time from the first step's start
+/// to the last one's end; the sum in the table is longer where steps ran side by side.
+pub(crate) fn print(rows: &[Row], wall: Duration) -> bool {
     let mut total = Count::default();
     say(format!(
         "\n{:<28} {:<7} {:>7} {:>7} {:>9}",
@@ -121,6 +122,8 @@ pub(crate) fn print(rows: &[Row]) -> bool {
             say(format!("did not run: {}: {why}", row.name));
         }
     }
-    say(format!("{} passed, {} failed", total.passed, total.failed));
+    let Count { passed, failed } = total;
+    let wall = wall.as_secs_f64();
+    say(format!("{passed} passed, {failed} failed, in {wall:.0} s"));
     rows.iter().all(|row| row.trouble.is_none())
 }

@@ -19,12 +19,6 @@ pub(crate) struct Making {
     pub(crate) offline: bool,
 }
 
-/// From what the engine has or can fetch, and compiled fast.
-pub(crate) const FOR_TESTS: Making = Making {
-    profile: "dev",
-    offline: false,
-};
-
 /// Makes every image from the checkout as it is. What did not change comes from the engine's cache.
 pub(crate) fn make(context: &StepContext, making: Making) -> anyhow::Result<()> {
     if making.offline {
@@ -47,11 +41,32 @@ pub(crate) fn make(context: &StepContext, making: Making) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// The images, then the tests from outside that run on every kind of stack, then those that need containers.
-pub(crate) fn run(context: &StepContext) -> Outcome {
-    make(context, FOR_TESTS)?;
-    let mut count = Count::ONE;
-    count.add(rust_tests::everywhere_on_containers(context)?);
-    count.add(rust_tests::containers(context)?);
-    Ok(count)
+/// The images for tests, compiled fast and made once in a run.
+pub(super) fn made(context: &StepContext) -> anyhow::Result<()> {
+    let making = Making {
+        profile: "dev",
+        offline: context.stack_options.offline,
+    };
+    let made = context
+        .images
+        .get_or_init(|| make(context, making).map_err(|error| format!("{error:#}")));
+    made.clone().map_err(anyhow::Error::msg)
+}
+
+/// Makes the images.
+pub(crate) fn images(context: &StepContext) -> Outcome {
+    made(context)?;
+    Ok(Count::ONE)
+}
+
+/// The tests from outside that run on every kind of stack.
+pub(crate) fn everywhere(context: &StepContext) -> Outcome {
+    made(context)?;
+    rust_tests::everywhere_on_containers(context)
+}
+
+/// The tests that need containers.
+pub(crate) fn faults(context: &StepContext) -> Outcome {
+    made(context)?;
+    rust_tests::containers(context)
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
+use clap::Args;
 use hubkey_starters::{console, process, tools};
 
 use crate::report::{Count, Failure};
@@ -10,19 +12,42 @@ use crate::report::{Count, Failure};
 /// What a step gives back.
 pub(crate) type Outcome = Result<Count, Failure>;
 
+/// What the command line says about containers and clusters.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct StackOptions {
+    /// First build the base images that the engine lacks, where no container registry can be reached.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// What starts the cluster of `KUBECONFIG`: run by a shell, beside other steps.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) start_cluster: Option<String>,
+}
+
 /// Where the steps work: the checkout, and a folder for the output of each program.
 #[derive(Debug)]
 pub(crate) struct StepContext {
     root: PathBuf,
     logs: PathBuf,
+    pub(super) stack_options: StackOptions,
+    /// What came of making the images, once that was done.
+    pub(super) images: OnceLock<Result<(), String>>,
 }
 
 impl StepContext {
     pub(crate) fn new() -> anyhow::Result<Self> {
+        Self::with(StackOptions::default())
+    }
+
+    pub(crate) fn with(stack_options: StackOptions) -> anyhow::Result<Self> {
         let root = process::checkout();
         let logs = process::artifacts().join("test-logs");
         std::fs::create_dir_all(&logs)?;
-        Ok(Self { root, logs })
+        Ok(Self {
+            root,
+            logs,
+            stack_options,
+            images: OnceLock::new(),
+        })
     }
 
     pub(crate) fn root(&self) -> &Path {

@@ -34,6 +34,12 @@ pub(crate) fn lint(context: &StepContext) -> Outcome {
     Ok(total)
 }
 
+/// Builds the package and installs it where all tests find it.
+pub(crate) fn package(_: &StepContext) -> Outcome {
+    wheel::install()?;
+    Ok(Count::ONE)
+}
+
 pub(crate) fn tests(context: &StepContext) -> Outcome {
     let packages = wheel::install()?;
     let folder = context.root().join(PACKAGE);

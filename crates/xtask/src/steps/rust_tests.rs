@@ -3,12 +3,11 @@
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
-use hubkey_e2e::{stack::platform, stack::static_command};
+use hubkey_e2e::stack::platform;
 use hubkey_starters::console;
-use hubkey_starters::console::say;
 use serde_json::Value;
 
-use super::{Outcome, StepContext};
+use super::{Outcome, StepContext, compile};
 use crate::report::{Count, Failure};
 
 const PAGES: &str = "hubkey-callback-server";
@@ -49,12 +48,8 @@ pub(crate) fn others(context: &StepContext) -> Outcome {
 }
 
 pub(crate) fn end_to_end(context: &StepContext) -> Outcome {
-    let build = ["build", "--workspace", "--bins", "--locked"];
-    context.check("cargo build", context.cargo(&build))?;
-    // Now, and not while tests run beside it that have time limits. What is wrong with it, its own test says.
-    if let Err(error) = static_command::build("dev") {
-        say(format!("    the static command: {error:#}"));
-    }
+    // Now, and not while tests run beside it that have time limits.
+    compile::programs(context)?;
     integration(context, "end to end", |package, target| {
         package == END_TO_END && ![CLUSTER, CONTAINERS].contains(&target)
     })
