@@ -50,6 +50,7 @@ const TEST: Step = Step {
 
 const IMAGES: &str = "images";
 const UNIT_TESTS: &str = "unit tests";
+const DOC_TESTS: &str = "doc tests";
 const PYTHON_PACKAGE: &str = "python package";
 
 /// In the order of the table at the end.
@@ -126,9 +127,17 @@ pub(crate) const STEPS: &[Step] = &[
         ..TEST
     },
     Step {
+        name: DOC_TESTS,
+        quick: true,
+        needs: &[COMPILE, IMAGES, UNIT_TESTS],
+        seconds: 20,
+        run: rust_tests::documentation,
+        ..TEST
+    },
+    Step {
         name: PYTHON_PACKAGE,
         // Cargo's tests of libraries compile its library in another way, and so would replace it.
-        needs: &[COMPILE, UNIT_TESTS],
+        needs: &[COMPILE, UNIT_TESTS, DOC_TESTS],
         seconds: 30,
         run: python::package,
         ..COMPILER
@@ -138,12 +147,6 @@ pub(crate) const STEPS: &[Step] = &[
         seconds: 5,
         run: generated::run,
         ..TEST
-    },
-    Step {
-        name: "doc tests",
-        quick: true,
-        kind: Kind::Processes,
-        run: rust_tests::documentation,
     },
     Step {
         name: "python lint",
