@@ -14,7 +14,7 @@ use hubkey_protocol::{
     path,
     secret::{Secret, SecretUrl},
 };
-use hubkey_service::http::{FarTooLong, TooLong};
+use hubkey_service::http::{OversizedHead, OversizedHeadPage};
 use url::Url;
 
 use crate::{
@@ -77,21 +77,21 @@ pub(crate) fn refused(app: &App, refusal: Refusal, reference: &Reference) -> Res
 }
 
 /// The page for a head that is too large. Nothing leads to a sign-in that could be ended.
-pub(crate) fn too_long(app: &App, what: TooLong) -> Response {
+pub(crate) fn too_long(app: &App, what: OversizedHead) -> Response {
     let reference = new_reference();
     tracing::info!(reference = reference.as_str(), what = ?what, "a head was too large");
     let mut response = refused(app, Refusal::TooLong, &reference);
     *response.status_mut() = match what {
-        TooLong::Address => StatusCode::URI_TOO_LONG,
-        TooLong::Header => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        OversizedHead::Address => StatusCode::URI_TOO_LONG,
+        OversizedHead::Header => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
     };
     response
 }
 
 /// The same page for a head that is too large to be read, with the headers of every answer.
-pub(crate) fn far_too_long(app: &App) -> FarTooLong {
+pub(crate) fn far_too_long(app: &App) -> OversizedHeadPage {
     let app = app.clone();
-    FarTooLong::new(move || page_far_too_long(&app))
+    OversizedHeadPage::new(move || page_far_too_long(&app))
 }
 
 fn page_far_too_long(app: &App) -> http::Response<String> {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::secret::SharedSecret;
-use hubkey_service::http::{Limits, Peer};
+use hubkey_service::http::{ClientAddr, Limits};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use url::Url;
@@ -82,8 +82,8 @@ impl App {
     }
 
     /// What a browser is counted by, where its address says anything.
-    pub(crate) fn counted(&self, peer: Peer) -> Option<IpAddr> {
-        peer.counted(&self.0.limits)
+    pub(crate) fn rate_limit_key(&self, client: ClientAddr) -> Option<IpAddr> {
+        client.rate_limit_key(&self.0.limits)
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -8,8 +8,8 @@ use hubkey_callback_server::{
     settings::{self, Settings},
 };
 use hubkey_service::{
-    command_line::{self, Options, Program, Shared},
-    settings::{LogSettings, Mistakes, OpsSettings},
+    command_line::{self, Program, SharedCommand, SharedOptions},
+    settings::{ConfigErrors, LogSettings, OpsSettings},
 };
 
 /// hubkey's pages: the only part of hubkey that browsers reach.
@@ -17,9 +17,9 @@ use hubkey_service::{
 #[command(version)]
 struct Arguments {
     #[command(flatten)]
-    options: Options,
+    options: SharedOptions,
     #[command(subcommand)]
-    command: Option<Shared>,
+    command: Option<SharedCommand>,
 }
 
 struct CallbackServer;
@@ -29,7 +29,7 @@ impl Program for CallbackServer {
     const SERVICE: &'static str = "hubkey-callback-server";
     type Settings = Settings;
 
-    fn load(file: Option<&Path>) -> Result<Settings, Mistakes> {
+    fn load(file: Option<&Path>) -> Result<Settings, ConfigErrors> {
         Settings::load(file)
     }
 
@@ -53,6 +53,6 @@ impl Program for CallbackServer {
 fn main() -> ExitCode {
     command_line::main::<CallbackServer>(|| {
         let Arguments { options, command } = Arguments::parse();
-        command.unwrap_or_default().obey::<CallbackServer>(&options)
+        command.unwrap_or_default().run::<CallbackServer>(&options)
     })
 }

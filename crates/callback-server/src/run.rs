@@ -62,8 +62,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let keeping = tokio::spawn(keeper.run());
     let life = Lifecycle::new(readiness, DRAIN_DELAY);
     let mut running = JoinSet::new();
-    let server =
-        Server::new("public", settings.limits, &metrics).telling_people(answer::far_too_long(&app));
+    let server = Server::new("public", settings.limits, &metrics)
+        .with_oversized_head_page(answer::far_too_long(&app));
     running.spawn(server.serve(public, routes::router(&app), life.draining()));
     tracing::info!("serving");
     life.run(running).await?;

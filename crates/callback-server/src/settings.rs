@@ -10,7 +10,9 @@ use hubkey_broker_client::Destination;
 use hubkey_protocol::secret::{Secret, SharedSecret};
 use hubkey_service::{
     http::{Limits, read_limits},
-    settings::{self, LogSettings, Mistakes, OpsSettings, Reader, kind, read_log, read_ops},
+    settings::{
+        self, ConfigErrors, LogSettings, OpsSettings, Reader, read_log, read_ops, value_type,
+    },
 };
 use url::{Host, Url};
 
@@ -43,7 +45,7 @@ pub struct Settings {
 
 impl Settings {
     /// Reads a file and the environment, and tells every mistake at once.
-    pub fn load(file: Option<&Path>) -> Result<Self, Mistakes> {
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigErrors> {
         settings::load(file, Self::read)
     }
 
@@ -58,7 +60,7 @@ impl Settings {
         let root = reader.root();
         let listen = root.or(
             "listen",
-            &kind::ADDRESS,
+            &value_type::ADDRESS,
             DEFAULT_LISTEN,
             "Where browsers, or the proxy before this server, reach it.",
         );
@@ -96,7 +98,7 @@ fn read_public_url(reader: &Reader) -> Option<Url> {
     let root = reader.root();
     let url = root.required(
         "public_url",
-        &kind::WEB_URL,
+        &value_type::WEB_URL,
         "The URL by which browsers reach this server; the broker's `public_url` has to be the same.",
     )?;
     if url.scheme() == "http" && !is_loopback(&url) {
@@ -130,18 +132,18 @@ fn read_broker(reader: &Reader) -> Option<Destination> {
     let section = reader.section("broker");
     let url = section.required(
         "url",
-        &kind::WEB_URL,
+        &value_type::WEB_URL,
         "The broker's internal listener, such as http://127.0.0.1:8092.",
     );
     let allow_plaintext = section.or(
         "allow_plaintext",
-        &kind::SWITCH,
+        &value_type::BOOL,
         false,
         "Whether the broker may be on another machine without TLS.",
     );
     let ca_file = section.optional(
         "ca_file",
-        &kind::PATH,
+        &value_type::PATH,
         "PEM certificates of authorities to trust for this URL, in addition to the system's.",
     );
     let ca_pem = match ca_file.map(std::fs::read) {

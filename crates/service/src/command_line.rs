@@ -1,6 +1,7 @@
 //! The command line that both programs share: run, check the settings, ask for health, print the reference.
 //!
-//! A program gives its settings by [`Program`] and flattens [`Options`] and [`Shared`] into its own arguments.
+//! A program gives its settings by [`Program`] and flattens [`SharedOptions`] and [`SharedCommand`] into its own
+//! arguments.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,20 +11,20 @@ use clap::{Args, Subcommand};
 
 use crate::lifecycle::{install_crypto_provider, raise_open_files};
 use crate::ops;
-use crate::settings::{FILE_VARIABLE, LogSettings, Mistakes, OpsSettings};
+use crate::settings::{ConfigErrors, FILE_VARIABLE, LogSettings, OpsSettings};
 use crate::telemetry::{self, traces};
 
 /// What both programs take before any command.
 #[derive(Debug, Args)]
-pub struct Options {
+pub struct SharedOptions {
     /// The settings file (TOML); HUBKEY_* environment variables win over it
     #[arg(long, env = FILE_VARIABLE, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 
-/// What both programs can be told.
+/// The commands of both programs.
 #[derive(Debug, Default, Subcommand)]
-pub enum Shared {
+pub enum SharedCommand {
     /// Run the server (also without a command)
     #[default]
     Serve,
@@ -44,22 +45,22 @@ pub trait Program {
     /// What its operator sets.
     type Settings;
 
-    /// Reads the settings, and tells every mistake at once.
-    fn load(file: Option<&Path>) -> Result<Self::Settings, Mistakes>;
+    /// Reads the settings, and reports every mistake at once.
+    fn load(file: Option<&Path>) -> Result<Self::Settings, ConfigErrors>;
     /// The reference of all settings, as Markdown.
     fn reference() -> String;
     /// How it logs.
     fn log(settings: &Self::Settings) -> &LogSettings;
-    /// Where it tells how it is.
+    /// Where its ops listener is.
     fn ops(settings: &Self::Settings) -> &OpsSettings;
-    /// Serves until it is told to end.
+    /// Serves until it is asked to end.
     fn run(settings: Self::Settings) -> impl Future<Output = anyhow::Result<()>>;
 }
 
-/// What every `main` does: prepares the process, obeys, and tells what went wrong.
-pub fn main<P: Program>(obey: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
+/// What every `main` does: prepares the process, runs the command, and prints what went wrong.
+pub fn main<P: Program>(run: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     install_crypto_provider();
-    match obey() {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The cause may be worth more than the error; both are sentences.
@@ -69,28 +70,28 @@ pub fn main<P: Program>(obey: impl FnOnce() -> anyhow::Result<()>) -> ExitCode {
     }
 }
 
-impl Shared {
-    /// Does what was told.
-    pub fn obey<P: Program>(self, options: &Options) -> anyhow::Result<()> {
+impl SharedCommand {
+    /// Runs the command.
+    pub fn run<P: Program>(self, options: &SharedOptions) -> anyhow::Result<()> {
         let load = || P::load(options.config.as_deref());
         match self {
             Self::Serve => serve::<P>(load()?),
             Self::CheckConfig => {
                 load()?;
                 traces::check_trace_settings()?;
-                say("The settings are complete and fit together.\n")
+                print("The settings are complete and fit together.\n")
             }
             Self::Health => {
                 ask_health(P::ops(&load()?))?;
-                say("ok\n")
+                print("ok\n")
             }
-            Self::Reference => say(&P::reference()),
+            Self::Reference => print(&P::reference()),
         }
     }
 }
 
 /// Prints a text.
-pub fn say(text: &str) -> anyhow::Result<()> {
+pub fn print(text: &str) -> anyhow::Result<()> {
     Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
@@ -106,5 +107,5 @@ async fn serve<P: Program>(settings: P::Settings) -> anyhow::Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn ask_health(ops: &OpsSettings) -> anyhow::Result<()> {
-    Ok(ops::ask(ops.listen, "/healthz").await?)
+    Ok(ops::check_health(ops.listen, "/healthz").await?)
 }

@@ -3,7 +3,7 @@
 //! # The order of life
 //!
 //! 1. [`lifecycle::install_crypto_provider`], before anything can open a TLS connection.
-//! 2. [`settings::load`]: one file, the environment, files for secrets; every mistake told at once, then exit.
+//! 2. [`settings::load`]: one file, the environment, files for secrets; every mistake reported at once, then exit.
 //! 3. [`telemetry::start`]: log, audit stream, panic hook. [`telemetry::Metrics`] is made and handed to every part.
 //! 4. [`ops::serve`] on the ops port, with an [`ops::Readiness`] that a latch holds back: the process is alive, not ready.
 //! 5. The server builds its parts, binds its listeners, and gives each to an [`http::Server`]; the latch is dropped.

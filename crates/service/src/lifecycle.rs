@@ -35,7 +35,7 @@ pub fn raise_open_files() -> Option<u64> {
     }
 }
 
-/// The end of a process, told to all its parts in turn.
+/// The end of a process, announced to all its parts in turn.
 #[derive(Debug)]
 pub struct Lifecycle {
     readiness: Readiness,
@@ -89,7 +89,7 @@ impl Lifecycle {
             _ = listeners.join_next() => "a listener ended",
         };
         tracing::info!(reason, "shutdown begins; this replica is no longer ready");
-        self.readiness.leave();
+        self.readiness.begin_shutdown();
         tokio::time::sleep(self.delay).await;
         self.drain.cancel();
         while listeners.join_next().await.is_some() {}
@@ -157,7 +157,7 @@ mod tests {
         let mut listeners = JoinSet::new();
         listeners.spawn(std::future::pending());
         terminate_until_done(tokio::spawn(life.run(listeners))).await;
-        assert!(format!("{readiness:?}").contains("leaving: true"));
+        assert!(format!("{readiness:?}").contains("shutting_down: true"));
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         let seen = readiness.clone();
         listeners.spawn(async move {
             draining.cancelled().await;
-            assert!(format!("{seen:?}").contains("leaving: true"));
+            assert!(format!("{seen:?}").contains("shutting_down: true"));
         });
         life.run_until(async { "test" }, listeners).await;
     }

@@ -20,7 +20,7 @@ use crate::http::{Failure, Limits, Server, problem_fallbacks};
 use crate::telemetry::Metrics;
 
 /// How long one readiness check, or the question of the `health` command, may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often measurements are folded into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -34,7 +34,7 @@ pub struct Readiness(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     held: AtomicUsize,
-    leaving: CancellationToken,
+    shutting_down: CancellationToken,
     checks: Mutex<Vec<(&'static str, ErrorCode, Check)>>,
 }
 
@@ -62,12 +62,12 @@ impl Readiness {
     }
 
     /// Never ready again: shutdown has begun.
-    pub fn leave(&self) {
-        self.0.leaving.cancel();
+    pub fn begin_shutdown(&self) {
+        self.0.shutting_down.cancel();
     }
 
     async fn verify(&self) -> Result<(), Failure> {
-        if self.0.leaving.is_cancelled() {
+        if self.0.shutting_down.is_cancelled() {
             return Err(not_ready(
                 ErrorCode::Overloaded,
                 "This replica is shutting down.",
@@ -81,7 +81,7 @@ impl Readiness {
         }
         let checks = self.lock().clone();
         for (name, code, check) in checks {
-            if !tokio::time::timeout(PATIENCE, check())
+            if !tokio::time::timeout(CHECK_TIMEOUT, check())
                 .await
                 .unwrap_or(false)
             {
@@ -105,7 +105,7 @@ impl fmt::Debug for Readiness {
         f.debug_struct("Readiness")
             .field("checks", &names)
             .field("held", &self.0.held)
-            .field("leaving", &self.0.leaving.is_cancelled())
+            .field("shutting_down", &self.0.shutting_down.is_cancelled())
             .finish()
     }
 }
@@ -183,27 +183,27 @@ pub enum HealthError {
     Unreachable(#[source] io::Error),
     /// It did not answer in time.
     #[error("the ops port did not answer in time")]
-    Slow,
+    Timeout,
     /// It answers that something is wrong.
     #[error("the ops port answers: {0}")]
-    Unwell(
+    Unhealthy(
         /// The status line.
         String,
     ),
 }
 
 /// Asks a process on this machine how it is: what the `health` subcommand does. `path` is `/healthz` or `/readyz`.
-pub async fn ask(listen: SocketAddr, path: &str) -> Result<(), HealthError> {
-    let answer = tokio::time::timeout(PATIENCE * 2, exchange(reachable(listen), path));
+pub async fn check_health(listen: SocketAddr, path: &str) -> Result<(), HealthError> {
+    let answer = tokio::time::timeout(CHECK_TIMEOUT * 2, exchange(reachable(listen), path));
     let text = answer
         .await
-        .map_err(|_| HealthError::Slow)?
+        .map_err(|_| HealthError::Timeout)?
         .map_err(HealthError::Unreachable)?;
     let status = text.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) == Some("200") {
         Ok(())
     } else {
-        Err(HealthError::Unwell(status.to_owned()))
+        Err(HealthError::Unhealthy(status.to_owned()))
     }
 }
 

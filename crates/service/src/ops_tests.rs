@@ -18,11 +18,11 @@ async fn ops_listener_tells_health_readiness_and_measurements() {
         shutdown.clone(),
     ));
 
-    ask(address, "/healthz").await.unwrap();
-    let starting = ask(address, "/readyz").await.unwrap_err();
+    check_health(address, "/healthz").await.unwrap();
+    let starting = check_health(address, "/readyz").await.unwrap_err();
     assert!(starting.to_string().contains("503"), "{starting}");
     drop(latch);
-    ask(address, "/readyz").await.unwrap();
+    check_health(address, "/readyz").await.unwrap();
 
     readiness.check("redis", ErrorCode::StoreUnavailable, || async { false });
     let answer = exchange(address, "/readyz").await.unwrap();
@@ -31,7 +31,7 @@ async fn ops_listener_tells_health_readiness_and_measurements() {
         answer.contains("store_unavailable") && answer.contains("redis"),
         "{answer}"
     );
-    ask(address, "/healthz").await.unwrap();
+    check_health(address, "/healthz").await.unwrap();
 
     let answer = exchange(address, "/metrics").await.unwrap();
     assert!(
@@ -42,13 +42,13 @@ async fn ops_listener_tells_health_readiness_and_measurements() {
 
     shutdown.cancel();
     serving.await.unwrap();
-    ask(address, "/healthz").await.unwrap_err();
+    check_health(address, "/healthz").await.unwrap_err();
 }
 
 #[tokio::test]
 async fn leaving_is_never_undone() {
     let readiness = Readiness::new();
-    readiness.leave();
+    readiness.begin_shutdown();
     drop(readiness.hold());
     assert!(readiness.verify().await.is_err());
 }

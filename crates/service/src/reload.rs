@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often files are looked at.
-pub const EVERY: Duration = Duration::from_secs(10);
+pub const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Calls `reload` again and again, for as long as it is polled. It says what is in use now if that changed; after an
 /// error everything has to be as it was, and only the first error of a row is logged.

@@ -104,7 +104,7 @@ fn kernel_server(settings: &mut KernelSettings, metrics: &Metrics) -> anyhow::Re
         return Ok(server);
     };
     let reloading = Arc::clone(&certificate);
-    tokio::spawn(reloading.keep_reloading(metrics.clone(), "kernel", reload::EVERY));
+    tokio::spawn(reloading.keep_reloading(metrics.clone(), "kernel", reload::INTERVAL));
     server
         .encrypted(certificate)
         .context("`kernel.certificate_file` cannot be served with")
@@ -216,7 +216,7 @@ fn open_keys(
     let ring = Arc::new(
         KeyRing::open(keys.encryption, &lookup_mac_key).context("`keys.encryption_key_files`")?,
     );
-    tokio::spawn(keep_reloading(Arc::clone(&ring), reload::EVERY));
+    tokio::spawn(keep_reloading(Arc::clone(&ring), reload::INTERVAL));
     Ok((lookup_mac_key, ring))
 }
 

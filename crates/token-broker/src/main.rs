@@ -7,8 +7,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use hubkey_service::{
-    command_line::{self, Options, Program, Shared, say},
-    settings::{LogSettings, Mistakes, OpsSettings},
+    command_line::{self, Program, SharedCommand, SharedOptions, print},
+    settings::{ConfigErrors, LogSettings, OpsSettings},
 };
 use hubkey_store::keys;
 use hubkey_token_broker::{app, routes, settings, settings::Settings};
@@ -18,7 +18,7 @@ use hubkey_token_broker::{app, routes, settings, settings::Settings};
 #[command(version)]
 struct Arguments {
     #[command(flatten)]
-    options: Options,
+    options: SharedOptions,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -26,7 +26,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     #[command(flatten)]
-    Shared(Shared),
+    Shared(SharedCommand),
     /// Make a file of 32 random bytes for `keys.encryption_key_files` or `keys.lookup_mac_key_file`
     GenerateKey {
         /// The file; it must not exist yet
@@ -46,7 +46,7 @@ impl Program for TokenBroker {
     const SERVICE: &'static str = "hubkey-token-broker";
     type Settings = Settings;
 
-    fn load(file: Option<&Path>) -> Result<Settings, Mistakes> {
+    fn load(file: Option<&Path>) -> Result<Settings, ConfigErrors> {
         Settings::load(file)
     }
 
@@ -70,13 +70,13 @@ impl Program for TokenBroker {
 fn main() -> ExitCode {
     command_line::main::<TokenBroker>(|| {
         let Arguments { options, command } = Arguments::parse();
-        match command.unwrap_or(Command::Shared(Shared::Serve)) {
-            Command::Shared(shared) => shared.obey::<TokenBroker>(&options),
+        match command.unwrap_or(Command::Shared(SharedCommand::Serve)) {
+            Command::Shared(shared) => shared.run::<TokenBroker>(&options),
             Command::GenerateKey { path, if_missing } if if_missing && path.exists() => {
-                say(&format!("{} is there already.\n", path.display()))
+                print(&format!("{} is there already.\n", path.display()))
             }
             Command::GenerateKey { path, .. } => Ok(keys::generate(&path)?),
-            Command::Openapi => say(&routes::document()),
+            Command::Openapi => print(&routes::document()),
         }
     })
 }

@@ -18,7 +18,7 @@ mod words;
 use std::path::Path;
 
 use hubkey_domain::provider::ProviderConfig;
-use hubkey_service::settings::{self, LogSettings, Mistakes, OpsSettings, Reader};
+use hubkey_service::settings::{self, ConfigErrors, LogSettings, OpsSettings, Reader};
 use hubkey_store::redis::RedisSettings;
 
 use crate::{hub::config::HubConfig, use_cases::Rules};
@@ -52,7 +52,7 @@ pub struct Settings {
 
 impl Settings {
     /// Reads the file, if there is one, and the process environment. Every mistake is told at once.
-    pub fn load(file: Option<&Path>) -> Result<Self, Mistakes> {
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigErrors> {
         settings::load(file, Self::read)
     }
 

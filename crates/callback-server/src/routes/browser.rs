@@ -14,7 +14,7 @@ use hubkey_protocol::{
     secret::{FlowCookie, SharedSecret},
 };
 use hubkey_service::{
-    http::{Peer, RequestId, TooLong},
+    http::{ClientAddr, OversizedHead, RequestId},
     telemetry::traces,
 };
 
@@ -39,9 +39,9 @@ pub(super) struct Browser {
     /// The browser's address, for the audit stream only.
     pub(super) source: Option<String>,
     /// What the browser is counted by, where its address says anything.
-    pub(super) peer: Option<IpAddr>,
+    pub(super) rate_limit_key: Option<IpAddr>,
     /// What of the request is larger than we take; set at the routes only that end a sign-in for it.
-    pub(super) too_long: Option<TooLong>,
+    pub(super) too_long: Option<OversizedHead>,
 }
 
 impl FromRequestParts<App> for Browser {
@@ -53,8 +53,8 @@ impl FromRequestParts<App> for Browser {
             headers: parts.headers.clone(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             context: context(parts),
-            source: peer(parts).map(|peer| peer.address().to_string()),
-            peer: peer(parts).and_then(|peer| app.counted(peer)),
+            source: client_addr(parts).map(|client| client.address().to_string()),
+            rate_limit_key: client_addr(parts).and_then(|client| app.rate_limit_key(client)),
             too_long: parts.extensions.get().copied(),
         })
     }
@@ -64,12 +64,12 @@ impl FromRequestParts<App> for Browser {
 fn context(parts: &Parts) -> CallContext {
     let id = parts.extensions.get::<RequestId>().cloned();
     let id = id.unwrap_or_else(RequestId::fresh);
-    CallContext::of_request(id.as_str(), traces::here())
+    CallContext::of_request(id.as_str(), traces::current_span())
 }
 
 /// Whom the listener found out; only a router without a listener, in a test, has none.
-fn peer(parts: &Parts) -> Option<Peer> {
-    parts.extensions.get::<Peer>().copied()
+fn client_addr(parts: &Parts) -> Option<ClientAddr> {
+    parts.extensions.get::<ClientAddr>().copied()
 }
 
 impl Browser {

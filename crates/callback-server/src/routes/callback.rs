@@ -50,10 +50,10 @@ async fn ask(browser: &Browser, provider: InPath) -> Result<BrowserReply, Stop> 
     Ok(browser.broker().callback(&provider, &message).await?)
 }
 
-fn of_head(what: http::TooLong) -> TooLong {
+fn of_head(what: http::OversizedHead) -> TooLong {
     match what {
-        http::TooLong::Address => TooLong::Address,
-        http::TooLong::Header => TooLong::Header,
+        http::OversizedHead::Address => TooLong::Address,
+        http::OversizedHead::Header => TooLong::Header,
     }
 }
 

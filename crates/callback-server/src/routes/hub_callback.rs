@@ -24,7 +24,7 @@ async fn ask(browser: &Browser) -> Result<BrowserReply, Stop> {
             .map(AuthorizationCode::new),
         state: State::new(state),
         source: browser.source.clone(),
-        peer: browser.peer,
+        peer: browser.rate_limit_key,
     };
     Ok(browser.broker().hub_callback(&message).await?)
 }

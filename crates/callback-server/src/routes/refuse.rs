@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header::ALLOW};
 use hubkey_protocol::path;
-use hubkey_service::http::TooLong;
+use hubkey_service::http::OversizedHead;
 
 use crate::{
     answer,
@@ -41,7 +41,7 @@ pub(super) async fn gate(State(app): State<App>, request: Request, next: Next) -
 /// Lets heads that are too large pass to where a provider sends people back to, where a sign-in waits that has to end. All
 /// others get the page.
 pub(super) async fn too_long(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Some(what) = request.extensions().get::<TooLong>().copied() else {
+    let Some(what) = request.extensions().get::<OversizedHead>().copied() else {
         return next.run(request).await;
     };
     let back = format!("{}{}", app.prefix(), path::PAGE_CALLBACK);

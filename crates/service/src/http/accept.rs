@@ -18,15 +18,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::client_addr::ClientAddr;
 use super::connection::Connection;
+use super::connection_state::ConnectionState;
 use super::encryption::Encryption;
 use super::failure::Failure;
-use super::front::Front;
 use super::layers::layers;
 use super::limits::Limits;
-use super::long_head::FarTooLong;
-use super::peer::Peer;
-use super::phase::Phase;
+use super::oversized_head::OversizedHeadPage;
+use super::request_pipeline::RequestPipeline;
 use super::span::TraceRule;
 use crate::telemetry::Metrics;
 use crate::tls::ServingCertificate;
@@ -36,7 +36,8 @@ use crate::tls::ServingCertificate;
 const SLACK: usize = 4 * 1024;
 /// The least buffer that hyper accepts.
 const MIN_BUFFER: usize = 8 * 1024;
-/// So many connections at once may hold more of a head than what is taken: memory for those who are told what was too long.
+/// So many connections at once may hold more of a head than what is taken: memory for those who get a page
+/// that says what was too long.
 const LONG_HEADS: usize = 64;
 /// How long to wait when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -49,7 +50,7 @@ pub struct Server {
     metrics: Metrics,
     encryption: Option<Encryption>,
     traces: TraceRule,
-    far_too_long: Option<FarTooLong>,
+    oversized_head_page: Option<OversizedHeadPage>,
 }
 
 impl Server {
@@ -62,16 +63,16 @@ impl Server {
             metrics: metrics.clone(),
             encryption: None,
             traces: TraceRule::Begin,
-            far_too_long: None,
+            oversized_head_page: None,
         }
     }
 
     /// For a listener whose callers are people: the router answers heads that are too large, which carry a
-    /// [`TooLong`](super::TooLong), and those that are too large to be read get this page.
+    /// [`OversizedHead`](super::OversizedHead), and those that are too large to be read get this page.
     #[must_use]
-    pub fn telling_people(self, page: FarTooLong) -> Self {
+    pub fn with_oversized_head_page(self, page: OversizedHeadPage) -> Self {
         Self {
-            far_too_long: Some(page),
+            oversized_head_page: Some(page),
             ..self
         }
     }
@@ -97,7 +98,7 @@ impl Server {
     /// Leaves its requests out of all traces.
     pub(crate) fn without_traces(self) -> Self {
         Self {
-            traces: TraceRule::Leave,
+            traces: TraceRule::Untraced,
             ..self
         }
     }
@@ -112,47 +113,47 @@ impl Server {
         Ok(self)
     }
 
-    fn front(self, router: Router) -> Front {
-        Front {
+    fn pipeline(self, router: Router) -> RequestPipeline {
+        RequestPipeline {
             name: self.name,
             limits: self.limits,
             metrics: self.metrics,
             router: layers(router),
             encryption: self.encryption,
             traces: self.traces,
-            far_too_long: self.far_too_long,
+            oversized_head_page: self.oversized_head_page,
             long_heads: Arc::new(Semaphore::new(LONG_HEADS)),
-            make_room: Arc::default(),
+            evict_idle: Arc::default(),
         }
     }
 
     /// Serves until `shutdown`; then accepts nothing more, lets requests finish within the grace period, and returns.
     pub async fn serve(self, listener: TcpListener, router: Router, shutdown: CancellationToken) {
         let (name, grace) = (self.name, self.limits.shutdown_grace_period);
-        let front = Arc::new(self.front(router));
+        let pipeline = Arc::new(self.pipeline(router));
         let (tasks, force) = (TaskTracker::new(), CancellationToken::new());
         let caps = Caps::default();
         while let Some((stream, socket)) = next(&listener, &shutdown).await {
-            let admission = match caps.admit(Peer::new(socket.ip()), &front.limits) {
+            let admission = match caps.admit(ClientAddr::new(socket.ip()), &pipeline.limits) {
                 Ok(admission) => admission,
                 Err(refusal) => {
-                    front.keep_room(caps.count());
-                    front.metrics.rejected_connection(name, refusal.reason);
-                    if front.encryption.is_none() {
+                    pipeline.evict_if_nearly_full(caps.count());
+                    pipeline.metrics.rejected_connection(name, refusal.reason);
+                    if pipeline.encryption.is_none() {
                         refuse(&stream, &refusal.failure);
                     }
                     continue;
                 }
             };
             let count = caps.count();
-            front.metrics.connections(name, count);
-            front.keep_room(count);
-            let (front, shutdown, force) = (front.clone(), shutdown.clone(), force.clone());
+            pipeline.metrics.connections(name, count);
+            pipeline.evict_if_nearly_full(count);
+            let (pipeline, shutdown, force) = (pipeline.clone(), shutdown.clone(), force.clone());
             tasks.spawn(async move {
-                let connection = greet(front.clone(), stream, socket, shutdown);
+                let connection = handle_connection(pipeline.clone(), stream, socket, shutdown);
                 force.run_until_cancelled(Box::pin(connection)).await;
-                let count = admission.leave();
-                front.metrics.connections(name, count);
+                let count = admission.release();
+                pipeline.metrics.connections(name, count);
             });
         }
         drop(listener);
@@ -198,26 +199,28 @@ fn is_of_connection(error: &io::Error) -> bool {
 
 /// Takes one connection, with the handshake where the listener speaks TLS. Each part is on the heap while it lasts and no
 /// longer: ten thousand connections that wait have little else in memory.
-async fn greet(
-    front: Arc<Front>,
+async fn handle_connection(
+    pipeline: Arc<RequestPipeline>,
     stream: TcpStream,
     socket: SocketAddr,
     shutdown: CancellationToken,
 ) {
     // Answers are written whole; waiting for more bytes only makes them late.
     let _ = stream.set_nodelay(true);
-    let Some(encryption) = &front.encryption else {
-        return Box::pin(converse(front, stream, socket, shutdown)).await;
+    let Some(encryption) = &pipeline.encryption else {
+        return Box::pin(serve_connection(pipeline, stream, socket, shutdown)).await;
     };
     match shutdown
         .run_until_cancelled(Box::pin(encryption.accept(stream)))
         .await
     {
-        Some(Ok(stream)) => Box::pin(converse(front.clone(), stream, socket, shutdown)).await,
+        Some(Ok(stream)) => {
+            Box::pin(serve_connection(pipeline.clone(), stream, socket, shutdown)).await;
+        }
         Some(Err(error)) => {
-            front
+            pipeline
                 .metrics
-                .rejected_connection(front.name, error.reason());
+                .rejected_connection(pipeline.name, error.reason());
             tracing::debug!(cause = %error, "a connection came to nothing");
         }
         None => {}
@@ -225,17 +228,18 @@ async fn greet(
 }
 
 /// Serves one connection to its end.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
-    front: Arc<Front>,
+async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin>(
+    pipeline: Arc<RequestPipeline>,
     stream: S,
     socket: SocketAddr,
     shutdown: CancellationToken,
 ) {
-    let phase = Phase::default();
-    let connection = Connection::new(stream, phase.clone(), &front);
+    let state = ConnectionState::default();
+    let connection = Connection::new(stream, state.clone(), &pipeline);
     let io = TokioIo::new(connection);
-    let builder = builder(&front.limits);
-    let service = service_fn(move |request| front.clone().answer(socket, phase.clone(), request));
+    let builder = builder(&pipeline.limits);
+    let service =
+        service_fn(move |request| pipeline.clone().answer(socket, state.clone(), request));
     let mut connection = pin!(builder.serve_connection(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -263,7 +267,7 @@ fn builder(limits: &Limits) -> http1::Builder {
 /// Answers a connection that is not admitted, without waiting for its request or for it to read. One that would speak TLS
 /// is closed without a word: a handshake is the work that a full listener is to be spared.
 fn refuse(stream: &TcpStream, failure: &Failure) {
-    let _ = stream.try_write(&failure.raw_answer());
+    let _ = stream.try_write(&failure.raw_response());
 }
 
 /// Counts connections.
@@ -273,7 +277,7 @@ struct Caps(Arc<Mutex<Counts>>);
 #[derive(Debug, Default)]
 struct Counts {
     all: usize,
-    per_peer: HashMap<IpAddr, usize>,
+    per_address: HashMap<IpAddr, usize>,
 }
 
 struct Refusal {
@@ -282,18 +286,18 @@ struct Refusal {
 }
 
 impl Caps {
-    fn admit(&self, peer: Peer, limits: &Limits) -> Result<Admission, Refusal> {
-        let is_exempt = peer.address().is_loopback() || peer.is_within(&limits.trusted_proxies);
+    fn admit(&self, client: ClientAddr, limits: &Limits) -> Result<Admission, Refusal> {
+        let is_exempt = client.address().is_loopback() || client.is_within(&limits.trusted_proxies);
         let counted = limits
-            .per_peer
+            .per_address
             .filter(|_| !is_exempt)
-            .map(|cap| (peer.network(), cap));
+            .map(|cap| (client.network(), cap));
         let mut counts = self.lock();
         if counts.all >= limits.connections {
             return Err(Refusal::new(ErrorCode::Overloaded, "max_connections"));
         }
         if let Some((network, cap)) = counted {
-            let count = counts.per_peer.entry(network).or_default();
+            let count = counts.per_address.entry(network).or_default();
             if *count >= cap {
                 return Err(Refusal::new(
                     ErrorCode::RateLimited,
@@ -326,15 +330,15 @@ impl Refusal {
     }
 }
 
-/// A place among the connections, given back when dropped.
+/// A place among the connections, released when dropped.
 struct Admission {
     caps: Caps,
     counted: Option<IpAddr>,
 }
 
 impl Admission {
-    /// Gives the place back and tells how many are taken.
-    fn leave(self) -> usize {
+    /// Releases the place and returns how many are taken.
+    fn release(self) -> usize {
         let caps = self.caps.clone();
         drop(self);
         caps.count()
@@ -346,10 +350,10 @@ impl Drop for Admission {
         let mut counts = self.caps.lock();
         counts.all -= 1;
         let Some(network) = self.counted else { return };
-        if let Some(count) = counts.per_peer.get_mut(&network) {
+        if let Some(count) = counts.per_address.get_mut(&network) {
             *count -= 1;
             if *count == 0 {
-                counts.per_peer.remove(&network);
+                counts.per_address.remove(&network);
             }
         }
     }
@@ -359,28 +363,31 @@ impl Drop for Admission {
 mod tests {
     use super::*;
 
-    fn peer(text: &str) -> Peer {
-        Peer::new(text.parse().unwrap())
+    fn client(text: &str) -> ClientAddr {
+        ClientAddr::new(text.parse().unwrap())
     }
 
     #[test]
     fn cap_per_address_counts_hosts_and_spares_loopback_and_trusted_proxies() {
         let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
         let limits = Limits {
-            per_peer: Some(1),
+            per_address: Some(1),
             trusted_proxies,
             ..Limits::public()
         };
         let caps = Caps::default();
-        let first = caps.admit(peer("192.0.2.1"), &limits).ok().unwrap();
-        let refusal = caps.admit(peer("::ffff:192.0.2.1"), &limits).err().unwrap();
+        let first = caps.admit(client("192.0.2.1"), &limits).ok().unwrap();
+        let refusal = caps
+            .admit(client("::ffff:192.0.2.1"), &limits)
+            .err()
+            .unwrap();
         assert_eq!(
             (refusal.reason, refusal.failure.code()),
             ("max_connections_per_address", ErrorCode::RateLimited)
         );
-        let _of_network = caps.admit(peer("2001:db8::1"), &limits).ok().unwrap();
+        let _of_network = caps.admit(client("2001:db8::1"), &limits).ok().unwrap();
         assert!(
-            caps.admit(peer("2001:db8::2"), &limits).is_err(),
+            caps.admit(client("2001:db8::2"), &limits).is_err(),
             "one host has a whole /64"
         );
         let spared = [
@@ -393,14 +400,14 @@ mod tests {
         ];
         let admitted: Vec<_> = spared
             .iter()
-            .map(|text| caps.admit(peer(text), &limits).ok().unwrap())
+            .map(|text| caps.admit(client(text), &limits).ok().unwrap())
             .collect();
         assert_eq!(caps.count(), 2 + admitted.len());
-        assert_eq!(first.leave(), 1 + admitted.len());
-        assert!(caps.admit(peer("192.0.2.1"), &limits).is_ok());
+        assert_eq!(first.release(), 1 + admitted.len());
+        assert!(caps.admit(client("192.0.2.1"), &limits).is_ok());
         drop(admitted);
         assert_eq!(
-            caps.lock().per_peer.len(),
+            caps.lock().per_address.len(),
             1,
             "places that were given back leave nothing behind"
         );

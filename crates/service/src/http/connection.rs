@@ -14,10 +14,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 use super::body::slow;
-use super::front::Front;
-use super::long_head::FarTooLong;
-use super::phase::{BUSY, HEAD, IDLE, Phase};
-use super::scan::Scan;
+use super::connection_state::{BUSY, ConnectionState, HEAD, IDLE};
+use super::head_scanner::HeadScanner;
+use super::oversized_head::OversizedHeadPage;
+use super::request_pipeline::RequestPipeline;
 
 /// How long, and for how many bytes, a connection is still read after the last answer. Closing at once would make the
 /// kernel discard the answer while the client is still sending. Browsers send addresses of up to two million characters.
@@ -28,40 +28,40 @@ const LINGER_BYTES: usize = 2 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Connection<S> {
     stream: S,
-    phase: Phase,
+    state: ConnectionState,
     header_timeout: Duration,
     idle_timeout: Duration,
     write_timeout: Duration,
     timer: Pin<Box<Sleep>>,
     /// Runs while the client takes nothing of what is written.
     stall: Option<Pin<Box<Sleep>>>,
-    /// The phase that the timer was set for.
+    /// The state that the timer was set for.
     timed: Option<u8>,
     /// Whether anything of the present head has arrived.
     has_bytes: bool,
     is_at_end: bool,
     linger: Option<usize>,
-    scan: Scan,
+    scanner: HeadScanner,
     /// Where the callers are people: how much of a head is taken, and how much is read.
     head_bytes: usize,
     read_bytes: usize,
-    far_too_long: Option<FarTooLong>,
+    oversized_head_page: Option<OversizedHeadPage>,
     long_heads: Arc<Semaphore>,
     /// Held from where a head is longer than what is taken.
     long_head: Option<OwnedSemaphorePermit>,
-    /// What is still to be written before this connection ends.
-    last_words: Option<Bytes>,
-    /// Told to the connection that is idle longest, when its place is needed.
-    make_room: Arc<Notify>,
-    asked_to_leave: Option<Pin<Box<OwnedNotified>>>,
+    /// A response that is still to be written before this connection ends.
+    final_response: Option<Bytes>,
+    /// Notifies the connection that is idle longest, when its place is needed.
+    evict_idle: Arc<Notify>,
+    eviction: Option<Pin<Box<OwnedNotified>>>,
 }
 
 impl<S> Connection<S> {
-    pub(super) fn new(stream: S, phase: Phase, front: &Front) -> Self {
-        let limits = &front.limits;
+    pub(super) fn new(stream: S, state: ConnectionState, pipeline: &RequestPipeline) -> Self {
+        let limits = &pipeline.limits;
         Self {
             stream,
-            phase,
+            state,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             write_timeout: limits.write_timeout,
@@ -71,74 +71,74 @@ impl<S> Connection<S> {
             has_bytes: false,
             is_at_end: false,
             linger: None,
-            scan: Scan::default(),
+            scanner: HeadScanner::default(),
             head_bytes: limits.head_bytes,
             read_bytes: limits.read_bytes,
-            far_too_long: front.far_too_long.clone(),
-            long_heads: Arc::clone(&front.long_heads),
+            oversized_head_page: pipeline.oversized_head_page.clone(),
+            long_heads: Arc::clone(&pipeline.long_heads),
             long_head: None,
-            last_words: None,
-            make_room: Arc::clone(&front.make_room),
-            asked_to_leave: None,
+            final_response: None,
+            evict_idle: Arc::clone(&pipeline.evict_idle),
+            eviction: None,
         }
     }
 
-    fn set_timer(&mut self, phase: u8, timeout: Duration) {
-        self.timed = Some(phase);
+    fn set_timer(&mut self, state: u8, timeout: Duration) {
+        self.timed = Some(state);
         self.timer.as_mut().reset(Instant::now() + timeout);
     }
 
     fn note_read(&mut self, bytes: &[u8]) {
         self.is_at_end = bytes.is_empty();
         self.has_bytes = true;
-        self.asked_to_leave = None;
-        if self.phase.is(IDLE) {
-            let length = self.phase.length();
-            self.scan.begin_head(length);
-            self.phase.set(HEAD);
+        self.eviction = None;
+        if self.state.is(IDLE) {
+            let length = self.state.length();
+            self.scanner.begin_head(length);
+            self.state.set(HEAD);
             self.set_timer(HEAD, self.header_timeout);
         }
-        if let Some(lines) = self.scan.read(bytes) {
-            self.phase.note_lines(lines);
+        if let Some(lines) = self.scanner.read(bytes) {
+            self.state.note_line_endings(lines);
         }
         self.note_length();
     }
 
     /// Where the callers are people, ends a head that is too long to be read, or for which there is no place.
     fn note_length(&mut self) {
-        let Some(page) = &self.far_too_long else {
+        let Some(page) = &self.oversized_head_page else {
             return;
         };
-        if !self.scan.is_beyond(self.head_bytes) {
+        if !self.scanner.is_beyond(self.head_bytes) {
             return;
         }
         if self.long_head.is_none() {
             self.long_head = Arc::clone(&self.long_heads).try_acquire_owned().ok();
         }
-        if self.long_head.is_none() || self.scan.is_beyond(self.read_bytes) {
-            self.last_words = Some(page.raw_answer().into());
+        if self.long_head.is_none() || self.scanner.is_beyond(self.read_bytes) {
+            self.final_response = Some(page.raw_response().into());
         }
     }
 
     /// Whether nothing is under way, and somebody else needs the place.
-    fn is_to_leave(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.phase.is(BUSY) || self.has_bytes {
+    fn is_evicted(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.state.is(BUSY) || self.has_bytes {
             return false;
         }
         let asked = self
-            .asked_to_leave
-            .get_or_insert_with(|| Box::pin(Arc::clone(&self.make_room).notified_owned()));
+            .eviction
+            .get_or_insert_with(|| Box::pin(Arc::clone(&self.evict_idle).notified_owned()));
         asked.as_mut().poll(cx).is_ready()
     }
 
     /// Whether the client used up the time for what the connection is doing.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.phase.is(BUSY) {
+        if self.state.is(BUSY) {
             self.timed = None;
             self.has_bytes = false;
             return false;
         }
-        if self.phase.is(IDLE) && self.timed != Some(IDLE) {
+        if self.state.is(IDLE) && self.timed != Some(IDLE) {
             self.has_bytes = false;
             self.set_timer(IDLE, self.idle_timeout);
         }
@@ -150,24 +150,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Says why the connection ends, if a head was begun; best effort, since the client may not read.
     fn answer_slow_head(&mut self, cx: &mut Context<'_>) {
         if self.has_bytes {
-            let answer = slow("The header took too long.").raw_answer();
+            let answer = slow("The header took too long.").raw_response();
             let _ = Pin::new(&mut self.stream).poll_write(cx, &answer);
         }
     }
 
-    /// Writes the last words, then reads what is still on its way, so that they are not discarded.
-    fn poll_last_words(&mut self, cx: &mut Context<'_>, mut words: Bytes) -> Poll<io::Result<()>> {
-        while !words.is_empty() {
-            let written = Pin::new(&mut self.stream).poll_write(cx, &words);
+    /// Writes the final response, then reads what is still on its way, so that it is not discarded.
+    fn poll_final_response(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut response: Bytes,
+    ) -> Poll<io::Result<()>> {
+        while !response.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &response);
             match self.unless_stalled(cx, written) {
-                Poll::Ready(written) => words = words.slice(written?..),
+                Poll::Ready(written) => response = response.slice(written?..),
                 Poll::Pending => {
-                    self.last_words = Some(words);
+                    self.final_response = Some(response);
                     return Poll::Pending;
                 }
             }
         }
-        self.last_words = Some(words);
+        self.final_response = Some(response);
         ready!(Pin::new(self).poll_shutdown(cx))?;
         Poll::Ready(Err(io::ErrorKind::InvalidData.into()))
     }
@@ -213,15 +217,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Some(words) = this.last_words.take() {
-            return this.poll_last_words(cx, words);
+        if let Some(response) = this.final_response.take() {
+            return this.poll_final_response(cx, response);
         }
         let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
                 this.note_read(&buf.filled()[before..]);
-                match this.last_words.take() {
-                    Some(words) => this.poll_last_words(cx, words),
+                match this.final_response.take() {
+                    Some(response) => this.poll_final_response(cx, response),
                     None => Poll::Ready(Ok(())),
                 }
             }
@@ -230,11 +234,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
                 this.answer_slow_head(cx);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
-            Poll::Pending if this.is_to_leave(cx) => {
+            Poll::Pending if this.is_evicted(cx) => {
                 Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
             }
             Poll::Pending => {
-                this.phase.wait_for_end(cx.waker());
+                this.state.wait_for_end(cx.waker());
                 Poll::Pending
             }
         }
@@ -280,7 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
             this.set_timer(HEAD, LINGER);
         }
         // Between two requests there is nothing on its way that could be cut off.
-        if this.phase.is(IDLE) && !this.has_bytes {
+        if this.state.is(IDLE) && !this.has_bytes {
             return Poll::Ready(Ok(()));
         }
         this.poll_linger(cx)

@@ -30,20 +30,20 @@ impl std::fmt::Debug for Encryption {
 
 /// Why a connection did not come to speak TLS.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unencrypted {
+pub(super) enum HandshakeError {
     #[error("the client took too long for the handshake")]
-    TooSlow,
+    Timeout,
     #[error("the client speaks no TLS")]
     Plain,
     #[error("the handshake failed")]
     Failed(#[from] io::Error),
 }
 
-impl Unencrypted {
+impl HandshakeError {
     /// The word for it in measurements.
     pub(super) fn reason(&self) -> &'static str {
         match self {
-            Self::TooSlow => "handshake_timeout",
+            Self::Timeout => "handshake_timeout",
             Self::Plain => "plain_http",
             Self::Failed(_) => "handshake",
         }
@@ -65,19 +65,19 @@ impl Encryption {
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, Unencrypted> {
+    ) -> Result<TlsStream<TcpStream>, HandshakeError> {
         let handshake = async {
             let mut first = [HANDSHAKE];
             stream.peek(&mut first).await?;
             if first != [HANDSHAKE] {
                 refuse_plain(&stream);
-                return Err(Unencrypted::Plain);
+                return Err(HandshakeError::Plain);
             }
             Ok(self.acceptor.accept(stream).await?)
         };
         timeout(self.handshake_timeout, handshake)
             .await
-            .unwrap_or(Err(Unencrypted::TooSlow))
+            .unwrap_or(Err(HandshakeError::Timeout))
     }
 }
 
@@ -90,5 +90,5 @@ fn refuse_plain(stream: &TcpStream) {
         "This address speaks TLS.",
         "Use https; what was just sent went over the network in clear.",
     );
-    let _ = stream.try_write(&failure.raw_answer());
+    let _ = stream.try_write(&failure.raw_response());
 }

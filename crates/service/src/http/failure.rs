@@ -92,8 +92,8 @@ impl Failure {
         }
     }
 
-    /// The whole answer as bytes, for a connection on which no HTTP exchange can take place any more.
-    pub(super) fn raw_answer(&self) -> Vec<u8> {
+    /// The whole response as bytes, for a connection on which no HTTP exchange can take place any more.
+    pub(super) fn raw_response(&self) -> Vec<u8> {
         let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
         let head = format!(
             "HTTP/1.1 {}\r\ncontent-type: {}\r\ncontent-length: {}\r\ncache-control: no-store\r\n\

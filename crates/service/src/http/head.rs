@@ -7,15 +7,15 @@ use http::{HeaderMap, Response, Uri, Version};
 use hubkey_protocol::ErrorCode;
 
 use super::failure::Failure;
+use super::head_scanner::LineEndings;
 use super::limits::Limits;
-use super::long_head::TooLong;
-use super::scan::Lines;
+use super::oversized_head::OversizedHead;
 
 /// Refuses heads that are too large.
-pub(super) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), TooLong> {
+pub(super) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), OversizedHead> {
     let url = target_bytes(&parts.uri);
     if url > limits.url_bytes {
-        return Err(TooLong::Address);
+        return Err(OversizedHead::Address);
     }
     let line = parts.method.as_str().len() + url + " HTTP/1.1\r\n ".len();
     let fields: usize = parts
@@ -24,21 +24,21 @@ pub(super) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), TooLong> 
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
     if parts.headers.len() > limits.headers || line + fields + 2 > limits.head_bytes {
-        return Err(TooLong::Header);
+        return Err(OversizedHead::Header);
     }
     Ok(())
 }
 
 /// Refuses heads that two readers could read in two ways.
-pub(super) fn check_form(parts: &Parts, lines: Lines) -> Result<(), Failure> {
+pub(super) fn check_form(parts: &Parts, line_endings: LineEndings) -> Result<(), Failure> {
     let refused = |title, detail| Err(Failure::new(ErrorCode::BadRequest, title, detail));
-    if lines == Lines::Ambiguous {
+    if line_endings == LineEndings::Ambiguous {
         return refused(
             "The lines of the header are not those of HTTP/1.1.",
             "End each line with CR and LF, and send one request at a time.",
         );
     }
-    // Two lengths that differ are refused by hyper, and of chunks and a length it takes the chunks; `Front` ends the
+    // Two lengths that differ are refused by hyper, and of chunks and a length it takes the chunks; `RequestPipeline` ends
     // connection after those.
     let hosts = parts.headers.get_all(header::HOST).iter().count();
     if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
@@ -61,18 +61,18 @@ fn target_bytes(uri: &Uri) -> usize {
 
 /// Removes every header by which a proxy, or somebody who plays one, could change what a handler believes; also names
 /// with an underscore, which some proxies and frameworks take for the same name with a dash.
-pub(super) fn remove_hearsay(headers: &mut HeaderMap) {
-    let hearsay: Vec<HeaderName> = headers
+pub(super) fn remove_forwarded_headers(headers: &mut HeaderMap) {
+    let untrusted: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| is_hearsay(name.as_str()))
+        .filter(|name| is_forwarded_header(name.as_str()))
         .cloned()
         .collect();
-    for name in hearsay {
+    for name in untrusted {
         headers.remove(name);
     }
 }
 
-fn is_hearsay(name: &str) -> bool {
+fn is_forwarded_header(name: &str) -> bool {
     const PREFIXES: [&str; 3] = ["x-forwarded-", "x-original-", "x-rewrite-"];
     const NAMES: [&str; 6] = [
         "forwarded",

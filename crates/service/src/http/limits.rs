@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::settings::{Section, kind};
+use crate::settings::{Section, value_type};
 
 /// The limits of one listener.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Connections at once.
     pub connections: usize,
-    /// Connections of one peer address at once; never counted for loopback and trusted proxies.
-    pub per_peer: Option<usize>,
+    /// Connections of one client address at once; never counted for loopback and trusted proxies.
+    pub per_address: Option<usize>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long requests may go on once shutdown has begun.
@@ -59,7 +59,7 @@ impl Limits {
             url_bytes: 4 * 1024,
             body_bytes: 16 * 1024,
             connections: 2048,
-            per_peer: None,
+            per_address: None,
             trusted_proxies: Vec::new(),
             shutdown_grace_period: Duration::from_secs(30),
         }
@@ -82,7 +82,7 @@ impl Limits {
             head_bytes: 24 * 1024,
             read_bytes: 64 * 1024,
             url_bytes: 12 * 1024,
-            per_peer: Some(64),
+            per_address: Some(64),
             ..Self::internal()
         }
     }
@@ -93,38 +93,38 @@ impl Limits {
 pub fn read_limits(section: &Section<'_>, mut limits: Limits) -> Limits {
     let connections = section.or(
         "max_connections",
-        &kind::Number::between(1, 1_000_000),
+        &value_type::Number::between(1, 1_000_000),
         limits.connections as u64,
         "How many connections may be open at once.",
     );
     limits.connections = whole(connections);
     limits.handler_timeout = section.or(
         "handler_timeout",
-        &kind::Time::between(Duration::from_secs(1), Duration::from_hours(1)),
+        &value_type::DurationType::between(Duration::from_secs(1), Duration::from_hours(1)),
         limits.handler_timeout,
         "How long one request may take.",
     );
     limits.shutdown_grace_period = section.or(
         "shutdown_grace_period",
-        &kind::TIME,
+        &value_type::DURATION,
         limits.shutdown_grace_period,
         "How long requests may go on once shutdown has begun.",
     );
     limits.trusted_proxies = section.list(
         "trusted_proxies",
-        &kind::NETWORK,
+        &value_type::NETWORK,
         "The proxies whose `X-Forwarded-For` is believed. No other forwarded header is ever believed.",
     );
-    limits.per_peer = limits
-        .per_peer
-        .map(|default| read_per_peer(section, default));
+    limits.per_address = limits
+        .per_address
+        .map(|default| read_per_address(section, default));
     limits
 }
 
-fn read_per_peer(section: &Section<'_>, default: usize) -> usize {
+fn read_per_address(section: &Section<'_>, default: usize) -> usize {
     whole(section.or(
         "max_connections_per_address",
-        &kind::Number::between(1, 1_000_000),
+        &value_type::Number::between(1, 1_000_000),
         default as u64,
         "How many connections one address may have; loopback and trusted proxies are not counted.",
     ))

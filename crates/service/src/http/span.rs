@@ -18,7 +18,7 @@ const LONGEST_HOST: usize = 255;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TraceRule {
     /// Its requests are in none.
-    Leave,
+    Untraced,
     /// Its requests are in traces of their own, whatever callers say.
     Begin,
     /// Callers are programs of kernels: their requests may name the trace that they are part of.
@@ -36,7 +36,7 @@ pub(super) fn begin(
     head: &Parts,
 ) -> Span {
     let above = match rule {
-        TraceRule::Leave => return Span::none(),
+        TraceRule::Untraced => return Span::none(),
         TraceRule::Begin => None,
         TraceRule::Continue | TraceRule::Follow => traces::parent_of(&head.headers),
     };
@@ -77,8 +77,8 @@ pub(super) fn end(span: &Span, method: &'static str, route: Option<&str>, respon
     }
 }
 
-/// Tells a caller that is believed to which sign-in its request belonged.
-pub(super) fn tell_joined(response: &mut Response) {
+/// Names the trace of the sign-in that the request belonged to, for a caller that is believed.
+pub(super) fn add_joined_trace(response: &mut Response) {
     let place = traces::joined().map(|place| place.to_string());
     if let Some(value) = place.and_then(|place| HeaderValue::try_from(place).ok()) {
         response.headers_mut().insert(TRACEPARENT_HEADER, value);

@@ -4,8 +4,8 @@ use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::kind::{self, Word};
 use super::reader::Reader;
+use super::value_type::{self, Enum};
 
 /// `[ops]`: the listener for health and metrics.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub fn read_ops(reader: &Reader, default_port: u16) -> OpsSettings {
     let default = SocketAddr::from((Ipv4Addr::LOCALHOST, default_port));
     let listen = reader.section("ops").or(
         "listen",
-        &kind::ADDRESS,
+        &value_type::ADDRESS,
         default,
         "Where `/healthz`, `/readyz` and `/metrics` are served; never route it to the outside.",
     );
@@ -46,7 +46,7 @@ pub struct LogSettings {
     pub audit_file: Option<PathBuf>,
 }
 
-const FORMAT: Word<LogFormat> = Word(&[("json", LogFormat::Json), ("text", LogFormat::Text)]);
+const FORMAT: Enum<LogFormat> = Enum(&[("json", LogFormat::Json), ("text", LogFormat::Text)]);
 
 /// Reads `[log]` and `[audit]`.
 pub fn read_log(reader: &Reader) -> LogSettings {
@@ -58,7 +58,7 @@ pub fn read_log(reader: &Reader) -> LogSettings {
     );
     let filter = log.or(
         "filter",
-        &kind::TEXT,
+        &value_type::TEXT,
         "info".to_owned(),
         "Which log lines are written: a level, or directives such as `info,hubkey_token_broker=debug`.",
     );
@@ -73,7 +73,7 @@ pub fn read_log(reader: &Reader) -> LogSettings {
     }
     let audit_file = reader.section("audit").optional(
         "file",
-        &kind::PATH,
+        &value_type::PATH,
         "Where audit lines are appended. Left out: to standard error, marked `\"stream\":\"audit\"`.",
     );
     let of_terminal = if std::io::stderr().is_terminal() {

@@ -4,13 +4,13 @@
 //!
 //! ```
 //! use std::collections::BTreeMap;
-//! use hubkey_service::settings::{Reader, kind};
+//! use hubkey_service::settings::{Reader, value_type};
 //!
 //! let env = BTreeMap::from([("HUBKEY_KERNEL_LISTEN".to_owned(), "127.0.0.1:8081".to_owned())]);
 //! let reader = Reader::open(None, env);
 //! let kernel = reader.section("kernel");
-//! let listen = kernel.required("listen", &kind::ADDRESS, "Where kernels reach the broker.");
-//! let hold = kernel.or("hold", &kind::TIME, std::time::Duration::from_secs(25), "How long a poll waits.");
+//! let listen = kernel.required("listen", &value_type::ADDRESS, "Where kernels reach the broker.");
+//! let hold = kernel.or("hold", &value_type::DURATION, std::time::Duration::from_secs(25), "How long a poll waits.");
 //! reader.finish().expect("no mistakes");
 //! assert_eq!(listen.expect("it is set").port(), 8081);
 //! assert_eq!(hold.as_secs(), 25);
@@ -25,9 +25,8 @@
 //! - What was read also makes the reference in the operator's manual ([`reference()`]).
 
 mod common;
+mod config_error;
 mod environment;
-pub mod kind;
-mod mistake;
 mod reader;
 mod reference;
 mod section;
@@ -35,16 +34,17 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod value_type;
 
 use std::path::Path;
 
 pub use common::{LogFormat, LogSettings, OpsSettings, read_log, read_ops};
+pub use config_error::{ConfigError, ConfigErrors};
 pub(crate) use environment::otel_environment;
 pub use environment::{FILE_VARIABLE, process_environment};
-pub use kind::Kind;
-pub use mistake::{Mistake, Mistakes};
 pub use reader::Reader;
 pub use section::Section;
+pub use value_type::ValueType;
 
 /// Reads settings from a file and the process environment.
 ///
@@ -52,11 +52,11 @@ pub use section::Section;
 pub fn load<T>(
     file: Option<&Path>,
     read: impl FnOnce(&Reader) -> Option<T>,
-) -> Result<T, Mistakes> {
+) -> Result<T, ConfigErrors> {
     let reader = Reader::open(file, process_environment());
     let settings = read(&reader);
     reader.finish()?;
-    settings.ok_or_else(Mistakes::unexplained)
+    settings.ok_or_else(ConfigErrors::unexplained)
 }
 
 /// Renders the reference of all settings that `read` reads, as Markdown.

@@ -8,7 +8,7 @@ pub(super) struct Entry {
     pub(super) section: String,
     pub(super) key: String,
     pub(super) variable: String,
-    pub(super) words: String,
+    pub(super) expected: String,
     pub(super) default: Default,
     pub(super) about: String,
 }
@@ -59,7 +59,7 @@ impl Entry {
             Default::None => "none".to_owned(),
             Default::Value(value) => format!("`{value}`"),
         };
-        let cells = [&self.words, &default, &self.about].map(|cell| cell.replace('|', "\\|"));
+        let cells = [&self.expected, &default, &self.about].map(|cell| cell.replace('|', "\\|"));
         format!(
             "| `{key}` | `{}` | {} |\n",
             self.variable,

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use super::config_error::{ConfigError, Location};
 use super::environment::variable;
-use super::kind::Kind;
-use super::mistake::{Mistake, Place};
 use super::reference::{Default, Entry};
 use super::source::Source;
 use super::tree::Value;
+use super::value_type::ValueType;
 
 /// One section of the settings. Each method reads one key and notes it for the reference; `about` is one sentence.
 #[derive(Debug)]
@@ -18,12 +18,12 @@ pub struct Section<'r> {
 }
 
 /// A value as it was found.
-enum Found {
+enum RawValue {
     Absent,
-    Text(Place, String),
-    List(Place, Vec<String>),
+    Text(Location, String),
+    List(Location, Vec<String>),
     /// Of a shape that no setting has.
-    Other(Place),
+    Other(Location),
 }
 
 impl<'r> Section<'r> {
@@ -45,12 +45,17 @@ impl<'r> Section<'r> {
     }
 
     /// A key that has to be set. `None` after a mistake.
-    pub fn required<K: Kind>(&self, key: &str, kind: &K, about: &str) -> Option<K::Value> {
-        self.register(key, &kind.words(), Default::Required, about);
-        match self.scalar(key, kind) {
+    pub fn required<K: ValueType>(
+        &self,
+        key: &str,
+        value_type: &K,
+        about: &str,
+    ) -> Option<K::Value> {
+        self.register(key, &value_type.expected(), Default::Required, about);
+        match self.scalar(key, value_type) {
             Ok(Some(value)) => Some(value),
             Ok(None) => {
-                self.note_missing(key, &kind.words());
+                self.note_missing(key, &value_type.expected());
                 None
             }
             Err(()) => None,
@@ -58,58 +63,72 @@ impl<'r> Section<'r> {
     }
 
     /// A key that may be left out. `None` if it is, or after a mistake.
-    pub fn optional<K: Kind>(&self, key: &str, kind: &K, about: &str) -> Option<K::Value> {
-        self.register(key, &kind.words(), Default::None, about);
-        self.scalar(key, kind).ok().flatten()
+    pub fn optional<K: ValueType>(
+        &self,
+        key: &str,
+        value_type: &K,
+        about: &str,
+    ) -> Option<K::Value> {
+        self.register(key, &value_type.expected(), Default::None, about);
+        self.scalar(key, value_type).ok().flatten()
     }
 
     /// A key with a default.
-    pub fn or<K: Kind>(&self, key: &str, kind: &K, default: K::Value, about: &str) -> K::Value {
+    pub fn or<K: ValueType>(
+        &self,
+        key: &str,
+        value_type: &K,
+        default: K::Value,
+        about: &str,
+    ) -> K::Value {
         self.register(
             key,
-            &kind.words(),
-            Default::Value(kind.show(&default)),
+            &value_type.expected(),
+            Default::Value(value_type.show(&default)),
             about,
         );
-        self.scalar(key, kind).ok().flatten().unwrap_or(default)
+        self.scalar(key, value_type)
+            .ok()
+            .flatten()
+            .unwrap_or(default)
     }
 
     /// A list that is empty unless set: `["a", "b"]` in the file, `a,b` in the environment.
-    pub fn list<K: Kind>(&self, key: &str, kind: &K, about: &str) -> Vec<K::Value> {
-        self.list_or(key, kind, Vec::new(), about)
+    pub fn list<K: ValueType>(&self, key: &str, value_type: &K, about: &str) -> Vec<K::Value> {
+        self.list_or(key, value_type, Vec::new(), about)
     }
 
     /// A list with a default.
-    pub fn list_or<K: Kind>(
+    pub fn list_or<K: ValueType>(
         &self,
         key: &str,
-        kind: &K,
+        value_type: &K,
         default: Vec<K::Value>,
         about: &str,
     ) -> Vec<K::Value> {
-        let words = format!("a list in which each entry is {}", kind.words());
-        let shown: Vec<_> = default.iter().map(|value| kind.show(value)).collect();
+        let expected = format!("a list in which each entry is {}", value_type.expected());
+        let shown: Vec<_> = default.iter().map(|value| value_type.show(value)).collect();
         self.register(
             key,
-            &words,
+            &expected,
             Default::Value(format!("[{}]", shown.join(", "))),
             about,
         );
-        let (place, texts) = match self.find(key, true) {
-            Found::Absent => return default,
-            Found::List(place, texts) => (place, texts),
-            Found::Text(place, text) => {
-                self.note_wrong(place, key, &shown_text(&text), &words);
+        let (location, texts) = match self.find(key, true) {
+            RawValue::Absent => return default,
+            RawValue::List(location, texts) => (location, texts),
+            RawValue::Text(location, text) => {
+                self.note_wrong(location, key, &shown_text(&text), &expected);
                 return default;
             }
-            Found::Other(place) => {
-                self.note_wrong(place, key, "not a list of single values", &words);
+            RawValue::Other(location) => {
+                self.note_wrong(location, key, "not a list of single values", &expected);
                 return default;
             }
         };
         texts
             .iter()
-            .filter_map(|text| self.read(key, kind, place.clone(), text).ok())
+            .filter_map(|text| self.read(key, value_type, location.clone(), text).ok())
             .collect()
     }
 
@@ -140,12 +159,14 @@ impl<'r> Section<'r> {
 
     /// Notes that a key's value does not fit, at the place where it is set. The sentence says what to do.
     pub fn fail(&self, key: &str, sentence: &str) {
-        let place = match self.find(key, false) {
-            Found::Text(place, _) | Found::List(place, _) | Found::Other(place) => place,
-            Found::Absent => Place::Nowhere,
+        let location = match self.find(key, false) {
+            RawValue::Text(location, _)
+            | RawValue::List(location, _)
+            | RawValue::Other(location) => location,
+            RawValue::Absent => Location::Nowhere,
         };
         let sentence = format!("`{}`: {sentence}", self.dotted(key));
-        self.source.note(Mistake::new(place, sentence));
+        self.source.note(ConfigError::new(location, sentence));
     }
 
     /// The dotted name of a key, as messages show it.
@@ -158,16 +179,16 @@ impl<'r> Section<'r> {
         }
     }
 
-    fn register(&self, key: &str, words: &str, default: Default, about: &str) {
+    fn register(&self, key: &str, expected: &str, default: Default, about: &str) {
         let key = self.dotted(key);
         let variable = variable(&key);
         let section = self.path.clone();
-        let (words, about) = (words.to_owned(), about.to_owned());
+        let (expected, about) = (expected.to_owned(), about.to_owned());
         self.source.register(Entry {
             section,
             key,
             variable,
-            words,
+            expected,
             default,
             about,
         });
@@ -188,55 +209,61 @@ impl<'r> Section<'r> {
         self.source.register_clear(&clear);
     }
 
-    fn find(&self, key: &str, list: bool) -> Found {
+    fn find(&self, key: &str, list: bool) -> RawValue {
         let key = self.dotted(key);
         let name = variable(&key);
         if let Some(text) = self.source.variable(&name) {
-            let place = Place::Variable(name);
+            let location = Location::Variable(name);
             return if list {
-                Found::List(
-                    place,
+                RawValue::List(
+                    location,
                     text.split(',').map(|item| item.trim().to_owned()).collect(),
                 )
             } else {
-                Found::Text(place, text.to_owned())
+                RawValue::Text(location, text.to_owned())
             };
         }
         let Some(node) = self.source.node(&key) else {
-            return Found::Absent;
+            return RawValue::Absent;
         };
-        let place = self.source.place(node.line);
+        let location = self.source.location(node.line);
         match &node.value {
-            Value::Scalar(text) => Found::Text(place, text.clone()),
-            Value::Table(_) => Found::Other(place),
+            Value::Scalar(text) => RawValue::Text(location, text.clone()),
+            Value::Table(_) => RawValue::Other(location),
             Value::List(nodes) => {
                 let texts = nodes.iter().map(|node| match &node.value {
                     Value::Scalar(text) => Some(text.clone()),
                     Value::List(_) | Value::Table(_) => None,
                 });
                 let texts: Option<Vec<_>> = texts.collect();
-                texts.map_or(Found::Other(place.clone()), |texts| {
-                    Found::List(place, texts)
+                texts.map_or(RawValue::Other(location.clone()), |texts| {
+                    RawValue::List(location, texts)
                 })
             }
         }
     }
 
     /// Reads a single value; `Err` once a mistake was noted.
-    fn scalar<K: Kind>(&self, key: &str, kind: &K) -> Result<Option<K::Value>, ()> {
+    fn scalar<K: ValueType>(&self, key: &str, value_type: &K) -> Result<Option<K::Value>, ()> {
         match self.find(key, false) {
-            Found::Absent => Ok(None),
-            Found::Text(place, text) => self.read(key, kind, place, &text).map(Some),
-            Found::List(place, _) | Found::Other(place) => {
-                self.note_wrong(place, key, "not a single value", &kind.words());
+            RawValue::Absent => Ok(None),
+            RawValue::Text(location, text) => self.read(key, value_type, location, &text).map(Some),
+            RawValue::List(location, _) | RawValue::Other(location) => {
+                self.note_wrong(location, key, "not a single value", &value_type.expected());
                 Err(())
             }
         }
     }
 
-    fn read<K: Kind>(&self, key: &str, kind: &K, place: Place, text: &str) -> Result<K::Value, ()> {
-        kind.read(text).ok_or_else(|| {
-            self.note_wrong(place, key, &shown_text(text), &kind.words());
+    fn read<K: ValueType>(
+        &self,
+        key: &str,
+        value_type: &K,
+        location: Location,
+        text: &str,
+    ) -> Result<K::Value, ()> {
+        value_type.read(text).ok_or_else(|| {
+            self.note_wrong(location, key, &shown_text(text), &value_type.expected());
         })
     }
 
@@ -248,22 +275,29 @@ impl<'r> Section<'r> {
                 "`{clear}` is a secret in clear; write it into a file of its own and name that file in `{clear}_file`."
             );
             self.source
-                .note(Mistake::new(self.source.place(node.line), sentence));
+                .note(ConfigError::new(self.source.location(node.line), sentence));
             return Err(());
         }
         let name = variable(&clear);
         let from_file = self.find(&file_key, false);
         match (self.source.variable(&name), from_file) {
-            (Some(_), Found::Text(place @ Place::Variable(_), _)) => {
+            (Some(_), RawValue::Text(location @ Location::Variable(_), _)) => {
                 let sentence = format!("{name} and {name}_FILE are both set; remove one of them.");
-                self.source.note(Mistake::new(place, sentence));
+                self.source.note(ConfigError::new(location, sentence));
                 Err(())
             }
             (Some(text), _) => Ok(Some(text.to_owned())),
-            (None, Found::Absent) => Ok(None),
-            (None, Found::Text(place, path)) => self.secret_file(&file_key, place, &path).map(Some),
-            (None, Found::List(place, _) | Found::Other(place)) => {
-                self.note_wrong(place, &file_key, "not a single value", "the path of a file");
+            (None, RawValue::Absent) => Ok(None),
+            (None, RawValue::Text(location, path)) => {
+                self.secret_file(&file_key, location, &path).map(Some)
+            }
+            (None, RawValue::List(location, _) | RawValue::Other(location)) => {
+                self.note_wrong(
+                    location,
+                    &file_key,
+                    "not a single value",
+                    "the path of a file",
+                );
                 Err(())
             }
         }
@@ -271,7 +305,7 @@ impl<'r> Section<'r> {
 
     /// Reads a file that holds a secret. Messages name neither the content nor the path: the path may be the secret
     /// that somebody wrote into the wrong key.
-    fn secret_file(&self, key: &str, place: Place, path: &str) -> Result<String, ()> {
+    fn secret_file(&self, key: &str, location: Location, path: &str) -> Result<String, ()> {
         let what = match std::fs::read_to_string(Path::new(path)) {
             Ok(text) if text.trim().is_empty() => "names a file that is empty".to_owned(),
             Ok(text) => return Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
@@ -281,19 +315,23 @@ impl<'r> Section<'r> {
             "`{}` {what}; name a file that holds the secret.",
             self.dotted(key)
         );
-        self.source.note(Mistake::new(place, sentence));
+        self.source.note(ConfigError::new(location, sentence));
         Err(())
     }
 
-    fn note_missing(&self, key: &str, words: &str) {
+    fn note_missing(&self, key: &str, expected: &str) {
         let key = self.dotted(key);
         self.source
-            .note(Mistake::missing(&key, &variable(&key), words));
+            .note(ConfigError::missing(&key, &variable(&key), expected));
     }
 
-    fn note_wrong(&self, place: Place, key: &str, found: &str, words: &str) {
-        self.source
-            .note(Mistake::wrong(place, &self.dotted(key), found, words));
+    fn note_wrong(&self, location: Location, key: &str, found: &str, expected: &str) {
+        self.source.note(ConfigError::wrong(
+            location,
+            &self.dotted(key),
+            found,
+            expected,
+        ));
     }
 }
 

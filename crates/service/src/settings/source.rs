@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::config_error::{ConfigError, Location};
 use super::environment::{FILE_VARIABLE, is_service_link, variable};
-use super::mistake::{Mistake, Place};
 use super::reference::{self, Entry};
 use super::tree::{self, Node, Value};
 
@@ -17,12 +17,12 @@ pub(super) struct Source {
     env: BTreeMap<String, String>,
     /// Whether it only collects the reference: then nothing is set and nothing is a mistake.
     describing: bool,
-    book: RefCell<Book>,
+    findings: RefCell<Findings>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
-    mistakes: Vec<Mistake>,
+struct Findings {
+    errors: Vec<ConfigError>,
     entries: Vec<Entry>,
     /// Keys and variables that the file and the environment may have.
     keys: BTreeSet<String>,
@@ -35,17 +35,17 @@ struct Book {
 impl Source {
     /// A file that cannot be read is a mistake like others.
     pub(super) fn open(file: Option<&Path>, env: BTreeMap<String, String>) -> Self {
-        let (root, mistakes) = file.map(tree::read).unwrap_or_default();
-        let book = Book {
-            mistakes,
-            ..Book::default()
+        let (root, errors) = file.map(tree::read).unwrap_or_default();
+        let findings = Findings {
+            errors,
+            ..Findings::default()
         };
         Self {
             file: file.map(Path::to_owned),
             root,
             env,
             describing: false,
-            book: RefCell::new(book),
+            findings: RefCell::new(findings),
         }
     }
 
@@ -62,43 +62,43 @@ impl Source {
     }
 
     /// The mistakes noted so far; they are taken out.
-    pub(super) fn take_mistakes(&self) -> Vec<Mistake> {
-        std::mem::take(&mut self.book.borrow_mut().mistakes)
+    pub(super) fn take_errors(&self) -> Vec<ConfigError> {
+        std::mem::take(&mut self.findings.borrow_mut().errors)
     }
 
     /// Everything that was asked for, as Markdown tables.
     pub(super) fn reference(&self) -> String {
-        reference::render(&self.book.borrow().entries)
+        reference::render(&self.findings.borrow().entries)
     }
 
     /// A section that the file may have.
     pub(super) fn note_section(&self, name: &str) {
-        self.book.borrow_mut().sections.insert(name.to_owned());
+        self.findings.borrow_mut().sections.insert(name.to_owned());
     }
 
     /// A variable that the environment may have.
     pub(super) fn note_variable(&self, name: &str) {
-        self.book.borrow_mut().variables.insert(name.to_owned());
+        self.findings.borrow_mut().variables.insert(name.to_owned());
     }
 
-    pub(super) fn note(&self, mistake: Mistake) {
+    pub(super) fn note(&self, error: ConfigError) {
         if !self.describing {
-            self.book.borrow_mut().mistakes.push(mistake);
+            self.findings.borrow_mut().errors.push(error);
         }
     }
 
     pub(super) fn register(&self, entry: Entry) {
-        let mut book = self.book.borrow_mut();
-        book.keys.insert(entry.key.clone());
-        book.variables.insert(entry.variable.clone());
-        book.entries.push(entry);
+        let mut findings = self.findings.borrow_mut();
+        findings.keys.insert(entry.key.clone());
+        findings.variables.insert(entry.variable.clone());
+        findings.entries.push(entry);
     }
 
     /// The names by which a secret can also be given.
     pub(super) fn register_clear(&self, key: &str) {
-        let mut book = self.book.borrow_mut();
-        book.keys.insert(key.to_owned());
-        book.variables.insert(variable(key));
+        let mut findings = self.findings.borrow_mut();
+        findings.keys.insert(key.to_owned());
+        findings.variables.insert(variable(key));
     }
 
     /// The value of a variable; an empty one is not set.
@@ -122,65 +122,73 @@ impl Source {
         Some(node)
     }
 
-    pub(super) fn place(&self, line: usize) -> Place {
+    pub(super) fn location(&self, line: usize) -> Location {
         self.file
             .as_deref()
-            .map_or(Place::Nowhere, |path| Place::file(path, line))
+            .map_or(Location::Nowhere, |path| Location::file(path, line))
     }
 
     /// A table that is refused as a whole.
     pub(super) fn refuse(&self, path: &str) {
-        self.book.borrow_mut().refused.insert(path.to_owned());
+        self.findings.borrow_mut().refused.insert(path.to_owned());
     }
 
     /// Keys and variables that nobody asked for.
-    pub(super) fn unknown(&self) -> Vec<Mistake> {
-        let mut mistakes = self.unknown_keys(&self.root, "");
-        mistakes.extend(self.unknown_variables());
-        mistakes
+    pub(super) fn unknown(&self) -> Vec<ConfigError> {
+        let mut errors = self.unknown_keys(&self.root, "");
+        errors.extend(self.unknown_variables());
+        errors
     }
 
-    fn unknown_keys(&self, table: &BTreeMap<String, Node>, prefix: &str) -> Vec<Mistake> {
-        let mut mistakes = Vec::new();
+    fn unknown_keys(&self, table: &BTreeMap<String, Node>, prefix: &str) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
         for (key, node) in table {
             let path = if prefix.is_empty() {
                 key.clone()
             } else {
                 format!("{prefix}.{key}")
             };
-            let book = self.book.borrow();
-            if book.keys.contains(&path) || book.refused.contains(&path) {
+            let findings = self.findings.borrow();
+            if findings.keys.contains(&path) || findings.refused.contains(&path) {
                 continue;
             }
             match &node.value {
-                Value::Table(inner) if book.sections.contains(&path) => {
-                    mistakes.extend(self.unknown_keys(inner, &path));
+                Value::Table(inner) if findings.sections.contains(&path) => {
+                    errors.extend(self.unknown_keys(inner, &path));
                 }
                 Value::Table(_) => {
-                    let nearest = nearest(&path, book.sections.iter());
-                    mistakes.push(Mistake::unknown(self.place(node.line), &path, nearest));
+                    let nearest = nearest(&path, findings.sections.iter());
+                    errors.push(ConfigError::unknown(
+                        self.location(node.line),
+                        &path,
+                        nearest,
+                    ));
                 }
                 Value::List(_) | Value::Scalar(_) => {
-                    let nearest = nearest(&path, book.entries.iter().map(|entry| &entry.key));
-                    mistakes.push(Mistake::unknown(self.place(node.line), &path, nearest));
+                    let nearest = nearest(&path, findings.entries.iter().map(|entry| &entry.key));
+                    errors.push(ConfigError::unknown(
+                        self.location(node.line),
+                        &path,
+                        nearest,
+                    ));
                 }
             }
         }
-        mistakes
+        errors
     }
 
-    fn unknown_variables(&self) -> Vec<Mistake> {
-        let book = self.book.borrow();
+    fn unknown_variables(&self) -> Vec<ConfigError> {
+        let findings = self.findings.borrow();
         self.env
             .iter()
             .filter(|(name, value)| {
-                !book.variables.contains(*name)
+                !findings.variables.contains(*name)
                     && name.as_str() != FILE_VARIABLE
                     && !is_service_link(name, value)
             })
             .map(|(name, _)| {
-                let nearest = nearest(name, book.variables.iter());
-                Mistake::unknown(Place::Variable(name.clone()), name, nearest)
+                let nearest = nearest(name, findings.variables.iter());
+                ConfigError::unknown(Location::Variable(name.clone()), name, nearest)
             })
             .collect()
     }

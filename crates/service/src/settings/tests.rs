@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::{NamedTempFile, TempDir};
 
-use super::kind::{Number, Parsed, Time, Word};
+use super::value_type::{DurationType, Enum, Number, Parsed};
 use super::*;
 
 const ID: Parsed<String> = Parsed::with(
@@ -35,8 +35,12 @@ struct Sample {
 
 fn read(reader: &Reader) -> Option<Sample> {
     let kernel = reader.section("kernel");
-    let listen = kernel.required("listen", &kind::ADDRESS, "Where kernels reach the broker.");
-    let time = Time::between(Duration::from_secs(1), Duration::from_mins(1));
+    let listen = kernel.required(
+        "listen",
+        &value_type::ADDRESS,
+        "Where kernels reach the broker.",
+    );
+    let time = DurationType::between(Duration::from_secs(1), Duration::from_mins(1));
     let hold = kernel.or(
         "hold",
         &time,
@@ -51,14 +55,14 @@ fn read(reader: &Reader) -> Option<Sample> {
     );
     let allow_plaintext = kernel.or(
         "allow_plaintext",
-        &kind::SWITCH,
+        &value_type::BOOL,
         false,
         "Whether to do without TLS.",
     );
-    let trusted = kernel.list("trusted_proxies", &kind::NETWORK, "Whom to believe.");
-    kernel.or("mode", &Word(&[("a", 1), ("b", 2)]), 1, "A | B.");
+    let trusted = kernel.list("trusted_proxies", &value_type::NETWORK, "Whom to believe.");
+    kernel.or("mode", &Enum(&[("a", 1), ("b", 2)]), 1, "A | B.");
     let providers = reader.required_tables("providers", &ID, |provider| {
-        let issuer = provider.required("issuer", &kind::WEB_URL, "The issuer.");
+        let issuer = provider.required("issuer", &value_type::WEB_URL, "The issuer.");
         let secret = provider.secret("client_secret", |text| text, "The client's secret.");
         Some(Provider {
             issuer: issuer?.to_string(),
@@ -246,9 +250,12 @@ fn the_common_sections_have_defaults() {
 #[test]
 fn lengths_of_time_are_shown_as_they_are_read() {
     for text in ["0s", "500ms", "30s", "10m", "12h", "2d"] {
-        assert_eq!(kind::TIME.show(&kind::TIME.read(text).unwrap()), text);
+        assert_eq!(
+            value_type::DURATION.show(&value_type::DURATION.read(text).unwrap()),
+            text
+        );
     }
     for text in ["", "30", "s", "-1s", "1.5s", "1w", "99999999999999999999d"] {
-        assert_eq!(kind::TIME.read(text), None, "{text}");
+        assert_eq!(value_type::DURATION.read(text), None, "{text}");
     }
 }

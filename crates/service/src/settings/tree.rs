@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::mistake::{Mistake, Place};
+use super::config_error::{ConfigError, Location};
 
 /// A value in the file.
 #[derive(Debug)]
@@ -23,27 +23,27 @@ pub(super) enum Value {
 }
 
 /// Reads the file. With mistakes, the tree is what could still be understood.
-pub(super) fn read(path: &Path) -> (BTreeMap<String, Node>, Vec<Mistake>) {
+pub(super) fn read(path: &Path) -> (BTreeMap<String, Node>, Vec<ConfigError>) {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(path, &text),
         Err(error) => (
             BTreeMap::new(),
-            vec![Mistake::unreadable_file(path, &error)],
+            vec![ConfigError::unreadable_file(path, &error)],
         ),
     }
 }
 
-fn parse(path: &Path, text: &str) -> (BTreeMap<String, Node>, Vec<Mistake>) {
+fn parse(path: &Path, text: &str) -> (BTreeMap<String, Node>, Vec<ConfigError>) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let mistakes = errors
+    let errors = errors
         .iter()
         .map(|error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
             // Only the message: the error's own text repeats the line of the file, and that could hold a secret.
-            Mistake::syntax(Place::file(path, line), error.message())
+            ConfigError::syntax(Location::file(path, line), error.message())
         })
         .collect();
-    (nodes(text, table.get_ref()), mistakes)
+    (nodes(text, table.get_ref()), errors)
 }
 
 fn nodes(text: &str, table: &DeTable<'_>) -> BTreeMap<String, Node> {

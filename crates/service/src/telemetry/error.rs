@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::traces::{ExportError, TraceMistake};
+use super::traces::{ExportError, TraceConfigError};
 
 /// The log or the audit stream cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum TelemetryError {
     AuditFile(#[source] io::Error),
     /// A variable of OpenTelemetry cannot work.
     #[error(transparent)]
-    Trace(#[from] TraceMistake),
+    Trace(#[from] TraceConfigError),
     /// Traces cannot be exported.
     #[error(transparent)]
     Export(#[from] ExportError),

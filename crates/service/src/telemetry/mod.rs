@@ -1,4 +1,4 @@
-//! What the servers tell: log lines, the audit stream and measurements.
+//! What the servers report: log lines, the audit stream and measurements.
 //!
 //! - A log line has a sentence and fields; never a token, code, state, query string, body or e-mail address.
 //! - The audit stream is every event of the target [`AUDIT`]. No filter silences it.

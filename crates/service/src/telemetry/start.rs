@@ -36,7 +36,7 @@ impl Telemetry {
     }
 }
 
-/// Starts the log, the audit stream and the traces of this process, and makes panics tell where they happened and
+/// Starts the log, the audit stream and the traces of this process, and makes panics log where they happened and
 /// nothing else. `service` is its name in traces, unless the operator gives another.
 ///
 /// To be called on a runtime.

@@ -1,4 +1,4 @@
-//! When a certificate ends. rustls has no need of it on a server and does not tell.
+//! When a certificate ends. rustls has no need of it on a server and does not say.
 
 use std::time::Duration;
 

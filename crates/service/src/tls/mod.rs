@@ -3,8 +3,8 @@
 //! Each new connection gets the certificate that is in use at that moment, and proves its key anew: sessions are never
 //! resumed, so a key that was replaced is out of use at once. Connections that stand are not touched.
 
+mod certified_pair;
 mod expiry;
-mod pair;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -18,12 +18,12 @@ use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, crypto};
 
-pub use pair::{CertificateError, CertificateFiles};
+pub use certified_pair::{CertificateError, CertificateFiles};
 pub use settings::{CertificateSetting, read_certificate};
 
 use crate::reload;
 use crate::telemetry::Metrics;
-use pair::Pair;
+use certified_pair::CertifiedPair;
 
 const NOT_AFTER: &str = "hubkey_tls_certificate_not_after_timestamp_seconds";
 const RELOADS: &str = "hubkey_tls_certificate_reloads_total";
@@ -31,19 +31,19 @@ const RELOADS: &str = "hubkey_tls_certificate_reloads_total";
 /// A certificate with its key, as the files hold them.
 pub struct ServingCertificate {
     files: CertificateFiles,
-    pair: RwLock<Arc<Pair>>,
+    pair: RwLock<Arc<CertifiedPair>>,
 }
 
 impl ServingCertificate {
     /// Reads the files and checks that they fit together.
     pub fn open(files: CertificateFiles) -> Result<Self, CertificateError> {
-        let pair = RwLock::new(Arc::new(Pair::read(&files)?));
+        let pair = RwLock::new(Arc::new(CertifiedPair::read(&files)?));
         Ok(Self { files, pair })
     }
 
     /// Reads the files again and says whether anything changed. After an error everything is as it was.
     pub fn reload(&self) -> Result<bool, CertificateError> {
-        let pair = Pair::read(&self.files)?;
+        let pair = CertifiedPair::read(&self.files)?;
         let changed = !pair.is_same(&self.pair());
         if changed {
             *self.pair.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
@@ -100,7 +100,7 @@ impl ServingCertificate {
     }
 
     /// The pair is whole at any time, so a panic elsewhere does not spoil it.
-    fn pair(&self) -> Arc<Pair> {
+    fn pair(&self) -> Arc<CertifiedPair> {
         Arc::clone(&self.pair.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

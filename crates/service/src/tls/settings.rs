@@ -1,7 +1,7 @@
 //! The settings of a listener's certificate.
 
 use super::{CertificateError, CertificateFiles, ServingCertificate};
-use crate::settings::{Section, kind};
+use crate::settings::{Section, value_type};
 
 const CERTIFICATE: &str = "certificate_file";
 const KEY: &str = "certificate_key_file";
@@ -12,7 +12,7 @@ pub enum CertificateSetting {
     /// None is named: the listener speaks plain HTTP.
     Absent,
     /// A mistake was noted.
-    Mistaken,
+    Invalid,
     /// The listener speaks TLS.
     Loaded(Box<ServingCertificate>),
 }
@@ -23,7 +23,7 @@ impl CertificateSetting {
     pub fn loaded(self) -> Option<ServingCertificate> {
         match self {
             Self::Loaded(certificate) => Some(*certificate),
-            Self::Absent | Self::Mistaken => None,
+            Self::Absent | Self::Invalid => None,
         }
     }
 }
@@ -33,13 +33,13 @@ impl CertificateSetting {
 pub fn read_certificate(section: &Section<'_>) -> CertificateSetting {
     let certificate = section.optional(
         CERTIFICATE,
-        &kind::PATH,
+        &value_type::PATH,
         "PEM: the certificate that this listener serves with, then those that lead to its authority. With it the listener \
          speaks TLS only. Read again every ten seconds.",
     );
     let key = section.optional(
         KEY,
-        &kind::PATH,
+        &value_type::PATH,
         "PEM: the private key of that certificate. Read again with it.",
     );
     let missing = |key, other| {
@@ -50,7 +50,7 @@ pub fn read_certificate(section: &Section<'_>) -> CertificateSetting {
                 section.dotted(other)
             ),
         );
-        CertificateSetting::Mistaken
+        CertificateSetting::Invalid
     };
     match (certificate, key) {
         (None, None) => CertificateSetting::Absent,
@@ -66,7 +66,7 @@ fn load(section: &Section<'_>, files: CertificateFiles) -> CertificateSetting {
         Err(error) => {
             let (key, advice) = advice(&error);
             section.fail(key, &format!("{error}; {advice}."));
-            CertificateSetting::Mistaken
+            CertificateSetting::Invalid
         }
     }
 }

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use hubkey_protocol::{ErrorCode, secret::ServerToken};
-use hubkey_service::http::{Failure, Peer};
+use hubkey_service::http::{ClientAddr, Failure};
 
 use crate::use_cases::KernelCredentials;
 
@@ -14,7 +14,10 @@ impl<S: Sync> FromRequestParts<S> for KernelCredentials {
         let token = token(&parts.headers)?;
         Ok(Self {
             token,
-            peer: parts.extensions.get::<Peer>().map(|peer| peer.network()),
+            peer: parts
+                .extensions
+                .get::<ClientAddr>()
+                .map(|peer| peer.network()),
         })
     }
 }

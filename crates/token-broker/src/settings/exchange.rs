@@ -1,11 +1,11 @@
 //! What a provider's tokens may be exchanged for.
 
 use hubkey_domain::provider::{ExchangeOffer, RequestedIssuerMethod};
-use hubkey_service::settings::{Section, kind};
+use hubkey_service::settings::{Section, value_type};
 
 use super::words::{ORIGIN_OF, SCOPE, SCOPE_OF};
 
-const REQUESTED_ISSUER_METHOD: kind::Word<RequestedIssuerMethod> = kind::Word(&[
+const REQUESTED_ISSUER_METHOD: value_type::Enum<RequestedIssuerMethod> = value_type::Enum(&[
     ("token_exchange", RequestedIssuerMethod::Exchange),
     ("keycloak_broker_token", RequestedIssuerMethod::BrokerToken),
 ]);
@@ -15,12 +15,12 @@ pub(super) fn read(provider: &Section<'_>) -> ExchangeOffer {
     let offer = ExchangeOffer {
         allowed_audiences: section.list(
             "allowed_audiences",
-            &kind::TEXT,
+            &value_type::TEXT,
             "The audiences for which a notebook may have its token exchanged (RFC 8693).",
         ),
         allowed_resources: section.list(
             "allowed_resources",
-            &kind::TEXT,
+            &value_type::TEXT,
             "The resources (RFC 8707) for which a notebook may have its token exchanged.",
         ),
         allowed_scopes: section
@@ -43,7 +43,7 @@ pub(super) fn read(provider: &Section<'_>) -> ExchangeOffer {
         ),
         requested_issuers: section.list(
             "requested_issuers",
-            &kind::TEXT,
+            &value_type::TEXT,
             "The providers behind this one whose tokens a notebook may ask for, by their alias there.",
         ),
         requested_issuer_method: section.or(

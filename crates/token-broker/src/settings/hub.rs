@@ -1,7 +1,7 @@
 //! The Hub.
 
 use hubkey_protocol::secret::ClientSecret;
-use hubkey_service::settings::{Reader, Section, kind};
+use hubkey_service::settings::{Reader, Section, value_type};
 
 use super::authorities::{INSTEAD, read_ca};
 use crate::hub::config::{HubConfig, HubConfigError};
@@ -10,10 +10,14 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
     let section = reader.section("hub");
     let api_url = section.required(
         "api_url",
-        &kind::WEB_URL,
+        &value_type::WEB_URL,
         "The Hub's API, such as http://hub:8081/hub/api.",
     );
-    let hub_url = section.required("public_url", &kind::WEB_URL, "The Hub as browsers see it.");
+    let hub_url = section.required(
+        "public_url",
+        &value_type::WEB_URL,
+        "The Hub as browsers see it.",
+    );
     let api_token = section.secret(
         "api_token",
         ClientSecret::new,
@@ -21,14 +25,14 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
     );
     let service_name = section.or(
         "service_name",
-        &kind::TEXT,
+        &value_type::TEXT,
         "hubkey".to_owned(),
         "The name of that service.",
     );
     let server_scope = read_server_scope(&section);
     let allow_plaintext = section.or(
         "allow_plaintext",
-        &kind::SWITCH,
+        &value_type::BOOL,
         false,
         "Whether the Hub's API may be on another machine without TLS.",
     );
@@ -54,7 +58,7 @@ pub(super) fn read(reader: &Reader, public_url: Option<&str>) -> Option<HubConfi
 fn read_server_scope(section: &Section<'_>) -> String {
     let scope = section.or(
         "server_scope",
-        &kind::TEXT,
+        &value_type::TEXT,
         "custom:hubkey:kernel".to_owned(),
         "The scope that only single-user servers get; `none` to do without, which start-up warns of.",
     );

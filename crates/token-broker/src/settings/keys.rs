@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hubkey_service::settings::{Reader, kind};
+use hubkey_service::settings::{Reader, value_type};
 
 /// The files of the keys.
 #[derive(Debug, Clone)]
@@ -18,13 +18,13 @@ pub(super) fn read(reader: &Reader, needed: bool) -> Option<KeyFiles> {
     let section = reader.section("keys");
     let encryption = section.list(
         "encryption_key_files",
-        &kind::PATH,
+        &value_type::PATH,
         "Files of 32 random bytes each, such as `token-broker generate-key` makes; the first one seals, the others only \
          open.",
     );
     let lookup_mac = section.optional(
         "lookup_mac_key_file",
-        &kind::PATH,
+        &value_type::PATH,
         "A further file of 32 random bytes; it hides names and never changes.",
     );
     if needed && encryption.is_empty() {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hubkey_protocol::secret::{Secret, SharedSecret};
 use hubkey_service::{
     http::{Limits, read_limits},
-    settings::{Reader, Section, kind},
+    settings::{Reader, Section, value_type},
     tls::{CertificateSetting, ServingCertificate, read_certificate},
 };
 
@@ -54,18 +54,22 @@ impl InternalSettings {
 
 pub(super) fn read_kernel(reader: &Reader) -> Option<KernelSettings> {
     let section = reader.section("kernel");
-    let listen = section.required("listen", &kind::ADDRESS, "Where kernels reach the broker.");
+    let listen = section.required(
+        "listen",
+        &value_type::ADDRESS,
+        "Where kernels reach the broker.",
+    );
     let limits = read_limits(&section, Limits::kernel());
     let certificate = read_certificate(&section);
     let allow_plaintext = section.or(
         "allow_plaintext",
-        &kind::SWITCH,
+        &value_type::BOOL,
         false,
         "Whether kernels of other machines may reach this address without TLS.",
     );
     let polls = section.or(
         "max_waiting_polls",
-        &kind::Number::between(1, 1_000_000),
+        &value_type::Number::between(1, 1_000_000),
         10_240,
         "How many kernels may wait for their sign-in at once.",
     );
@@ -90,7 +94,7 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
     let section = reader.section("internal");
     let listen = section.required(
         "listen",
-        &kind::ADDRESS,
+        &value_type::ADDRESS,
         "Where callback-server reaches the broker; nothing else should.",
     );
     let limits = Limits {
@@ -100,7 +104,7 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
     let limits = read_limits(&section, limits);
     let allow_plaintext = section.or(
         "allow_plaintext",
-        &kind::SWITCH,
+        &value_type::BOOL,
         false,
         "Whether a callback-server on another machine may reach this address without TLS.",
     );

@@ -8,20 +8,20 @@ use hubkey_domain::provider::{
 };
 use hubkey_oidc::{RESERVED, are_authorities};
 use hubkey_protocol::{ProviderId, Scope};
-use hubkey_service::settings::{Reader, Section, kind};
+use hubkey_service::settings::{Reader, Section, value_type};
 
 use super::{
     authorities, exchange, provider_client, provider_endpoints,
     words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
 };
 
-const CONNECTION_SCOPE: kind::Word<ConnectionScope> = kind::Word(&[
+const CONNECTION_SCOPE: value_type::Enum<ConnectionScope> = value_type::Enum(&[
     ("server", ConnectionScope::Server),
     ("user", ConnectionScope::User),
     ("sign_in", ConnectionScope::SignIn),
 ]);
 
-const ACCOUNT_POLICY: kind::Parsed<IdentityPolicy> = kind::Parsed::with(
+const ACCOUNT_POLICY: value_type::Parsed<IdentityPolicy> = value_type::Parsed::with(
     "`confirm`, `claim:<name>` or `i-accept-account-mixups`",
     |text| match text {
         "confirm" => Some(IdentityPolicy::Confirm),
@@ -115,9 +115,9 @@ fn refuse_plaintext(section: &Section<'_>, endpoints: &Endpoints) {
 
 fn read_draft(section: &Section<'_>) -> Draft {
     Draft {
-        display_name: section.optional("display_name", &kind::TEXT, "What people read; the id by default."),
+        display_name: section.optional("display_name", &value_type::TEXT, "What people read; the id by default."),
         endpoints: provider_endpoints::read(section),
-        client_id: section.required("client_id", &kind::TEXT, "hubkey's registration at the provider."),
+        client_id: section.required("client_id", &value_type::TEXT, "hubkey's registration at the provider."),
         token_endpoint_auth_method: provider_client::read_authentication(section),
         pushing: provider_client::read_pushing(section),
         offer: read_offer(section),
@@ -160,7 +160,7 @@ fn read_offer(section: &Section<'_>) -> ScopePolicy {
         &PAIR,
         "What a scope permits, in words for people: `scope=words`.",
     );
-    let text = |key: &str, about: &str| section.optional(key, &kind::TEXT, about);
+    let text = |key: &str, about: &str| section.optional(key, &value_type::TEXT, about);
     let default_audience = text(
         "default_audience",
         "The audience to ask for when a notebook names none.",
@@ -179,13 +179,13 @@ fn read_offer(section: &Section<'_>) -> ScopePolicy {
         default_audience,
         allowed_audiences: section.list(
             "allowed_audiences",
-            &kind::TEXT,
+            &value_type::TEXT,
             "The audiences that a notebook may name.",
         ),
         default_resource,
         allowed_resources: section.list(
             "allowed_resources",
-            &kind::TEXT,
+            &value_type::TEXT,
             "The resources that a notebook may name.",
         ),
     }
@@ -216,21 +216,21 @@ fn read_id_token(section: &Section<'_>) -> IdTokenRules {
     IdTokenRules {
         algorithms: section.list(
             "id_token_algs",
-            &kind::TEXT,
+            &value_type::TEXT,
             "The signature algorithms of ID tokens; those that the provider's metadata names by default.",
         ),
         additional_audiences: section.list(
             "additional_id_token_audiences",
-            &kind::TEXT,
+            &value_type::TEXT,
             "Audiences that may stand in an ID token beside hubkey's client id.",
         ),
         clock_skew: section.or(
             "clock_skew",
-            &kind::Time::between(Duration::ZERO, Duration::from_mins(5)),
+            &value_type::DurationType::between(Duration::ZERO, Duration::from_mins(5)),
             Duration::from_mins(1),
             "How far the provider's clock may be off.",
         ),
-        fetch_userinfo: section.or("fetch_userinfo", &kind::SWITCH, false, "Whether to ask the provider for the account's name and e-mail."),
+        fetch_userinfo: section.or("fetch_userinfo", &value_type::BOOL, false, "Whether to ask the provider for the account's name and e-mail."),
     }
 }
 
@@ -238,18 +238,18 @@ fn read_outbound(section: &Section<'_>) -> OutboundRules {
     OutboundRules {
         allow_plaintext: section.or(
             "allow_plaintext",
-            &kind::SWITCH,
+            &value_type::BOOL,
             false,
             "Whether the provider may be on another machine without TLS.",
         ),
         allow_private_hosts: section.list(
             "allow_private_hosts",
-            &kind::TEXT,
+            &value_type::TEXT,
             "Hosts of the provider that may have private addresses.",
         ),
         allowed_endpoint_hosts: section.list(
             "allowed_endpoint_hosts",
-            &kind::TEXT,
+            &value_type::TEXT,
             "Hosts, beside the issuer's, that the provider's endpoints may be on.",
         ),
         ca_pem: read_authorities(section),

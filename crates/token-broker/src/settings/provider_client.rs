@@ -2,7 +2,7 @@
 
 use hubkey_domain::provider::{ClientAuthentication, ParMode};
 use hubkey_protocol::secret::ClientSecret;
-use hubkey_service::settings::{Section, kind};
+use hubkey_service::settings::{Section, value_type};
 
 use super::provider_key;
 
@@ -15,14 +15,14 @@ enum Method {
     PrivateKey,
 }
 
-const METHOD: kind::Word<Method> = kind::Word(&[
+const METHOD: value_type::Enum<Method> = value_type::Enum(&[
     ("none", Method::None),
     ("client_secret_basic", Method::Basic),
     ("client_secret_post", Method::Post),
     ("private_key_jwt", Method::PrivateKey),
 ]);
 
-const PUSHING: kind::Word<ParMode> = kind::Word(&[
+const PUSHING: value_type::Enum<ParMode> = value_type::Enum(&[
     ("auto", ParMode::Auto),
     ("always", ParMode::Always),
     ("never", ParMode::Never),

@@ -1,7 +1,7 @@
 //! Where a provider is.
 
 use hubkey_domain::provider::{Endpoints, PlainEndpoints};
-use hubkey_service::settings::{Section, kind};
+use hubkey_service::settings::{Section, value_type};
 use url::Url;
 
 use super::words::ENDPOINT;
@@ -13,10 +13,11 @@ enum Speaks {
     Plain,
 }
 
-const KIND: kind::Word<Speaks> = kind::Word(&[("oidc", Speaks::OpenId), ("oauth2", Speaks::Plain)]);
+const KIND: value_type::Enum<Speaks> =
+    value_type::Enum(&[("oidc", Speaks::OpenId), ("oauth2", Speaks::Plain)]);
 
 /// An issuer is compared byte by byte, so it stays text.
-const ISSUER: kind::Parsed<String> = kind::Parsed::with(
+const ISSUER: value_type::Parsed<String> = value_type::Parsed::with(
     "an http or https URL without query and fragment",
     |text| {
         let url = Url::parse(text).ok()?;
@@ -76,7 +77,7 @@ fn find(section: &Section<'_>) -> Found {
         ),
         subject_field: section.optional(
             "subject_field",
-            &kind::TEXT,
+            &value_type::TEXT,
             "Only for `oauth2`: which member of the userinfo answer is the account, such as `id` or `data.id`. It must never change and never be given to somebody else.",
         ),
     }

@@ -5,9 +5,9 @@ use std::iter;
 use hubkey_domain::provider::AssertionKey;
 use hubkey_oidc::{KeyFault, check_key};
 use hubkey_protocol::secret::{ClientKey, Secret};
-use hubkey_service::settings::{Section, kind};
+use hubkey_service::settings::{Section, value_type};
 
-const ALGORITHM: kind::Word<&str> = kind::Word(&[
+const ALGORITHM: value_type::Enum<&str> = value_type::Enum(&[
     ("PS256", "PS256"),
     ("RS256", "RS256"),
     ("ES256", "ES256"),
@@ -33,7 +33,7 @@ pub(super) fn read(section: &Section<'_>, wanted: bool) -> Option<Given> {
     );
     let id = section.optional(
         "private_key_kid",
-        &kind::TEXT,
+        &value_type::TEXT,
         "What the provider calls the private key (`kid`).",
     );
     let algorithm = section.optional(
@@ -43,7 +43,7 @@ pub(super) fn read(section: &Section<'_>, wanted: bool) -> Option<Given> {
     );
     let publish = section.or(
         "publish_jwks",
-        &kind::SWITCH,
+        &value_type::BOOL,
         false,
         "Whether the public half of the private key is published at `<public_url>/jwks/<id>`, for a provider that reads it \
          there (`jwks_uri`).",

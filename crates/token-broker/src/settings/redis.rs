@@ -1,6 +1,6 @@
 //! Where Redis is.
 
-use hubkey_service::settings::{Reader, Section, kind};
+use hubkey_service::settings::{Reader, Section, value_type};
 use hubkey_store::redis::{
     Address, Place, RedisOpenError, RedisSettings, Refusal, SentinelSettings,
 };
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::authorities::{INSTEAD, read_ca};
 
 /// Where a sentinel is, or a node of a cluster.
-const ADDRESS: kind::Parsed<Address> = kind::Parsed::with(
+const ADDRESS: value_type::Parsed<Address> = value_type::Parsed::with(
     "an address such as rediss://host:6379, with its port and without a user",
     Address::parse,
     ToString::to_string,
@@ -20,7 +20,7 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
     let place = read_place(&section);
     let user = section.optional(
         "user",
-        &kind::TEXT,
+        &value_type::TEXT,
         "The user, where the address names none.",
     );
     let password = section.optional_secret(
@@ -29,7 +29,7 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
         "The password, where the address holds none.",
     );
     let ca_pem = read_ca(&section, INSTEAD);
-    let switch = |key: &str, about: &str| section.or(key, &kind::SWITCH, false, about);
+    let switch = |key: &str, about: &str| section.or(key, &value_type::BOOL, false, about);
     let allow_plaintext = switch(
         "allow_plaintext",
         "Whether Redis may be on another machine without TLS.",
@@ -64,7 +64,7 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
 fn read_replicas(section: &Section<'_>, place: Option<&str>) -> u32 {
     let replicas = section.or(
         "replicas_required",
-        &kind::Number::between(0, 16),
+        &value_type::Number::between(0, 16),
         0,
         "How many replicas have to hold what was written before it counts.",
     );
@@ -136,10 +136,14 @@ fn read_sentinel(redis: &Section<'_>) -> Option<SentinelSettings> {
     );
     let master = section.optional(
         "master",
-        &kind::TEXT,
+        &value_type::TEXT,
         "The name of the master, as the sentinels know it.",
     );
-    let user = section.optional("user", &kind::TEXT, "The user that asks the sentinels.");
+    let user = section.optional(
+        "user",
+        &value_type::TEXT,
+        "The user that asks the sentinels.",
+    );
     let password = section.optional_secret(
         "password",
         Zeroizing::new,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hubkey_domain::{refresh_state::RefreshTimes, user_index::OpenLimits};
 use hubkey_protocol::internal::SiteInfo;
-use hubkey_service::settings::{Reader, Section, kind};
+use hubkey_service::settings::{Reader, Section, value_type};
 use url::Url;
 
 use super::words::{COLOUR, is_loopback};
@@ -13,7 +13,7 @@ use crate::{
     use_cases::{Rules, SharedServers},
 };
 
-const SHARED_SERVERS: kind::Word<SharedServers> = kind::Word(&[
+const SHARED_SERVERS: value_type::Enum<SharedServers> = value_type::Enum(&[
     ("allow", SharedServers::Allow),
     ("warn", SharedServers::Warn),
     ("deny", SharedServers::Deny),
@@ -31,7 +31,7 @@ pub(super) fn read_public_url(reader: &Reader) -> Option<String> {
     let section = reader.root();
     let url = section.required(
         "public_url",
-        &kind::WEB_URL,
+        &value_type::WEB_URL,
         "callback-server as browsers see it.",
     )?;
     if url.scheme() == "http" && !is_loopback(&url) {
@@ -85,7 +85,7 @@ struct Lifetimes {
 
 fn read_lifetimes(reader: &Reader, sign_in: &Section<'_>) -> Lifetimes {
     let between = |low: u64, high: u64| {
-        kind::Time::between(Duration::from_secs(low), Duration::from_secs(high))
+        value_type::DurationType::between(Duration::from_secs(low), Duration::from_secs(high))
     };
     Lifetimes {
         sign_in: sign_in.or(
@@ -118,13 +118,13 @@ fn read_lifetimes(reader: &Reader, sign_in: &Section<'_>) -> Lifetimes {
 fn read_open_limits(sign_in: &Section<'_>) -> OpenLimits {
     let open = sign_in.or(
         "max_pending",
-        &kind::Number::between(1, 1000),
+        &value_type::Number::between(1, 1000),
         10,
         "How many sign-ins one hub user may have open at once.",
     );
     let per_minute = sign_in.or(
         "max_per_minute",
-        &kind::Number::between(1, 10_000),
+        &value_type::Number::between(1, 10_000),
         30,
         "How many sign-ins one hub user may open in a minute.",
     );
@@ -142,11 +142,15 @@ fn read_site(
     let section = reader.section("site");
     let name = section.optional(
         "hub_name",
-        &kind::TEXT,
+        &value_type::TEXT,
         "The hub's name in the header of each page; its host by default.",
     );
     let accent_color = section.optional("accent_color", &COLOUR, "The colour of the main button.");
-    let support_url = section.optional("support_url", &kind::WEB_URL, "Where people find help.");
+    let support_url = section.optional(
+        "support_url",
+        &value_type::WEB_URL,
+        "Where people find help.",
+    );
     let (public_url, hub) = (public_url?, hub?);
     let host = hub.public_url.host_str().unwrap_or_default().to_owned();
     let shared_origin =

@@ -1,7 +1,7 @@
 //! Kinds of values that only the broker has.
 
 use hubkey_protocol::{ProviderId, Scope};
-use hubkey_service::settings::kind::Parsed;
+use hubkey_service::settings::value_type::Parsed;
 use url::Url;
 
 /// A provider's short name.

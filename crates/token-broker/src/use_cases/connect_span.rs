@@ -7,7 +7,7 @@ use hubkey_domain::{
     sign_in::SignIn,
 };
 use hubkey_protocol::{ProviderId, trace::SignInSpan};
-use hubkey_service::telemetry::traces::{self, Took};
+use hubkey_service::telemetry::traces::{self, Interval};
 
 use crate::use_cases::base::Base;
 
@@ -47,11 +47,11 @@ impl ConnectSpans {
         outcome: &'static str,
     ) {
         let since_epoch = |at: Timestamp| Duration::from_millis(at.as_millis());
-        let took = Took {
+        let interval = Interval {
             from: since_epoch(from),
             until: since_epoch(self.clock.now()),
         };
-        traces::tell_connect(span, took, provider.as_str(), outcome);
+        traces::export_connect_span(span, interval, provider.as_str(), outcome);
     }
 }
 

@@ -93,7 +93,7 @@ async fn place_of_a_closed_connection_is_given_to_the_next() {
 async fn loopback_is_not_capped_per_address() {
     let running = start(
         Limits {
-            per_peer: Some(1),
+            per_address: Some(1),
             ..quick()
         },
         sample(),

@@ -11,7 +11,7 @@ fn the_default_limits_are_the_documented_ones() {
     assert_eq!(limits.headers, 64);
     assert_eq!(limits.url_bytes, 4 * 1024);
     assert_eq!(limits.body_bytes, 16 * 1024);
-    assert_eq!((limits.connections, limits.per_peer), (2048, None));
+    assert_eq!((limits.connections, limits.per_address), (2048, None));
     let public = Limits::public();
     assert_eq!(
         (public.head_bytes, public.url_bytes),
@@ -22,11 +22,11 @@ fn the_default_limits_are_the_documented_ones() {
         (64 * 1024, 16 * 1024)
     );
     assert_eq!(
-        (Limits::public().connections, Limits::public().per_peer),
+        (Limits::public().connections, Limits::public().per_address),
         (2048, Some(64))
     );
     assert_eq!(
-        (Limits::kernel().connections, Limits::kernel().per_peer),
+        (Limits::kernel().connections, Limits::kernel().per_address),
         (12_288, None)
     );
 }
@@ -48,7 +48,7 @@ fn limits_can_be_set_and_have_defaults() {
     let public = read_limits(&reader.section("public"), Limits::public());
     let kernel = read_limits(&reader.section("kernel"), Limits::kernel());
     reader.finish().unwrap();
-    assert_eq!((public.connections, public.per_peer), (10, Some(2)));
+    assert_eq!((public.connections, public.per_address), (10, Some(2)));
     assert_eq!(
         (
             public.trusted_proxies.len(),
@@ -56,7 +56,7 @@ fn limits_can_be_set_and_have_defaults() {
         ),
         (2, 45)
     );
-    assert_eq!((kernel.connections, kernel.per_peer), (12_288, None));
+    assert_eq!((kernel.connections, kernel.per_address), (12_288, None));
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn what_is_just_small_enough_is_served() {
 /// A listener for people: the router says what it was told of the head.
 async fn start_for_people() -> Running {
     let router = Router::new().fallback(tell_of_head);
-    let page = FarTooLong::new(|| {
+    let page = OversizedHeadPage::new(|| {
         let mut response = http::Response::new("<p>far too long</p>".to_owned());
         *response.status_mut() = http::StatusCode::URI_TOO_LONG;
         response
@@ -302,13 +302,16 @@ async fn start_for_people() -> Running {
         shutdown_grace_period: LONG,
         ..Limits::public()
     };
-    start_with(limits, router, |server| server.telling_people(page)).await
+    start_with(limits, router, |server| {
+        server.with_oversized_head_page(page)
+    })
+    .await
 }
 
 async fn tell_of_head(request: axum::extract::Request) -> String {
-    let too_long = request.extensions().get::<TooLong>();
+    let oversized = request.extensions().get::<OversizedHead>();
     let query = request.uri().query().unwrap_or_default();
-    let told = format!("{too_long:?} {}", query.len());
+    let told = format!("{oversized:?} {}", query.len());
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
     format!("{told} {}", body.unwrap().len())
 }

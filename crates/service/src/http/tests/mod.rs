@@ -1,11 +1,11 @@
 //! Listeners on real sockets, asked byte by byte.
 
+mod client_addrs;
 mod connections;
 mod encrypted;
 mod extractors;
 mod limits;
 mod observed;
-mod peers;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -77,7 +77,10 @@ fn sample() -> Router {
             )
             .route("/slow", get(async || tokio::time::sleep(SHORT * 2).await))
             .route("/panic", get(panic))
-            .route("/peer", get(async |peer: Peer| peer.address().to_string()))
+            .route(
+                "/peer",
+                get(async |peer: ClientAddr| peer.address().to_string()),
+            )
             .route("/names", get(names)),
     )
 }

@@ -33,7 +33,7 @@ async fn security_l1_log_line_has_the_route_and_not_the_address() {
         .find(|line| line["message"] == "request failed")
         .unwrap();
     let expected = serde_json::json!({
-        "level": "WARN", "target": "hubkey_service::http::front", "message": "request failed",
+        "level": "WARN", "target": "hubkey_service::http::request_pipeline", "message": "request failed",
         "listener": "test", "method": "GET", "route": "/fails/{id}", "status": 503,
         "code": "store_unavailable", "cause": "the disk is full", "request_id": "request-0001",
     });

@@ -20,8 +20,8 @@ use super::settings::TraceSettings;
 const CONNECT: Duration = Duration::from_secs(3);
 /// A collector answers with a few bytes.
 const MAX_ANSWER: usize = 64 * 1024;
-/// While a collector is away, that is told so often.
-const TOLD_EVERY: Duration = Duration::from_mins(1);
+/// While a collector is away, a warning is logged so often.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The exporter cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -37,17 +37,17 @@ pub enum ExportError {
     Refused(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
-/// Sends batches, and tells of failures at a bounded rate.
+/// Sends batches, and logs failures at a bounded rate.
 #[derive(Debug)]
 pub(super) struct Exporter {
     otlp: Otlp,
-    trouble: Mutex<Trouble>,
+    outage: Mutex<Outage>,
 }
 
 #[derive(Debug, Default)]
-struct Trouble {
+struct Outage {
     lost: usize,
-    told: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
 impl Exporter {
@@ -64,24 +64,27 @@ impl Exporter {
                 .with_endpoint(settings.endpoint.as_str())
                 .with_timeout(settings.timeout)
                 .build()?,
-            trouble: Mutex::default(),
+            outage: Mutex::default(),
         })
     }
 
     fn note(&self, spans: usize, result: &OTelSdkResult) {
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(()) => {
-                if trouble.told.is_some() {
-                    tracing::info!(lost = trouble.lost, "traces are exported again");
-                    *trouble = Trouble::default();
+                if outage.logged_at.is_some() {
+                    tracing::info!(lost = outage.lost, "traces are exported again");
+                    *outage = Outage::default();
                 }
             }
             Err(error) => {
-                trouble.lost += spans;
-                if trouble.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
-                    trouble.told = Some(Instant::now());
-                    tracing::warn!(lost = trouble.lost, %error, "traces cannot be exported; requests go on");
+                outage.lost += spans;
+                if outage
+                    .logged_at
+                    .is_none_or(|at| at.elapsed() >= LOG_INTERVAL)
+                {
+                    outage.logged_at = Some(Instant::now());
+                    tracing::warn!(lost = outage.lost, %error, "traces cannot be exported; requests go on");
                 }
             }
         }

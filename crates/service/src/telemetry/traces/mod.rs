@@ -6,10 +6,10 @@
 //! user name or a secret.
 
 mod export;
-mod journey;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trace_buffer;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -34,20 +34,20 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::settings::otel_environment;
 use export::Exporter;
-use journey::{Holding, Journeys, Later, Shared};
 use settings::TraceSettings;
+use trace_buffer::{BufferingProcessor, DeferredSampler, SharedProcessor, TraceBuffer};
 
 pub use export::ExportError;
-pub use settings::TraceMistake;
+pub use settings::TraceConfigError;
 
 const SCOPE: &str = "hubkey";
 /// How long the end of a process waits for the last spans to leave.
-const FAREWELL: Duration = Duration::from_secs(3);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
-static RUNNING: OnceLock<Arc<Holding<BatchSpanProcessor>>> = OnceLock::new();
+static RUNNING: OnceLock<Arc<BufferingProcessor<BatchSpanProcessor>>> = OnceLock::new();
 
 /// Whether the variables `OTEL_*` can work, for a look at the settings without a start.
-pub fn check_trace_settings() -> Result<(), TraceMistake> {
+pub fn check_trace_settings() -> Result<(), TraceConfigError> {
     TraceSettings::read(&otel_environment()).map(drop)
 }
 
@@ -62,29 +62,32 @@ impl Traces {
             return Ok(None);
         };
         let resource = resource(service, &settings);
-        let mut behind = BatchSpanProcessor::builder(Exporter::new(&settings)?).build();
-        behind.set_resource(&resource);
-        let (traces, holding) = Self::over(behind, resource);
+        let mut inner = BatchSpanProcessor::builder(Exporter::new(&settings)?).build();
+        inner.set_resource(&resource);
+        let (traces, processor) = Self::over(inner, resource);
         // A second start fails at the log.
-        let _ = RUNNING.set(holding);
+        let _ = RUNNING.set(processor);
         Ok(Some(traces))
     }
 
     /// Traces that end in a processor.
-    fn over<P: SpanProcessor + 'static>(behind: P, resource: Resource) -> (Self, Arc<Holding<P>>) {
+    fn over<P: SpanProcessor + 'static>(
+        inner: P,
+        resource: Resource,
+    ) -> (Self, Arc<BufferingProcessor<P>>) {
         // The SDK reads `OTEL_TRACES_SAMPLER` for this.
         let configured = Config::default().sampler;
-        let holding = Arc::new(Holding {
-            journeys: Journeys::default(),
+        let processor = Arc::new(BufferingProcessor {
+            buffer: TraceBuffer::default(),
             configured: configured.clone(),
-            behind,
+            inner,
         });
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
-            .with_sampler(Box::new(Later(configured)) as Box<_>)
-            .with_span_processor(Shared(Arc::clone(&holding)))
+            .with_sampler(Box::new(DeferredSampler(configured)) as Box<_>)
+            .with_span_processor(SharedProcessor(Arc::clone(&processor)))
             .build();
-        (Self(provider), holding)
+        (Self(provider), processor)
     }
 
     /// What makes spans of target [`TRACE`] into spans of traces.
@@ -105,7 +108,7 @@ impl Traces {
 
     /// Sends what is left, for a few seconds at most.
     pub(super) async fn finish(self) {
-        let last = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(FAREWELL));
+        let last = tokio::task::spawn_blocking(move || self.0.shutdown_with_timeout(FLUSH_TIMEOUT));
         if !matches!(last.await, Ok(Ok(()))) {
             tracing::warn!("the last spans may not have been exported");
         }
@@ -149,7 +152,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn kept(trace: opentelemetry::trace::TraceId) -> bool {
     RUNNING
         .get()
-        .is_none_or(|running| journey::is_kept(&*running.configured, trace))
+        .is_none_or(|running| trace_buffer::is_kept(&*running.configured, trace))
 }
 
 fn remote(at: Traceparent) -> SpanContext {
@@ -165,7 +168,7 @@ fn remote(at: Traceparent) -> SpanContext {
 
 /// The span that is open here, to be named in a call to a program of ours.
 #[must_use]
-pub fn here() -> Option<Traceparent> {
+pub fn current_span() -> Option<Traceparent> {
     Context::map_current(|context| {
         let span = context.span();
         let here = span.span_context();
@@ -181,7 +184,7 @@ pub fn here() -> Option<Traceparent> {
 #[must_use]
 pub fn sign_in_span() -> Option<SignInSpan> {
     Context::map_current(|context| context.get::<SignInSpan>().copied()).or_else(|| {
-        let at = here()?;
+        let at = current_span()?;
         Some(SignInSpan {
             at,
             untold_below: None,
@@ -192,11 +195,11 @@ pub fn sign_in_span() -> Option<SignInSpan> {
 /// Says that what happens here is part of a sign-in: the spans of this request go into its trace. The first one to say
 /// so is heard.
 pub fn join(place: Traceparent) {
-    let (Some(running), Some(here)) = (RUNNING.get(), here()) else {
+    let (Some(running), Some(here)) = (RUNNING.get(), current_span()) else {
         return;
     };
     if here.trace_id() != place.trace_id() {
-        running.journeys.join(here.trace_id().into(), place);
+        running.buffer.join(here.trace_id().into(), place);
     }
 }
 
@@ -208,18 +211,26 @@ pub(crate) fn rename(name: String) {
 /// The place in another trace that this request has joined.
 #[must_use]
 pub fn joined() -> Option<Traceparent> {
-    RUNNING.get()?.journeys.joined(here()?.trace_id().into())
+    RUNNING
+        .get()?
+        .buffer
+        .joined(current_span()?.trace_id().into())
 }
 
 /// Trace and span for a log line, as a trace backend knows them.
 pub(super) fn ids() -> Option<(String, String)> {
-    let here = here()?;
+    let here = current_span()?;
     let trace = joined().map_or(here.trace_id(), |place| place.trace_id());
     Some((format!("{trace:032x}"), format!("{:016x}", here.span_id())))
 }
 
-/// Tells of the span of a `connect()` that has no exporter of its own, when it is over.
-pub fn tell_connect(span: &SignInSpan, took: Took, provider: &str, outcome: &'static str) {
+/// Exports the span of a `connect()` that has no exporter of its own, when it is over.
+pub fn export_connect_span(
+    span: &SignInSpan,
+    interval: Interval,
+    provider: &str,
+    outcome: &'static str,
+) {
     let (Some(running), Some(above)) = (RUNNING.get(), span.untold_below) else {
         return;
     };
@@ -228,14 +239,14 @@ pub fn tell_connect(span: &SignInSpan, took: Took, provider: &str, outcome: &'st
             KeyValue::new("hubkey.provider", provider.to_owned()),
             KeyValue::new("hubkey.outcome", outcome),
         ];
-        running.behind.on_end(SpanData {
+        running.inner.on_end(SpanData {
             span_context: remote(span.at),
             parent_span_id: above.into(),
             parent_span_is_remote: above != 0,
             span_kind: SpanKind::Internal,
             name: "connect".into(),
-            start_time: SystemTime::UNIX_EPOCH + took.from,
-            end_time: SystemTime::UNIX_EPOCH + took.until,
+            start_time: SystemTime::UNIX_EPOCH + interval.from,
+            end_time: SystemTime::UNIX_EPOCH + interval.until,
             attributes,
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
@@ -246,9 +257,9 @@ pub fn tell_connect(span: &SignInSpan, took: Took, provider: &str, outcome: &'st
     }
 }
 
-/// From when until when something took, since the Unix epoch.
+/// From when until when something lasted, since the Unix epoch.
 #[derive(Debug, Clone, Copy)]
-pub struct Took {
+pub struct Interval {
     /// The beginning.
     pub from: Duration,
     /// The end.

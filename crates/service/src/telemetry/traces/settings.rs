@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// An `OTEL_*` variable that cannot work. Its value is not repeated: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{variable}`: {remedy}")]
-pub struct TraceMistake {
+pub struct TraceConfigError {
     variable: &'static str,
     remedy: &'static str,
 }
@@ -42,7 +42,7 @@ impl TraceSettings {
     /// `None` where no endpoint is set, or traces are switched off.
     pub(super) fn read(
         environment: &BTreeMap<String, String>,
-    ) -> Result<Option<Self>, TraceMistake> {
+    ) -> Result<Option<Self>, TraceConfigError> {
         let environment = Environment(environment);
         let endpoint = environment.either("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", GENERAL);
         let disabled = environment
@@ -93,36 +93,36 @@ impl<'a> Environment<'a> {
         self.text("OTEL_TRACES_EXPORTER") != Some("none")
     }
 
-    fn check_exporter(&self) -> Result<(), TraceMistake> {
+    fn check_exporter(&self) -> Result<(), TraceConfigError> {
         match self.text("OTEL_TRACES_EXPORTER") {
             None | Some("otlp") => Ok(()),
-            Some(_) => Err(TraceMistake {
+            Some(_) => Err(TraceConfigError {
                 variable: "OTEL_TRACES_EXPORTER",
                 remedy: "hubkey exports traces by OTLP only; write `otlp`, or `none` for no traces",
             }),
         }
     }
 
-    fn check_protocol(&self) -> Result<(), TraceMistake> {
+    fn check_protocol(&self) -> Result<(), TraceConfigError> {
         let protocol = self.either(
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
             "OTEL_EXPORTER_OTLP_PROTOCOL",
         );
         match protocol {
             None | Some((_, "http/protobuf")) => Ok(()),
-            Some((variable, _)) => Err(TraceMistake {
+            Some((variable, _)) => Err(TraceConfigError {
                 variable,
                 remedy: "hubkey speaks `http/protobuf` only; write that, and name the collector's port for it (4318)",
             }),
         }
     }
 
-    fn check_sampler(&self) -> Result<(), TraceMistake> {
+    fn check_sampler(&self) -> Result<(), TraceConfigError> {
         let Some(sampler) = self.text("OTEL_TRACES_SAMPLER") else {
             return Ok(());
         };
         if !SAMPLERS.contains(&sampler) {
-            return Err(TraceMistake {
+            return Err(TraceConfigError {
                 variable: "OTEL_TRACES_SAMPLER",
                 remedy: "write `always_on`, `always_off`, `traceidratio`, or one of them after `parentbased_`",
             });
@@ -130,7 +130,7 @@ impl<'a> Environment<'a> {
         let ratio = self.text("OTEL_TRACES_SAMPLER_ARG");
         let is_ratio = |text: &str| text.parse().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio));
         if sampler.ends_with("traceidratio") && !ratio.is_some_and(is_ratio) {
-            return Err(TraceMistake {
+            return Err(TraceConfigError {
                 variable: "OTEL_TRACES_SAMPLER_ARG",
                 remedy: "write the part of all traces to keep, from 0 to 1",
             });
@@ -138,7 +138,7 @@ impl<'a> Environment<'a> {
         Ok(())
     }
 
-    fn timeout(&self) -> Result<Duration, TraceMistake> {
+    fn timeout(&self) -> Result<Duration, TraceConfigError> {
         let timeout = self.either(
             "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
             "OTEL_EXPORTER_OTLP_TIMEOUT",
@@ -148,7 +148,7 @@ impl<'a> Environment<'a> {
         };
         match text.parse() {
             Ok(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
-            _ => Err(TraceMistake {
+            _ => Err(TraceConfigError {
                 variable,
                 remedy: "write a number of milliseconds",
             }),
@@ -156,7 +156,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-fn address((variable, text): (&'static str, &str)) -> Result<Url, TraceMistake> {
+fn address((variable, text): (&'static str, &str)) -> Result<Url, TraceConfigError> {
     // The general variable names the place below which each kind of telemetry has a path of its own.
     let text = match variable {
         GENERAL => format!("{}/v1/traces", text.trim_end_matches('/')),
@@ -165,7 +165,7 @@ fn address((variable, text): (&'static str, &str)) -> Result<Url, TraceMistake> 
     let url = Url::parse(&text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or(TraceMistake {
+    url.ok_or(TraceConfigError {
         variable,
         remedy: "this is no http or https address; write one such as `http://otel-collector:4318`",
     })
@@ -175,7 +175,7 @@ fn address((variable, text): (&'static str, &str)) -> Result<Url, TraceMistake> 
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Option<TraceSettings>, TraceMistake> {
+    fn read(variables: &[(&str, &str)]) -> Result<Option<TraceSettings>, TraceConfigError> {
         let variables = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

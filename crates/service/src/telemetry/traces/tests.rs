@@ -35,18 +35,18 @@ impl SpanProcessor for Memory {
 /// Traces of the present thread, kept in memory.
 struct Kept {
     memory: Memory,
-    holding: Arc<Holding<Memory>>,
+    processor: Arc<BufferingProcessor<Memory>>,
     _traces: Traces,
     _guard: DefaultGuard,
 }
 
 fn kept() -> Kept {
     let memory = Memory::default();
-    let (traces, holding) = Traces::over(memory.clone(), Resource::builder_empty().build());
+    let (traces, processor) = Traces::over(memory.clone(), Resource::builder_empty().build());
     let subscriber = tracing_subscriber::registry().with(traces.layer());
     Kept {
         memory,
-        holding,
+        processor,
         _traces: traces,
         _guard: tracing::subscriber::set_default(subscriber),
     }
@@ -69,7 +69,7 @@ fn request(during: impl FnOnce(TraceId)) {
     tracing::info_span!(target: TRACE, "step").in_scope(|| {
         tracing::info!("a line that may hold anything");
     });
-    during(here().unwrap().trace_id().into());
+    during(current_span().unwrap().trace_id().into());
 }
 
 #[test]
@@ -88,10 +88,10 @@ fn a_request_that_joins_nothing_keeps_its_own_trace() {
 fn what_joins_a_sign_in_is_below_its_span_and_the_first_one_is_heard() {
     let kept = kept();
     request(|own| {
-        kept.holding.journeys.join(own, place(true));
+        kept.processor.buffer.join(own, place(true));
         let other = Traceparent::new(0xc, 0xd, true).unwrap();
-        kept.holding.journeys.join(own, other);
-        assert_eq!(kept.holding.journeys.joined(own), Some(place(true)));
+        kept.processor.buffer.join(own, other);
+        assert_eq!(kept.processor.buffer.joined(own), Some(place(true)));
     });
     let spans = kept.spans();
     assert_eq!(spans.len(), 2);
@@ -105,7 +105,7 @@ fn what_joins_a_sign_in_is_below_its_span_and_the_first_one_is_heard() {
 #[test]
 fn what_joins_a_sign_in_that_is_not_kept_is_not_kept() {
     let kept = kept();
-    request(|own| kept.holding.journeys.join(own, place(false)));
+    request(|own| kept.processor.buffer.join(own, place(false)));
     assert!(kept.spans().is_empty());
 }
 

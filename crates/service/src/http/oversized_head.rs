@@ -1,4 +1,4 @@
-//! Heads that are too large: what their sender is told.
+//! Heads that are too large: what their sender gets.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,17 +10,18 @@ use hubkey_protocol::ErrorCode;
 use super::failure::Failure;
 use super::limits::Limits;
 
-/// What of a head is too large. A router behind [`Server::telling_people`](super::Server::telling_people) finds it among
+/// What of a head is too large. A router behind
+/// [`Server::with_oversized_head_page`](super::Server::with_oversized_head_page) finds it among
 /// the extensions of a request, whose body was not read, and has to do nothing but answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TooLong {
+pub enum OversizedHead {
     /// The request target.
     Address,
     /// The header fields, most often the cookies.
     Header,
 }
 
-impl TooLong {
+impl OversizedHead {
     /// The answer for programs.
     pub(super) fn failure(self, limits: &Limits) -> Failure {
         match self {
@@ -43,16 +44,16 @@ impl TooLong {
 
 /// Makes the page for a head of which not even the end is read.
 #[derive(Clone)]
-pub struct FarTooLong(Arc<dyn Fn() -> Response<String> + Send + Sync>);
+pub struct OversizedHeadPage(Arc<dyn Fn() -> Response<String> + Send + Sync>);
 
-impl FarTooLong {
+impl OversizedHeadPage {
     /// A page that is made anew each time.
     pub fn new(page: impl Fn() -> Response<String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(page))
     }
 
-    /// The whole answer as bytes: no HTTP exchange can take place any more.
-    pub(super) fn raw_answer(&self) -> Vec<u8> {
+    /// The whole response as bytes: no HTTP exchange can take place any more.
+    pub(super) fn raw_response(&self) -> Vec<u8> {
         let (mut parts, body) = (self.0)().into_parts();
         let headers = &mut parts.headers;
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -74,8 +75,8 @@ fn write_fields(answer: &mut Vec<u8>, headers: &HeaderMap) {
     answer.extend_from_slice(b"\r\n");
 }
 
-impl fmt::Debug for FarTooLong {
+impl fmt::Debug for OversizedHeadPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FarTooLong")
+        f.write_str("OversizedHeadPage")
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-use super::scan::Lines;
+use super::head_scanner::LineEndings;
 
 pub(super) const HEAD: u8 = 0;
 pub(super) const BUSY: u8 = 1;
@@ -16,11 +16,11 @@ pub(super) const IDLE: u8 = 2;
 
 /// What a connection is doing. Shared by the bytes and the service above them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Phase(Arc<Shared>);
+pub(super) struct ConnectionState(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    phase: AtomicU8,
+    state: AtomicU8,
     /// How the lines of the head ended that came last, until its request is taken.
     lines: AtomicU8,
     /// The bytes of body that the present request says it has.
@@ -29,13 +29,13 @@ struct Shared {
     waiting: Mutex<Option<Waker>>,
 }
 
-impl Phase {
-    /// A request was read: from now on its own limits hold. Tells how its head came; `None` where it came together with
+impl ConnectionState {
+    /// A request was read: from now on its own limits hold. Returns how its head came; `None` where it came together with
     /// what was before it.
-    pub(super) fn begin_request(&self, length: u64) -> Option<Lines> {
+    pub(super) fn begin_request(&self, length: u64) -> Option<LineEndings> {
         self.set(BUSY);
         self.0.length.store(length, Ordering::Relaxed);
-        Lines::of(self.0.lines.swap(0, Ordering::Relaxed))
+        LineEndings::of(self.0.lines.swap(0, Ordering::Relaxed))
     }
 
     pub(super) fn wait_for_end(&self, waker: &Waker) {
@@ -56,8 +56,8 @@ impl Phase {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set(&self, phase: u8) {
-        self.0.phase.store(phase, Ordering::Relaxed);
+    pub(super) fn set(&self, state: u8) {
+        self.0.state.store(state, Ordering::Relaxed);
     }
 
     /// The bytes of body that the present request says it has.
@@ -66,30 +66,30 @@ impl Phase {
     }
 
     /// Notes how the lines of the present head ended.
-    pub(super) fn note_lines(&self, lines: Lines) {
-        self.0.lines.store(lines as u8, Ordering::Relaxed);
+    pub(super) fn note_line_endings(&self, line_endings: LineEndings) {
+        self.0.lines.store(line_endings as u8, Ordering::Relaxed);
     }
 
     /// Returns the body, which ends this request when it is dropped.
     pub(super) fn end_with(&self, body: Body) -> Body {
-        Body::new(LastPart {
+        Body::new(TrackedBody {
             body,
-            _end: EndOfRequest(self.clone()),
+            _end: RequestGuard(self.clone()),
         })
     }
 
-    pub(super) fn is(&self, phase: u8) -> bool {
-        self.0.phase.load(Ordering::Relaxed) == phase
+    pub(super) fn is(&self, state: u8) -> bool {
+        self.0.state.load(Ordering::Relaxed) == state
     }
 }
 
-/// A body that tells when it is no longer needed.
-struct LastPart {
+/// A body that ends its request when it is dropped.
+struct TrackedBody {
     body: Body,
-    _end: EndOfRequest,
+    _end: RequestGuard,
 }
 
-impl HttpBody for LastPart {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -109,9 +109,9 @@ impl HttpBody for LastPart {
     }
 }
 
-struct EndOfRequest(Phase);
+struct RequestGuard(ConnectionState);
 
-impl Drop for EndOfRequest {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.end_request();
     }

@@ -13,9 +13,9 @@ use super::Limits;
 /// The address that a request comes from: of the socket, or, when a trusted proxy is at the socket, the one that the
 /// proxy names in `X-Forwarded-For`. Handlers take it as an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Peer(IpAddr);
+pub struct ClientAddr(IpAddr);
 
-impl Peer {
+impl ClientAddr {
     /// An address without what IPv6 wraps around an IPv4 address.
     #[must_use]
     pub fn new(address: IpAddr) -> Self {
@@ -40,10 +40,11 @@ impl Peer {
         }
     }
 
-    /// What this peer is counted by, where its address says who it is. A proxy speaks for everybody behind it: one that is
-    /// trusted and named nobody, one on this machine, and, where no proxy is trusted, whoever comes from a private network.
+    /// The key under which a rate limit counts this client, where its address says who it is. A proxy speaks for everybody
+    /// behind it: one that is trusted and named nobody, one on this machine, and, where no proxy is trusted, whoever comes
+    /// from a private network.
     #[must_use]
-    pub fn counted(self, limits: &Limits) -> Option<IpAddr> {
+    pub fn rate_limit_key(self, limits: &Limits) -> Option<IpAddr> {
         let trusted = &limits.trusted_proxies;
         let speaks_for_others = self.0.is_loopback()
             || self.is_within(trusted)
@@ -53,19 +54,19 @@ impl Peer {
 
     /// The address at the end of the chain of trusted proxies.
     pub(super) fn of_request(socket: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let mut peer = Self::new(socket.ip());
-        // A proxy appends the address that it saw: what stands left of the first untrusted address is hearsay.
+        let mut client = Self::new(socket.ip());
+        // A proxy appends the address that it saw: what stands left of the first untrusted address may be forged.
         let hops = headers.get_all("x-forwarded-for").iter().rev();
         for hop in hops.flat_map(|value| value.to_str().unwrap_or("?").rsplit(',')) {
-            if !peer.is_within(trusted) {
+            if !client.is_within(trusted) {
                 break;
             }
             let Some(address) = hop_address(hop.trim()) else {
                 break;
             };
-            peer = Self::new(address);
+            client = Self::new(address);
         }
-        peer
+        client
     }
 
     pub(super) fn is_within(self, networks: &[IpNet]) -> bool {
@@ -94,7 +95,7 @@ fn hop_address(text: &str) -> Option<IpAddr> {
     bare.parse().ok().or_else(socket)
 }
 
-impl<S: Sync> FromRequestParts<S> for Peer {
+impl<S: Sync> FromRequestParts<S> for ClientAddr {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {

@@ -19,34 +19,34 @@ use opentelemetry_sdk::trace::{
 };
 
 /// A trace with more spans than this in one process is passed on in parts.
-const MOST_HELD: usize = 512;
+const MAX_BUFFERED: usize = 512;
 
 /// The spans that wait, by their trace.
 #[derive(Debug, Default)]
-pub(super) struct Journeys(Mutex<HashMap<TraceId, Journey>>);
+pub(super) struct TraceBuffer(Mutex<HashMap<TraceId, BufferedTrace>>);
 
 #[derive(Debug, Default)]
-struct Journey {
+struct BufferedTrace {
     /// Whether nobody decided yet if the trace is kept.
     undecided: bool,
     open: usize,
     joined: Option<Traceparent>,
-    held: Vec<SpanData>,
+    spans: Vec<SpanData>,
 }
 
 /// Spans that go on, and where to.
-struct Arrived {
+struct CompletedTrace {
     trace: TraceId,
     undecided: bool,
     joined: Option<Traceparent>,
     spans: Vec<SpanData>,
 }
 
-impl Journeys {
+impl TraceBuffer {
     /// Says to which span the spans of a trace belong. The first one to say so is heard.
     pub(super) fn join(&self, trace: TraceId, place: Traceparent) {
-        if let Some(journey) = self.lock().get_mut(&trace) {
-            journey.joined.get_or_insert(place);
+        if let Some(trace_entry) = self.lock().get_mut(&trace) {
+            trace_entry.joined.get_or_insert(place);
         }
     }
 
@@ -56,46 +56,46 @@ impl Journeys {
     }
 
     fn begin(&self, trace: TraceId, undecided: bool) {
-        let mut journeys = self.lock();
-        let journey = journeys.entry(trace).or_default();
-        journey.undecided |= undecided;
-        journey.open += 1;
+        let mut buffer = self.lock();
+        let trace_entry = buffer.entry(trace).or_default();
+        trace_entry.undecided |= undecided;
+        trace_entry.open += 1;
     }
 
-    fn end(&self, span: SpanData) -> Option<Arrived> {
-        let mut journeys = self.lock();
+    fn end(&self, span: SpanData) -> Option<CompletedTrace> {
+        let mut buffer = self.lock();
         let trace = span.span_context.trace_id();
-        let journey = journeys.entry(trace).or_default();
-        journey.held.push(span);
-        journey.open = journey.open.saturating_sub(1);
-        if journey.open > 0 && journey.held.len() < MOST_HELD {
+        let trace_entry = buffer.entry(trace).or_default();
+        trace_entry.spans.push(span);
+        trace_entry.open = trace_entry.open.saturating_sub(1);
+        if trace_entry.open > 0 && trace_entry.spans.len() < MAX_BUFFERED {
             return None;
         }
-        let arrived = Arrived {
+        let completed = CompletedTrace {
             trace,
-            undecided: journey.undecided,
-            joined: journey.joined,
-            spans: std::mem::take(&mut journey.held),
+            undecided: trace_entry.undecided,
+            joined: trace_entry.joined,
+            spans: std::mem::take(&mut trace_entry.spans),
         };
-        if journey.open == 0 {
-            journeys.remove(&trace);
+        if trace_entry.open == 0 {
+            buffer.remove(&trace);
         }
-        Some(arrived)
+        Some(completed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TraceId, Journey>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TraceId, BufferedTrace>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Arrived {
+impl CompletedTrace {
     /// The spans as they are exported; none where their trace is not kept.
-    fn settle(self, configured: &dyn ShouldSample) -> Vec<SpanData> {
+    fn into_exported(self, configured: &dyn ShouldSample) -> Vec<SpanData> {
         match self.joined {
             Some(place) if place.is_sampled() => self
                 .spans
                 .into_iter()
-                .map(|span| moved(span, place))
+                .map(|span| reparent(span, place))
                 .collect(),
             None if !self.undecided || is_kept(configured, self.trace) => self.spans,
             Some(_) | None => Vec::new(),
@@ -104,7 +104,7 @@ impl Arrived {
 }
 
 /// A span as part of another trace; one without a parent gets one.
-fn moved(mut span: SpanData, place: Traceparent) -> SpanData {
+fn reparent(mut span: SpanData, place: Traceparent) -> SpanData {
     let context = &span.span_context;
     span.span_context = SpanContext::new(
         place.trace_id().into(),
@@ -126,53 +126,55 @@ pub(super) fn is_kept(configured: &dyn ShouldSample, trace: TraceId) -> bool {
     result.decision == SamplingDecision::RecordAndSample
 }
 
-/// Holds spans back, then hands them to the processor behind.
+/// Holds spans back, then hands them to the inner processor.
 #[derive(Debug)]
-pub(super) struct Holding<P> {
-    pub(super) journeys: Journeys,
+pub(super) struct BufferingProcessor<P> {
+    pub(super) buffer: TraceBuffer,
     /// The operator's sampler.
     pub(super) configured: Box<dyn ShouldSample>,
-    pub(super) behind: P,
+    pub(super) inner: P,
 }
 
 /// The same processor for the SDK and for us.
 #[derive(Debug)]
-pub(super) struct Shared<P>(pub(super) Arc<Holding<P>>);
+pub(super) struct SharedProcessor<P>(pub(super) Arc<BufferingProcessor<P>>);
 
-impl<P: SpanProcessor> SpanProcessor for Shared<P> {
+impl<P: SpanProcessor> SpanProcessor for SharedProcessor<P> {
     fn on_start(&self, span: &mut Span, above: &Context) {
         let undecided = !above.span().span_context().is_valid();
         let trace = opentelemetry::trace::Span::span_context(span).trace_id();
-        self.0.journeys.begin(trace, undecided);
+        self.0.buffer.begin(trace, undecided);
     }
 
     fn on_end(&self, span: SpanData) {
-        let Holding {
-            journeys,
+        let BufferingProcessor {
+            buffer,
             configured,
-            behind,
+            inner,
         } = &*self.0;
-        let arrived = journeys.end(span);
-        for span in arrived.map_or_else(Vec::new, |arrived| arrived.settle(&**configured)) {
-            behind.on_end(span);
+        let completed = buffer.end(span);
+        for span in
+            completed.map_or_else(Vec::new, |completed| completed.into_exported(&**configured))
+        {
+            inner.on_end(span);
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.behind.force_flush()
+        self.0.inner.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.behind.shutdown_with_timeout(timeout)
+        self.0.inner.shutdown_with_timeout(timeout)
     }
 }
 
 /// Decides when a span begins. A request that nobody decided on is recorded, for its sign-in may have been decided on;
 /// what is not part of a request is not recorded.
 #[derive(Debug, Clone)]
-pub(super) struct Later(pub(super) Box<dyn ShouldSample>);
+pub(super) struct DeferredSampler(pub(super) Box<dyn ShouldSample>);
 
-impl ShouldSample for Later {
+impl ShouldSample for DeferredSampler {
     fn should_sample(
         &self,
         parent: Option<&Context>,

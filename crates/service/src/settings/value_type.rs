@@ -1,4 +1,4 @@
-//! The kinds of value that a setting can have: how each is read, shown and described.
+//! The types of value that a setting can have: how each is read, shown and described.
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -9,15 +9,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-/// A kind of value.
-pub trait Kind {
-    /// What a text of this kind becomes.
+/// A type of value.
+pub trait ValueType {
+    /// What a text of this type becomes.
     type Value;
 
     /// What is expected, so that it can follow "it must be".
-    fn words(&self) -> String;
+    fn expected(&self) -> String;
 
-    /// Reads a text; `None` if it is not of this kind.
+    /// Reads a text; `None` if it is not of this type.
     fn read(&self, text: &str) -> Option<Self::Value>;
 
     /// A value as it would stand in the file.
@@ -27,9 +27,9 @@ pub trait Kind {
 /// Any text that is not empty.
 pub const TEXT: Text = Text;
 /// `true` or `false`.
-pub const SWITCH: Switch = Switch;
+pub const BOOL: Bool = Bool;
 /// A length of time such as `30s`, `10m` or `12h`.
-pub const TIME: Time = Time {
+pub const DURATION: DurationType = DurationType {
     min: Duration::ZERO,
     max: Duration::MAX,
 };
@@ -47,10 +47,10 @@ pub const PATH: FilePath = FilePath;
 #[derive(Debug, Clone, Copy)]
 pub struct Text;
 
-impl Kind for Text {
+impl ValueType for Text {
     type Value = String;
 
-    fn words(&self) -> String {
+    fn expected(&self) -> String {
         "a text that is not empty".to_owned()
     }
 
@@ -63,14 +63,14 @@ impl Kind for Text {
     }
 }
 
-/// See [`SWITCH`].
+/// See [`BOOL`].
 #[derive(Debug, Clone, Copy)]
-pub struct Switch;
+pub struct Bool;
 
-impl Kind for Switch {
+impl ValueType for Bool {
     type Value = bool;
 
-    fn words(&self) -> String {
+    fn expected(&self) -> String {
         "true or false".to_owned()
     }
 
@@ -98,10 +98,10 @@ impl Number {
     }
 }
 
-impl Kind for Number {
+impl ValueType for Number {
     type Value = u64;
 
-    fn words(&self) -> String {
+    fn expected(&self) -> String {
         format!("a whole number from {} to {}", self.min, self.max)
     }
 
@@ -116,14 +116,14 @@ impl Kind for Number {
     }
 }
 
-/// See [`TIME`].
+/// See [`DURATION`].
 #[derive(Debug, Clone, Copy)]
-pub struct Time {
+pub struct DurationType {
     min: Duration,
     max: Duration,
 }
 
-impl Time {
+impl DurationType {
     /// The lengths of time from `min` to `max`, both included.
     #[must_use]
     pub const fn between(min: Duration, max: Duration) -> Self {
@@ -139,10 +139,10 @@ const UNITS: [(&str, u64); 5] = [
     ("d", 86_400_000),
 ];
 
-impl Kind for Time {
+impl ValueType for DurationType {
     type Value = Duration;
 
-    fn words(&self) -> String {
+    fn expected(&self) -> String {
         let example = "a length of time such as 500ms, 30s, 10m or 12h";
         if self.max == Duration::MAX {
             example.to_owned()
@@ -180,10 +180,10 @@ impl Kind for Time {
 #[derive(Debug, Clone, Copy)]
 pub struct Network;
 
-impl Kind for Network {
+impl ValueType for Network {
     type Value = IpNet;
 
-    fn words(&self) -> String {
+    fn expected(&self) -> String {
         "a range of addresses such as 10.0.0.0/8".to_owned()
     }
 
@@ -202,10 +202,10 @@ impl Kind for Network {
 #[derive(Debug, Clone, Copy)]
 pub struct WebUrl;
 
-impl Kind for WebUrl {
+impl ValueType for WebUrl {
     type Value = Url;
 
-    fn words(&self) -> String {
+    fn expected(&self) -> String {
         "an http or https URL without user name, password, query or fragment, \
          such as https://hubkey.example.org/"
             .to_owned()
@@ -229,10 +229,10 @@ impl Kind for WebUrl {
 #[derive(Debug, Clone, Copy)]
 pub struct FilePath;
 
-impl Kind for FilePath {
+impl ValueType for FilePath {
     type Value = PathBuf;
 
-    fn words(&self) -> String {
+    fn expected(&self) -> String {
         "the path of a file or directory".to_owned()
     }
 
@@ -247,15 +247,15 @@ impl Kind for FilePath {
 
 /// One of a few words.
 #[derive(Debug, Clone, Copy)]
-pub struct Word<T: 'static>(
+pub struct Enum<T: 'static>(
     /// Each word with what it means.
     pub &'static [(&'static str, T)],
 );
 
-impl<T: Clone + PartialEq> Kind for Word<T> {
+impl<T: Clone + PartialEq> ValueType for Enum<T> {
     type Value = T;
 
-    fn words(&self) -> String {
+    fn expected(&self) -> String {
         let words: Vec<_> = self.0.iter().map(|(word, _)| format!("`{word}`")).collect();
         match words.as_slice() {
             [only] => only.clone(),
@@ -279,7 +279,7 @@ impl<T: Clone + PartialEq> Kind for Word<T> {
 /// Whatever a function reads, described by a few words.
 #[derive(Debug, Clone, Copy)]
 pub struct Parsed<T> {
-    words: &'static str,
+    expected: &'static str,
     read: fn(&str) -> Option<T>,
     show: fn(&T) -> String,
 }
@@ -287,9 +287,9 @@ pub struct Parsed<T> {
 impl<T: FromStr + Display> Parsed<T> {
     /// What the type's own [`FromStr`] reads.
     #[must_use]
-    pub const fn of(words: &'static str) -> Self {
+    pub const fn of(expected: &'static str) -> Self {
         Self {
-            words,
+            expected,
             read: |text| text.parse().ok(),
             show: ToString::to_string,
         }
@@ -300,19 +300,23 @@ impl<T> Parsed<T> {
     /// What `read` reads and `show` shows.
     #[must_use]
     pub const fn with(
-        words: &'static str,
+        expected: &'static str,
         read: fn(&str) -> Option<T>,
         show: fn(&T) -> String,
     ) -> Self {
-        Self { words, read, show }
+        Self {
+            expected,
+            read,
+            show,
+        }
     }
 }
 
-impl<T> Kind for Parsed<T> {
+impl<T> ValueType for Parsed<T> {
     type Value = T;
 
-    fn words(&self) -> String {
-        self.words.to_owned()
+    fn expected(&self) -> String {
+        self.expected.to_owned()
     }
 
     fn read(&self, text: &str) -> Option<T> {

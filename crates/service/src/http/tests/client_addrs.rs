@@ -67,7 +67,7 @@ async fn security_q11_trusted_proxy_is_believed_for_the_address_only() {
 
 #[test]
 fn addresses_of_one_host_share_a_bucket() {
-    let network = |text: &str| Peer::new(text.parse().unwrap()).network().to_string();
+    let network = |text: &str| ClientAddr::new(text.parse().unwrap()).network().to_string();
     assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
     assert_eq!(network("::ffff:192.0.2.1"), "192.0.2.1");
     assert_eq!(network("192.0.2.1"), "192.0.2.1");

@@ -4,16 +4,16 @@
 /// How the lines of a head ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Lines {
+pub(super) enum LineEndings {
     /// Each in CR LF.
-    Proper = 1,
+    Crlf = 1,
     /// Some in CR or LF alone, or the head began among the bytes of the request before it.
     Ambiguous = 2,
 }
 
-impl Lines {
+impl LineEndings {
     pub(super) fn of(word: u8) -> Option<Self> {
-        [Self::Proper, Self::Ambiguous]
+        [Self::Crlf, Self::Ambiguous]
             .into_iter()
             .find(|lines| *lines as u8 == word)
     }
@@ -21,7 +21,7 @@ impl Lines {
 
 /// What was seen of the present head, and of what came behind it.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(super) struct HeadScanner {
     last: u8,
     is_begun: bool,
     is_line_empty: bool,
@@ -32,7 +32,7 @@ pub(super) struct Scan {
     behind: Option<u64>,
 }
 
-impl Scan {
+impl HeadScanner {
     /// Another head begins, after a request with a body of this length.
     pub(super) fn begin_head(&mut self, length: u64) {
         *self = Self {
@@ -41,8 +41,8 @@ impl Scan {
         };
     }
 
-    /// Reads on; tells how the lines ended when the head is over.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<Lines> {
+    /// Reads on; returns how the lines ended when the head is over.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<LineEndings> {
         if let Some(behind) = &mut self.behind {
             *behind += bytes.len() as u64;
             return None;
@@ -52,9 +52,9 @@ impl Scan {
         let end = end?;
         self.behind = Some((bytes.len() - end - 1) as u64);
         Some(if self.is_ambiguous {
-            Lines::Ambiguous
+            LineEndings::Ambiguous
         } else {
-            Lines::Proper
+            LineEndings::Crlf
         })
     }
 
@@ -63,7 +63,7 @@ impl Scan {
         self.length > longest
     }
 
-    /// Takes one byte; tells whether it is the last of the head.
+    /// Takes one byte; returns whether it is the last of the head.
     fn is_end(&mut self, byte: u8) -> bool {
         let after_cr = std::mem::replace(&mut self.last, byte) == b'\r';
         match byte {
@@ -87,17 +87,20 @@ impl Scan {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Option<Lines> {
-        Scan::default().read(text.as_bytes())
+    fn read(text: &str) -> Option<LineEndings> {
+        HeadScanner::default().read(text.as_bytes())
     }
 
     #[test]
     fn security_q13_lines_end_in_cr_lf_alone() {
         assert_eq!(
             read("GET / HTTP/1.1\r\nhost: x\r\n\r\n"),
-            Some(Lines::Proper)
+            Some(LineEndings::Crlf)
         );
-        assert_eq!(read("\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Some(Lines::Proper));
+        assert_eq!(
+            read("\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
+            Some(LineEndings::Crlf)
+        );
         for ambiguous in [
             "GET / HTTP/1.1\nhost: x\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: x\r\n\n",
@@ -105,7 +108,11 @@ mod tests {
             "GET / HTTP/1.1\r\nhost: x\ry: z\r\n\r\n",
             "\nGET / HTTP/1.1\r\n\r\n",
         ] {
-            assert_eq!(read(ambiguous), Some(Lines::Ambiguous), "{ambiguous:?}");
+            assert_eq!(
+                read(ambiguous),
+                Some(LineEndings::Ambiguous),
+                "{ambiguous:?}"
+            );
         }
         for unfinished in ["", "\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\n\r"] {
             assert_eq!(read(unfinished), None, "{unfinished:?}");
@@ -116,11 +123,14 @@ mod tests {
     fn security_q13_a_head_in_pieces_is_one() {
         let head = b"GET / HTTP/1.1\r\nhost: x\r\n\r\nab";
         for at in 0..head.len() {
-            let mut scan = Scan::default();
+            let mut scanner = HeadScanner::default();
             let (first, second) = head.split_at(at);
-            let lines = [scan.read(first), scan.read(second)];
-            assert_eq!(lines.iter().flatten().collect::<Vec<_>>(), [&Lines::Proper]);
-            assert_eq!(scan.behind, Some(2), "{at}");
+            let lines = [scanner.read(first), scanner.read(second)];
+            assert_eq!(
+                lines.iter().flatten().collect::<Vec<_>>(),
+                [&LineEndings::Crlf]
+            );
+            assert_eq!(scanner.behind, Some(2), "{at}");
         }
     }
 
@@ -128,15 +138,15 @@ mod tests {
     fn security_q13_a_head_does_not_begin_in_the_request_before() {
         let head = b"GET / HTTP/1.1\r\n\r\n";
         for (rest, expected) in [
-            (&b"ab"[..], Lines::Proper),
-            (b"abGET / HT", Lines::Ambiguous),
-            (b"a", Lines::Ambiguous),
+            (&b"ab"[..], LineEndings::Crlf),
+            (b"abGET / HT", LineEndings::Ambiguous),
+            (b"a", LineEndings::Ambiguous),
         ] {
-            let mut scan = Scan::default();
-            assert_eq!(scan.read(head), Some(Lines::Proper));
-            scan.read(rest);
-            scan.begin_head(2);
-            assert_eq!(scan.read(head), Some(expected), "{rest:?}");
+            let mut scanner = HeadScanner::default();
+            assert_eq!(scanner.read(head), Some(LineEndings::Crlf));
+            scanner.read(rest);
+            scanner.begin_head(2);
+            assert_eq!(scanner.read(head), Some(expected), "{rest:?}");
         }
     }
 }

@@ -42,12 +42,12 @@ pub enum CertificateError {
 }
 
 /// A certificate chain and the key that fits it.
-pub(super) struct Pair {
+pub(super) struct CertifiedPair {
     certified: Arc<CertifiedKey>,
     expires: Duration,
 }
 
-impl Pair {
+impl CertifiedPair {
     /// Reads both files. Where the certificate was replaced meanwhile, the key may be of the new one: then both are
     /// read once more.
     pub(super) fn read(files: &CertificateFiles) -> Result<Self, CertificateError> {

@@ -17,22 +17,22 @@ use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use super::body::read_body;
+use super::client_addr::ClientAddr;
+use super::connection_state::ConnectionState;
 use super::encryption::Encryption;
 use super::failure::{Failure, chain};
 use super::head;
+use super::head_scanner::LineEndings;
 use super::layers::Route;
 use super::limits::Limits;
-use super::long_head::FarTooLong;
-use super::peer::Peer;
-use super::phase::Phase;
+use super::oversized_head::OversizedHeadPage;
 use super::request_id::{self, RequestId};
-use super::scan::Lines;
 use super::span::{self, TraceRule};
 use crate::telemetry::{Metrics, class};
 
-/// The front of one listener.
+/// The pipeline of one listener.
 #[derive(Debug)]
-pub(super) struct Front {
+pub(super) struct RequestPipeline {
     pub(super) name: &'static str,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
@@ -40,28 +40,28 @@ pub(super) struct Front {
     pub(super) encryption: Option<Encryption>,
     pub(super) traces: TraceRule,
     /// Where the callers are people.
-    pub(super) far_too_long: Option<FarTooLong>,
+    pub(super) oversized_head_page: Option<OversizedHeadPage>,
     /// Places for heads that are longer than what is taken.
     pub(super) long_heads: Arc<Semaphore>,
-    /// Tells the connection that is idle longest to leave.
-    pub(super) make_room: Arc<Notify>,
+    /// Notifies the connection that is idle longest that its place is needed.
+    pub(super) evict_idle: Arc<Notify>,
 }
 
 /// A request that came before the one ahead of it was answered. No client of ours sends such, and where a proxy in front
 /// took both for one, an answer would go to somebody else.
 #[derive(Debug, thiserror::Error)]
 #[error("a request came behind another that was not answered yet")]
-pub(super) struct Unasked;
+pub(super) struct PipelinedRequest;
 
 /// Of so many places one is kept free, as long as there are idle connections that can give theirs.
-const KEPT_FREE: usize = 16;
+const RESERVED_SHARE: usize = 16;
 
-impl Front {
-    /// Asks the connection that is idle longest for its place, where so many taken ones are nearly all.
-    pub(super) fn keep_room(&self, taken: usize) {
+impl RequestPipeline {
+    /// Evicts the connection that is idle longest, where so many taken places are nearly all.
+    pub(super) fn evict_if_nearly_full(&self, taken: usize) {
         let all = self.limits.connections;
-        if taken > all - all / KEPT_FREE {
-            self.make_room.notify_one();
+        if taken > all - all / RESERVED_SHARE {
+            self.evict_idle.notify_one();
         }
     }
 
@@ -77,11 +77,11 @@ impl Front {
     pub(super) async fn answer(
         self: Arc<Self>,
         socket: SocketAddr,
-        phase: Phase,
+        state: ConnectionState,
         request: Request<Incoming>,
-    ) -> Result<Response, Unasked> {
+    ) -> Result<Response, PipelinedRequest> {
         let length = request.body().size_hint().lower();
-        let lines = phase.begin_request(length).ok_or(Unasked)?;
+        let line_endings = state.begin_request(length).ok_or(PipelinedRequest)?;
         // Where chunks end, readers have disagreed more than once: nothing is read behind them.
         let is_last = request.headers().contains_key(TRANSFER_ENCODING);
         let started = Instant::now();
@@ -93,7 +93,7 @@ impl Front {
         let span = log.in_scope(|| span::begin(self.traces, self.scheme(), method, &head));
         let request = Request::from_parts(head, body);
         let handled = self
-            .handle(socket, &id, lines, request)
+            .handle(socket, &id, line_endings, request)
             .instrument(span.clone())
             .instrument(log.clone())
             .await;
@@ -108,14 +108,14 @@ impl Front {
         }
         log.in_scope(|| {
             span.in_scope(|| {
-                self.tell(method, &response, started);
+                self.log(method, &response, started);
                 span::end(&span, method, route(&response), &response);
                 if self.traces == TraceRule::Follow {
-                    span::tell_joined(&mut response);
+                    span::add_joined_trace(&mut response);
                 }
             });
         });
-        Ok(response.map(|body| phase.end_with(body)))
+        Ok(response.map(|body| state.end_with(body)))
     }
 
     /// `Err` means that the connection is not to be used again.
@@ -123,24 +123,24 @@ impl Front {
         &self,
         socket: SocketAddr,
         id: &RequestId,
-        lines: Lines,
+        line_endings: LineEndings,
         request: Request<Incoming>,
     ) -> Result<Response, Failure> {
         let (mut parts, body) = request.into_parts();
-        head::check_form(&parts, lines)?;
-        let too_long = match head::check_size(&parts, &self.limits) {
-            Err(too_long) if self.far_too_long.is_none() => {
-                return Err(too_long.failure(&self.limits));
+        head::check_form(&parts, line_endings)?;
+        let oversized = match head::check_size(&parts, &self.limits) {
+            Err(oversized) if self.oversized_head_page.is_none() => {
+                return Err(oversized.failure(&self.limits));
             }
             checked => checked.err(),
         };
-        let peer = Peer::of_request(socket, &parts.headers, &self.limits.trusted_proxies);
-        head::remove_hearsay(&mut parts.headers);
+        let client = ClientAddr::of_request(socket, &parts.headers, &self.limits.trusted_proxies);
+        head::remove_forwarded_headers(&mut parts.headers);
         head::mark_sensitive_request(&mut parts.headers);
-        parts.extensions.insert(peer);
+        parts.extensions.insert(client);
         parts.extensions.insert(id.clone());
-        if let Some(too_long) = too_long {
-            parts.extensions.insert(too_long);
+        if let Some(oversized) = oversized {
+            parts.extensions.insert(oversized);
             return Ok(closing(self.route(parts, Body::empty()).await));
         }
         let body = read_body(body, &self.limits).await?;
@@ -159,7 +159,7 @@ impl Front {
     }
 
     /// One log line and one measurement. Neither has the address that was asked for: it may hold a ticket or a code.
-    fn tell(&self, method: &'static str, response: &Response, started: Instant) {
+    fn log(&self, method: &'static str, response: &Response, started: Instant) {
         let elapsed = started.elapsed();
         let route = route(response).unwrap_or("none");
         let status = response.status();
