@@ -11,8 +11,8 @@ use url::Url;
 
 use crate::{
     cookies::FlowCookies,
-    pages::Look,
-    site::{KeySets, SiteKeeper, SiteState},
+    pages::Theme,
+    site::{KeySets, SiteState, SiteWatcher},
 };
 
 /// What the routes are made of.
@@ -44,12 +44,12 @@ struct Inner {
 }
 
 impl App {
-    /// Puts the parts together. The keeper has to run for the pages to learn the hub's name.
+    /// Puts the parts together. The watcher has to run for the pages to learn the hub's name.
     #[must_use]
-    pub fn new(parts: Parts) -> (Self, SiteKeeper) {
+    pub fn new(parts: Parts) -> (Self, SiteWatcher) {
         let prefix = parts.public_url.path().trim_end_matches('/').to_owned();
         let origin = parts.public_url.origin().ascii_serialization();
-        let (keeper, site) = SiteKeeper::new(parts.broker.clone(), parts.public_url);
+        let (watcher, site) = SiteWatcher::new(parts.broker.clone(), parts.public_url);
         let cookies = FlowCookies::below(&prefix);
         let app = Self(Arc::new(Inner {
             broker: parts.broker,
@@ -60,7 +60,7 @@ impl App {
             limits: parts.limits,
             site,
         }));
-        (app, keeper)
+        (app, watcher)
     }
 
     pub(crate) fn broker(&self) -> &BrokerClient<SharedSecret> {
@@ -90,8 +90,8 @@ impl App {
         (self.0.now)()
     }
 
-    pub(crate) fn look(&self) -> Arc<Look> {
-        self.0.site.borrow().look()
+    pub(crate) fn theme(&self) -> Arc<Theme> {
+        self.0.site.borrow().theme()
     }
 
     pub(crate) fn key_sets(&self) -> Option<Arc<KeySets>> {

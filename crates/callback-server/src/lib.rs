@@ -1,8 +1,8 @@
 //! The only part of hubkey that browsers reach.
 //!
 //! It renders pages and relays what browsers send to token-broker; it keeps nothing, decides nothing, and holds no
-//! secret but the credential of the broker's internal listener. A request passes the gate (`gate`: only a person's own
-//! navigation), one handler (`routes`) that hands it to the broker, and `answer`, which turns the broker's word into
+//! secret but the credential of the broker's internal listener. A request passes the Fetch Metadata check
+//! (`fetch_metadata`: only a person's own navigation), one handler (`routes`) that hands it to the broker, and `response`, which turns the broker's reply into
 //! a page (`pages`) or a redirect; `headers` are on every answer.
 //!
 //! | path below the public URL | what it is |
@@ -14,14 +14,14 @@
 //! | `POST /continue/{flow}`, `POST /confirm/{flow}` | what a person decided |
 //! | `GET /` | says what this is |
 
-mod answer;
 mod app;
 mod cookies;
-mod gate;
+mod fetch_metadata;
 mod headers;
 mod pages;
 mod params;
 mod reference;
+mod response;
 mod routes;
 mod run;
 pub mod settings;
@@ -30,4 +30,4 @@ mod site;
 pub use app::{App, Parts};
 pub use routes::router;
 pub use run::run;
-pub use site::{SiteError, SiteKeeper, SiteState};
+pub use site::{SiteError, SiteState, SiteWatcher};

@@ -3,7 +3,7 @@
 
 /// Why a parameter cannot be had.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum ParamError {
     /// It is missing, or stands there twice.
     Malformed,
     /// It is longer than it may be.
@@ -20,21 +20,25 @@ impl Params {
     }
 
     /// The value of a name, of at most `max` bytes. An empty value is as good as none.
-    pub(crate) fn optional(&mut self, name: &str, max: usize) -> Result<Option<String>, Unfit> {
+    pub(crate) fn optional(
+        &mut self,
+        name: &str,
+        max: usize,
+    ) -> Result<Option<String>, ParamError> {
         let mut found = self.0.iter_mut().filter(|(sent, _)| sent == name);
         let value = found.next().map(|(_, value)| std::mem::take(value));
         if found.next().is_some() {
-            return Err(Unfit::Malformed);
+            return Err(ParamError::Malformed);
         }
         if value.as_ref().is_some_and(|value| value.len() > max) {
-            return Err(Unfit::TooLong);
+            return Err(ParamError::TooLong);
         }
         Ok(value.filter(|value| !value.is_empty()))
     }
 
     /// As [`Self::optional`], for a value that has to be there.
-    pub(crate) fn required(&mut self, name: &str, max: usize) -> Result<String, Unfit> {
-        self.optional(name, max)?.ok_or(Unfit::Malformed)
+    pub(crate) fn required(&mut self, name: &str, max: usize) -> Result<String, ParamError> {
+        self.optional(name, max)?.ok_or(ParamError::Malformed)
     }
 }
 
@@ -53,7 +57,7 @@ mod tests {
         ] {
             assert_eq!(
                 Params::parse(query.as_bytes()).optional("state", 10),
-                Err(Unfit::Malformed),
+                Err(ParamError::Malformed),
                 "{query}"
             );
         }
@@ -68,12 +72,12 @@ mod tests {
             Params::parse(b"a=123").required("a", 3),
             Ok("123".to_owned())
         );
-        for (query, unfit) in [
-            ("a=1234", Unfit::TooLong),
-            ("a=", Unfit::Malformed),
-            ("", Unfit::Malformed),
+        for (query, error) in [
+            ("a=1234", ParamError::TooLong),
+            ("a=", ParamError::Malformed),
+            ("", ParamError::Malformed),
         ] {
-            assert_eq!(Params::parse(query.as_bytes()).required("a", 3), Err(unfit));
+            assert_eq!(Params::parse(query.as_bytes()).required("a", 3), Err(error));
         }
     }
 }

@@ -14,17 +14,16 @@ use time::OffsetDateTime;
 use tokio::{task::JoinSet, time::Duration};
 
 use crate::{
-    answer,
     app::{App, Parts},
-    routes,
+    response, routes,
     settings::Settings,
-    site::SiteKeeper,
+    site::SiteWatcher,
 };
 
 /// How long load balancers get to notice that readiness failed.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
-/// Runs the server until it is told to end.
+/// Runs the server until it is asked to end.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let metrics = Metrics::new(
         env!("CARGO_PKG_VERSION"),
@@ -44,14 +43,14 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     let public = listen("listen", settings.listen)?;
     let ops_listener = listen("ops.listen", settings.ops.listen)?;
-    let (app, keeper) = App::new(Parts {
+    let (app, watcher) = App::new(Parts {
         broker: BrokerClient::new(&settings.broker, settings.shared_secret).context("`broker`")?,
         public_url: settings.public_url,
         now: OffsetDateTime::now_utc,
         limits: settings.limits.clone(),
     });
     let readiness = Readiness::new();
-    watch_site(&readiness, &keeper);
+    watch_site(&readiness, &watcher);
     let ops_end = CancellationToken::new();
     let ops = tokio::spawn(ops::serve(
         ops_listener,
@@ -59,23 +58,23 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         metrics.clone(),
         ops_end.clone(),
     ));
-    let keeping = tokio::spawn(keeper.run());
+    let watching = tokio::spawn(watcher.run());
     let life = Lifecycle::new(readiness, DRAIN_DELAY);
     let mut running = JoinSet::new();
     let server = Server::new("public", settings.limits, &metrics)
-        .with_oversized_head_page(answer::far_too_long(&app));
+        .with_oversized_head_page(response::oversized_head_page(&app));
     running.spawn(server.serve(public, routes::router(&app), life.draining()));
     tracing::info!("serving");
     life.run(running).await?;
-    keeping.abort();
+    watching.abort();
     ops_end.cancel();
     ops.await?;
     Ok(())
 }
 
 /// Not ready before the broker has said what the site is called, and while it does not answer.
-fn watch_site(readiness: &Readiness, keeper: &SiteKeeper) {
-    let site = keeper.watch();
+fn watch_site(readiness: &Readiness, watcher: &SiteWatcher) {
+    let site = watcher.subscribe();
     readiness.check("token-broker", ErrorCode::Overloaded, move || {
         let is_known = site.borrow().problem().is_none();
         async move { is_known }

@@ -44,7 +44,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads a file and the environment, and tells every mistake at once.
+    /// Reads a file and the environment, and reports every mistake at once.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigErrors> {
         settings::load(file, Self::read)
     }

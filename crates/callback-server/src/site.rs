@@ -1,4 +1,4 @@
-//! The hub's name and look and the keys that are published, kept as the broker says them.
+//! The hub's name and theme and the keys that are published, kept as the broker says them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
 use url::Url;
 
-use crate::pages::Look;
+use crate::pages::Theme;
 
 /// How often an answer is asked for again.
-const RENEW: Duration = Duration::from_secs(15);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 /// The first and the longest pause after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
@@ -24,7 +24,7 @@ pub enum SiteError {
     /// The broker gave no answer.
     #[error("the broker does not say what the site is called")]
     Broker(#[from] ClientError),
-    /// Both servers have to be told the same public URL, or no link leads here.
+    /// Both servers need the same public URL, or no link leads here.
     #[error("the broker's public URL is {theirs}, this server's is {ours}; give both the same")]
     PublicUrlDiffers {
         /// This server's.
@@ -37,7 +37,7 @@ pub enum SiteError {
 /// What is known of the site.
 #[derive(Debug, Clone)]
 pub struct SiteState {
-    look: Arc<Look>,
+    theme: Arc<Theme>,
     key_sets: Option<Arc<KeySets>>,
     problem: Option<Arc<SiteError>>,
 }
@@ -52,8 +52,8 @@ impl SiteState {
         self.problem.as_deref()
     }
 
-    pub(crate) fn look(&self) -> Arc<Look> {
-        Arc::clone(&self.look)
+    pub(crate) fn theme(&self) -> Arc<Theme> {
+        Arc::clone(&self.theme)
     }
 
     /// None as long as the broker has not said.
@@ -62,23 +62,23 @@ impl SiteState {
     }
 }
 
-/// Asks the broker for the site again and again.
+/// Keeps the description of the site current, by asking the broker again and again.
 #[derive(Debug)]
-pub struct SiteKeeper {
+pub struct SiteWatcher {
     broker: BrokerClient<SharedSecret>,
     public_url: Url,
     known: Option<SiteInfo>,
     state: watch::Sender<SiteState>,
 }
 
-impl SiteKeeper {
+impl SiteWatcher {
     pub(crate) fn new(
         broker: BrokerClient<SharedSecret>,
         public_url: Url,
     ) -> (Self, watch::Receiver<SiteState>) {
-        let look = Arc::new(Look::unnamed(&public_url));
+        let theme = Arc::new(Theme::unnamed(&public_url));
         let (state, receiver) = watch::channel(SiteState {
-            look,
+            theme,
             key_sets: None,
             problem: Some(Arc::new(SiteError::NotAsked)),
         });
@@ -95,13 +95,13 @@ impl SiteKeeper {
 
     /// What is known, now and later: for the readiness of the server.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<SiteState> {
+    pub fn subscribe(&self) -> watch::Receiver<SiteState> {
         self.state.subscribe()
     }
 
     /// Asks once. A failure leaves what is known as it is.
-    pub async fn ask(&mut self) -> Result<(), Arc<SiteError>> {
-        let problem = self.learn().await.err().map(Arc::new);
+    pub async fn refresh(&mut self) -> Result<(), Arc<SiteError>> {
+        let problem = self.fetch().await.err().map(Arc::new);
         self.state
             .send_modify(|state| state.problem.clone_from(&problem));
         problem.map_or(Ok(()), Err)
@@ -110,20 +110,25 @@ impl SiteKeeper {
     /// Asks for ever; dropped when the server ends.
     pub async fn run(mut self) {
         let mut pause = RETRY.0;
-        let mut told = String::new();
+        let mut logged = String::new();
         loop {
-            let outcome = self.ask().await;
-            tell_once(&mut told, outcome.as_ref().err());
+            let outcome = self.refresh().await;
+            log_change(&mut logged, outcome.as_ref().err());
             pause = if outcome.is_ok() {
                 RETRY.0
             } else {
                 (pause * 2).min(RETRY.1)
             };
-            sleep(if outcome.is_ok() { RENEW } else { pause }).await;
+            sleep(if outcome.is_ok() {
+                REFRESH_INTERVAL
+            } else {
+                pause
+            })
+            .await;
         }
     }
 
-    async fn learn(&mut self) -> Result<(), SiteError> {
+    async fn fetch(&mut self) -> Result<(), SiteError> {
         let site = self.broker.site().await?;
         let [ours, theirs] =
             [self.public_url.as_str(), &site.public_url].map(|url| url.trim_end_matches('/'));
@@ -134,10 +139,10 @@ impl SiteKeeper {
             });
         }
         if self.known.as_ref() != Some(&site) {
-            let look = Arc::new(Look::of(&site));
+            let theme = Arc::new(Theme::of(&site));
             let key_sets = Some(Arc::new(site.key_sets.clone()));
             self.state.send_modify(|state| {
-                state.look = look;
+                state.theme = theme;
                 state.key_sets = key_sets;
             });
             self.known = Some(site);
@@ -146,16 +151,16 @@ impl SiteKeeper {
     }
 }
 
-/// Logs what is wrong, or that all is well again, when it is not what was told last.
-fn tell_once(told: &mut String, problem: Option<&Arc<SiteError>>) {
+/// Logs what is wrong, or that all is well again, when it is not what was logged last.
+fn log_change(logged: &mut String, problem: Option<&Arc<SiteError>>) {
     let now = problem.map(ToString::to_string).unwrap_or_default();
     match problem {
-        _ if now == *told => {}
+        _ if now == *logged => {}
         Some(problem) => {
             let cause = std::error::Error::source(&**problem).map(ToString::to_string);
             tracing::warn!(%problem, cause, "not ready; asking again");
         }
         None => tracing::info!("the broker says what the site is called"),
     }
-    *told = now;
+    *logged = now;
 }

@@ -7,16 +7,16 @@ use hubkey_protocol::{
 };
 use time::OffsetDateTime;
 
-use super::{Look, Moment, Scope, action, form_value, text::Outside};
+use super::{Moment, Scope, Theme, action, form_value, untrusted_text::UntrustedText};
 
 /// Shows what a person's notebooks can reach, and ends it.
 #[derive(Template)]
 #[template(path = "connections.html")]
 pub(crate) struct Connections<'a> {
-    look: &'a Look,
+    theme: &'a Theme,
     action: String,
     csrf: &'a str,
-    user: Outside,
+    user: UntrustedText,
     rows: Vec<Row<'a>>,
     ended: Option<Ended>,
 }
@@ -24,9 +24,9 @@ pub(crate) struct Connections<'a> {
 /// One connection.
 struct Row<'a> {
     id: &'a str,
-    provider: Outside,
-    account: Outside,
-    servers: Vec<Outside>,
+    provider: UntrustedText,
+    account: UntrustedText,
+    servers: Vec<UntrustedText>,
     scopes: Vec<Scope>,
     since: Moment,
     last_used: Moment,
@@ -34,7 +34,10 @@ struct Row<'a> {
 
 /// What the person has just ended.
 enum Ended {
-    One { provider: Outside, account: Outside },
+    One {
+        provider: UntrustedText,
+        account: UntrustedText,
+    },
     All(usize),
     Nothing,
 }
@@ -42,16 +45,16 @@ enum Ended {
 impl<'a> Connections<'a> {
     /// `prefix` is the path of the public URL.
     pub(crate) fn new(
-        look: &'a Look,
+        theme: &'a Theme,
         prefix: &str,
         page: &'a ConnectionsPage,
         now: OffsetDateTime,
     ) -> Self {
         Self {
-            look,
+            theme,
             action: action(prefix, path::PAGE_END_CONNECTIONS, &page.flow),
             csrf: form_value(&page.csrf),
-            user: Outside::new(&page.user),
+            user: UntrustedText::new(&page.user),
             rows: page
                 .connections
                 .iter()
@@ -65,13 +68,13 @@ impl<'a> Connections<'a> {
 impl<'a> Row<'a> {
     fn new(row: &'a ConnectionRow, now: OffsetDateTime) -> Self {
         let server = |name: &String| match name.as_str() {
-            "" => Outside::new("default"),
-            name => Outside::new(name),
+            "" => UntrustedText::new("default"),
+            name => UntrustedText::new(name),
         };
         Self {
             id: row.id.as_str(),
-            provider: Outside::new(&row.provider.display_name),
-            account: Outside::new(&row.account),
+            provider: UntrustedText::new(&row.provider.display_name),
+            account: UntrustedText::new(&row.account),
             servers: row.servers.iter().map(server).collect(),
             scopes: row.scopes.iter().map(Scope::new).collect(),
             since: Moment::new(row.since, now),
@@ -84,8 +87,8 @@ impl Ended {
     fn new(ended: &EndedConnections) -> Self {
         match ended {
             EndedConnections::One { provider, account } => Self::One {
-                provider: Outside::new(&provider.display_name),
-                account: Outside::new(account),
+                provider: UntrustedText::new(&provider.display_name),
+                account: UntrustedText::new(account),
             },
             EndedConnections::All { count } => Self::All(*count),
             EndedConnections::Nothing => Self::Nothing,

@@ -1,10 +1,11 @@
-//! The pages: what each shows, as askama templates. Values from outside pass through [`text::Outside`] first.
+//! The pages: what each shows, as askama templates. Values from outside pass through
+//! [`untrusted_text::UntrustedText`] first.
 
 mod colour;
 mod connections;
-mod look;
-mod text;
-mod words;
+mod messages;
+mod theme;
+mod untrusted_text;
 
 use askama::Template;
 use hubkey_protocol::{
@@ -20,10 +21,10 @@ use time::{
 };
 
 pub(crate) use connections::Connections;
-pub(crate) use look::{CLOSE_SCRIPT, Look, policy};
-use text::Outside;
-pub(crate) use words::{BROKEN, HOME, NOT_A_CLICK, NOT_FOUND, WRONG_METHOD};
-use words::{EndedWords, Words};
+use messages::{EndedMessage, Message};
+pub(crate) use messages::{HOME, INTERNAL_ERROR, NOT_A_NAVIGATION, NOT_FOUND, WRONG_METHOD};
+pub(crate) use theme::{CLOSE_SCRIPT, Theme, policy};
+use untrusted_text::UntrustedText;
 
 const MINUTE: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
@@ -32,24 +33,24 @@ const MINUTE: &[BorrowedFormatItem<'_>] =
 #[derive(Template)]
 #[template(path = "start.html")]
 pub(crate) struct Start<'a> {
-    look: &'a Look,
+    theme: &'a Theme,
     action: String,
     csrf: &'a str,
-    provider: Outside,
-    user: Outside,
-    server: Option<Outside>,
+    provider: UntrustedText,
+    user: UntrustedText,
+    server: Option<UntrustedText>,
     scopes: Vec<Scope>,
 }
 
 impl<'a> Start<'a> {
     /// `prefix` is the path of the public URL.
-    pub(crate) fn new(look: &'a Look, prefix: &str, page: &'a StartPage) -> Self {
+    pub(crate) fn new(theme: &'a Theme, prefix: &str, page: &'a StartPage) -> Self {
         Self {
-            look,
+            theme,
             action: action(prefix, path::PAGE_CONTINUE, &page.flow),
             csrf: form_value(&page.csrf),
-            provider: Outside::new(&page.provider.display_name),
-            user: Outside::new(&page.user),
+            provider: UntrustedText::new(&page.provider.display_name),
+            user: UntrustedText::new(&page.user),
             server: server(&page.server),
             scopes: page.scopes.iter().map(Scope::new).collect(),
         }
@@ -60,14 +61,14 @@ impl<'a> Start<'a> {
 #[derive(Template)]
 #[template(path = "confirm.html")]
 pub(crate) struct Confirm<'a> {
-    look: &'a Look,
+    theme: &'a Theme,
     action: String,
     csrf: &'a str,
-    provider: Outside,
-    provider_host: Outside,
-    account: Outside,
-    user: Outside,
-    server: Option<Outside>,
+    provider: UntrustedText,
+    provider_host: UntrustedText,
+    account: UntrustedText,
+    user: UntrustedText,
+    server: Option<UntrustedText>,
     scopes: Vec<Scope>,
     replaces_account: bool,
     shared_server: bool,
@@ -77,19 +78,19 @@ pub(crate) struct Confirm<'a> {
 impl<'a> Confirm<'a> {
     /// `prefix` is the path of the public URL.
     pub(crate) fn new(
-        look: &'a Look,
+        theme: &'a Theme,
         prefix: &str,
         page: &'a ConfirmPage,
         now: OffsetDateTime,
     ) -> Self {
         Self {
-            look,
+            theme,
             action: action(prefix, path::PAGE_CONFIRM, &page.flow),
             csrf: form_value(&page.csrf),
-            provider: Outside::new(&page.provider.display_name),
-            provider_host: Outside::new(&page.provider_host),
-            account: Outside::new(&page.account),
-            user: Outside::new(&page.user),
+            provider: UntrustedText::new(&page.provider.display_name),
+            provider_host: UntrustedText::new(&page.provider_host),
+            account: UntrustedText::new(&page.account),
+            user: UntrustedText::new(&page.user),
             server: server(&page.server),
             scopes: page.scopes.iter().map(Scope::new).collect(),
             replaces_account: page.replaces_account,
@@ -103,18 +104,18 @@ impl<'a> Confirm<'a> {
 #[derive(Template)]
 #[template(path = "done.html")]
 pub(crate) struct Done<'a> {
-    look: &'a Look,
-    provider: Outside,
-    account: Outside,
+    theme: &'a Theme,
+    provider: UntrustedText,
+    account: UntrustedText,
     script: &'static str,
 }
 
 impl<'a> Done<'a> {
-    pub(crate) fn new(look: &'a Look, page: &DonePage) -> Self {
+    pub(crate) fn new(theme: &'a Theme, page: &DonePage) -> Self {
         Self {
-            look,
-            provider: Outside::new(&page.provider.display_name),
-            account: Outside::new(&page.account),
+            theme,
+            provider: UntrustedText::new(&page.provider.display_name),
+            account: UntrustedText::new(&page.account),
             script: CLOSE_SCRIPT,
         }
     }
@@ -124,17 +125,17 @@ impl<'a> Done<'a> {
 #[derive(Template)]
 #[template(path = "ended.html")]
 pub(crate) struct Ended<'a> {
-    look: &'a Look,
-    words: EndedWords,
+    theme: &'a Theme,
+    message: EndedMessage,
     reference: &'a str,
 }
 
 impl<'a> Ended<'a> {
-    pub(crate) fn new(look: &'a Look, page: &'a EndedPage) -> Self {
-        let name = Outside::new(&page.provider.display_name);
+    pub(crate) fn new(theme: &'a Theme, page: &'a EndedPage) -> Self {
+        let name = UntrustedText::new(&page.provider.display_name);
         Self {
-            look,
-            words: words::ended(page.reason, name),
+            theme,
+            message: messages::ended(page.reason, name),
             reference: page.reference.as_str(),
         }
     }
@@ -142,18 +143,18 @@ impl<'a> Ended<'a> {
 
 /// Goes on to a provider by itself, and offers the link to those whose browser does not.
 #[derive(Template)]
-#[template(path = "leave.html")]
-pub(crate) struct Leave<'a> {
-    pub(crate) look: &'a Look,
-    provider: Outside,
+#[template(path = "redirect.html")]
+pub(crate) struct RedirectPage<'a> {
+    pub(crate) theme: &'a Theme,
+    provider: UntrustedText,
     location: &'a str,
 }
 
-impl<'a> Leave<'a> {
-    pub(crate) fn new(look: &'a Look, provider: &str, location: &'a str) -> Self {
+impl<'a> RedirectPage<'a> {
+    pub(crate) fn new(theme: &'a Theme, provider: &str, location: &'a str) -> Self {
         Self {
-            look,
-            provider: Outside::new(provider),
+            theme,
+            provider: UntrustedText::new(provider),
             location,
         }
     }
@@ -163,18 +164,22 @@ impl<'a> Leave<'a> {
 #[derive(Template)]
 #[template(path = "notice.html")]
 pub(crate) struct Notice<'a> {
-    look: &'a Look,
-    words: Words,
+    theme: &'a Theme,
+    message: Message,
     reference: Option<&'a str>,
     /// Where else to go.
     connections: Option<String>,
 }
 
 impl<'a> Notice<'a> {
-    pub(crate) fn new(look: &'a Look, words: Words, reference: Option<&'a Reference>) -> Self {
+    pub(crate) fn new(
+        theme: &'a Theme,
+        message: Message,
+        reference: Option<&'a Reference>,
+    ) -> Self {
         Self {
-            look,
-            words,
+            theme,
+            message,
             reference: reference.map(Reference::as_str),
             connections: None,
         }
@@ -189,22 +194,22 @@ impl<'a> Notice<'a> {
         }
     }
 
-    pub(crate) fn refused(look: &'a Look, refusal: Refusal, reference: &'a Reference) -> Self {
-        Self::new(look, words::refused(refusal), Some(reference))
+    pub(crate) fn refused(theme: &'a Theme, refusal: Refusal, reference: &'a Reference) -> Self {
+        Self::new(theme, messages::refused(refusal), Some(reference))
     }
 }
 
 /// What notebooks may do.
 struct Scope {
-    name: Outside,
-    description: Option<Outside>,
+    name: UntrustedText,
+    description: Option<UntrustedText>,
 }
 
 impl Scope {
     fn new(label: &ScopeLabel) -> Self {
         Self {
-            name: Outside::new(&label.scope),
-            description: label.description.as_deref().map(Outside::new),
+            name: UntrustedText::new(&label.scope),
+            description: label.description.as_deref().map(UntrustedText::new),
         }
     }
 }
@@ -238,8 +243,8 @@ impl Moment {
     }
 }
 
-fn server(name: &str) -> Option<Outside> {
-    (!name.is_empty()).then(|| Outside::new(name))
+fn server(name: &str) -> Option<UntrustedText> {
+    (!name.is_empty()).then(|| UntrustedText::new(name))
 }
 
 fn action(prefix: &str, page: &str, flow: &ShortId) -> String {

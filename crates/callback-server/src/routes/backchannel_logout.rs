@@ -1,5 +1,5 @@
-//! `POST /backchannel-logout/{provider}`: a provider says that a session there has ended. No browser comes here, so the
-//! gate for browsers does not stand before it; the broker judges the token.
+//! `POST /backchannel-logout/{provider}`: a provider says that a session there has ended. No browser comes here, so
+//! Fetch Metadata is not checked; the broker validates the token.
 
 use axum::{
     extract::Path,
@@ -16,22 +16,26 @@ use hubkey_protocol::{
 };
 
 use super::{
-    browser::{Browser, InPath, Stop},
+    browser::{BrowserRequest, InPath, RouteError},
     form::Form,
 };
 
 /// Longer than any logout token: they name an account and a session.
 const MAX_TOKEN: usize = 12 * 1024;
 
-pub(super) async fn backchannel_logout(caller: Browser, provider: InPath, form: Form) -> Response {
-    match ask(&caller, provider, form).await {
+pub(super) async fn backchannel_logout(
+    caller: BrowserRequest,
+    provider: InPath,
+    form: Form,
+) -> Response {
+    match relay(&caller, provider, form).await {
         Ok(LogoutOutcome::Done) => StatusCode::OK.into_response(),
         Ok(LogoutOutcome::TooMany) => {
             (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")]).into_response()
         }
         Ok(LogoutOutcome::Refused) => refused(),
-        Err(stop) => {
-            if let Stop::Broker(problem) = stop {
+        Err(error) => {
+            if let RouteError::Broker(problem) = error {
                 tracing::warn!(%problem, "the broker could not be asked about a logout");
             }
             refused()
@@ -50,8 +54,12 @@ fn refused() -> Response {
         .into_response()
 }
 
-async fn ask(caller: &Browser, provider: InPath, form: Form) -> Result<LogoutOutcome, Stop> {
-    let Path(provider) = provider.map_err(|_| Stop::DeadLink)?;
+async fn relay(
+    caller: &BrowserRequest,
+    provider: InPath,
+    form: Form,
+) -> Result<LogoutOutcome, RouteError> {
+    let Path(provider) = provider.map_err(|_| RouteError::InvalidLink)?;
     let provider = ProviderId::parse(provider)?;
     let token = form.read()?.required("logout_token", MAX_TOKEN)?;
     let message = BackchannelLogout {

@@ -19,18 +19,18 @@ use hubkey_service::{
 };
 
 use crate::{
-    answer,
     app::App,
     cookies::Ambiguous,
-    params::{Params, Unfit},
+    params::{ParamError, Params},
     reference::new_reference,
+    response,
 };
 
 /// What a path holds; a browser may send what is no text.
 pub(super) type InPath = Result<Path<String>, PathRejection>;
 
 /// One request of a browser.
-pub(super) struct Browser {
+pub(super) struct BrowserRequest {
     pub(super) app: App,
     headers: HeaderMap,
     query: String,
@@ -44,7 +44,7 @@ pub(super) struct Browser {
     pub(super) too_long: Option<OversizedHead>,
 }
 
-impl FromRequestParts<App> for Browser {
+impl FromRequestParts<App> for BrowserRequest {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
@@ -72,7 +72,7 @@ fn client_addr(parts: &Parts) -> Option<ClientAddr> {
     parts.extensions.get::<ClientAddr>().copied()
 }
 
-impl Browser {
+impl BrowserRequest {
     /// The broker, asked on behalf of this request.
     pub(super) fn broker(&self) -> BrokerClient<SharedSecret> {
         self.app.broker().within(self.context.clone())
@@ -84,38 +84,38 @@ impl Browser {
     }
 
     /// The cookie of a flow.
-    pub(super) fn flow_cookie(&self, flow: &ShortId) -> Result<Option<FlowCookie>, Stop> {
+    pub(super) fn flow_cookie(&self, flow: &ShortId) -> Result<Option<FlowCookie>, RouteError> {
         Ok(self.app.cookies().read(&self.headers, flow)?)
     }
 
     /// The cookie that a state names. Without such a name there is none, and the broker refuses.
-    pub(super) fn cookie_of_state(&self, state: &str) -> Result<Option<FlowCookie>, Stop> {
+    pub(super) fn cookie_of_state(&self, state: &str) -> Result<Option<FlowCookie>, RouteError> {
         ShortId::of(state).map_or(Ok(None), |flow| self.flow_cookie(&flow))
     }
 
-    /// Tells the browser what the broker said, or what stopped it.
-    pub(super) fn tell(self, result: Result<BrowserReply, Stop>) -> Response {
+    /// Answers the browser with what the broker said, or with the error.
+    pub(super) fn respond(self, result: Result<BrowserReply, RouteError>) -> Response {
         if let Some(sign_in) = self.context.joined() {
             traces::join(sign_in);
         }
         match result {
-            Ok(reply) => answer::reply(&self.app, &self.headers, reply),
-            Err(stop) => stop.tell(&self.app),
+            Ok(reply) => response::reply(&self.app, &self.headers, reply),
+            Err(error) => error.respond(&self.app),
         }
     }
 }
 
 /// The handle in a path.
-pub(super) fn flow(in_path: InPath) -> Result<ShortId, Stop> {
-    let Path(text) = in_path.map_err(|_| Stop::DeadLink)?;
+pub(super) fn flow(in_path: InPath) -> Result<ShortId, RouteError> {
+    let Path(text) = in_path.map_err(|_| RouteError::InvalidLink)?;
     Ok(ShortId::parse(text)?)
 }
 
-/// What stops a request here.
+/// Why a request ends here.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum RouteError {
     /// The link is none of ours.
-    DeadLink,
+    InvalidLink,
     /// Parameters or cookies do not fit.
     Malformed,
     /// A part of the address is longer than we take, and nothing leads to a sign-in that could be ended.
@@ -124,12 +124,12 @@ pub(super) enum Stop {
     Broker(ClientError),
 }
 
-impl Stop {
-    fn tell(&self, app: &App) -> Response {
+impl RouteError {
+    fn respond(&self, app: &App) -> Response {
         let reference = new_reference();
         let refusal = self.refusal();
         match self {
-            Self::DeadLink | Self::Malformed | Self::TooLong => {
+            Self::InvalidLink | Self::Malformed | Self::TooLong => {
                 tracing::info!(reference = reference.as_str(), refusal = ?refusal, "a request was refused");
             }
             Self::Broker(problem) => {
@@ -137,12 +137,12 @@ impl Stop {
                 tracing::warn!(reference = reference.as_str(), %problem, cause, "the broker could not be asked");
             }
         }
-        answer::refused(app, refusal, &reference)
+        response::refused(app, refusal, &reference)
     }
 
     fn refusal(&self) -> Refusal {
         match self {
-            Self::DeadLink => Refusal::InvalidLink,
+            Self::InvalidLink => Refusal::InvalidLink,
             Self::Malformed => Refusal::Malformed,
             Self::TooLong => Refusal::TooLong,
             Self::Broker(problem) => match problem.code() {
@@ -153,28 +153,28 @@ impl Stop {
     }
 }
 
-impl From<InvalidId> for Stop {
+impl From<InvalidId> for RouteError {
     fn from(_: InvalidId) -> Self {
-        Self::DeadLink
+        Self::InvalidLink
     }
 }
 
-impl From<Unfit> for Stop {
-    fn from(unfit: Unfit) -> Self {
-        match unfit {
-            Unfit::Malformed => Self::Malformed,
-            Unfit::TooLong => Self::TooLong,
+impl From<ParamError> for RouteError {
+    fn from(error: ParamError) -> Self {
+        match error {
+            ParamError::Malformed => Self::Malformed,
+            ParamError::TooLong => Self::TooLong,
         }
     }
 }
 
-impl From<Ambiguous> for Stop {
+impl From<Ambiguous> for RouteError {
     fn from(_: Ambiguous) -> Self {
         Self::Malformed
     }
 }
 
-impl From<ClientError> for Stop {
+impl From<ClientError> for RouteError {
     fn from(problem: ClientError) -> Self {
         Self::Broker(problem)
     }

@@ -8,8 +8,8 @@ use hubkey_protocol::{
 };
 use hubkey_service::http;
 
-use super::browser::{Browser, InPath, Stop};
-use crate::params::{Params, Unfit};
+use super::browser::{BrowserRequest, InPath, RouteError};
+use crate::params::{ParamError, Params};
 
 /// Longer than any state of ours.
 pub(super) const MAX_STATE: usize = 256;
@@ -22,17 +22,17 @@ const MAX_ERROR: usize = 64;
 /// In place of an error that is longer: none of the standard ones.
 const LONG_ERROR: &str = "error_too_long";
 
-pub(super) async fn callback(browser: Browser, provider: InPath) -> Response {
-    let reply = ask(&browser, provider).await;
-    browser.tell(reply)
+pub(super) async fn callback(browser: BrowserRequest, provider: InPath) -> Response {
+    let reply = relay(&browser, provider).await;
+    browser.respond(reply)
 }
 
-async fn ask(browser: &Browser, provider: InPath) -> Result<BrowserReply, Stop> {
-    let Path(provider) = provider.map_err(|_| Stop::DeadLink)?;
+async fn relay(browser: &BrowserRequest, provider: InPath) -> Result<BrowserReply, RouteError> {
+    let Path(provider) = provider.map_err(|_| RouteError::InvalidLink)?;
     let provider = ProviderId::parse(provider)?;
     let mut query = browser.query();
     let state = query.required("state", MAX_STATE)?;
-    let returned = Returned::read(&mut query)?;
+    let returned = CallbackParams::read(&mut query)?;
     let too_long = browser.too_long.map(of_head).or(returned.too_long);
     let message = ProviderCallback {
         flow_cookie: browser.cookie_of_state(&state)?,
@@ -57,25 +57,25 @@ fn of_head(what: http::OversizedHead) -> TooLong {
     }
 }
 
-/// What a provider sent back, beside the state. What is too long is left out and told to the broker, which ends the
+/// What a provider sent back, beside the state. What is too long is left out and reported to the broker, which ends the
 /// sign-in for it: its kernel waits.
 #[derive(Default)]
-struct Returned {
+struct CallbackParams {
     code: Option<String>,
     iss: Option<String>,
     error: Option<String>,
     too_long: Option<TooLong>,
 }
 
-impl Returned {
+impl CallbackParams {
     /// `error_description` and `error_uri` are the provider's own text: they are not even read.
-    fn read(query: &mut Params) -> Result<Self, Stop> {
+    fn read(query: &mut Params) -> Result<Self, RouteError> {
         let mut read = Self {
             error: query
                 .optional("error", MAX_ERROR)
-                .or_else(|unfit| match unfit {
-                    Unfit::TooLong => Ok(Some(LONG_ERROR.to_owned())),
-                    Unfit::Malformed => Err(unfit),
+                .or_else(|error| match error {
+                    ParamError::TooLong => Ok(Some(LONG_ERROR.to_owned())),
+                    ParamError::Malformed => Err(error),
                 })?,
             ..Self::default()
         };
@@ -86,10 +86,10 @@ impl Returned {
 
     fn unless_too_long(
         &mut self,
-        value: Result<Option<String>, Unfit>,
+        value: Result<Option<String>, ParamError>,
         what: TooLong,
-    ) -> Result<Option<String>, Stop> {
-        if value == Err(Unfit::TooLong) {
+    ) -> Result<Option<String>, RouteError> {
+        if value == Err(ParamError::TooLong) {
             self.too_long = Some(what);
             return Ok(None);
         }

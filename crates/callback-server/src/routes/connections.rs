@@ -9,35 +9,35 @@ use hubkey_protocol::{
 };
 
 use super::{
-    browser::{self, Browser, InPath, Stop},
+    browser::{self, BrowserRequest, InPath, RouteError},
     form::{self, Form},
 };
-use crate::answer;
+use crate::response;
 
 /// What stands in the form in place of one connection's id.
 const ALL: &str = "all";
 /// Longer than any id of ours.
 const MAX_ID: usize = 64;
 
-pub(super) async fn connections(browser: Browser) -> Response {
+pub(super) async fn connections(browser: BrowserRequest) -> Response {
     let message = OpenConnectionsPage {
         source: browser.source.clone(),
     };
     let reply = browser.broker().my_connections(&message).await;
-    browser.tell(reply.map_err(Stop::from))
+    browser.respond(reply.map_err(RouteError::from))
 }
 
 /// Who comes late, or with the address alone, is led to the Hub again.
-pub(super) async fn view(browser: Browser, flow: InPath) -> Response {
-    let reply = ask(&browser, flow).await;
+pub(super) async fn view(browser: BrowserRequest, flow: InPath) -> Response {
+    let reply = relay(&browser, flow).await;
     if is_late(&reply) {
-        answer::my_connections(&browser.app)
+        response::my_connections(&browser.app)
     } else {
-        browser.tell(reply)
+        browser.respond(reply)
     }
 }
 
-fn is_late(reply: &Result<BrowserReply, Stop>) -> bool {
+fn is_late(reply: &Result<BrowserReply, RouteError>) -> bool {
     match reply {
         Ok(reply) => matches!(
             reply.answer,
@@ -46,11 +46,11 @@ fn is_late(reply: &Result<BrowserReply, Stop>) -> bool {
                 ..
             }
         ),
-        Err(stop) => matches!(stop, Stop::DeadLink),
+        Err(error) => matches!(error, RouteError::InvalidLink),
     }
 }
 
-async fn ask(browser: &Browser, flow: InPath) -> Result<BrowserReply, Stop> {
+async fn relay(browser: &BrowserRequest, flow: InPath) -> Result<BrowserReply, RouteError> {
     let flow = browser::flow(flow)?;
     let message = GetPage {
         flow_cookie: browser.flow_cookie(&flow)?,
@@ -60,18 +60,18 @@ async fn ask(browser: &Browser, flow: InPath) -> Result<BrowserReply, Stop> {
     Ok(browser.broker().view(&message).await?)
 }
 
-pub(super) async fn end(browser: Browser, flow: InPath, form: Form) -> Response {
+pub(super) async fn end(browser: BrowserRequest, flow: InPath, form: Form) -> Response {
     let reply = match read(&browser, flow, form) {
         Ok(message) => {
             let reply = browser.broker().end_connections(&message).await;
-            reply.map_err(Stop::from)
+            reply.map_err(RouteError::from)
         }
-        Err(stop) => Err(stop),
+        Err(error) => Err(error),
     };
-    browser.tell(reply)
+    browser.respond(reply)
 }
 
-fn read(browser: &Browser, flow: InPath, form: Form) -> Result<EndConnections, Stop> {
+fn read(browser: &BrowserRequest, flow: InPath, form: Form) -> Result<EndConnections, RouteError> {
     let flow = browser::flow(flow)?;
     let mut form = form.read()?;
     let which = form.required("connection", MAX_ID)?;
@@ -80,7 +80,7 @@ fn read(browser: &Browser, flow: InPath, form: Form) -> Result<EndConnections, S
         flow_cookie: browser.flow_cookie(&flow)?,
         flow,
         csrf: form::csrf(&mut form)?,
-        connection: connection.transpose().map_err(|_| Stop::Malformed)?,
+        connection: connection.transpose().map_err(|_| RouteError::Malformed)?,
         source: browser.source.clone(),
     })
 }

@@ -9,8 +9,8 @@ use axum::{
 use http::{HeaderMap, header::CONTENT_TYPE};
 use hubkey_protocol::secret::CsrfToken;
 
-use super::browser::Stop;
-use crate::params::{Params, Unfit};
+use super::browser::RouteError;
+use crate::params::{ParamError, Params};
 
 /// Longer than any form token of ours.
 const MAX_CSRF: usize = 128;
@@ -32,14 +32,14 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
 impl Form {
     /// Its parameters. Another media type and a body that is too large are malformed.
-    pub(super) fn read(self) -> Result<Params, Stop> {
-        let body = self.0.ok_or(Stop::Malformed)?;
+    pub(super) fn read(self) -> Result<Params, RouteError> {
+        let body = self.0.ok_or(RouteError::Malformed)?;
         Ok(Params::parse(&body))
     }
 }
 
 /// A missing token goes on as an empty one: the broker refuses it like any wrong one, and writes it down.
-pub(super) fn csrf(form: &mut Params) -> Result<CsrfToken, Unfit> {
+pub(super) fn csrf(form: &mut Params) -> Result<CsrfToken, ParamError> {
     let token = form.optional("csrf", MAX_CSRF)?;
     Ok(CsrfToken::new(token.unwrap_or_default()))
 }

@@ -4,16 +4,16 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 
 use crate::{
-    answer,
     app::App,
     pages::{HOME, Notice},
+    response,
 };
 
 pub(super) async fn home(State(app): State<App>) -> Response {
-    let look = app.look();
-    answer::page(
-        &look,
+    let theme = app.theme();
+    response::page(
+        &theme,
         StatusCode::OK,
-        &Notice::new(&look, HOME, None).leading_on(app.prefix()),
+        &Notice::new(&theme, HOME, None).leading_on(app.prefix()),
     )
 }

@@ -6,15 +6,15 @@ use hubkey_protocol::{
     secret::{AuthorizationCode, State},
 };
 
-use super::browser::{Browser, Stop};
+use super::browser::{BrowserRequest, RouteError};
 use crate::routes::callback::{MAX_CODE, MAX_STATE};
 
-pub(super) async fn hub_callback(browser: Browser) -> Response {
-    let reply = ask(&browser).await;
-    browser.tell(reply)
+pub(super) async fn hub_callback(browser: BrowserRequest) -> Response {
+    let reply = relay(&browser).await;
+    browser.respond(reply)
 }
 
-async fn ask(browser: &Browser) -> Result<BrowserReply, Stop> {
+async fn relay(browser: &BrowserRequest) -> Result<BrowserReply, RouteError> {
     let mut query = browser.query();
     let state = query.required("state", MAX_STATE)?;
     let message = HubCallback {

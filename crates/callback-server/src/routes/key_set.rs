@@ -9,7 +9,7 @@ use axum::{
 use http::{StatusCode, header::RETRY_AFTER};
 use hubkey_protocol::ProviderId;
 
-use super::{browser::InPath, refuse};
+use super::{browser::InPath, fallbacks};
 use crate::app::App;
 
 pub(super) async fn key_set(State(app): State<App>, provider: InPath) -> Response {
@@ -21,6 +21,6 @@ pub(super) async fn key_set(State(app): State<App>, provider: InPath) -> Respons
         .and_then(|Path(id)| ProviderId::parse(id).ok());
     match id.and_then(|id| key_sets.get(&id)) {
         Some(set) => Json(set).into_response(),
-        None => refuse::not_found(State(app)).await,
+        None => fallbacks::not_found(State(app)).await,
     }
 }

@@ -5,12 +5,12 @@ mod backchannel_logout;
 mod browser;
 mod callback;
 mod connections;
-mod decide;
+mod decision;
+mod fallbacks;
 mod form;
 mod home;
 mod hub_callback;
 mod key_set;
-mod refuse;
 mod start;
 mod view;
 
@@ -24,24 +24,27 @@ use axum::{
 use hubkey_protocol::path;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{answer, app::App, headers};
+use crate::{app::App, headers, response};
 
 /// No form of ours is larger.
 const MAX_BODY: usize = 16 * 1024;
 
-/// All routes, with the gate before those for browsers and the headers of the module `headers` on every answer.
+/// All routes, with the Fetch Metadata check before those for browsers and the headers of the module `headers` on every answer.
 pub fn router(app: &App) -> Router {
     let for_panics = app.clone();
     table(app.prefix())
-        .layer(middleware::from_fn_with_state(app.clone(), refuse::gate))
-        // No browser comes there, so the gate would only be in the way.
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            fallbacks::fetch_metadata_guard,
+        ))
+        // No browser comes there, so Fetch Metadata says nothing.
         .merge(from_providers(app.prefix()))
         .layer(middleware::from_fn_with_state(
             app.clone(),
-            refuse::too_long,
+            fallbacks::oversized_head,
         ))
         .layer(CatchPanicLayer::custom(move |_| {
-            answer::broken(&for_panics)
+            response::internal_error(&for_panics)
         }))
         .layer(middleware::map_response(headers::complete))
         .with_state(app.clone())
@@ -60,8 +63,8 @@ fn table(prefix: &str) -> Router<App> {
         .route(&at(path::PAGE_CALLBACK), page(callback::callback))
         // What they see and decide.
         .route(&at(path::PAGE_VIEW), page(view::view))
-        .route(&at(path::PAGE_CONTINUE), form(decide::continue_))
-        .route(&at(path::PAGE_CONFIRM), form(decide::confirm))
+        .route(&at(path::PAGE_CONTINUE), form(decision::continue_))
+        .route(&at(path::PAGE_CONFIRM), form(decision::confirm))
         .route(&at(path::PAGE_CONNECTIONS), page(connections::connections))
         .route(&at(path::PAGE_MY_CONNECTIONS), page(connections::view))
         .route(&at(path::PAGE_END_CONNECTIONS), form(connections::end))
@@ -72,7 +75,7 @@ fn table(prefix: &str) -> Router<App> {
         table.route(prefix, page(home::home))
     };
     table
-        .fallback(refuse::not_found)
+        .fallback(fallbacks::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
@@ -91,11 +94,11 @@ fn from_providers(prefix: &str) -> Router<App> {
 /// Shown on GET. HEAD is refused: axum would run the handler for it, and a handler may spend a one-time value.
 fn page<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
     get(handler)
-        .head(refuse::only_get)
-        .fallback(refuse::only_get)
+        .head(fallbacks::only_get)
+        .fallback(fallbacks::only_get)
 }
 
 /// Sent by POST.
 fn form<H: Handler<T, App>, T: 'static>(handler: H) -> MethodRouter<App> {
-    post(handler).fallback(refuse::only_post)
+    post(handler).fallback(fallbacks::only_post)
 }

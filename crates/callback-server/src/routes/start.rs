@@ -6,20 +6,20 @@ use hubkey_protocol::{
     secret::Ticket,
 };
 
-use super::browser::{Browser, InPath, Stop};
+use super::browser::{BrowserRequest, InPath, RouteError};
 
 /// Longer than any ticket of ours.
 const MAX_TICKET: usize = 128;
 
-pub(super) async fn start(browser: Browser, ticket: InPath) -> Response {
-    let reply = ask(&browser, ticket).await;
-    browser.tell(reply)
+pub(super) async fn start(browser: BrowserRequest, ticket: InPath) -> Response {
+    let reply = relay(&browser, ticket).await;
+    browser.respond(reply)
 }
 
-async fn ask(browser: &Browser, ticket: InPath) -> Result<BrowserReply, Stop> {
-    let Path(ticket) = ticket.map_err(|_| Stop::DeadLink)?;
+async fn relay(browser: &BrowserRequest, ticket: InPath) -> Result<BrowserReply, RouteError> {
+    let Path(ticket) = ticket.map_err(|_| RouteError::InvalidLink)?;
     if ticket.len() > MAX_TICKET {
-        return Err(Stop::DeadLink);
+        return Err(RouteError::InvalidLink);
     }
     let message = OpenLink {
         ticket: Ticket::new(ticket),

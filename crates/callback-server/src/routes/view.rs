@@ -3,14 +3,14 @@
 use axum::response::Response;
 use hubkey_protocol::internal::{BrowserReply, GetPage};
 
-use super::browser::{self, Browser, InPath, Stop};
+use super::browser::{self, BrowserRequest, InPath, RouteError};
 
-pub(super) async fn view(browser: Browser, flow: InPath) -> Response {
-    let reply = ask(&browser, flow).await;
-    browser.tell(reply)
+pub(super) async fn view(browser: BrowserRequest, flow: InPath) -> Response {
+    let reply = relay(&browser, flow).await;
+    browser.respond(reply)
 }
 
-async fn ask(browser: &Browser, flow: InPath) -> Result<BrowserReply, Stop> {
+async fn relay(browser: &BrowserRequest, flow: InPath) -> Result<BrowserReply, RouteError> {
     let flow = browser::flow(flow)?;
     let flow_cookie = browser.flow_cookie(&flow)?;
     let message = GetPage {

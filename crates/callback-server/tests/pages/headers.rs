@@ -139,7 +139,7 @@ async fn security_o8_headers_are_on_what_never_reaches_a_handler() {
         ("no post", Visit::press("/", ""), 405),
         ("no get", Visit::open("/confirm/abcdef"), 405),
         (
-            "gate",
+            "fetch metadata",
             Visit::open("/").with("sec-fetch-dest", "iframe"),
             403,
         ),

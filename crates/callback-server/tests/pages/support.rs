@@ -196,8 +196,8 @@ impl Server {
     pub(crate) async fn at(public_url: &str, change: impl FnOnce(&mut SiteInfo)) -> Self {
         let (broker, url) = Broker::start(public_url).await;
         broker.site(change);
-        let (app, mut keeper) = App::new(parts(&url, public_url));
-        keeper.ask().await.unwrap();
+        let (app, mut watcher) = App::new(parts(&url, public_url));
+        watcher.refresh().await.unwrap();
         Self {
             broker,
             router: router(&app),
@@ -212,8 +212,8 @@ impl Server {
             .unwrap()
             .local_addr()
             .unwrap();
-        let (app, mut keeper) = App::new(parts(&format!("http://{nobody}"), OWN));
-        assert!(keeper.ask().await.is_err());
+        let (app, mut watcher) = App::new(parts(&format!("http://{nobody}"), OWN));
+        assert!(watcher.refresh().await.is_err());
         Self {
             broker,
             router: router(&app),

@@ -1,8 +1,9 @@
-//! The gate before every handler: only a person's own navigation passes (`docs/reference/security-rules.md`, D6).
+//! Fetch Metadata, checked before every handler: only a person's own navigation passes
+//! (`docs/reference/security-rules.md`, D6).
 //!
 //! A browser says what a request is for in `Sec-Fetch-*`, headers that no page can set. Whatever is not a navigation of
 //! a whole tab (a script's fetch, a frame, a service worker, an image, a form of another site) is refused before any
-//! state is looked at. What the gate lets pass still needs its cookie and, to change something, its form token.
+//! state is looked at. What passes still needs its cookie and, to change something, its form token.
 
 use http::{HeaderMap, HeaderName, Method, header::ORIGIN};
 
@@ -33,27 +34,27 @@ impl Denial {
 
 const PREFETCH_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
-/// Judges a request by its method and headers. `origin` is the one that browsers reach this server by.
-pub(crate) fn judge(method: &Method, headers: &HeaderMap, origin: &str) -> Result<(), Denial> {
+/// Checks a request by its method and headers. `origin` is the one that browsers reach this server by.
+pub(crate) fn check(method: &Method, headers: &HeaderMap, origin: &str) -> Result<(), Denial> {
     if PREFETCH_HEADERS
         .iter()
         .any(|name| headers.contains_key(*name))
     {
         return Err(Denial::Prefetch);
     }
-    let site = Metadata::read(headers)?;
+    let site = FetchSite::read(headers)?;
     if *method == Method::POST {
-        return judge_form(site, headers, origin);
+        return check_form(site, headers, origin);
     }
     Ok(())
 }
 
-fn judge_form(site: Metadata, headers: &HeaderMap, origin: &str) -> Result<(), Denial> {
+fn check_form(site: FetchSite, headers: &HeaderMap, origin: &str) -> Result<(), Denial> {
     let sent = single(headers, &ORIGIN)?;
     let is_ours = match (site, sent) {
-        (Metadata::SameOrigin, None) => true,
-        (Metadata::SameOrigin | Metadata::Absent, Some(sent)) => sent == origin,
-        (Metadata::Elsewhere, _) | (Metadata::Absent, None) => false,
+        (FetchSite::SameOrigin, None) => true,
+        (FetchSite::SameOrigin | FetchSite::Absent, Some(sent)) => sent == origin,
+        (FetchSite::Elsewhere, _) | (FetchSite::Absent, None) => false,
     };
     if is_ours {
         Ok(())
@@ -64,7 +65,7 @@ fn judge_form(site: Metadata, headers: &HeaderMap, origin: &str) -> Result<(), D
 
 /// Where a navigation began.
 #[derive(Debug, Clone, Copy)]
-enum Metadata {
+enum FetchSite {
     /// At one of our pages.
     SameOrigin,
     /// Anywhere else: the Hub, a provider, a notebook, the address bar.
@@ -73,7 +74,7 @@ enum Metadata {
     Absent,
 }
 
-impl Metadata {
+impl FetchSite {
     /// Reads `Sec-Fetch-*`; an error unless they describe the navigation of a whole tab, or are absent altogether.
     fn read(headers: &HeaderMap) -> Result<Self, Denial> {
         let read = |name| single(headers, &HeaderName::from_static(name));
@@ -112,15 +113,15 @@ mod tests {
 
     const OURS: &str = "https://hubkey.example.org";
 
-    fn judged(method: &Method, headers: &[(&'static str, &str)]) -> Result<(), Denial> {
+    fn checked(method: &Method, headers: &[(&'static str, &str)]) -> Result<(), Denial> {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-        judge(method, &headers.collect(), OURS)
+        check(method, &headers.collect(), OURS)
     }
 
     fn metadata(method: &Method, mode: &str, dest: &str, site: &str) -> Result<(), Denial> {
-        judged(
+        checked(
             method,
             &[
                 ("sec-fetch-mode", mode),
@@ -144,8 +145,8 @@ mod tests {
                 "{site}"
             );
         }
-        assert_eq!(judged(&post, &[("origin", OURS)]), Ok(()));
-        assert_eq!(judged(&post, &[]), Err(Denial::ForeignForm));
+        assert_eq!(checked(&post, &[("origin", OURS)]), Ok(()));
+        assert_eq!(checked(&post, &[]), Err(Denial::ForeignForm));
         for origin in [
             "null",
             "",
@@ -154,7 +155,7 @@ mod tests {
             "https://hubkey.example.org:8443",
         ] {
             assert_eq!(
-                judged(&post, &[("origin", origin)]),
+                checked(&post, &[("origin", origin)]),
                 Err(Denial::ForeignForm),
                 "{origin}"
             );
@@ -165,7 +166,7 @@ mod tests {
             ("sec-fetch-site", "same-origin"),
             ("origin", "null"),
         ];
-        assert_eq!(judged(&post, &same_origin), Err(Denial::ForeignForm));
+        assert_eq!(checked(&post, &same_origin), Err(Denial::ForeignForm));
     }
 
     #[test]
@@ -212,11 +213,11 @@ mod tests {
     #[test]
     fn headers_that_no_browser_sends_are_refused() {
         assert_eq!(
-            judged(&Method::GET, &[("sec-fetch-site", "none")]),
+            checked(&Method::GET, &[("sec-fetch-site", "none")]),
             Err(Denial::Malformed)
         );
         assert_eq!(
-            judged(
+            checked(
                 &Method::GET,
                 &[
                     ("sec-fetch-mode", "navigate"),
@@ -229,7 +230,7 @@ mod tests {
         for value in ["cross-site", "same-origin"] {
             headers.append("sec-fetch-site", value.parse().unwrap());
         }
-        assert_eq!(judge(&Method::GET, &headers, OURS), Err(Denial::Malformed));
+        assert_eq!(check(&Method::GET, &headers, OURS), Err(Denial::Malformed));
     }
 
     #[test]
@@ -240,11 +241,11 @@ mod tests {
             ("x-moz", "prefetch"),
         ] {
             assert_eq!(
-                judged(&Method::GET, &[header]),
+                checked(&Method::GET, &[header]),
                 Err(Denial::Prefetch),
                 "{header:?}"
             );
         }
-        assert_eq!(judged(&Method::GET, &[]), Ok(()));
+        assert_eq!(checked(&Method::GET, &[]), Ok(()));
     }
 }

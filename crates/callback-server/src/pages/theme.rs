@@ -6,7 +6,7 @@ use http::HeaderValue;
 use hubkey_protocol::internal::SiteInfo;
 use url::Url;
 
-use super::{colour::Colour, text::Outside};
+use super::{colour::Colour, untrusted_text::UntrustedText};
 
 const SHEET: &str = include_str!("../../templates/style.css");
 
@@ -15,21 +15,21 @@ pub(crate) const CLOSE_SCRIPT: &str = "setTimeout(() => window.close(), 1500)";
 
 /// What all pages share.
 #[derive(Debug)]
-pub(crate) struct Look {
-    pub(crate) hub_name: Outside,
+pub(crate) struct Theme {
+    pub(crate) hub_name: UntrustedText,
     pub(crate) support_url: Option<String>,
     pub(crate) css: String,
     policy: HeaderValue,
     closing_policy: HeaderValue,
 }
 
-impl Look {
-    /// The look before the broker has said how this hub is called.
+impl Theme {
+    /// The theme before the broker has said how this hub is called.
     pub(crate) fn unnamed(public_url: &Url) -> Self {
         Self::new(public_url.host_str().unwrap_or("hubkey"), None, None)
     }
 
-    /// The look that the broker describes.
+    /// The theme that the broker describes.
     pub(crate) fn of(site: &SiteInfo) -> Self {
         let accent = site.accent_color.as_deref().and_then(Colour::parse);
         Self::new(
@@ -46,7 +46,7 @@ impl Look {
         );
         let style = source_hash(&css);
         Self {
-            hub_name: Outside::new(hub_name),
+            hub_name: UntrustedText::new(hub_name),
             support_url,
             policy: policy(&format!("; style-src {style}")),
             closing_policy: policy(&format!(
@@ -184,7 +184,7 @@ mod tests {
             "#000000", "#ffffff", "#ff0000", "#00ff00", "#0000ff", "#ffff00", "#f37726", "#808080",
             "#123456",
         ] {
-            check(&Look::new("hub", Colour::parse(accent), None).css);
+            check(&Theme::new("hub", Colour::parse(accent), None).css);
         }
     }
 

@@ -9,9 +9,9 @@ const MAX_CHARACTERS: usize = 256;
 ///
 /// Templates escape it (that is askama's part) and put it into `<bdi>`, so that it cannot turn the text around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Outside(String);
+pub(crate) struct UntrustedText(String);
 
-impl Outside {
+impl UntrustedText {
     /// Cleans a value: without control characters, invisible characters and those that change the direction of text.
     pub(crate) fn new(value: &str) -> Self {
         let mut kept = value
@@ -41,7 +41,7 @@ impl Outside {
     }
 }
 
-impl fmt::Display for Outside {
+impl fmt::Display for UntrustedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -77,18 +77,21 @@ mod tests {
     #[test]
     fn security_o10_values_from_outside_are_cut_and_cleaned() {
         assert_eq!(
-            Outside::new("alice\r\nSet-Cookie: a=b").to_string(),
+            UntrustedText::new("alice\r\nSet-Cookie: a=b").to_string(),
             "alice  Set-Cookie: a=b"
         );
         assert_eq!(
-            Outside::new("\u{202e}ecila\u{2066}\u{200b}\0").to_string(),
+            UntrustedText::new("\u{202e}ecila\u{2066}\u{200b}\0").to_string(),
             "ecila"
         );
-        assert_eq!(Outside::new(" \u{200b}\n").to_string(), "(no name)");
-        let long = Outside::new(&"ü".repeat(65_536)).to_string();
+        assert_eq!(UntrustedText::new(" \u{200b}\n").to_string(), "(no name)");
+        let long = UntrustedText::new(&"ü".repeat(65_536)).to_string();
         assert_eq!(long.chars().count(), 256);
         assert!(long.ends_with("ü…"));
-        assert_eq!(Outside::new(&"x".repeat(256)).to_string(), "x".repeat(256));
+        assert_eq!(
+            UntrustedText::new(&"x".repeat(256)).to_string(),
+            "x".repeat(256)
+        );
     }
 
     #[test]
@@ -101,7 +104,7 @@ mod tests {
             "नमस्ते",
             "👩\u{200d}🔬",
         ] {
-            assert_eq!(Outside::new(name).to_string(), name);
+            assert_eq!(UntrustedText::new(name).to_string(), name);
         }
     }
 }

@@ -4,35 +4,39 @@ use axum::response::Response;
 use hubkey_protocol::internal::{Decision, SubmitDecision};
 
 use super::{
-    browser::{self, Browser, InPath, Stop},
+    browser::{self, BrowserRequest, InPath, RouteError},
     form::{self, Form},
 };
-use crate::params::Unfit;
+use crate::params::ParamError;
 
 /// Longer than any decision.
 const MAX_DECISION: usize = 16;
 
-pub(super) async fn continue_(browser: Browser, flow: InPath, form: Form) -> Response {
+pub(super) async fn continue_(browser: BrowserRequest, flow: InPath, form: Form) -> Response {
     let reply = match read(&browser, flow, form) {
         Ok(message) => browser
             .broker()
             .continue_(&message)
             .await
-            .map_err(Stop::from),
-        Err(stop) => Err(stop),
+            .map_err(RouteError::from),
+        Err(error) => Err(error),
     };
-    browser.tell(reply)
+    browser.respond(reply)
 }
 
-pub(super) async fn confirm(browser: Browser, flow: InPath, form: Form) -> Response {
+pub(super) async fn confirm(browser: BrowserRequest, flow: InPath, form: Form) -> Response {
     let reply = match read(&browser, flow, form) {
-        Ok(message) => browser.broker().confirm(&message).await.map_err(Stop::from),
-        Err(stop) => Err(stop),
+        Ok(message) => browser
+            .broker()
+            .confirm(&message)
+            .await
+            .map_err(RouteError::from),
+        Err(error) => Err(error),
     };
-    browser.tell(reply)
+    browser.respond(reply)
 }
 
-fn read(browser: &Browser, flow: InPath, form: Form) -> Result<SubmitDecision, Stop> {
+fn read(browser: &BrowserRequest, flow: InPath, form: Form) -> Result<SubmitDecision, RouteError> {
     let flow = browser::flow(flow)?;
     let mut form = form.read()?;
     Ok(SubmitDecision {
@@ -44,10 +48,10 @@ fn read(browser: &Browser, flow: InPath, form: Form) -> Result<SubmitDecision, S
     })
 }
 
-fn decision(text: &str) -> Result<Decision, Unfit> {
+fn decision(text: &str) -> Result<Decision, ParamError> {
     match text {
         "accept" => Ok(Decision::Accept),
         "cancel" => Ok(Decision::Cancel),
-        _ => Err(Unfit::Malformed),
+        _ => Err(ParamError::Malformed),
     }
 }

@@ -1,4 +1,4 @@
-//! The gate, before every route.
+//! The Fetch Metadata check, before every route.
 
 use http::{Method, StatusCode};
 use hubkey_protocol::internal::{BrowserAnswer, Page};

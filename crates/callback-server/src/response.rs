@@ -20,20 +20,24 @@ use url::Url;
 use crate::{
     app::App,
     headers,
-    pages::{BROKEN, Confirm, Connections, Done, Ended, Leave, Look, Notice, Start},
+    pages::{
+        Confirm, Connections, Done, Ended, INTERNAL_ERROR, Notice, RedirectPage, Start, Theme,
+    },
     reference::new_reference,
 };
 
 const REFRESH: HeaderName = HeaderName::from_static("refresh");
 
-/// Makes the answer. `request` are the headers that the browser sent.
+/// Makes the response. `request` are the headers that the browser sent.
 pub(crate) fn reply(app: &App, request: &HeaderMap, reply: BrowserReply) -> Response {
     let mut response = match reply.answer {
         BrowserAnswer::Redirect { location } => redirect(app, &location),
-        BrowserAnswer::RedirectPage { location, provider } => leave(app, &location, &provider),
+        BrowserAnswer::RedirectPage { location, provider } => {
+            redirect_page(app, &location, &provider)
+        }
         BrowserAnswer::View { flow } => page_of(app, path::PAGE_VIEW, &flow),
         BrowserAnswer::Connections { flow } => page_of(app, path::PAGE_MY_CONNECTIONS, &flow),
-        BrowserAnswer::Page { page } => show(app, &page),
+        BrowserAnswer::Page { page } => render_page(app, &page),
         BrowserAnswer::Refused { refusal, reference } => refused(app, refusal, &reference),
     };
     let cookies = app.cookies();
@@ -66,8 +70,8 @@ pub(crate) fn refused(app: &App, refusal: Refusal, reference: &Reference) -> Res
         Refusal::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Some("60")),
         Refusal::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Some("10")),
     };
-    let look = app.look();
-    let mut response = page(&look, status, &Notice::refused(&look, refusal, reference));
+    let theme = app.theme();
+    let mut response = page(&theme, status, &Notice::refused(&theme, refusal, reference));
     if let Some(seconds) = retry_after {
         response
             .headers_mut()
@@ -77,7 +81,7 @@ pub(crate) fn refused(app: &App, refusal: Refusal, reference: &Reference) -> Res
 }
 
 /// The page for a head that is too large. Nothing leads to a sign-in that could be ended.
-pub(crate) fn too_long(app: &App, what: OversizedHead) -> Response {
+pub(crate) fn oversized_head(app: &App, what: OversizedHead) -> Response {
     let reference = new_reference();
     tracing::info!(reference = reference.as_str(), what = ?what, "a head was too large");
     let mut response = refused(app, Refusal::TooLong, &reference);
@@ -89,18 +93,18 @@ pub(crate) fn too_long(app: &App, what: OversizedHead) -> Response {
 }
 
 /// The same page for a head that is too large to be read, with the headers of every answer.
-pub(crate) fn far_too_long(app: &App) -> OversizedHeadPage {
+pub(crate) fn oversized_head_page(app: &App) -> OversizedHeadPage {
     let app = app.clone();
-    OversizedHeadPage::new(move || page_far_too_long(&app))
+    OversizedHeadPage::new(move || render_oversized_head(&app))
 }
 
-fn page_far_too_long(app: &App) -> http::Response<String> {
-    let (look, reference) = (app.look(), new_reference());
+fn render_oversized_head(app: &App) -> http::Response<String> {
+    let (theme, reference) = (app.theme(), new_reference());
     tracing::info!(
         reference = reference.as_str(),
         "a head was too large to be read"
     );
-    let template = Notice::refused(&look, Refusal::TooLong, &reference);
+    let template = Notice::refused(&theme, Refusal::TooLong, &reference);
     let mut response = http::Response::new(template.render().unwrap_or_default());
     *response.status_mut() = StatusCode::URI_TOO_LONG;
     let headers = response.headers_mut();
@@ -108,26 +112,26 @@ fn page_far_too_long(app: &App) -> http::Response<String> {
         CONTENT_TYPE,
         HeaderValue::from_static("text/html; charset=utf-8"),
     );
-    headers.extend(policies(look.policy()));
+    headers.extend(policies(theme.policy()));
     headers::add(headers);
     response
 }
 
 /// The page for a fault of ours.
-pub(crate) fn broken(app: &App) -> Response {
+pub(crate) fn internal_error(app: &App) -> Response {
     let reference = new_reference();
     tracing::error!(reference = reference.as_str(), "a page could not be made");
-    let look = app.look();
+    let theme = app.theme();
     page(
-        &look,
+        &theme,
         StatusCode::INTERNAL_SERVER_ERROR,
-        &Notice::new(&look, BROKEN, Some(&reference)),
+        &Notice::new(&theme, INTERNAL_ERROR, Some(&reference)),
     )
 }
 
 /// A page with its policies.
-pub(crate) fn page(look: &Look, status: StatusCode, template: &impl Template) -> Response {
-    page_with(look.policy(), status, template)
+pub(crate) fn page(theme: &Theme, status: StatusCode, template: &impl Template) -> Response {
+    page_with(theme.policy(), status, template)
 }
 
 fn page_with(policy: HeaderValue, status: StatusCode, template: &impl Template) -> Response {
@@ -139,29 +143,29 @@ fn page_with(policy: HeaderValue, status: StatusCode, template: &impl Template) 
 fn policies(policy: HeaderValue) -> [(HeaderName, HeaderValue); 2] {
     [
         (CONTENT_SECURITY_POLICY, policy),
-        // Not `no-referrer`: with it our own forms would carry `Origin: null`, which the gate refuses.
+        // Not `no-referrer`: with it our own forms would carry `Origin: null`, which the Fetch Metadata check refuses.
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ]
 }
 
-fn show(app: &App, shown: &Page) -> Response {
-    let (look, prefix) = (app.look(), app.prefix());
+fn render_page(app: &App, shown: &Page) -> Response {
+    let (theme, prefix) = (app.theme(), app.prefix());
     match shown {
-        Page::Start(start) => page(&look, StatusCode::OK, &Start::new(&look, prefix, start)),
+        Page::Start(start) => page(&theme, StatusCode::OK, &Start::new(&theme, prefix, start)),
         Page::Confirm(confirm) => page(
-            &look,
+            &theme,
             StatusCode::OK,
-            &Confirm::new(&look, prefix, confirm, app.now()),
+            &Confirm::new(&theme, prefix, confirm, app.now()),
         ),
         Page::Done(done) => page_with(
-            look.closing_policy(),
+            theme.closing_policy(),
             StatusCode::OK,
-            &Done::new(&look, done),
+            &Done::new(&theme, done),
         ),
-        Page::Ended(ended) => page(&look, status_of(ended.reason), &Ended::new(&look, ended)),
+        Page::Ended(ended) => page(&theme, status_of(ended.reason), &Ended::new(&theme, ended)),
         Page::Connections(shown) => {
-            let template = Connections::new(&look, prefix, shown, app.now());
-            page(&look, StatusCode::OK, &template)
+            let template = Connections::new(&theme, prefix, shown, app.now());
+            page(&theme, StatusCode::OK, &template)
         }
     }
 }
@@ -196,18 +200,18 @@ fn see_other(app: &App, location: &str) -> Response {
 }
 
 /// Leaves for a provider after a POST: a redirect would be held to our `form-action` at every hop.
-fn leave(app: &App, location: &SecretUrl, provider: &str) -> Response {
+fn redirect_page(app: &App, location: &SecretUrl, provider: &str) -> Response {
     let Some(url) = target(location) else {
         return unusable(app, "a way to no web page");
     };
     let Some(refresh) = sensitive(&format!("0;url={url}")) else {
         return unusable(app, "a way that no header can carry");
     };
-    let look = app.look();
+    let theme = app.theme();
     let mut response = page(
-        &look,
+        &theme,
         StatusCode::OK,
-        &Leave::new(&look, provider, url.as_str()),
+        &RedirectPage::new(&theme, provider, url.as_str()),
     );
     response.headers_mut().insert(REFRESH, refresh);
     response
@@ -226,8 +230,8 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// The broker said something that cannot be told to a browser.
+/// The broker said something that no response to a browser can carry.
 fn unusable(app: &App, what: &'static str) -> Response {
     tracing::error!(what, "the broker's answer cannot be used");
-    broken(app)
+    internal_error(app)
 }

@@ -3,11 +3,11 @@
 
 use hubkey_protocol::{SignInFailure, internal::Refusal};
 
-use super::text::Outside;
+use super::untrusted_text::UntrustedText;
 
-/// The words of a page that needs nothing from outside.
+/// The message of a page that needs nothing from outside.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Words {
+pub(crate) struct Message {
     pub(crate) title: &'static str,
     pub(crate) happened: &'static str,
     /// What to do, each with the case it is for; a single one needs no case.
@@ -16,7 +16,7 @@ pub(crate) struct Words {
     pub(crate) calm: bool,
 }
 
-const DEAD_LINK: Words = Words {
+const INVALID_LINK: Message = Message {
     title: "This sign-in link does not work",
     happened: "It is too old, was used already, or was made for somebody else.",
     advice: &[
@@ -32,7 +32,7 @@ const DEAD_LINK: Words = Words {
     calm: false,
 };
 
-const FORBIDDEN: Words = Words {
+const FORBIDDEN: Message = Message {
     title: "This sign-in cannot go on here",
     happened: "It is finished already, or was started in another browser, or the person who is signed in to the hub has \
                changed. This page changed nothing.",
@@ -50,7 +50,7 @@ const FORBIDDEN: Words = Words {
     calm: false,
 };
 
-const MALFORMED: Words = Words {
+const MALFORMED: Message = Message {
     title: "This address is not complete",
     happened: "A part of it is missing, or stands there twice.",
     advice: &[(
@@ -60,7 +60,7 @@ const MALFORMED: Words = Words {
     calm: false,
 };
 
-const TOO_LONG: Words = Words {
+const TOO_LONG: Message = Message {
     title: "What your browser sent is too long",
     happened: "The address, or the cookies of this site, hold more than this hub takes. Nothing was connected.",
     advice: &[
@@ -76,7 +76,7 @@ const TOO_LONG: Words = Words {
     calm: false,
 };
 
-const TOO_MANY: Words = Words {
+const RATE_LIMITED: Message = Message {
     title: "Too many tries in a short time",
     happened: "Signing in is paused for a moment.",
     advice: &[(
@@ -86,7 +86,7 @@ const TOO_MANY: Words = Words {
     calm: false,
 };
 
-const UNAVAILABLE: Words = Words {
+const UNAVAILABLE: Message = Message {
     title: "Signing in does not work right now",
     happened: "A part of this hub does not answer. Nothing was connected.",
     advice: &[(
@@ -97,7 +97,7 @@ const UNAVAILABLE: Words = Words {
 };
 
 /// For a request that no person made by clicking on a link or a button.
-pub(crate) const NOT_A_CLICK: Words = Words {
+pub(crate) const NOT_A_NAVIGATION: Message = Message {
     title: "This page opens only in a tab of its own",
     happened: "It was asked for by another page, by a program, or ahead of time. Nothing was done.",
     advice: &[("", "Click on the link in your notebook.")],
@@ -105,7 +105,7 @@ pub(crate) const NOT_A_CLICK: Words = Words {
 };
 
 /// For a path that leads nowhere.
-pub(crate) const NOT_FOUND: Words = Words {
+pub(crate) const NOT_FOUND: Message = Message {
     title: "There is no page here",
     happened: "The address is wrong, or belongs to something else.",
     advice: &[("", "Go back to your notebook and click on the link there.")],
@@ -113,7 +113,7 @@ pub(crate) const NOT_FOUND: Words = Words {
 };
 
 /// For a path that takes other methods.
-pub(crate) const WRONG_METHOD: Words = Words {
+pub(crate) const WRONG_METHOD: Message = Message {
     title: "This page cannot be opened this way",
     happened: "It belongs to a step of a sign-in. Nothing was done.",
     advice: &[("", "Go back to your notebook and click on the link there.")],
@@ -121,7 +121,7 @@ pub(crate) const WRONG_METHOD: Words = Words {
 };
 
 /// For a fault of ours.
-pub(crate) const BROKEN: Words = Words {
+pub(crate) const INTERNAL_ERROR: Message = Message {
     title: "Something went wrong on our side",
     happened: "This page could not be made.",
     advice: &[(
@@ -132,7 +132,7 @@ pub(crate) const BROKEN: Words = Words {
 };
 
 /// For those who come without a link.
-pub(crate) const HOME: Words = Words {
+pub(crate) const HOME: Message = Message {
     title: "Your notebooks sign in here",
     happened: "When a notebook needs an account of yours at another service, it shows a link that leads to this place. \
                You sign in at the service itself, and the notebook goes on.",
@@ -143,34 +143,34 @@ pub(crate) const HOME: Words = Words {
     calm: true,
 };
 
-/// The words for a refusal.
-pub(crate) fn refused(refusal: Refusal) -> Words {
+/// The message for a refusal.
+pub(crate) fn refused(refusal: Refusal) -> Message {
     match refusal {
-        Refusal::InvalidLink => DEAD_LINK,
+        Refusal::InvalidLink => INVALID_LINK,
         Refusal::Forbidden => FORBIDDEN,
         Refusal::Malformed => MALFORMED,
         Refusal::TooLong => TOO_LONG,
-        Refusal::RateLimited => TOO_MANY,
+        Refusal::RateLimited => RATE_LIMITED,
         Refusal::Unavailable => UNAVAILABLE,
     }
 }
 
-/// The words of a page that tells a person why a sign-in ended without a connection.
+/// The message of a page that says why a sign-in ended without a connection.
 #[derive(Debug)]
-pub(crate) struct EndedWords {
+pub(crate) struct EndedMessage {
     /// Around the provider's name.
     pub(crate) title: (&'static str, &'static str),
-    pub(crate) name: Outside,
+    pub(crate) name: UntrustedText,
     pub(crate) happened: &'static str,
     pub(crate) advice: &'static str,
     /// Whether nothing went wrong.
     pub(crate) calm: bool,
 }
 
-/// The words for an end.
-pub(crate) fn ended(reason: SignInFailure, name: Outside) -> EndedWords {
+/// The message for an end.
+pub(crate) fn ended(reason: SignInFailure, name: UntrustedText) -> EndedMessage {
     let row = reason.row();
-    EndedWords {
+    EndedMessage {
         title: row.title,
         name,
         happened: row.happened,

@@ -10,29 +10,33 @@ use hubkey_protocol::path;
 use hubkey_service::http::OversizedHead;
 
 use crate::{
-    answer,
     app::App,
-    gate,
-    pages::{NOT_A_CLICK, NOT_FOUND, Notice, WRONG_METHOD},
+    fetch_metadata,
+    pages::{NOT_A_NAVIGATION, NOT_FOUND, Notice, WRONG_METHOD},
     reference::new_reference,
+    response,
 };
 
 /// Lets only a person's own navigation pass.
-pub(super) async fn gate(State(app): State<App>, request: Request, next: Next) -> Response {
-    match gate::judge(request.method(), request.headers(), app.origin()) {
+pub(super) async fn fetch_metadata_guard(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match fetch_metadata::check(request.method(), request.headers(), app.origin()) {
         Ok(()) => next.run(request).await,
         Err(denial) => {
             let reference = new_reference();
             tracing::info!(
                 reference = reference.as_str(),
                 denial = denial.word(),
-                "the gate refused a request"
+                "the Fetch Metadata check refused a request"
             );
-            let look = app.look();
-            answer::page(
-                &look,
+            let theme = app.theme();
+            response::page(
+                &theme,
                 StatusCode::FORBIDDEN,
-                &Notice::new(&look, NOT_A_CLICK, Some(&reference)),
+                &Notice::new(&theme, NOT_A_NAVIGATION, Some(&reference)),
             )
         }
     }
@@ -40,7 +44,11 @@ pub(super) async fn gate(State(app): State<App>, request: Request, next: Next) -
 
 /// Lets heads that are too large pass to where a provider sends people back to, where a sign-in waits that has to end. All
 /// others get the page.
-pub(super) async fn too_long(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn oversized_head(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
     let Some(what) = request.extensions().get::<OversizedHead>().copied() else {
         return next.run(request).await;
     };
@@ -49,16 +57,16 @@ pub(super) async fn too_long(State(app): State<App>, request: Request, next: Nex
     if route.is_some_and(|route| route.as_str() == back) {
         return next.run(request).await;
     }
-    answer::too_long(&app, what)
+    response::oversized_head(&app, what)
 }
 
 /// A path that leads nowhere.
 pub(super) async fn not_found(State(app): State<App>) -> Response {
-    let look = app.look();
-    answer::page(
-        &look,
+    let theme = app.theme();
+    response::page(
+        &theme,
         StatusCode::NOT_FOUND,
-        &Notice::new(&look, NOT_FOUND, None),
+        &Notice::new(&theme, NOT_FOUND, None),
     )
 }
 
@@ -73,11 +81,11 @@ pub(super) async fn only_post(State(app): State<App>) -> Response {
 }
 
 fn wrong_method(app: &App, allowed: &'static str) -> Response {
-    let look = app.look();
-    let mut response = answer::page(
-        &look,
+    let theme = app.theme();
+    let mut response = response::page(
+        &theme,
         StatusCode::METHOD_NOT_ALLOWED,
-        &Notice::new(&look, WRONG_METHOD, None),
+        &Notice::new(&theme, WRONG_METHOD, None),
     );
     response
         .headers_mut()
