@@ -2,7 +2,7 @@
 
 pub mod browser;
 pub mod config;
-pub mod failures;
+pub mod failure_limiter;
 pub mod http;
 pub mod kernel;
 mod server_token;
@@ -17,29 +17,29 @@ use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, SecretUrl, ServerToken, State,
 };
 
-pub use http::Turn;
+pub use http::HubPermit;
 
-/// Tells once that the Hub does not say when its users were made, as it does to tokens with `read:users!user`.
+/// Warns once that the Hub does not say when its users were made, as it does to tokens with `read:users!user`.
 #[derive(Debug)]
-struct Unsaid {
-    told: Once,
+struct CreationTimeWarning {
+    logged: Once,
     /// Where the operator gives tokens that scope.
     setting: &'static str,
 }
 
-impl Unsaid {
+impl CreationTimeWarning {
     const fn at(setting: &'static str) -> Self {
         Self {
-            told: Once::new(),
+            logged: Once::new(),
             setting,
         }
     }
 
-    fn look_at(&self, user: &HubUser) {
+    fn check(&self, user: &HubUser) {
         if user.created().is_some() {
             return;
         }
-        self.told.call_once(|| {
+        self.logged.call_once(|| {
             tracing::warn!(
                 setting = self.setting,
                 "the Hub does not say when it made a user, so nobody can tell that person from who gets the name next: what \
@@ -55,18 +55,18 @@ impl Unsaid {
 pub trait KernelAuthenticator: fmt::Debug + Send + Sync {
     /// Who holds this token, if it is the token of a single-user server.
     ///
-    /// Tokens that turn out to be none are counted against `peer`, the address that the request came from (of the
+    /// Tokens that turn out to be none are counted against `client`, the address that the request came from (of the
     /// socket, or from a trusted proxy); against all together only where it is `None` or loopback.
     async fn authenticate(
         &self,
         token: &ServerToken,
         freshness: Freshness,
-        peer: Option<IpAddr>,
+        client: Option<IpAddr>,
     ) -> Result<ServerIdentity, KernelError>;
 
     /// Whether this is the API token of the service that hubkey is to the Hub, which only the Hub itself has beside
     /// the broker. Compared in constant time; nobody is asked.
-    fn is_the_hub(&self, token: &ServerToken) -> bool;
+    fn is_service_token(&self, token: &ServerToken) -> bool;
 }
 
 /// How old the Hub's answer may be.
@@ -74,8 +74,8 @@ pub trait KernelAuthenticator: fmt::Debug + Send + Sync {
 pub enum Freshness {
     /// Up to 30 s.
     Cached,
-    /// Asked now: when a sign-in is opened, and before the first delivery.
-    Asked,
+    /// From now on: when a sign-in is opened, and before the first delivery.
+    Fresh,
 }
 
 /// Why a token is not taken for a kernel's.
@@ -108,19 +108,19 @@ pub trait BrowserAuthenticator: fmt::Debug + Send + Sync {
     fn authorize_url(&self, state: &State, verifier: &PkceVerifier) -> SecretUrl;
 
     /// Waits until few enough questions are under way for such visitors.
-    async fn turn(&self, visitor: Visitor) -> Result<Turn, BrowserError>;
+    async fn acquire(&self, visitor: Visitor) -> Result<HubPermit, BrowserError>;
 
     /// Redeems the Hub's code and asks who the browser is; the token is for asking again.
     async fn redeem(
         &self,
-        turn: Turn,
+        permit: HubPermit,
         code: AuthorizationCode,
         verifier: PkceVerifier,
     ) -> Result<(HubUser, HubAccessToken), BrowserError>;
 
     /// Asks again who the browser is: its person may have logged out of the Hub meanwhile. Who comes before the question
     /// is sent shares its answer; whoever asks again and again waits.
-    async fn ask_again(&self, token: &HubAccessToken) -> Result<HubUser, BrowserError>;
+    async fn recheck(&self, token: &HubAccessToken) -> Result<HubUser, BrowserError>;
 
     /// Whether people other than the owner may enter this server. `None` where the Hub does not say. What
     /// it said is remembered for five seconds.
@@ -160,13 +160,13 @@ mod tests {
     #[test]
     fn found_e1_what_the_hub_does_not_say_is_told_once() {
         let alice = HubUser::parse("alice").unwrap();
-        let unsaid = Unsaid::at("a setting");
+        let creation_time_warning = CreationTimeWarning::at("a setting");
         let made = Timestamp::from_rfc3339("2026-11-24T20:00:07Z");
-        unsaid.look_at(&alice.clone().made_at(made));
-        assert!(!unsaid.told.is_completed());
+        creation_time_warning.check(&alice.clone().made_at(made));
+        assert!(!creation_time_warning.logged.is_completed());
         for _ in 0..2 {
-            unsaid.look_at(&alice);
-            assert!(unsaid.told.is_completed());
+            creation_time_warning.check(&alice);
+            assert!(creation_time_warning.logged.is_completed());
         }
     }
 }

@@ -16,21 +16,21 @@ use tracing::Instrument as _;
 use url::Url;
 
 use super::{
-    BrowserAuthenticator, BrowserError, Unsaid, Visitor,
+    BrowserAuthenticator, BrowserError, CreationTimeWarning, Visitor,
     config::HubConfig,
-    http::{HubApi, HubFailure, Lane, Turn},
+    http::{HubApi, HubFailure, HubPermit, Lane},
     user_model::{Session, UserModel},
 };
-use crate::limits::{Answers, Pace, Topic};
+use crate::limits::{CacheKey, CoalescingCache, Pacer};
 
 /// Covers every service: what the Hub says of tokens that may do all that their owner may.
 const ACCESS: &str = "access:services";
 /// Questions about one browser: so many at once, and after that one in each interval.
-const OF_ONE_BROWSER: (u32, Duration) = (10, Duration::from_millis(200));
-const MOST_BROWSERS: u64 = 4_096;
+const PER_BROWSER: (u32, Duration) = (10, Duration::from_millis(200));
+const MAX_BROWSERS: u64 = 4_096;
 /// Who shares a server while a sign-in is opened is shown on its page, or refused at its next one.
 const REMEMBER_SHARED: Duration = Duration::from_secs(5);
-const MOST_SERVERS: u64 = 32_768;
+const MAX_SERVERS: u64 = 32_768;
 
 /// Asks the Hub who a browser is.
 #[derive(Debug)]
@@ -38,12 +38,12 @@ pub struct HubBrowserAuthenticator {
     api: Arc<HubApi>,
     authorize: Url,
     access: String,
-    unsaid: Unsaid,
+    creation_time_warning: CreationTimeWarning,
     /// Of each browser, by its token: nothing is remembered, and one question at a time is under way.
-    browsers: Answers<Result<HubUser, BrowserError>>,
-    pace: Pace<Topic>,
+    browsers: CoalescingCache<Result<HubUser, BrowserError>>,
+    pacer: Pacer<CacheKey>,
     /// Of each server.
-    shared: Arc<Answers<Result<Option<bool>, BrowserError>>>,
+    shared: Arc<CoalescingCache<Result<Option<bool>, BrowserError>>>,
 }
 
 impl HubBrowserAuthenticator {
@@ -54,15 +54,21 @@ impl HubBrowserAuthenticator {
             api,
             authorize: authorize_base(config),
             access: format!("{ACCESS}!service={}", config.service_name),
-            unsaid: Unsaid::at("oauth_client_allowed_scopes of the service"),
-            browsers: Answers::new(Arc::clone(&clock), MOST_BROWSERS),
-            pace: Pace::new(OF_ONE_BROWSER.0, OF_ONE_BROWSER.1),
-            shared: Arc::new(Answers::new(clock, MOST_SERVERS)),
+            creation_time_warning: CreationTimeWarning::at(
+                "oauth_client_allowed_scopes of the service",
+            ),
+            browsers: CoalescingCache::new(Arc::clone(&clock), MAX_BROWSERS),
+            pacer: Pacer::new(PER_BROWSER.0, PER_BROWSER.1),
+            shared: Arc::new(CoalescingCache::new(clock, MAX_SERVERS)),
         }
     }
 
-    async fn user(&self, turn: &Turn, token: &HubAccessToken) -> Result<HubUser, BrowserError> {
-        let model = turn.user(token).await?;
+    async fn user(
+        &self,
+        permit: &HubPermit,
+        token: &HubAccessToken,
+    ) -> Result<HubUser, BrowserError> {
+        let model = permit.user(token).await?;
         self.browser_of(&model).ok_or(BrowserError::Refused)
     }
 
@@ -72,7 +78,7 @@ impl HubBrowserAuthenticator {
             && model.session == Session::Browser
             && (model.has_scope(&self.access) || model.has_scope(ACCESS));
         let user = is_browser.then(|| model.owner())??;
-        self.unsaid.look_at(&user);
+        self.creation_time_warning.check(&user);
         Some(user)
     }
 }
@@ -88,31 +94,31 @@ impl BrowserAuthenticator for HubBrowserAuthenticator {
         SecretUrl::new(url)
     }
 
-    async fn turn(&self, visitor: Visitor) -> Result<Turn, BrowserError> {
+    async fn acquire(&self, visitor: Visitor) -> Result<HubPermit, BrowserError> {
         let lane = match visitor {
             Visitor::SignIn => Lane::SignIn,
             Visitor::Unknown => Lane::Visit,
         };
-        Ok(self.api.turn(lane).await?)
+        Ok(self.api.acquire(lane).await?)
     }
 
     async fn redeem(
         &self,
-        turn: Turn,
+        permit: HubPermit,
         code: AuthorizationCode,
         verifier: PkceVerifier,
     ) -> Result<(HubUser, HubAccessToken), BrowserError> {
-        let token = turn.redeem(code, verifier).await?;
-        let user = self.user(&turn, &token).await?;
+        let token = permit.redeem(code, verifier).await?;
+        let user = self.user(&permit, &token).await?;
         Ok((user, token))
     }
 
-    async fn ask_again(&self, token: &HubAccessToken) -> Result<HubUser, BrowserError> {
-        let browser = topic(token.expose());
-        let turn = self.pace.turn(&browser);
+    async fn recheck(&self, token: &HubAccessToken) -> Result<HubUser, BrowserError> {
+        let browser = key_of(token.expose());
+        let turn = self.pacer.wait(&browser);
         let question = async {
-            let answer = match self.api.turn(Lane::SignIn).await {
-                Ok(turn) => self.user(&turn, token).await,
+            let answer = match self.api.acquire(Lane::SignIn).await {
+                Ok(permit) => self.user(&permit, token).await,
                 Err(failure) => Err(failure.into()),
             };
             (answer, Duration::ZERO)
@@ -129,8 +135,8 @@ impl BrowserAuthenticator for HubBrowserAuthenticator {
         let (api, shared) = (Arc::clone(&self.api), Arc::clone(&self.shared));
         let (user, server) = (user.clone(), server.clone());
         let work = async move {
-            let about = about_server(&user, &server);
-            let question = ask_shared(&api, &user, &server);
+            let about = key_of_server(&user, &server);
+            let question = query_shared(&api, &user, &server);
             shared.get(about, ready(()), question).await
         };
         let work = tokio::spawn(work.in_current_span());
@@ -139,13 +145,13 @@ impl BrowserAuthenticator for HubBrowserAuthenticator {
 }
 
 /// What does not come of the Hub's answer is never remembered.
-async fn ask_shared(
+async fn query_shared(
     api: &Arc<HubApi>,
     user: &HubUser,
     server: &ServerName,
 ) -> (Result<Option<bool>, BrowserError>, Duration) {
-    let answer = match api.turn(Lane::Kernel).await {
-        Ok(turn) => turn.is_shared(user.as_str(), server.as_str()).await,
+    let answer = match api.acquire(Lane::Kernel).await {
+        Ok(permit) => permit.is_shared(user.as_str(), server.as_str()).await,
         Err(failure) => Err(failure),
     };
     match answer {
@@ -156,13 +162,13 @@ async fn ask_shared(
 }
 
 /// Names of any spelling stay apart: the length of the first says where it ends.
-fn about_server(user: &HubUser, server: &ServerName) -> Topic {
+fn key_of_server(user: &HubUser, server: &ServerName) -> CacheKey {
     let (user, server) = (user.as_str(), server.as_str());
-    topic(&format!("{}:{user}{server}", user.len()))
+    key_of(&format!("{}:{user}{server}", user.len()))
 }
 
-/// What a question is about.
-fn topic(text: &str) -> Topic {
+/// The key of what a question is about.
+fn key_of(text: &str) -> CacheKey {
     let hash = digest(&SHA256, text.as_bytes());
     let mut topic = [0; 32];
     topic.copy_from_slice(hash.as_ref());

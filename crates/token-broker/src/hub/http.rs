@@ -29,7 +29,7 @@ use super::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Until an answer is complete; as long again may pass before it is a question's turn.
+/// Until an answer is complete; as long again may pass before a question gets its permit.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// The Hub is one process that answers about 200 questions a second: what is asked for browsers is to be little beside
@@ -49,7 +49,7 @@ pub struct HubApi {
     lanes: Lanes,
 }
 
-/// For whom a question is. Each kind has turns of its own, so that none ever stands behind another.
+/// For whom a question is. Each kind has permits of its own, so that none ever stands behind another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// A kernel, or its server.
@@ -99,7 +99,7 @@ pub enum HubFailure {
 /// Permission to ask, one question after another. It is waited for apart from asking, because what holds for a question
 /// (how old its answer may be, how many may fail) counts from when it is really asked.
 #[derive(Debug)]
-pub struct Turn {
+pub struct HubPermit {
     api: Arc<HubApi>,
     _permit: OwnedSemaphorePermit,
 }
@@ -159,14 +159,14 @@ impl HubApi {
     }
 
     /// Waits until few enough questions are under way for those.
-    pub async fn turn(self: &Arc<Self>, lane: Lane) -> Result<Turn, HubFailure> {
+    pub async fn acquire(self: &Arc<Self>, lane: Lane) -> Result<HubPermit, HubFailure> {
         let lane = match lane {
             Lane::Kernel => &self.lanes.kernels,
             Lane::SignIn => &self.lanes.sign_ins,
             Lane::Visit => &self.lanes.visits,
         };
         match timeout(ANSWER_TIMEOUT, Arc::clone(lane).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn {
+            Ok(Ok(permit)) => Ok(HubPermit {
                 api: Arc::clone(self),
                 _permit: permit,
             }),
@@ -183,7 +183,7 @@ impl HubApi {
         Some(url)
     }
 
-    async fn ask<T>(
+    async fn query<T>(
         &self,
         endpoint: Endpoint,
         request: RequestBuilder,
@@ -206,12 +206,12 @@ impl HubApi {
     }
 }
 
-impl Turn {
+impl HubPermit {
     /// Whose this token is.
     pub async fn user(&self, token: &impl Secret) -> Result<UserModel, HubFailure> {
         let request = self.get(&["user"], token)?;
         self.api
-            .ask(Endpoint::User, request, UserModel::parse)
+            .query(Endpoint::User, request, UserModel::parse)
             .await
     }
 
@@ -232,7 +232,7 @@ impl Turn {
             ("code", code.expose()),
             ("code_verifier", verifier.expose()),
         ]);
-        self.api.ask(Endpoint::Token, request, token_of).await
+        self.api.query(Endpoint::Token, request, token_of).await
     }
 
     /// Whether a server is shared with anybody.
@@ -246,7 +246,7 @@ impl Turn {
         }
         let request = self.get(&["shares", user, server], &self.api.service.api_token)?;
         self.api
-            .ask(Endpoint::Shares, request, |body| {
+            .query(Endpoint::Shares, request, |body| {
                 let list: ShareList = serde_json::from_slice(body).ok()?;
                 Some(!list.items.is_empty() || list.pagination.next.is_some())
             })

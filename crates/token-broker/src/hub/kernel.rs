@@ -1,13 +1,13 @@
 //! Authenticates kernels by their server token, with a short cache of the Hub's answers.
 //!
-//! | what the Hub said | remembered | where asked for at once ([`Freshness::Asked`]) |
+//! | what the Hub said | remembered | where asked for at once ([`Freshness::Fresh`]) |
 //! |---|---|---|
 //! | a server's token | 30 s | asked again |
 //! | unknown, or not a server's | 5 s | 5 s too |
 //! | nothing (down, slow, nonsense) | never | never |
 //!
 //! One question at a time is under way for one token; who comes meanwhile waits for its answer. An answer is *fresh* for
-//! those who came before its question was sent, which is told by counting, not by the clock. Questions about one hub user
+//! those who came before its question was sent, which a counter decides, not the clock. Questions about one hub user
 //! come at a pace: a loop in a notebook waits for its own turn, and all who came meanwhile share that question.
 
 use std::{
@@ -29,26 +29,26 @@ use hubkey_store::keys::LookupMacKey;
 use moka::future::Cache;
 
 use super::{
-    Freshness, KernelAuthenticator, KernelError, Unsaid,
+    CreationTimeWarning, Freshness, KernelAuthenticator, KernelError,
     config::HubConfig,
-    failures::Failures,
+    failure_limiter::FailureLimiter,
     http::{HubApi, HubFailure, Lane},
-    server_token::server_of,
+    server_token::identify_server,
     token_form::is_well_formed,
 };
-use crate::limits::Pace;
+use crate::limits::Pacer;
 
 const REMEMBER_KERNEL: Duration = Duration::from_secs(30);
 const REMEMBER_REFUSAL: Duration = Duration::from_secs(5);
-/// Longer than anything is remembered: by then a slot is empty in effect.
-const FORGET_SLOT_AFTER: Duration = Duration::from_mins(1);
-const MAX_SLOTS: u64 = 32_768;
+/// Longer than anything is remembered: by then an entry is empty in effect.
+const FORGET_ENTRY_AFTER: Duration = Duration::from_mins(1);
+const MAX_ENTRIES: u64 = 32_768;
 /// For so long a token that was a kernel's is not counted as a guess.
-const PROVEN_FOR: Duration = Duration::from_hours(12);
-const MAX_PROVEN: u64 = 131_072;
+const REMEMBER_VALID: Duration = Duration::from_hours(12);
+const MAX_VALID: u64 = 131_072;
 /// Questions about the servers of one hub user: so many at once, and after that one in each interval. Kernels that come
 /// together share one; only who asks again and again waits.
-const OF_ONE_USER: (u32, Duration) = (40, Duration::from_millis(200));
+const PER_USER: (u32, Duration) = (40, Duration::from_millis(200));
 
 type Verdict = Result<ServerIdentity, KernelError>;
 type Key = [u8; 32];
@@ -61,30 +61,30 @@ pub struct HubKernelAuthenticator {
     clock: Arc<dyn Clock>,
     server_scope: String,
     service_token: ClientSecret,
-    slots: Cache<Key, Arc<Slot>>,
+    entries: Cache<Key, Arc<CacheEntry>>,
     /// Tokens that were kernels' lately. They prove nothing; they only are no guesses, so a flood of guesses from
     /// the same address does not hold them up.
-    proven: Cache<Key, ()>,
-    failures: Failures,
-    unsaid: Unsaid,
+    recently_valid: Cache<Key, ()>,
+    failure_limiter: FailureLimiter,
+    creation_time_warning: CreationTimeWarning,
     /// Of those whom the Hub knew when it was asked last.
-    pace: Pace<String>,
+    pacer: Pacer<String>,
     count: AtomicU64,
 }
 
 /// What is remembered of one token.
 #[derive(Debug, Default)]
-struct Slot {
-    last: Mutex<Option<Arc<Entry>>>,
+struct CacheEntry {
+    last: Mutex<Option<Arc<CachedVerdict>>>,
     /// Held while a question is under way.
     question: tokio::sync::Mutex<()>,
-    /// The count when a question last came to nothing.
-    came_to_nothing: AtomicU64,
+    /// The count when a question last failed.
+    failed_at: AtomicU64,
 }
 
 /// A whole decision: the kernel with its server, not merely that the token is good.
 #[derive(Debug)]
-struct Entry {
+struct CachedVerdict {
     verdict: Verdict,
     asked_at: Timestamp,
     /// The count when the question was sent.
@@ -95,8 +95,8 @@ struct Entry {
 #[derive(Clone, Copy)]
 struct Caller {
     freshness: Freshness,
-    peer: Option<IpAddr>,
-    came: u64,
+    client: Option<IpAddr>,
+    arrived: u64,
 }
 
 impl HubKernelAuthenticator {
@@ -121,20 +121,20 @@ impl HubKernelAuthenticator {
         Self {
             api,
             index,
-            failures: Failures::new(Arc::clone(&clock)),
+            failure_limiter: FailureLimiter::new(Arc::clone(&clock)),
             clock,
             server_scope: config.server_scope.clone(),
             service_token: config.api_token.clone(),
-            slots: Cache::builder()
-                .max_capacity(MAX_SLOTS)
-                .time_to_idle(FORGET_SLOT_AFTER)
+            entries: Cache::builder()
+                .max_capacity(MAX_ENTRIES)
+                .time_to_idle(FORGET_ENTRY_AFTER)
                 .build(),
-            proven: Cache::builder()
-                .max_capacity(MAX_PROVEN)
-                .time_to_idle(PROVEN_FOR)
+            recently_valid: Cache::builder()
+                .max_capacity(MAX_VALID)
+                .time_to_idle(REMEMBER_VALID)
                 .build(),
-            unsaid: Unsaid::at("Spawner.server_token_scopes"),
-            pace: Pace::new(OF_ONE_USER.0, OF_ONE_USER.1),
+            creation_time_warning: CreationTimeWarning::at("Spawner.server_token_scopes"),
+            pacer: Pacer::new(PER_USER.0, PER_USER.1),
             count: AtomicU64::new(1),
         }
     }
@@ -143,56 +143,73 @@ impl HubKernelAuthenticator {
         self.count.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// The token's slot. A guess from where too many failed gets none, so a flood of guesses displaces nobody's.
-    async fn slot(&self, key: Key, peer: Option<IpAddr>) -> Result<Arc<Slot>, KernelError> {
-        if let Some(slot) = self.slots.get(&key).await {
-            return Ok(slot);
+    /// The entry of the token. A guess from where too many failed gets none, so a flood of guesses displaces nobody's.
+    async fn token_entry(
+        &self,
+        key: Key,
+        client: Option<IpAddr>,
+    ) -> Result<Arc<CacheEntry>, KernelError> {
+        if let Some(token_entry) = self.entries.get(&key).await {
+            return Ok(token_entry);
         }
-        if !self.proven.contains_key(&key) && self.failures.is_exhausted(peer).await {
+        if !self.recently_valid.contains_key(&key)
+            && self.failure_limiter.is_exhausted(client).await
+        {
             return Err(KernelError::TooMany);
         }
-        Ok(self.slots.get_with(key, async { Arc::default() }).await)
+        Ok(self.entries.get_with(key, async { Arc::default() }).await)
     }
 
     /// What is remembered, if it is fresh enough for the caller.
-    fn remembered(&self, slot: &Slot, caller: Caller) -> Option<Verdict> {
-        let last = slot.last.lock().unwrap_or_else(PoisonError::into_inner);
+    fn cached(&self, token_entry: &CacheEntry, caller: Caller) -> Option<Verdict> {
+        let last = token_entry
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let entry = Arc::clone(last.as_ref()?);
         drop(last);
-        let fresh = entry.asked > caller.came;
+        let fresh = entry.asked > caller.arrived;
         let usable = match (&entry.verdict, caller.freshness) {
-            (Ok(_), Freshness::Asked) => fresh,
+            (Ok(_), Freshness::Fresh) => fresh,
             (Ok(_), Freshness::Cached) => fresh || self.is_younger(&entry, REMEMBER_KERNEL),
             (Err(_), _) => fresh || self.is_younger(&entry, REMEMBER_REFUSAL),
         };
         usable.then(|| entry.verdict.clone())
     }
 
-    fn is_younger(&self, entry: &Entry, than: Duration) -> bool {
+    fn is_younger(&self, entry: &CachedVerdict, than: Duration) -> bool {
         let now = self.clock.now();
         // An answer from the future is one from before the wall clock was set back: of unknown age.
         entry.asked_at <= now && entry.asked_at.until(now) < than
     }
 
-    async fn ask_in_turn(&self, slot: &Slot, token: &ServerToken, caller: Caller) -> Verdict {
-        let _question = slot.question.lock().await;
-        if let Some(verdict) = self.remembered(slot, caller) {
+    async fn query_coalesced(
+        &self,
+        token_entry: &CacheEntry,
+        token: &ServerToken,
+        caller: Caller,
+    ) -> Verdict {
+        let _question = token_entry.question.lock().await;
+        if let Some(verdict) = self.cached(token_entry, caller) {
             return verdict;
         }
-        if slot.came_to_nothing.load(Ordering::SeqCst) > caller.came {
+        if token_entry.failed_at.load(Ordering::SeqCst) > caller.arrived {
             return Err(KernelError::HubUnavailable);
         }
-        if let Some(user) = slot.user() {
-            self.pace.turn(&user.as_str().to_owned()).await;
+        if let Some(user) = token_entry.user() {
+            self.pacer.wait(&user.as_str().to_owned()).await;
         }
-        let entry = self.ask(token, caller.peer).await;
+        let entry = self.query(token, caller.client).await;
         match &entry {
             Ok(entry) => {
-                let mut last = slot.last.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut last = token_entry
+                    .last
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 *last = Some(Arc::clone(entry));
             }
             Err(KernelError::HubUnavailable) => {
-                slot.came_to_nothing.store(self.tick(), Ordering::SeqCst);
+                token_entry.failed_at.store(self.tick(), Ordering::SeqCst);
             }
             Err(_) => {}
         }
@@ -200,32 +217,32 @@ impl HubKernelAuthenticator {
     }
 
     /// Asks the Hub, if not too many guesses failed. An error is nothing that may be remembered.
-    async fn ask(
+    async fn query(
         &self,
         token: &ServerToken,
-        peer: Option<IpAddr>,
-    ) -> Result<Arc<Entry>, KernelError> {
+        client: Option<IpAddr>,
+    ) -> Result<Arc<CachedVerdict>, KernelError> {
         let fingerprint = self.index.fingerprint(token);
         let key = *fingerprint.as_bytes();
-        let place = if self.proven.contains_key(&key) {
+        let slot = if self.recently_valid.contains_key(&key) {
             None
         } else {
             Some(
-                self.failures
-                    .place(peer)
+                self.failure_limiter
+                    .acquire(client)
                     .await
                     .ok_or(KernelError::TooMany)?,
             )
         };
-        let turn = self.api.turn(Lane::Kernel).await;
+        let permit = self.api.acquire(Lane::Kernel).await;
         let (asked_at, asked) = (self.clock.now(), self.tick());
-        let answer = match turn {
-            Ok(turn) => turn.user(token).await,
+        let answer = match permit {
+            Ok(permit) => permit.user(token).await,
             Err(failure) => Err(failure),
         };
         let verdict = match answer {
-            Ok(model) => server_of(&model, &self.server_scope).map(|(user, server)| {
-                self.unsaid.look_at(&user);
+            Ok(model) => identify_server(&model, &self.server_scope).map(|(user, server)| {
+                self.creation_time_warning.check(&user);
                 ServerIdentity {
                     user,
                     server,
@@ -235,13 +252,13 @@ impl HubKernelAuthenticator {
             Err(HubFailure::Refused) => Err(KernelError::Unknown),
             Err(_) => Err(KernelError::HubUnavailable),
         };
-        self.learn(key, &verdict).await;
-        if let (Some(place), Ok(_) | Err(KernelError::HubUnavailable)) = (place, &verdict) {
-            place.give_back();
+        self.remember_validity(key, &verdict).await;
+        if let (Some(slot), Ok(_) | Err(KernelError::HubUnavailable)) = (slot, &verdict) {
+            slot.refund();
         }
         match verdict {
             Err(KernelError::HubUnavailable) => Err(KernelError::HubUnavailable),
-            verdict => Ok(Arc::new(Entry {
+            verdict => Ok(Arc::new(CachedVerdict {
                 verdict,
                 asked_at,
                 asked,
@@ -249,16 +266,16 @@ impl HubKernelAuthenticator {
         }
     }
 
-    async fn learn(&self, key: Key, verdict: &Verdict) {
+    async fn remember_validity(&self, key: Key, verdict: &Verdict) {
         match verdict {
-            Ok(_) => self.proven.insert(key, ()).await,
+            Ok(_) => self.recently_valid.insert(key, ()).await,
             Err(KernelError::HubUnavailable) => {}
-            Err(_) => self.proven.invalidate(&key).await,
+            Err(_) => self.recently_valid.invalidate(&key).await,
         }
     }
 }
 
-impl Slot {
+impl CacheEntry {
     /// Whose token it was when the Hub was asked last.
     fn user(&self) -> Option<HubUser> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -273,25 +290,25 @@ impl KernelAuthenticator for HubKernelAuthenticator {
         &self,
         token: &ServerToken,
         freshness: Freshness,
-        peer: Option<IpAddr>,
+        client: Option<IpAddr>,
     ) -> Verdict {
         if !is_well_formed(token) {
             return Err(KernelError::Malformed);
         }
         let caller = Caller {
             freshness,
-            peer,
-            came: self.tick(),
+            client,
+            arrived: self.tick(),
         };
         let key = *self.index.fingerprint(token).as_bytes();
-        let slot = self.slot(key, peer).await?;
-        match self.remembered(&slot, caller) {
+        let token_entry = self.token_entry(key, client).await?;
+        match self.cached(&token_entry, caller) {
             Some(verdict) => verdict,
-            None => Box::pin(self.ask_in_turn(&slot, token, caller)).await,
+            None => Box::pin(self.query_coalesced(&token_entry, token, caller)).await,
         }
     }
 
-    fn is_the_hub(&self, token: &ServerToken) -> bool {
+    fn is_service_token(&self, token: &ServerToken) -> bool {
         self.service_token
             .matches(&ClientSecret::new(token.expose()))
     }

@@ -15,11 +15,11 @@ use super::{
 const ACCESS: &str = "access:servers";
 
 /// The owner and the server, if the token is a server's. `server_scope` may be empty: then it is not asked for.
-pub(super) fn server_of(
+pub(super) fn identify_server(
     model: &UserModel,
     server_scope: &str,
 ) -> Result<(HubUser, ServerName), KernelError> {
-    let found = recognise(model).ok_or(KernelError::NotAServerToken)?;
+    let found = owner_and_server(model).ok_or(KernelError::NotAServerToken)?;
     if server_scope.is_empty() || model.has_scope(&of_user(server_scope, &model.name)) {
         Ok(found)
     } else {
@@ -27,17 +27,17 @@ pub(super) fn server_of(
     }
 }
 
-fn recognise(model: &UserModel) -> Option<(HubUser, ServerName)> {
+fn owner_and_server(model: &UserModel) -> Option<(HubUser, ServerName)> {
     let user = model.owner()?;
     let is_server = model.is_user()
         && model.session == Session::NoBrowser
         && model.has_scope(&of_user("users:activity", &model.name));
-    let server = is_server.then(|| only_server(model))??;
+    let server = is_server.then(|| sole_accessible_server(model))??;
     Some((user, ServerName::parse(server)?))
 }
 
 /// The server that the token may enter, if it is exactly one and its owner's.
-fn only_server(model: &UserModel) -> Option<&str> {
+fn sole_accessible_server(model: &UserModel) -> Option<&str> {
     let mut accesses = model
         .scopes
         .iter()
@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn accepted(model: &UserModel) -> Option<String> {
-        let (user, server) = server_of(model, KERNEL).ok()?;
+        let (user, server) = identify_server(model, KERNEL).ok()?;
         assert_eq!(user.as_str(), model.name);
         Some(server.as_str().to_owned())
     }
@@ -185,7 +185,7 @@ mod tests {
         let created = Timestamp::from_rfc3339("2026-11-24T20:00:07Z");
         let mut model = with_access("alice", &["access:servers!server=alice/"]);
         model.created = created;
-        let (user, _) = server_of(&model, KERNEL).unwrap();
+        let (user, _) = identify_server(&model, KERNEL).unwrap();
         assert_eq!(user.created(), created);
     }
 
@@ -204,11 +204,14 @@ mod tests {
             let scopes = ["access:servers!server=alice/", "users:activity!user=alice"];
             let model = model("alice", &[scopes.as_slice(), &[other]].concat());
             assert_eq!(
-                server_of(&model, KERNEL).err(),
+                identify_server(&model, KERNEL).err(),
                 Some(KernelError::MissingKernelScope),
                 "{other}"
             );
-            assert!(server_of(&model, "").is_ok(), "where it is not asked for");
+            assert!(
+                identify_server(&model, "").is_ok(),
+                "where it is not asked for"
+            );
         }
     }
 
@@ -225,7 +228,7 @@ mod tests {
                 "custom:hubkey:kernel!user=alice",
             ];
             assert_eq!(
-                server_of(&model("alice", &scopes), KERNEL).err(),
+                identify_server(&model("alice", &scopes), KERNEL).err(),
                 Some(KernelError::NotAServerToken),
                 "{activity}"
             );
@@ -259,7 +262,7 @@ mod tests {
             scopes in proptest::collection::vec("(access:servers)?!?(server=)?.{0,12}", 0..6),
         ) {
             let scopes: Vec<_> = scopes.iter().map(String::as_str).collect();
-            let _ = server_of(&with_access(&name, &scopes), KERNEL);
+            let _ = identify_server(&with_access(&name, &scopes), KERNEL);
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct UserModel {
 pub enum Session {
     /// The member is not there: a Hub that says nothing about it.
     #[default]
-    Unsaid,
+    Missing,
     /// `null`: not made by OAuth.
     NoBrowser,
     /// A session: made by OAuth, in a browser.
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn security_k5_absent_null_and_text_sessions_are_three_things() {
-        assert_eq!(session_of(""), Some(Session::Unsaid));
+        assert_eq!(session_of(""), Some(Session::Missing));
         assert_eq!(
             session_of(r#","session_id":null"#),
             Some(Session::NoBrowser)

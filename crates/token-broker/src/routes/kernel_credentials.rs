@@ -14,10 +14,10 @@ impl<S: Sync> FromRequestParts<S> for KernelCredentials {
         let token = token(&parts.headers)?;
         Ok(Self {
             token,
-            peer: parts
+            client: parts
                 .extensions
                 .get::<ClientAddr>()
-                .map(|peer| peer.network()),
+                .map(|client| client.network()),
         })
     }
 }

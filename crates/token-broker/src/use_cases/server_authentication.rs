@@ -17,7 +17,7 @@ pub struct KernelCredentials {
     /// The token.
     pub token: ServerToken,
     /// The address.
-    pub peer: Option<IpAddr>,
+    pub client: Option<IpAddr>,
 }
 
 /// Recognises the server whose kernel asks.
@@ -42,7 +42,7 @@ impl ServerAuthentication {
     ) -> Result<ServerIdentity, KernelFailure> {
         let kernel = self
             .kernels
-            .authenticate(&credentials.token, freshness, credentials.peer)
+            .authenticate(&credentials.token, freshness, credentials.client)
             .await;
         Ok(kernel.inspect_err(|error| self.audit_refusal(*error, credentials))?)
     }
@@ -58,7 +58,7 @@ impl ServerAuthentication {
             | KernelError::TooMany
             | KernelError::HubUnavailable => return,
         };
-        let source = credentials.peer.map(|peer| peer.to_string());
+        let source = credentials.client.map(|client| client.to_string());
         let event = Event::new().source(source.as_deref()).reason(reason);
         self.refusals.emit(event, EventKind::PolicyDenied);
     }

@@ -121,7 +121,7 @@ async fn a_browser_is_who_the_hub_says() {
     let text = code.expose().to_owned();
     let (who, token) = stage.redeem(code, verifier()).await.unwrap();
     let made = Timestamp::from_rfc3339("2026-11-24T19:00:00.123456Z");
-    for one in [who, stage.browsers.ask_again(&token).await.unwrap()] {
+    for one in [who, stage.browsers.recheck(&token).await.unwrap()] {
         assert!(one.is(&user("alice").made_at(made)), "{one:?}");
     }
 
@@ -169,7 +169,7 @@ async fn security_b3_a_browser_that_logged_out_of_the_hub_is_nobody() {
     let (_, token) = redeem(&stage).await.unwrap();
     stage.hub.log_out("alice");
     assert_eq!(
-        stage.browsers.ask_again(&token).await.err(),
+        stage.browsers.recheck(&token).await.err(),
         Some(BrowserError::Refused)
     );
 }
@@ -182,7 +182,7 @@ async fn security_b6_a_browser_that_became_another_user_is_told_apart() {
     stage
         .hub
         .alter_browser_models(|model| model["name"] = json!("bob"));
-    let now = stage.browsers.ask_again(&token).await.unwrap();
+    let now = stage.browsers.recheck(&token).await.unwrap();
     assert_eq!(now.as_str(), "bob");
     assert!(!now.may_be(&who));
 }
@@ -192,7 +192,7 @@ async fn security_k1_a_servers_token_is_no_browser() {
     let stage = Stage::set().await;
     let token = HubAccessToken::new(stage.hub.server_token("alice", ""));
     assert_eq!(
-        stage.browsers.ask_again(&token).await.err(),
+        stage.browsers.recheck(&token).await.err(),
         Some(BrowserError::Refused)
     );
 }
@@ -276,7 +276,7 @@ async fn a_hub_that_is_down_vouches_for_no_browser() {
     let server = ServerName::parse("").unwrap();
     let shared = stage.browsers.is_shared(&user("alice"), &server).await;
     assert_eq!(shared.err(), unavailable);
-    assert_eq!(stage.browsers.ask_again(&token).await.err(), unavailable);
+    assert_eq!(stage.browsers.recheck(&token).await.err(), unavailable);
     let redeemed = stage.redeem(code, verifier()).await;
     assert_eq!(redeemed.err(), unavailable);
 }

@@ -65,7 +65,7 @@ async fn security_k8_where_the_hub_must_be_asked_memory_does_not_count() {
 async fn security_k8_a_refusal_is_remembered_for_5_seconds() {
     let stage = Stage::set().await;
     let token = stage.hub.token_of(models::browser("alice"));
-    for freshness in [Freshness::Cached, Freshness::Asked] {
+    for freshness in [Freshness::Cached, Freshness::Fresh] {
         let answer = stage.from(&token, freshness, PEER.into()).await;
         assert_eq!(refusal(answer), Some(KernelError::NotAServerToken));
     }

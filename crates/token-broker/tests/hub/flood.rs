@@ -73,7 +73,7 @@ async fn security_q7_valid_users_do_not_notice_a_flood() {
             // A server that starts now, elsewhere.
             let new = stage.hub.server_token("bob", &format!("s{number}"));
             stage
-                .from(&new, Freshness::Asked, OTHER.into())
+                .from(&new, Freshness::Fresh, OTHER.into())
                 .await
                 .unwrap();
             worst = worst.max(start.elapsed());
@@ -184,7 +184,7 @@ async fn security_q7_at_most_32_questions_are_open() {
     let kernels = stage::kernels(&config, &stage::clock());
     let calls = (0..200).map(|number| {
         let (kernels, token) = (&kernels, ServerToken::new(guess(number)));
-        async move { kernels.authenticate(&token, Freshness::Asked, None).await }
+        async move { kernels.authenticate(&token, Freshness::Fresh, None).await }
     });
     assert!(join_all(calls).await.iter().all(Result::is_ok));
     assert_eq!(gauge.most.load(Ordering::SeqCst), 32);

@@ -84,7 +84,7 @@ impl Stage {
     }
 
     pub(crate) async fn asked(&self, token: &str) -> Result<ServerIdentity, KernelError> {
-        self.from(token, Freshness::Asked, PEER.into()).await
+        self.from(token, Freshness::Fresh, PEER.into()).await
     }
 
     pub(crate) async fn from(
@@ -105,7 +105,7 @@ impl Stage {
         code: AuthorizationCode,
         verifier: PkceVerifier,
     ) -> Result<(HubUser, HubAccessToken), BrowserError> {
-        let turn = self.browsers.turn(Visitor::SignIn).await?;
+        let turn = self.browsers.acquire(Visitor::SignIn).await?;
         self.browsers.redeem(turn, code, verifier).await
     }
 

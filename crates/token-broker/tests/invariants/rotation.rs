@@ -329,7 +329,7 @@ pub(crate) fn broker(
 pub(crate) async fn draw(broker: &Broker, id: &ConnectionId) -> Result<String, KernelFailure> {
     let credentials = KernelCredentials {
         token: ServerToken::new("0123456789abcdef"),
-        peer: None,
+        client: None,
     };
     let request = TokenRequest {
         min_valid_seconds: 30,

@@ -225,7 +225,7 @@ impl KernelAuthenticator for OneServer {
         Ok(self.0.clone())
     }
 
-    fn is_the_hub(&self, _: &ServerToken) -> bool {
+    fn is_service_token(&self, _: &ServerToken) -> bool {
         false
     }
 }

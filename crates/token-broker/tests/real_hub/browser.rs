@@ -35,7 +35,7 @@ pub(crate) async fn redeem(
     verifier: &str,
 ) -> Result<(HubUser, HubAccessToken), BrowserError> {
     let verifier = PkceVerifier::new(verifier);
-    let turn = stage.browsers.turn(Visitor::SignIn).await?;
+    let turn = stage.browsers.acquire(Visitor::SignIn).await?;
     stage.browsers.redeem(turn, code, verifier).await
 }
 
@@ -46,7 +46,7 @@ fn security_k1_a_real_browsers_token_proves_the_browser_and_no_kernel() {
         let code = code(stage, &alice).await;
         let (user, token) = redeem(stage, code, VERIFIER).await.unwrap();
         assert_eq!(user.as_str(), "alice");
-        let again = stage.browsers.ask_again(&token).await.unwrap();
+        let again = stage.browsers.recheck(&token).await.unwrap();
         assert_eq!(again.as_str(), "alice");
         let kernel = stage.judge(token.expose()).await;
         assert_eq!(kernel.err(), Some(KernelError::NotAServerToken));
@@ -59,9 +59,9 @@ fn security_b3_a_real_logout_of_the_hub_ends_the_browsers_proof() {
         let mallory = Person::logged_in(stage, "mallory").await;
         let code = code(stage, &mallory).await;
         let (_, token) = redeem(stage, code, VERIFIER).await.unwrap();
-        assert!(stage.browsers.ask_again(&token).await.is_ok());
+        assert!(stage.browsers.recheck(&token).await.is_ok());
         mallory.log_out().await;
-        let again = stage.browsers.ask_again(&token).await;
+        let again = stage.browsers.recheck(&token).await;
         assert_eq!(again.err(), Some(BrowserError::Refused));
     });
 }
@@ -86,7 +86,7 @@ fn a_real_code_is_redeemed_once_and_with_its_own_verifier() {
 fn security_k1_a_real_kernels_token_is_no_browser() {
     on_stage(async |stage| {
         let token = HubAccessToken::new(stage.token_in_kernel("alice", "").await);
-        let answer = stage.browsers.ask_again(&token).await;
+        let answer = stage.browsers.recheck(&token).await;
         assert_eq!(answer.err(), Some(BrowserError::Refused));
     });
 }

@@ -36,7 +36,7 @@ fn found_e1_a_real_hub_says_the_same_of_a_server_and_of_its_owners_browser() {
         let server = owner(stage, &stage.token_in_kernel("dora", "").await).await;
         let (browser, token) = in_a_browser(stage, "dora").await;
         assert!(browser.is(&server), "{browser:?} {server:?}");
-        let again = stage.browsers.ask_again(&token).await.unwrap();
+        let again = stage.browsers.recheck(&token).await.unwrap();
         assert!(again.is(&server));
         // And still no token is taken for what it is not.
         let kernel = stage.judge(token.expose()).await;
@@ -64,7 +64,7 @@ fn found_e1_a_rename_of_a_real_user_keeps_the_time_and_ends_the_server_token() {
         assert!(!model.to_string().contains("access:servers"), "{model}");
         let kernel = stage.judge(&token).await;
         assert_eq!(kernel.err(), Some(KernelError::NotAServerToken));
-        let after = stage.browsers.ask_again(&browser).await.unwrap();
+        let after = stage.browsers.recheck(&browser).await.unwrap();
         assert_eq!(after.as_str(), "erin2");
         assert_eq!(after.created(), before.created());
         assert!(!after.may_be(&before));
@@ -87,7 +87,7 @@ fn found_e1_a_real_user_who_was_deleted_and_made_again_is_another() {
         let after = owner(stage, &stage.token_in_kernel("fay", "").await).await;
         assert!(!after.may_be(&before), "{after:?} {before:?}");
         assert_eq!(stage.judge(&token).await.err(), Some(KernelError::Unknown));
-        assert!(stage.browsers.ask_again(&browser).await.is_err());
+        assert!(stage.browsers.recheck(&browser).await.is_err());
         let (person, _) = in_a_browser(stage, "fay").await;
         assert!(person.is(&after));
     });

@@ -109,7 +109,7 @@ impl Stage {
     pub(crate) async fn judge(&self, token: &str) -> Result<ServerIdentity, KernelError> {
         let token = ServerToken::new(token);
         self.kernels
-            .authenticate(&token, Freshness::Asked, None)
+            .authenticate(&token, Freshness::Fresh, None)
             .await
     }
 

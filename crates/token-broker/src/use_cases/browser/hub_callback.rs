@@ -29,7 +29,7 @@ use crate::{
             authorize::{AuthorizationRedirect, Leaving, Via},
             error_pages::{ErrorPages, reply},
             flow::{Browser, BrowserFlows, CallbackMatch},
-            hub_login::{Admitted, Entrance, HubLogin},
+            hub_login::{Admission, HubLogin, HubReturn},
             my_connections::MyConnections,
         },
         common::Common,
@@ -95,15 +95,15 @@ impl HubCallbacks {
         gone: &CancellationToken,
     ) -> Result<BrowserReply, StoreError> {
         let (source, cookie) = (request.source.as_deref(), request.flow_cookie.as_ref());
-        let entrance = Entrance {
+        let hub_return = HubReturn {
             sign_in: None,
-            peer: request.peer,
+            client: request.peer,
             gone,
         };
         if let Some(visit) = self.my_connections.visit_of(&request.state, cookie) {
             return self
                 .my_connections
-                .visited(visit, request.code, entrance, source)
+                .visited(visit, request.code, hub_return, source)
                 .await;
         }
         let live = self.live_flow(&request.state, cookie).await?;
@@ -111,14 +111,14 @@ impl HubCallbacks {
         let question = match request.code.filter(|_| sign_in.is_some()) {
             Some(code) => match self
                 .hub_login
-                .admit(Entrance {
+                .admit(HubReturn {
                     sign_in,
-                    ..entrance
+                    ..hub_return
                 })
                 .await
             {
-                Ok(admitted) => Some((code, admitted)),
-                Err(denied) => return Ok(self.hub_login.denied(denied, source)),
+                Ok(admission) => Some((code, admission)),
+                Err(rejection) => return Ok(self.hub_login.rejection_page(rejection, source)),
             },
             None => None,
         };
@@ -130,11 +130,13 @@ impl HubCallbacks {
             return Ok(self.error_pages.forbidden(source, "hub_state_or_cookie"));
         };
         match question {
-            Some((code, admitted)) => {
+            Some((code, admission)) => {
                 let grant = (code, verifier);
-                self.back_from_hub(browser, grant, &ticket, admitted).await
+                self.back_from_hub(browser, grant, &ticket, admission).await
             }
-            None if live.is_some() => Ok(self.hub_login.refused(BrowserError::Refused, source)),
+            None if live.is_some() => {
+                Ok(self.hub_login.refusal_page(BrowserError::Refused, source))
+            }
             None => Ok(self.error_pages.invalid_link(source)),
         }
     }
@@ -165,16 +167,16 @@ impl HubCallbacks {
         browser: Browser<'_>,
         (code, verifier): (AuthorizationCode, PkceVerifier),
         ticket: &Ticket,
-        admitted: Admitted,
+        admission: Admission,
     ) -> Result<BrowserReply, StoreError> {
-        let (asked, turn) = admitted.asks();
-        let answer = self.browsers.redeem(turn, code, verifier).await;
+        let (slot, permit) = admission.spend();
+        let answer = self.browsers.redeem(permit, code, verifier).await;
         if !matches!(answer, Err(BrowserError::Refused)) {
-            asked.cost_nothing();
+            slot.refund();
         }
         match answer {
             Ok((user, hub_token)) => self.claim(browser, &user, hub_token, ticket).await,
-            Err(error) => Ok(self.hub_login.refused(error, browser.source)),
+            Err(error) => Ok(self.hub_login.refusal_page(error, browser.source)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Whether the Hub is asked who a browser is: before the question, and before anything is used up for it.
 //!
 //! Everybody can come back from the Hub with an invented code, and each one costs the Hub a question. So a browser with the
-//! cookie of a live sign-in's flow and one of which nothing is known are counted apart and take turns apart (SECURITY Q7).
+//! cookie of a live sign-in's flow and one of which nothing is known are counted apart and have permits apart (SECURITY Q7).
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     audit::{Event, EventKind},
     hub::{
-        BrowserAuthenticator, BrowserError, Turn, Visitor,
-        failures::{Failures, Place, Rate, Rates, network_of_peer},
+        BrowserAuthenticator, BrowserError, HubPermit, Visitor,
+        failure_limiter::{FailureLimiter, Rate, Rates, Slot, network_of_client},
     },
     use_cases::{
         base::Base,
@@ -27,12 +27,12 @@ use crate::{
 };
 
 /// Browsers of which nobody knows anything yet. What they cost the Hub is little, and they share it.
-const VISITS: Rates = Rates {
-    each: Rate {
+const UNKNOWN_BROWSERS: Rates = Rates {
+    per_client: Rate {
         interval: Duration::from_secs(1),
         burst: 10,
     },
-    together: Rate {
+    total: Rate {
         interval: Duration::from_millis(200),
         burst: 20,
     },
@@ -40,41 +40,41 @@ const VISITS: Rates = Rates {
 
 /// Browsers with the cookie of a live sign-in's flow, by sign-in and address. Only a hub user makes sign-ins.
 const SIGN_INS: Rates = Rates {
-    each: Rate {
+    per_client: Rate {
         interval: Duration::from_secs(5),
         burst: 5,
     },
-    together: Rate {
+    total: Rate {
         interval: Duration::from_millis(50),
         burst: 100,
     },
 };
 
 /// How long a browser waits for its turn. Nobody watches an empty page for longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A browser that came back from the Hub.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entrance<'a> {
+pub(crate) struct HubReturn<'a> {
     /// The sign-in whose flow its cookie opens; absent where nothing is known.
     pub(crate) sign_in: Option<&'a ShortId>,
     /// What its address is counted by, if that says anything.
-    pub(crate) peer: Option<IpAddr>,
+    pub(crate) client: Option<IpAddr>,
     /// Ends when who asks for the browser has gone.
     pub(crate) gone: &'a CancellationToken,
 }
 
 /// The Hub may be asked.
 #[derive(Debug)]
-pub(crate) struct Admitted {
-    unasked: Unasked,
-    turn: Turn,
+pub(crate) struct Admission {
+    reserved: ReservedSlot,
+    permit: HubPermit,
 }
 
 /// Why the Hub is not asked.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Denied {
-    /// Too many came to nothing.
+pub(crate) enum Rejection {
+    /// Too many failed.
     TooMany,
     /// Nobody's fault: too many are before this one.
     Busy,
@@ -82,39 +82,39 @@ pub(crate) enum Denied {
     Gone,
 }
 
-/// A place that is given back unless a question is asked for it.
+/// A slot that is refunded unless a question is asked for it.
 #[derive(Debug)]
-struct Unasked(Option<Place>);
+struct ReservedSlot(Option<Slot>);
 
-/// A question was asked: its place counts, unless the question turns out to have cost nothing.
+/// A question was asked: its slot counts, unless the question turns out to have cost nothing.
 #[derive(Debug)]
-pub(crate) struct Asked(Option<Place>);
+pub(crate) struct SpentSlot(Option<Slot>);
 
-impl Drop for Unasked {
+impl Drop for ReservedSlot {
     fn drop(&mut self) {
-        if let Some(place) = self.0.take() {
-            place.give_back();
+        if let Some(slot) = self.0.take() {
+            slot.refund();
         }
     }
 }
 
-impl Admitted {
+impl Admission {
     /// Now the question is asked.
-    pub(crate) fn asks(mut self) -> (Asked, Turn) {
-        (Asked(self.unasked.0.take()), self.turn)
+    pub(crate) fn spend(mut self) -> (SpentSlot, HubPermit) {
+        (SpentSlot(self.reserved.0.take()), self.permit)
     }
 }
 
-impl Asked {
+impl SpentSlot {
     /// The Hub said who it is, or did not answer.
-    pub(crate) fn cost_nothing(self) {
-        if let Some(place) = self.0 {
-            place.give_back();
+    pub(crate) fn refund(self) {
+        if let Some(slot) = self.0 {
+            slot.refund();
         }
     }
 }
 
-impl Entrance<'_> {
+impl HubReturn<'_> {
     fn visitor(&self) -> Visitor {
         match self.sign_in {
             Some(_) => Visitor::SignIn,
@@ -123,7 +123,7 @@ impl Entrance<'_> {
     }
 }
 
-impl Denied {
+impl Rejection {
     fn outcome(self) -> &'static str {
         match self {
             Self::TooMany => "too_many",
@@ -148,8 +148,8 @@ pub(crate) enum UserCheck {
 pub(crate) struct HubLogin {
     browsers: Arc<dyn BrowserAuthenticator>,
     chance: Arc<dyn RandomSource>,
-    visits: Failures,
-    sign_ins: Failures<(ShortId, Option<IpAddr>)>,
+    unknown_browsers: FailureLimiter,
+    sign_ins: FailureLimiter<(ShortId, Option<IpAddr>)>,
     error_pages: Arc<ErrorPages>,
 }
 
@@ -158,60 +158,64 @@ impl HubLogin {
         Self {
             browsers: Arc::clone(&base.browsers),
             chance: Arc::clone(&base.chance),
-            visits: Failures::with(Arc::clone(&base.clock), VISITS),
-            sign_ins: Failures::with(Arc::clone(&base.clock), SIGN_INS),
+            unknown_browsers: FailureLimiter::with(Arc::clone(&base.clock), UNKNOWN_BROWSERS),
+            sign_ins: FailureLimiter::with(Arc::clone(&base.clock), SIGN_INS),
             error_pages: Arc::clone(error_pages),
         }
     }
 
     /// Waits until the Hub may be asked, and no longer than its browser does.
-    pub(crate) async fn admit(&self, entrance: Entrance<'_>) -> Result<Admitted, Denied> {
-        let admitted = tokio::select! {
-            () = entrance.gone.cancelled() => Err(Denied::Gone),
-            admitted = timeout(PATIENCE, self.in_turn(entrance)) => {
-                admitted.unwrap_or(Err(Denied::Busy))
+    pub(crate) async fn admit(&self, hub_return: HubReturn<'_>) -> Result<Admission, Rejection> {
+        let admission = tokio::select! {
+            () = hub_return.gone.cancelled() => Err(Rejection::Gone),
+            admission = timeout(QUEUE_TIMEOUT, self.acquire(hub_return)) => {
+                admission.unwrap_or(Err(Rejection::Busy))
             }
         };
-        let outcome = match &admitted {
+        let outcome = match &admission {
             Ok(_) => "asked",
-            Err(denied) => denied.outcome(),
+            Err(rejection) => rejection.outcome(),
         };
-        let visitor = match entrance.visitor() {
+        let visitor = match hub_return.visitor() {
             Visitor::SignIn => "sign_in",
             Visitor::Unknown => "unknown",
         };
         metrics::counter!("hubkey_browser_questions_total", "visitor" => visitor, "outcome" => outcome)
             .increment(1);
-        admitted
+        admission
     }
 
-    async fn in_turn(&self, entrance: Entrance<'_>) -> Result<Admitted, Denied> {
-        let place = match entrance.sign_in {
+    async fn acquire(&self, hub_return: HubReturn<'_>) -> Result<Admission, Rejection> {
+        let slot = match hub_return.sign_in {
             Some(short) => {
-                let one = (short.clone(), network_of_peer(entrance.peer));
-                self.sign_ins.place_of(Some(one)).await
+                let one = (short.clone(), network_of_client(hub_return.client));
+                self.sign_ins.acquire_for(Some(one)).await
             }
-            None => self.visits.place(entrance.peer).await,
+            None => self.unknown_browsers.acquire(hub_return.client).await,
         };
-        let unasked = Unasked(Some(place.ok_or(Denied::TooMany)?));
-        let turn = self.browsers.turn(entrance.visitor()).await;
-        Ok(Admitted {
-            unasked,
-            turn: turn.map_err(|_| Denied::Busy)?,
+        let reserved = ReservedSlot(Some(slot.ok_or(Rejection::TooMany)?));
+        let permit = self.browsers.acquire(hub_return.visitor()).await;
+        Ok(Admission {
+            reserved,
+            permit: permit.map_err(|_| Rejection::Busy)?,
         })
     }
 
     /// What the browser sees. Nothing was used up: the same page may be loaded again.
-    pub(crate) fn denied(&self, denied: Denied, source: Option<&str>) -> BrowserReply {
-        match denied {
-            Denied::TooMany => {
+    pub(crate) fn rejection_page(
+        &self,
+        rejection: Rejection,
+        source: Option<&str>,
+    ) -> BrowserReply {
+        match rejection {
+            Rejection::TooMany => {
                 let event = Event::new().source(source).reason("too_many_questions");
                 self.error_pages
                     .refuse(Refusal::RateLimited, EventKind::PolicyDenied, event)
             }
-            Denied::Busy => self.error_pages.hub_unavailable(source),
+            Rejection::Busy => self.error_pages.hub_unavailable(source),
             // Nobody reads it.
-            Denied::Gone => reply(BrowserAnswer::Refused {
+            Rejection::Gone => reply(BrowserAnswer::Refused {
                 refusal: Refusal::Unavailable,
                 reference: self.chance.reference(),
             }),
@@ -220,7 +224,7 @@ impl HubLogin {
 
     /// Asks the Hub again who the browser is.
     pub(crate) async fn check_user(&self, hub_token: &HubAccessToken, user: &HubUser) -> UserCheck {
-        match self.browsers.ask_again(hub_token).await {
+        match self.browsers.recheck(hub_token).await {
             Ok(now) if now.may_be(user) => UserCheck::Same,
             Ok(_) => UserCheck::Gone("other_user"),
             Err(BrowserError::Refused) => UserCheck::Gone("logged_out"),
@@ -230,7 +234,7 @@ impl HubLogin {
 
     /// The Hub does not say who the browser is. The link stays good: nothing was used up but this flow's state
     /// (SECURITY Q15).
-    pub(crate) fn refused(&self, error: BrowserError, source: Option<&str>) -> BrowserReply {
+    pub(crate) fn refusal_page(&self, error: BrowserError, source: Option<&str>) -> BrowserReply {
         match error {
             BrowserError::Refused => {
                 let event = Event::new().source(source).reason("hub_refused");

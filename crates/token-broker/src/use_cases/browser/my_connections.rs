@@ -32,7 +32,7 @@ use crate::{
         browser::{
             error_pages::{ErrorPages, reply},
             flow::{Browser, BrowserFlows},
-            hub_login::{Admitted, Entrance, HubLogin, UserCheck},
+            hub_login::{Admission, HubLogin, HubReturn, UserCheck},
             labels::Labels,
         },
         common::Common,
@@ -158,18 +158,18 @@ impl MyConnections {
         &self,
         (visit, began): (Visit<'_>, Timestamp),
         code: Option<AuthorizationCode>,
-        entrance: Entrance<'_>,
+        hub_return: HubReturn<'_>,
         source: Option<&str>,
     ) -> Result<BrowserReply, StoreError> {
         if !self.is_lately(began) {
             return Ok(self.error_pages.forbidden(source, "visit_too_old"));
         }
         let Some(code) = code else {
-            return Ok(self.hub_login.refused(BrowserError::Refused, source));
+            return Ok(self.hub_login.refusal_page(BrowserError::Refused, source));
         };
-        match self.hub_login.admit(entrance).await {
-            Ok(admitted) => self.arrive(visit, (code, admitted), source).await,
-            Err(denied) => Ok(self.hub_login.denied(denied, source)),
+        match self.hub_login.admit(hub_return).await {
+            Ok(admission) => self.arrive(visit, (code, admission), source).await,
+            Err(rejection) => Ok(self.hub_login.rejection_page(rejection, source)),
         }
     }
 
@@ -177,17 +177,17 @@ impl MyConnections {
     async fn arrive(
         &self,
         visit: Visit<'_>,
-        (code, admitted): (AuthorizationCode, Admitted),
+        (code, admission): (AuthorizationCode, Admission),
         source: Option<&str>,
     ) -> Result<BrowserReply, StoreError> {
-        let (asked, turn) = admitted.asks();
+        let (slot, permit) = admission.spend();
         let verifier = self.verifier_of(&visit);
-        let (user, hub_token) = match self.browsers.redeem(turn, code, verifier).await {
+        let (user, hub_token) = match self.browsers.redeem(permit, code, verifier).await {
             Ok(known) => known,
-            // The place is not given back, whatever the reason: nobody knows who this is.
-            Err(error) => return Ok(self.hub_login.refused(error, source)),
+            // The slot is not refunded, whatever the reason: nobody knows who this is.
+            Err(error) => return Ok(self.hub_login.refusal_page(error, source)),
         };
-        asked.cost_nothing();
+        slot.refund();
         let visiting = Visiting {
             user,
             hub_token,

@@ -21,7 +21,7 @@ use hubkey_store::{
 
 use crate::{
     audit::{Event, EventKind},
-    hub::failures::Failures,
+    hub::failure_limiter::FailureLimiter,
     use_cases::{
         base::Base,
         common::Common,
@@ -46,7 +46,7 @@ pub struct BackchannelLogouts {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
     single_flight: Arc<SingleFlight>,
-    logout_failures: Failures,
+    logout_failures: FailureLimiter,
     refusals: Arc<Refusals>,
     connections: Arc<ConnectionRecords>,
     endings: Arc<SignInEndings>,
@@ -61,7 +61,7 @@ impl BackchannelLogouts {
             store: Arc::clone(&base.store),
             providers: Arc::clone(&base.providers),
             single_flight: Arc::clone(&base.single_flight),
-            logout_failures: Failures::new(Arc::clone(&base.clock)),
+            logout_failures: FailureLimiter::new(Arc::clone(&base.clock)),
             refusals: Arc::clone(&base.refusals),
             connections: Arc::clone(&records.connections),
             endings: Arc::clone(&common.endings),
@@ -78,8 +78,8 @@ impl BackchannelLogouts {
         request: BackchannelLogout,
     ) -> Result<LogoutOutcome, StoreError> {
         let source = request.source.as_deref();
-        let peer = source.and_then(|source| source.parse().ok());
-        let Some(place) = self.logout_failures.place(peer).await else {
+        let client = source.and_then(|source| source.parse().ok());
+        let Some(slot) = self.logout_failures.acquire(client).await else {
             return Ok(told(provider, LogoutOutcome::TooMany));
         };
         let event = Event::new().provider(provider).source(source);
@@ -89,14 +89,14 @@ impl BackchannelLogouts {
         let word = match at.logout(&request.logout_token).await {
             Ok(logout) => match self.log_out(&at, &logout).await? {
                 None => {
-                    place.give_back();
+                    slot.refund();
                     return Ok(told(provider, LogoutOutcome::Done));
                 }
                 Some(word) => word,
             },
             // Nobody's attempt: the keys could not be fetched.
             Err(IdpError::Unavailable) => {
-                place.give_back();
+                slot.refund();
                 "unavailable"
             }
             Err(

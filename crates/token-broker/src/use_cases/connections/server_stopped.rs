@@ -103,7 +103,7 @@ impl StoppedServers {
         credentials: &KernelCredentials,
         ended: &ServerStopped,
     ) -> Result<(), KernelFailure> {
-        if !self.kernels.is_the_hub(&credentials.token) {
+        if !self.kernels.is_service_token(&credentials.token) {
             return Err(KernelFailure::NotTheHub);
         }
         let (Some(user), Some(server)) = (

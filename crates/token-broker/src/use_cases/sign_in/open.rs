@@ -163,7 +163,7 @@ impl SignInRequests {
     ) -> Result<CreateSignInAnswer, KernelFailure> {
         let kernel = self
             .servers
-            .authenticate(credentials, Freshness::Asked)
+            .authenticate(credentials, Freshness::Fresh)
             .await?;
         let wanted = request_policy::wanted(&self.providers, request).inspect_err(|_| {
             Event::new()

@@ -66,7 +66,7 @@ impl OwnSignIns {
         }
         // Whoever has the secret knew already that there is such a sign-in, so the time that this takes tells nothing.
         if by_secret {
-            let source = credentials.peer.map(|peer| peer.to_string());
+            let source = credentials.client.map(|client| client.to_string());
             Event::for_sign_in(&loaded.value)
                 .source(source.as_deref())
                 .reason("foreign_server_token")

@@ -238,7 +238,7 @@ impl PollSignIn {
     ) -> Result<Look, KernelFailure> {
         let kernel = self
             .servers
-            .authenticate(credentials, Freshness::Asked)
+            .authenticate(credentials, Freshness::Fresh)
             .await?;
         if !kernel.is_same_server(&loaded.value.kernel) {
             return Err(KernelFailure::NotFound);

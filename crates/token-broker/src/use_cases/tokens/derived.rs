@@ -17,7 +17,7 @@ use hubkey_store::typed::Loaded;
 use tokio::time::timeout;
 
 use crate::{
-    limits::Pace,
+    limits::Pacer,
     use_cases::{
         base::Base,
         connections::extend::Extension,
@@ -67,7 +67,7 @@ pub(crate) struct DerivedTokens {
     chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     single_flight: Arc<SingleFlight>,
-    targets: Pace<String>,
+    targets: Pacer<String>,
     backoff: Arc<Backoff>,
     derived: Arc<DerivedTokenRecords>,
     extension: Arc<Extension>,
@@ -80,7 +80,7 @@ impl DerivedTokens {
             chance: Arc::clone(&base.chance),
             rules: Arc::clone(&base.rules),
             single_flight: Arc::clone(&base.single_flight),
-            targets: Pace::new(TARGETS.0, TARGETS.1),
+            targets: Pacer::new(TARGETS.0, TARGETS.1),
             backoff: Arc::clone(&refresh.backoff),
             derived: Arc::clone(&records.derived),
             extension: Arc::clone(&refresh.extension),
@@ -182,7 +182,7 @@ impl DerivedTokens {
             };
             let this = Arc::clone(self);
             async move {
-                let turn = this.targets.turn(&user);
+                let turn = this.targets.wait(&user);
                 timeout(this.rules.renewal.wait, turn)
                     .await
                     .map_err(|_| RefreshFailure::InProgress)?;

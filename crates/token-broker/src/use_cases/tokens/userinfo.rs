@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     audit::{Event, EventKind},
-    limits::Answers,
+    limits::CoalescingCache,
     use_cases::{
         base::Base,
         common::Common,
@@ -36,7 +36,7 @@ pub struct UserInfoRequests {
     providers: Arc<Providers>,
     lookup_mac_key: LookupMacKey,
     single_flight: Arc<SingleFlight>,
-    userinfo: Answers<Result<Arc<Map<String, Value>>, IdpError>>,
+    userinfo: CoalescingCache<Result<Arc<Map<String, Value>>, IdpError>>,
     connections: Arc<ConnectionRecords>,
     servers: Arc<ServerAuthentication>,
     valid_tokens: Arc<ValidTokens>,
@@ -53,7 +53,7 @@ impl UserInfoRequests {
             providers: Arc::clone(&base.providers),
             lookup_mac_key: base.lookup_mac_key.clone(),
             single_flight: Arc::clone(&base.single_flight),
-            userinfo: Answers::new(Arc::clone(&base.clock), MOST_USERINFO),
+            userinfo: CoalescingCache::new(Arc::clone(&base.clock), MOST_USERINFO),
             connections: Arc::clone(&records.connections),
             servers: Arc::clone(&common.servers),
             valid_tokens: Arc::clone(valid_tokens),

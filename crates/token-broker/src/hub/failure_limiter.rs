@@ -1,7 +1,7 @@
 //! How many tokens or codes may turn out to be none: each costs the Hub a question, or a check of a signature.
 //!
 //! Only failures are counted, so a class whose servers start together is never held up. Since a question's outcome is
-//! known only afterwards, a question holds a place while it is under way; where all places that are left are held, the
+//! known only afterwards, a question holds a slot while it is under way; where all slots that are left are held, the
 //! next one waits for an outcome instead of being refused.
 //!
 //! The rate is that of the generic cell rate algorithm. `governor` implements that too, but has neither a look without
@@ -19,35 +19,35 @@ use hubkey_domain::clock::{Clock, Timestamp};
 use moka::future::Cache;
 use tokio::sync::Notify;
 
-/// Of tokens: 5 a second and 20 at once from one peer, 50 a second in all.
+/// Of tokens: 5 a second and 20 at once from one client, 50 a second in all.
 const TOKENS: Rates = Rates {
-    each: Rate {
+    per_client: Rate {
         interval: Duration::from_millis(200),
         burst: 20,
     },
-    together: Rate {
+    total: Rate {
         interval: Duration::from_millis(20),
         burst: 50,
     },
 };
-const MAX_PEERS: u64 = 16_384;
+const MAX_CLIENTS: u64 = 16_384;
 /// A bucket is full again long before.
-const FORGET_PEER_AFTER: Duration = Duration::from_mins(1);
+const FORGET_CLIENT_AFTER: Duration = Duration::from_mins(1);
 
-/// The buckets of all peers, and the one of all together. A peer is an address, or whatever else can be told apart.
-pub struct Failures<K = IpAddr> {
+/// The buckets of all clients, and the one of all together. A client is an address, or whatever else can be told apart.
+pub struct FailureLimiter<K = IpAddr> {
     clock: Arc<dyn Clock>,
-    each: Rate,
-    peers: Cache<K, Arc<Bucket>>,
-    together: Arc<Bucket>,
+    per_client: Rate,
+    clients: Cache<K, Arc<Bucket>>,
+    total: Arc<Bucket>,
 }
 
 /// Who failed is not shown.
-impl<K> Debug for Failures<K> {
+impl<K> Debug for FailureLimiter<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failures")
-            .field("each", &self.each)
-            .field("together", &self.together.rate)
+        f.debug_struct("FailureLimiter")
+            .field("per_client", &self.per_client)
+            .field("total", &self.total.rate)
             .finish_non_exhaustive()
     }
 }
@@ -55,16 +55,15 @@ impl<K> Debug for Failures<K> {
 /// How many may fail.
 #[derive(Debug, Clone, Copy)]
 pub struct Rates {
-    /// Of one peer.
-    pub each: Rate,
+    /// Of one client.
+    pub per_client: Rate,
     /// Of all together.
-    pub together: Rate,
+    pub total: Rate,
 }
 
-/// A place for one question. Whoever drops it without a word has failed: a caller that hangs up must not get its
-/// question for free.
+/// A slot for one question. Dropping it counts as a failure: a caller that hangs up must not get its question for free.
 #[derive(Debug)]
-pub struct Place {
+pub struct Slot {
     held: Vec<Arc<Bucket>>,
     clock: Arc<dyn Clock>,
 }
@@ -92,85 +91,85 @@ struct State {
     held: u32,
 }
 
-enum Held {
+enum Reservation {
     Yes,
     /// Perhaps, when a question that is under way has its outcome.
-    NotYet,
+    Pending,
     /// Too many failed.
     No,
 }
 
-impl Failures {
+impl FailureLimiter {
     /// Full buckets, for tokens.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self::with(clock, TOKENS)
     }
 
     /// Whether a question from there would be refused now.
-    pub(super) async fn is_exhausted(&self, peer: Option<IpAddr>) -> bool {
+    pub(super) async fn is_exhausted(&self, client: Option<IpAddr>) -> bool {
         let now = self.clock.now();
-        let mut buckets = self.buckets(network_of_peer(peer)).await.into_iter();
+        let mut buckets = self.buckets(network_of_client(client)).await.into_iter();
         buckets.any(|bucket| bucket.left(now) == 0)
     }
 
-    /// A place for a question, if not too many failed.
-    pub async fn place(&self, peer: Option<IpAddr>) -> Option<Place> {
-        self.place_of(network_of_peer(peer)).await
+    /// A slot for a question, if not too many failed.
+    pub async fn acquire(&self, client: Option<IpAddr>) -> Option<Slot> {
+        self.acquire_for(network_of_client(client)).await
     }
 }
 
-impl<K: Clone + Eq + Hash + Send + Sync + 'static> Failures<K> {
+impl<K: Clone + Eq + Hash + Send + Sync + 'static> FailureLimiter<K> {
     /// Full buckets.
     pub fn with(clock: Arc<dyn Clock>, rates: Rates) -> Self {
         Self {
-            together: Arc::new(Bucket::full(rates.together, clock.now())),
+            total: Arc::new(Bucket::full(rates.total, clock.now())),
             clock,
-            each: rates.each,
-            peers: Cache::builder()
-                .max_capacity(MAX_PEERS)
-                .time_to_idle(FORGET_PEER_AFTER)
+            per_client: rates.per_client,
+            clients: Cache::builder()
+                .max_capacity(MAX_CLIENTS)
+                .time_to_idle(FORGET_CLIENT_AFTER)
                 .build(),
         }
     }
 
-    /// A place for a question of that one, if not too many failed.
-    pub async fn place_of(&self, one: Option<K>) -> Option<Place> {
-        let mut place = Place {
+    /// A slot for a question of that one, if not too many failed.
+    pub async fn acquire_for(&self, one: Option<K>) -> Option<Slot> {
+        let mut slot = Slot {
             held: Vec::with_capacity(2),
             clock: Arc::clone(&self.clock),
         };
         for bucket in self.buckets(one).await {
-            if !bucket.hold(&*self.clock).await {
-                place.give_back();
+            if !bucket.reserve(&*self.clock).await {
+                slot.refund();
                 return None;
             }
-            place.held.push(bucket);
+            slot.held.push(bucket);
         }
-        Some(place)
+        Some(slot)
     }
 
     /// Its own first: who waits there holds up nobody else.
     async fn buckets(&self, one: Option<K>) -> Vec<Arc<Bucket>> {
         let mut buckets = Vec::with_capacity(2);
         if let Some(one) = one {
-            let new = async { Arc::new(Bucket::full(self.each, self.clock.now())) };
-            buckets.push(self.peers.get_with(one, new).await);
+            let new = async { Arc::new(Bucket::full(self.per_client, self.clock.now())) };
+            buckets.push(self.clients.get_with(one, new).await);
         }
-        buckets.push(Arc::clone(&self.together));
+        buckets.push(Arc::clone(&self.total));
         buckets
     }
 }
 
-impl Place {
+impl Slot {
     /// The question was no failed verification: it costs nothing.
-    pub fn give_back(mut self) {
+    pub fn refund(mut self) {
         for bucket in self.held.drain(..) {
             bucket.release(None);
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         for bucket in self.held.drain(..) {
             bucket.release(Some(self.clock.now()));
@@ -190,27 +189,27 @@ impl Bucket {
         }
     }
 
-    async fn hold(&self, clock: &dyn Clock) -> bool {
+    async fn reserve(&self, clock: &dyn Clock) -> bool {
         loop {
             let changed = self.changed.notified();
-            match self.try_hold(clock.now()) {
-                Held::Yes => return true,
-                Held::No => return false,
-                Held::NotYet => changed.await,
+            match self.try_reserve(clock.now()) {
+                Reservation::Yes => return true,
+                Reservation::No => return false,
+                Reservation::Pending => changed.await,
             }
         }
     }
 
-    fn try_hold(&self, now: Timestamp) -> Held {
+    fn try_reserve(&self, now: Timestamp) -> Reservation {
         let mut state = self.state();
         let left = self.rate.left(*state, now);
         if left == 0 {
-            Held::No
+            Reservation::No
         } else if state.held >= left {
-            Held::NotYet
+            Reservation::Pending
         } else {
             state.held += 1;
-            Held::Yes
+            Reservation::Yes
         }
     }
 
@@ -250,16 +249,17 @@ impl Rate {
     }
 }
 
-/// What counts as one peer, if the address says anything: everybody on this machine, and who came through a proxy on it,
+/// What counts as one client, if the address says anything: everybody on this machine, and who came through a proxy on it,
 /// has the loopback address.
-pub fn network_of_peer(peer: Option<IpAddr>) -> Option<IpAddr> {
-    peer.filter(|peer| !peer.to_canonical().is_loopback())
+pub fn network_of_client(client: Option<IpAddr>) -> Option<IpAddr> {
+    client
+        .filter(|client| !client.to_canonical().is_loopback())
         .map(network_of)
 }
 
 /// An IPv6 host commands a whole /64.
-fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
+fn network_of(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) & (u128::MAX << 64);
             IpAddr::V6(Ipv6Addr::from(network))
@@ -275,18 +275,18 @@ mod tests {
 
     use super::*;
 
-    const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
+    const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
     const OTHER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)));
 
-    fn failures() -> (Failures, Arc<TestClock>) {
+    fn failures() -> (FailureLimiter, Arc<TestClock>) {
         let clock = Arc::new(TestClock::at(Timestamp::from_millis(1_000_000)));
-        (Failures::new(Arc::<TestClock>::clone(&clock)), clock)
+        (FailureLimiter::new(Arc::<TestClock>::clone(&clock)), clock)
     }
 
-    async fn fail(failures: &Failures, peer: Option<IpAddr>, times: u32) -> u32 {
+    async fn fail(failures: &FailureLimiter, client: Option<IpAddr>, times: u32) -> u32 {
         let mut failed = 0;
         for _ in 0..times {
-            failed += u32::from(failures.place(peer).await.is_some());
+            failed += u32::from(failures.acquire(client).await.is_some());
         }
         failed
     }
@@ -294,13 +294,13 @@ mod tests {
     #[tokio::test]
     async fn security_q7_a_peer_fails_20_times_and_then_5_times_a_second() {
         let (failures, clock) = failures();
-        assert_eq!(fail(&failures, PEER, 100).await, 20);
-        assert!(failures.is_exhausted(PEER).await);
+        assert_eq!(fail(&failures, CLIENT, 100).await, 20);
+        assert!(failures.is_exhausted(CLIENT).await);
         assert!(!failures.is_exhausted(OTHER).await);
         clock.advance(Duration::from_secs(1));
-        assert_eq!(fail(&failures, PEER, 100).await, 5);
+        assert_eq!(fail(&failures, CLIENT, 100).await, 5);
         clock.advance(Duration::from_mins(1));
-        assert_eq!(fail(&failures, PEER, 100).await, 20);
+        assert_eq!(fail(&failures, CLIENT, 100).await, 20);
     }
 
     #[tokio::test]
@@ -322,38 +322,38 @@ mod tests {
     #[tokio::test]
     async fn success_costs_nothing_and_lets_those_who_wait_go_on() {
         let (failures, _) = failures();
-        let mut places = Vec::new();
+        let mut slots = Vec::new();
         for _ in 0..20 {
-            places.push(failures.place(PEER).await.unwrap());
+            slots.push(failures.acquire(CLIENT).await.unwrap());
         }
-        let mut waiting = Box::pin(failures.place(PEER));
+        let mut waiting = Box::pin(failures.acquire(CLIENT));
         assert!(poll!(waiting.as_mut()).is_pending());
-        places.pop().unwrap().give_back();
-        waiting.await.unwrap().give_back();
-        for place in places {
-            place.give_back();
+        slots.pop().unwrap().refund();
+        waiting.await.unwrap().refund();
+        for slot in slots {
+            slot.refund();
         }
-        assert_eq!(fail(&failures, PEER, 100).await, 20);
+        assert_eq!(fail(&failures, CLIENT, 100).await, 20);
     }
 
     #[tokio::test]
     async fn security_q7_who_waits_is_refused_when_the_others_fail() {
         let (failures, _) = failures();
-        let mut places = Vec::new();
+        let mut slots = Vec::new();
         for _ in 0..20 {
-            places.push(failures.place(PEER).await.unwrap());
+            slots.push(failures.acquire(CLIENT).await.unwrap());
         }
-        let mut waiting = Box::pin(failures.place(PEER));
+        let mut waiting = Box::pin(failures.acquire(CLIENT));
         assert!(poll!(waiting.as_mut()).is_pending());
-        drop(places);
+        drop(slots);
         assert!(waiting.await.is_none());
     }
 
     #[tokio::test]
     async fn a_clock_that_is_set_back_locks_nobody_out() {
         let (failures, _) = failures();
-        assert_eq!(fail(&failures, PEER, 20).await, 20);
-        let bucket = failures.peers.get(&PEER.unwrap()).await.unwrap();
+        assert_eq!(fail(&failures, CLIENT, 20).await, 20);
+        let bucket = failures.clients.get(&CLIENT.unwrap()).await.unwrap();
         assert_eq!(bucket.left(Timestamp::from_millis(0)), 0);
         assert_eq!(bucket.left(Timestamp::from_millis(1_004_000)), 20);
     }

@@ -13,24 +13,24 @@ use hubkey_domain::clock::{Clock, Timestamp};
 use moka::future::Cache;
 use tokio::sync::Mutex;
 
-/// Longer than anything is remembered: by then a slot is empty in effect.
+/// Longer than anything is remembered: by then an entry is empty in effect.
 const FORGET_AFTER: Duration = Duration::from_mins(1);
 
 /// What a question is about, as a hash.
-pub type Topic = [u8; 32];
+pub type CacheKey = [u8; 32];
 
-/// What was answered, by topic. Whoever comes while a question is under way waits for the next answer: one is *fresh* for
-/// those who came before its question was sent, which is told by counting, not by the clock.
-pub struct Answers<V> {
+/// What was answered, by key. Whoever comes while a question is under way waits for the next answer: one is *fresh* for
+/// those who arrived before its question was sent, which a counter decides, not the clock.
+pub struct CoalescingCache<V> {
     clock: Arc<dyn Clock>,
-    slots: Cache<Topic, Arc<Slot<V>>>,
+    entries: Cache<CacheKey, Arc<Entry<V>>>,
     count: AtomicU64,
 }
 
 /// Held while a question is under way.
-type Slot<V> = Mutex<Option<Known<V>>>;
+type Entry<V> = Mutex<Option<CachedAnswer<V>>>;
 
-struct Known<V> {
+struct CachedAnswer<V> {
     value: V,
     /// The count when the question was sent.
     asked: u64,
@@ -38,12 +38,12 @@ struct Known<V> {
     good_for: Duration,
 }
 
-impl<V: Clone + Send + 'static> Answers<V> {
+impl<V: Clone + Send + 'static> CoalescingCache<V> {
     /// Nothing is known yet. Of so many topics the answers are remembered.
     pub fn new(clock: Arc<dyn Clock>, most: u64) -> Self {
         Self {
             clock,
-            slots: Cache::builder()
+            entries: Cache::builder()
                 .max_capacity(most)
                 .time_to_idle(FORGET_AFTER)
                 .build(),
@@ -55,22 +55,22 @@ impl<V: Clone + Send + 'static> Answers<V> {
     /// long it is good for. `turn` is waited for before a question counts as sent.
     pub async fn get(
         &self,
-        topic: Topic,
+        key: CacheKey,
         turn: impl Future<Output = ()>,
         question: impl Future<Output = (V, Duration)>,
     ) -> V {
-        let came = self.tick();
-        let slot = self.slots.get_with(topic, async { Arc::default() }).await;
-        let mut last = slot.lock().await;
+        let arrived = self.tick();
+        let entry = self.entries.get_with(key, async { Arc::default() }).await;
+        let mut last = entry.lock().await;
         if let Some(known) = &*last
-            && known.is_good(came, self.clock.now())
+            && known.is_good(arrived, self.clock.now())
         {
             return known.value.clone();
         }
         turn.await;
         let (asked, asked_at) = (self.tick(), self.clock.now());
         let (value, good_for) = question.await;
-        *last = Some(Known {
+        *last = Some(CachedAnswer {
             value: value.clone(),
             asked,
             asked_at,
@@ -84,19 +84,19 @@ impl<V: Clone + Send + 'static> Answers<V> {
     }
 }
 
-impl<V> Known<V> {
-    fn is_good(&self, came: u64, now: Timestamp) -> bool {
+impl<V> CachedAnswer<V> {
+    fn is_good(&self, arrived: u64, now: Timestamp) -> bool {
         // An answer from the future is one from before the wall clock was set back: of unknown age.
         let is_young = self.asked_at <= now && self.asked_at.until(now) < self.good_for;
-        self.asked > came || is_young
+        self.asked > arrived || is_young
     }
 }
 
 /// What was answered may say who a person is.
-impl<V> fmt::Debug for Answers<V> {
+impl<V> fmt::Debug for CoalescingCache<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answers")
-            .field("topics", &self.slots.entry_count())
+        f.debug_struct("CoalescingCache")
+            .field("entries", &self.entries.entry_count())
             .finish_non_exhaustive()
     }
 }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     struct Stage {
-        answers: Answers<usize>,
+        cache: CoalescingCache<usize>,
         clock: Arc<TestClock>,
         asked: AtomicUsize,
     }
@@ -120,7 +120,7 @@ mod tests {
         fn set() -> Self {
             let clock = Arc::new(TestClock::at(Timestamp::from_millis(1_000_000)));
             Self {
-                answers: Answers::new(Arc::<TestClock>::clone(&clock), 100),
+                cache: CoalescingCache::new(Arc::<TestClock>::clone(&clock), 100),
                 clock,
                 asked: AtomicUsize::new(0),
             }
@@ -131,7 +131,7 @@ mod tests {
                 tokio::task::yield_now().await;
                 (self.asked.fetch_add(1, Ordering::SeqCst) + 1, good_for)
             };
-            self.answers.get([topic; 32], ready(()), question).await
+            self.cache.get([topic; 32], ready(()), question).await
         }
     }
 
@@ -151,7 +151,7 @@ mod tests {
     async fn who_comes_before_a_question_is_sent_shares_its_answer() {
         let stage = Stage::set();
         let all = join_all((0..100).map(|_| stage.ask(1, Duration::ZERO))).await;
-        // The first one's question was sent before the others came.
+        // The first one's question was sent before the others arrived.
         assert_eq!(all[0], 1);
         assert!(all[1..].iter().all(|answer| *answer == 2), "{all:?}");
         assert_eq!(stage.ask(1, Duration::ZERO).await, 3, "and later nobody");
@@ -161,7 +161,7 @@ mod tests {
     async fn a_question_that_is_given_up_leaves_no_answer() {
         let stage = Stage::set();
         let never = std::future::pending();
-        let given_up = stage.answers.get([1; 32], ready(()), never);
+        let given_up = stage.cache.get([1; 32], ready(()), never);
         assert!(
             tokio::time::timeout(Duration::from_millis(20), given_up)
                 .await
