@@ -24,7 +24,7 @@ impl CallContext {
     pub fn of_request(id: &str, span: Option<Traceparent>) -> Self {
         let span = span.map(|at| SignInSpan {
             at,
-            untold_below: None,
+            export_under: None,
         });
         Self {
             request_id: Some(id.to_owned()),

@@ -9,7 +9,7 @@ use http::{
     },
 };
 use hubkey_protocol::{
-    Reference, ShortId, SignInFailure,
+    ErrorReference, ShortId, SignInFailure,
     internal::{BrowserAnswer, BrowserReply, Page, Refusal},
     path,
     secret::{Secret, SecretUrl},
@@ -62,7 +62,7 @@ pub(crate) fn reply(app: &App, request: &HeaderMap, reply: BrowserReply) -> Resp
 }
 
 /// The page of a refusal.
-pub(crate) fn refused(app: &App, refusal: Refusal, reference: &Reference) -> Response {
+pub(crate) fn refused(app: &App, refusal: Refusal, reference: &ErrorReference) -> Response {
     let (status, retry_after) = match refusal {
         Refusal::InvalidLink => (StatusCode::GONE, None),
         Refusal::Forbidden => (StatusCode::FORBIDDEN, None),

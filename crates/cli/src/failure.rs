@@ -1,7 +1,7 @@
 //! Why a command did not do what was asked: a sentence for people and an exit code for programs.
 
 use hubkey_broker_client::ClientError;
-use hubkey_protocol::{ProviderId, Reference, SignInFailure, failures};
+use hubkey_protocol::{ErrorReference, ProviderId, SignInFailure, failures};
 
 /// The exit codes, the same for every command. A program that `exec` starts has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +112,7 @@ impl From<ClientError> for Failure {
 
 impl Failure {
     /// A sign-in ended without a connection.
-    pub(crate) fn sign_in_failed(reason: SignInFailure, reference: &Reference) -> Self {
+    pub(crate) fn sign_in_failed(reason: SignInFailure, reference: &ErrorReference) -> Self {
         let said = sentence(&reason.in_command(reference));
         Self::new(reason.row().exit.into(), said)
     }

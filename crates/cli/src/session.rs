@@ -140,7 +140,7 @@ impl Session {
         let mut connections = self.client.connections(in_time()).await?;
         connections.retain(|connection| {
             provider.is_none_or(|id| *id == connection.provider)
-                && account.is_none_or(|name| connection.account.goes_by(name))
+                && account.is_none_or(|name| connection.account.matches_name(name))
         });
         Ok(connections)
     }

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hubkey_protocol::secret::{
     CsrfToken, FlowCookie, OidcNonce, PkceVerifier, PollSecret, State, Ticket,
 };
-use hubkey_protocol::{ConnectionId, Nonce, Reference, ShortId, tagged};
+use hubkey_protocol::{ConnectionId, ErrorReference, Nonce, ShortId, prefixed};
 
 /// A source of random bytes fit for secrets.
 pub trait RandomSource: fmt::Debug + Send + Sync {
@@ -64,20 +64,20 @@ impl dyn RandomSource {
 
     /// A reference for an error page.
     #[must_use]
-    pub fn reference(&self) -> Reference {
-        Reference::from_random(self.bytes())
+    pub fn reference(&self) -> ErrorReference {
+        ErrorReference::from_random(self.bytes())
     }
 
     /// A ticket, 256 bits.
     #[must_use]
     pub fn ticket(&self, short: &ShortId) -> Ticket {
-        Ticket::new(tagged(short, &self.bytes::<32>()))
+        Ticket::new(prefixed(short, &self.bytes::<32>()))
     }
 
     /// A state, 256 bits (RFC 6749 section 10.12).
     #[must_use]
     pub fn state(&self, short: &ShortId) -> State {
-        State::new(tagged(short, &self.bytes::<32>()))
+        State::new(prefixed(short, &self.bytes::<32>()))
     }
 
     /// A poll secret, 256 bits.

@@ -202,7 +202,7 @@ impl Connection {
     #[must_use]
     pub fn is_of_account(&self, name: Option<&str>) -> bool {
         name.is_none_or(|name| {
-            self.wish.account.as_deref() == Some(name) || self.grant.account.goes_by(name)
+            self.wish.account.as_deref() == Some(name) || self.grant.account.matches_name(name)
         })
     }
 

@@ -1,7 +1,7 @@
 //! The browser's half of a sign-in.
 
 use hubkey_protocol::{
-    Nonce, ProviderId, Reference, ShortId, SignInFailure,
+    ErrorReference, Nonce, ProviderId, ShortId, SignInFailure,
     internal::EndedConnections,
     secret::{self, CsrfToken, HubAccessToken, OidcNonce, PkceVerifier, Ticket},
 };
@@ -67,7 +67,7 @@ pub enum FlowStage {
         /// Why the sign-in ended.
         reason: SignInFailure,
         /// In the audit stream too.
-        reference: Reference,
+        reference: ErrorReference,
     },
     /// On the page "My connections".
     Visiting(Box<Visiting>),

@@ -1,7 +1,7 @@
 //! A sign-in and the ways in which it may change.
 
 use hubkey_protocol::{
-    ConnectionId, Nonce, ProviderId, Reference, SignInFailure, trace::SignInSpan,
+    ConnectionId, ErrorReference, Nonce, ProviderId, SignInFailure, trace::SignInSpan,
 };
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,7 @@ pub enum SignInState {
         /// Which.
         reason: SignInFailure,
         /// By which the operator finds it.
-        reference: Reference,
+        reference: ErrorReference,
     },
 }
 
@@ -276,7 +276,7 @@ impl SignIn {
     pub fn fail(
         self,
         reason: SignInFailure,
-        reference: Reference,
+        reference: ErrorReference,
     ) -> Result<Self, InvalidTransition> {
         if self.is_open() {
             Ok(self.to(SignInState::Failed { reason, reference }))

@@ -63,7 +63,7 @@ impl Account {
 
     /// Whether somebody who names an account so may mean this one.
     #[must_use]
-    pub fn goes_by(&self, name: &str) -> bool {
+    pub fn matches_name(&self, name: &str) -> bool {
         let email = self.email.as_deref();
         self.sub == name
             || self.name.as_deref() == Some(name)

@@ -55,7 +55,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::{Reference, SignInCause};
+    use crate::{ErrorReference, SignInCause};
 
     fn on_the_wire(failure: impl serde::Serialize) -> String {
         let word = serde_json::to_value(failure).expect("a word");
@@ -85,7 +85,7 @@ mod tests {
             assert_sentences(row.remedy);
             row.cell.into_iter().for_each(assert_sentences);
         }
-        let reference = Reference::from_random([7; 8]);
+        let reference = ErrorReference::from_random([7; 8]);
         for failure in SignInFailure::ALL {
             let row = failure.row();
             assert_sentences(row.happened);

@@ -64,13 +64,13 @@ id!(
     /// The random public handle of one sign-in: `<short>.<22 characters of base64url>`, 128 random bits.
     Nonce,
     "a sign-in's nonce",
-    |text| is_tagged(text, 22)
+    |text| is_prefixed(text, 22)
 );
 id!(
     /// The handle of a connection: `<short>.<22 characters of base64url>`, 128 random bits.
     ConnectionId,
     "a connection's id",
-    |text| is_tagged(text, 22)
+    |text| is_prefixed(text, 22)
 );
 id!(
     /// The operator's short name of a provider, such as `lab-api`.
@@ -82,7 +82,7 @@ id!(
 );
 id!(
     /// The reference on an error page, such as `7QK2-M4TX`: the operator finds it in the audit stream.
-    Reference,
+    ErrorReference,
     "eight characters in two groups",
     |text| text.len() == 9
         && text.bytes().enumerate().all(|(i, b)| if i == 4 { b == b'-' } else { REFERENCE_ALPHABET.contains(&b) })
@@ -105,8 +105,8 @@ impl ShortId {
     }
 
     /// Reads the short id in front of the dot of a nonce, a ticket or a state.
-    pub fn of(tagged: &str) -> Result<Self, InvalidId> {
-        let (short, _) = tagged.split_once('.').unwrap_or_default();
+    pub fn of(prefixed: &str) -> Result<Self, InvalidId> {
+        let (short, _) = prefixed.split_once('.').unwrap_or_default();
         Self::parse(short)
     }
 }
@@ -115,7 +115,7 @@ impl Nonce {
     /// Makes the nonce of a sign-in of 16 random bytes.
     #[must_use]
     pub fn from_random(short: &ShortId, bytes: [u8; 16]) -> Self {
-        Self(tagged(short, &bytes))
+        Self(prefixed(short, &bytes))
     }
 
     /// The sign-in's short id.
@@ -129,7 +129,7 @@ impl ConnectionId {
     /// Makes a connection's id of 16 random bytes.
     #[must_use]
     pub fn from_random(short: &ShortId, bytes: [u8; 16]) -> Self {
-        Self(tagged(short, &bytes))
+        Self(prefixed(short, &bytes))
     }
 
     /// The short id in front of the dot.
@@ -139,7 +139,7 @@ impl ConnectionId {
     }
 }
 
-impl Reference {
+impl ErrorReference {
     /// Makes a reference of eight random bytes.
     #[must_use]
     pub fn from_random(bytes: [u8; 8]) -> Self {
@@ -154,11 +154,11 @@ impl Reference {
 
 /// `<short>.<base64url of bytes>`: the form of every handle and one-time value that belongs to one sign-in.
 #[must_use]
-pub fn tagged(short: &ShortId, bytes: &[u8]) -> String {
+pub fn prefixed(short: &ShortId, bytes: &[u8]) -> String {
     format!("{}.{}", short.as_str(), URL_SAFE_NO_PAD.encode(bytes))
 }
 
-fn is_tagged(text: &str, random: usize) -> bool {
+fn is_prefixed(text: &str, random: usize) -> bool {
     text.split_once('.').is_some_and(|(short, rest)| {
         ShortId::parse(short).is_ok()
             && rest.len() == random
@@ -179,8 +179,11 @@ mod tests {
         assert_eq!(Nonce::parse(nonce.as_str()).unwrap(), nonce);
         assert_eq!(nonce.short(), short);
         assert_eq!(ShortId::of(nonce.as_str()).unwrap(), short);
-        let reference = Reference::from_random([255; 8]);
-        assert_eq!(Reference::parse(reference.as_str()).unwrap(), reference);
+        let reference = ErrorReference::from_random([255; 8]);
+        assert_eq!(
+            ErrorReference::parse(reference.as_str()).unwrap(),
+            reference
+        );
     }
 
     #[test]

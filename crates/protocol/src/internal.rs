@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ProviderId, Reference, ShortId, SignInFailure,
+    ErrorReference, ProviderId, ShortId, SignInFailure,
     secret::{
         self, AuthorizationCode, CsrfToken, FlowCookie, LogoutToken, SecretUrl, State, Ticket,
     },
@@ -156,10 +156,10 @@ pub struct SubmitDecision {
     pub source: Option<String>,
 }
 
-pub use crate::label::{ProviderLabel, ScopeLabel};
-pub use crate::my_connections::{
+pub use crate::connections_page::{
     ConnectionRow, ConnectionsPage, EndConnections, EndedConnections, OpenConnectionsPage,
 };
+pub use crate::label::{ProviderLabel, ScopeLabel};
 
 /// Which button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,7 +232,7 @@ pub enum BrowserAnswer {
         /// Of which kind; decides status and page.
         refusal: Refusal,
         /// What the operator finds in the audit stream.
-        reference: Reference,
+        reference: ErrorReference,
     },
 }
 
@@ -364,5 +364,5 @@ pub struct EndedPage {
     /// Why.
     pub reason: SignInFailure,
     /// What the operator finds in the audit stream.
-    pub reference: Reference,
+    pub reference: ErrorReference,
 }

@@ -29,11 +29,11 @@
 //! service hubkey, and every internal request the shared secret, the same way. Every failure is a [`Problem`].
 
 mod connection;
+mod connections_page;
 pub mod failures;
 mod id;
 pub mod internal;
 mod label;
-mod my_connections;
 pub mod path;
 mod problem;
 mod provider;
@@ -48,7 +48,7 @@ pub use connection::{
     Account, Connection, ConnectionList, ExchangeRequest, TokenAnswer, TokenRequest,
 };
 pub use failures::{ErrorCode, SignInFailure};
-pub use id::{ConnectionId, InvalidId, Nonce, ProviderId, Reference, ShortId, tagged};
+pub use id::{ConnectionId, ErrorReference, InvalidId, Nonce, ProviderId, ShortId, prefixed};
 pub use problem::Problem;
 pub use provider::{Provider, ProviderList, ProviderStatus};
 pub use scope::{InvalidScope, Scope, Scopes};

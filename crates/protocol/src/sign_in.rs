@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Connection, Nonce, ProviderId, Reference, Scopes, SignInFailure, TokenAnswer,
+    Connection, ErrorReference, Nonce, ProviderId, Scopes, SignInFailure, TokenAnswer,
     secret::{self, PollSecret, SecretUrl},
 };
 
@@ -173,6 +173,6 @@ pub enum SignInStatus {
         reason: SignInFailure,
         /// What the person's page shows, and the operator finds in the audit stream.
         #[schema(value_type = String)]
-        reference: Reference,
+        reference: ErrorReference,
     },
 }

@@ -120,13 +120,13 @@ pub struct SignInSpan {
     /// The span.
     pub at: Traceparent,
     /// Whether the broker has to tell of the span, and below which one; zero stands for none.
-    pub untold_below: Option<u64>,
+    pub export_under: Option<u64>,
 }
 
 impl SignInSpan {
     /// Reads our member of a `tracestate`: the span above.
     #[must_use]
-    pub fn untold_below(tracestate: &str) -> Option<u64> {
+    pub fn export_under(tracestate: &str) -> Option<u64> {
         let member = tracestate
             .split(',')
             .find_map(|member| member.trim().strip_prefix(MEMBER))?;
@@ -136,7 +136,7 @@ impl SignInSpan {
     /// The `tracestate` that goes along, if any.
     #[must_use]
     pub fn tracestate(&self) -> Option<String> {
-        self.untold_below
+        self.export_under
             .map(|above| format!("{MEMBER}{above:016x}"))
     }
 }
@@ -195,12 +195,12 @@ mod tests {
         let at = Traceparent::parse(EXAMPLE).unwrap();
         let span = SignInSpan {
             at,
-            untold_below: Some(0xb7),
+            export_under: Some(0xb7),
         };
         let state = span.tracestate().unwrap();
         assert_eq!(state, "hubkey=00000000000000b7");
         assert_eq!(
-            SignInSpan::untold_below(&format!("rojo=1, {state}")),
+            SignInSpan::export_under(&format!("rojo=1, {state}")),
             Some(0xb7)
         );
         for other in [
@@ -210,7 +210,7 @@ mod tests {
             "hubkey=b7",
             "xhubkey=00000000000000b7",
         ] {
-            assert_eq!(SignInSpan::untold_below(other), None, "{other}");
+            assert_eq!(SignInSpan::export_under(other), None, "{other}");
         }
     }
 }

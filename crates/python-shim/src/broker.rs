@@ -59,7 +59,7 @@ impl Broker {
         let at = Traceparent::parse(traceparent).map_err(|error| invalid("traceparent", &error))?;
         let span = SignInSpan {
             at,
-            untold_below: Some(above),
+            export_under: Some(above),
         };
         Ok(Self {
             destination: self.destination.clone(),

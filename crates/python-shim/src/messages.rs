@@ -1,7 +1,7 @@
 //! The messages of the kernel API as Python objects. Their secrets have one door each; nothing else shows them.
 
 use hubkey_protocol::{
-    Connection, CreateSignIn, ExchangeRequest, ProviderId, Reference, Scope, SignInCause,
+    Connection, CreateSignIn, ErrorReference, ExchangeRequest, ProviderId, Scope, SignInCause,
     SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
     failures::{CANCELLED, DECLINED, PythonException, Remedy},
     secret::Secret,
@@ -266,7 +266,7 @@ impl SignInResult {
         }
     }
 
-    fn failed(reason: SignInFailure, reference: &Reference) -> Self {
+    fn failed(reason: SignInFailure, reference: &ErrorReference) -> Self {
         Self {
             state: "failed",
             reason: Some(reason.name()),

@@ -7,7 +7,7 @@ use hubkey_domain::{
     kernel::{HubUser, ServerIdentity},
     sign_in::SignIn,
 };
-use hubkey_protocol::{ConnectionId, Nonce, ProviderId, Reference, SignInFailure};
+use hubkey_protocol::{ConnectionId, ErrorReference, Nonce, ProviderId, SignInFailure};
 use hubkey_service::telemetry::{AUDIT, UserName};
 use hubkey_store::keys::KeyId;
 
@@ -132,7 +132,7 @@ pub struct Event<'a> {
     sign_in: Option<String>,
     connection: Option<String>,
     source: Option<&'a str>,
-    reference: Option<&'a Reference>,
+    reference: Option<&'a ErrorReference>,
     reason: Option<&'a str>,
     key_id: Option<KeyId>,
     suppressed: Option<u64>,
@@ -219,7 +219,7 @@ impl<'a> Event<'a> {
     }
 
     /// Shown to the person with this reference.
-    pub fn reference(self, reference: &'a Reference) -> Self {
+    pub fn reference(self, reference: &'a ErrorReference) -> Self {
         Self {
             reference: Some(reference),
             ..self
@@ -272,7 +272,7 @@ impl<'a> Event<'a> {
             sign_in = self.sign_in,
             connection = self.connection,
             source = self.source.map(shown),
-            reference = self.reference.map(Reference::as_str),
+            reference = self.reference.map(ErrorReference::as_str),
             reason = self.reason,
             key_id = self.key_id.map(tracing::field::display),
             suppressed = self.suppressed,

@@ -9,7 +9,7 @@ mod untrusted_text;
 
 use askama::Template;
 use hubkey_protocol::{
-    Reference, ShortId,
+    ErrorReference, ShortId,
     internal::{ConfirmPage, DonePage, EndedPage, Refusal, ScopeLabel, StartPage},
     path,
     secret::{CsrfToken, Secret},
@@ -175,12 +175,12 @@ impl<'a> Notice<'a> {
     pub(crate) fn new(
         theme: &'a Theme,
         message: Message,
-        reference: Option<&'a Reference>,
+        reference: Option<&'a ErrorReference>,
     ) -> Self {
         Self {
             theme,
             message,
-            reference: reference.map(Reference::as_str),
+            reference: reference.map(ErrorReference::as_str),
             connections: None,
         }
     }
@@ -194,7 +194,11 @@ impl<'a> Notice<'a> {
         }
     }
 
-    pub(crate) fn refused(theme: &'a Theme, refusal: Refusal, reference: &'a Reference) -> Self {
+    pub(crate) fn refused(
+        theme: &'a Theme,
+        refusal: Refusal,
+        reference: &'a ErrorReference,
+    ) -> Self {
         Self::new(theme, messages::refused(refusal), Some(reference))
     }
 }

@@ -46,7 +46,7 @@ fn security_x4_no_question_to_the_broker_names_a_person_and_no_message_holds_a_t
     let source = concat!(
         include_str!("../../../protocol/src/internal.rs"),
         include_str!("../../../protocol/src/label.rs"),
-        include_str!("../../../protocol/src/my_connections.rs")
+        include_str!("../../../protocol/src/connections_page.rs")
     );
     for kind in [
         "AccessToken",

@@ -16,7 +16,7 @@ use http_body_util::BodyExt;
 use hubkey_broker_client::{BrokerClient, Destination};
 use hubkey_callback_server::{App, Parts, router};
 use hubkey_protocol::{
-    ProviderId, Reference, ShortId, SignInFailure,
+    ErrorReference, ProviderId, ShortId, SignInFailure,
     internal::{
         BrowserAnswer, BrowserReply, ConfirmPage, DonePage, EndedPage, Page, ProviderLabel,
         Refusal, ScopeLabel, SiteInfo, StartPage,
@@ -335,12 +335,12 @@ impl Answer {
     }
 
     /// The reference on the page.
-    pub(crate) fn reference(&self) -> Reference {
+    pub(crate) fn reference(&self) -> ErrorReference {
         let (_, rest) = self
             .body
             .split_once("class=\"reference\">")
             .expect("the page has a reference");
-        Reference::parse(&rest[..9]).unwrap()
+        ErrorReference::parse(&rest[..9]).unwrap()
     }
 }
 
@@ -348,8 +348,8 @@ pub(crate) fn short() -> ShortId {
     ShortId::parse("abcdef").unwrap()
 }
 
-pub(crate) fn reference() -> Reference {
-    Reference::parse("7QK2-M4TX").unwrap()
+pub(crate) fn reference() -> ErrorReference {
+    ErrorReference::parse("7QK2-M4TX").unwrap()
 }
 
 pub(crate) fn provider() -> ProviderLabel {

@@ -19,17 +19,17 @@ impl Remedy {
     /// What a cell says after what happened.
     #[must_use]
     pub fn in_cell(self) -> String {
-        self.said("cell")
+        self.sentence("cell")
     }
 
     /// What the command says after what happened.
     #[must_use]
     pub fn in_command(self) -> String {
-        self.said("command")
+        self.sentence("command")
     }
 
     /// `place` is what a person runs again.
-    fn said(self, place: &str) -> String {
+    fn sentence(self, place: &str) -> String {
         match self {
             Self::TryAgain => format!("Run the {place} again for a new link."),
             Self::TryLater => {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Reference;
+use crate::ErrorReference;
 
 use super::{Exit, PythonException as Python, Remedy, table_of_failures};
 
@@ -17,7 +17,7 @@ pub struct SignInFailureRow {
     /// The member `reason` of the sign-in's state, and the label `outcome` in metrics.
     pub name: &'static str,
     /// Whether the kernel is told. It reads `denied` otherwise, since the reason could speak of another person.
-    pub told_to_kernel: bool,
+    pub reported_to_kernel: bool,
     /// The event in the audit stream; its `reason` has the closer word.
     pub audit_event: &'static str,
     /// The page's HTTP status.
@@ -46,7 +46,7 @@ table_of_failures! {
         /// The person pressed Cancel on a page of hubkey.
         Cancelled {
             name: "cancelled",
-            told_to_kernel: false,
+            reported_to_kernel: false,
             audit_event: "account_confirmation_cancelled",
             page_status: 200,
             title: ("You cancelled the sign-in to ", ""),
@@ -60,7 +60,7 @@ table_of_failures! {
         /// The account belongs to another hub user, or does not fit this one.
         AccountRefused {
             name: "account_refused",
-            told_to_kernel: false,
+            reported_to_kernel: false,
             audit_event: "account_link_conflict",
             page_status: 403,
             title: ("This account at ", " cannot be used here"),
@@ -75,7 +75,7 @@ table_of_failures! {
         /// The account is not the one that the notebook asked for.
         AccountDiffers {
             name: "account_differs",
-            told_to_kernel: false,
+            reported_to_kernel: false,
             audit_event: "account_link_conflict",
             page_status: 403,
             title: ("Your notebook asked for another account at ", ""),
@@ -91,7 +91,7 @@ table_of_failures! {
         /// OpenID Connect Core section 3.1.2.6).
         AccessDenied {
             name: "access_denied",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("", " did not let you in"),
@@ -106,7 +106,7 @@ table_of_failures! {
         /// The provider wants something of the person first: `interaction_required`.
         InteractionRequired {
             name: "interaction_required",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("", " wants something from you first"),
@@ -122,7 +122,7 @@ table_of_failures! {
         /// `invalid_request_uri` (RFC 9126 section 4).
         CodeExpired {
             name: "code_expired",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("The sign-in at ", " took too long"),
@@ -137,7 +137,7 @@ table_of_failures! {
         /// The provider does not offer what was asked for: `invalid_scope`, `invalid_target`.
         NotOffered {
             name: "not_offered",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("", " does not offer what was asked for"),
@@ -153,7 +153,7 @@ table_of_failures! {
         /// The provider could not be reached or says that it has trouble.
         ProviderUnavailable {
             name: "provider_unavailable",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("", " does not answer right now"),
@@ -167,7 +167,7 @@ table_of_failures! {
         /// The Hub did not say who the browser is.
         HubUnavailable {
             name: "hub_unavailable",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "hub_unavailable",
             page_status: 200,
             title: ("Your hub did not answer when you came back from ", ""),
@@ -181,7 +181,7 @@ table_of_failures! {
         /// The store failed before it had what the provider granted.
         StoreUnavailable {
             name: "store_unavailable",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "request_failed",
             page_status: 200,
             title: ("Your sign-in to ", " could not be kept"),
@@ -195,7 +195,7 @@ table_of_failures! {
         /// The provider's answer to the code was lost.
         OutcomeUnknown {
             name: "outcome_unknown",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("The answer of ", " got lost"),
@@ -209,7 +209,7 @@ table_of_failures! {
         /// hubkey's registration at the provider and the settings do not fit together.
         ProviderMisconfigured {
             name: "provider_misconfigured",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("This hub is not set up well for ", ""),
@@ -223,7 +223,7 @@ table_of_failures! {
         /// The provider uses something that hubkey does not support, such as an encrypted ID token.
         NotSupported {
             name: "not_supported",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("hubkey does not support the way in which ", " signs its answers"),
@@ -237,7 +237,7 @@ table_of_failures! {
         /// What the provider sent broke a rule of the protocol.
         ProviderProtocolError {
             name: "provider_protocol_error",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("The answer of ", " cannot be trusted"),
@@ -252,7 +252,7 @@ table_of_failures! {
         /// What came back from the provider was longer than hubkey takes.
         AnswerTooLong {
             name: "answer_too_long",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("The answer of ", " is too long"),
@@ -266,7 +266,7 @@ table_of_failures! {
         /// The browser sent more cookies of this site than hubkey takes.
         CookiesTooLong {
             name: "cookies_too_long",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "provider_failed",
             page_status: 200,
             title: ("Your browser sent too many cookies on its way back from ", ""),
@@ -281,7 +281,7 @@ table_of_failures! {
         /// Whose the account is was sealed with a key that is held no more; the operator was told.
         OwnerUnreadable {
             name: "owner_unreadable",
-            told_to_kernel: true,
+            reported_to_kernel: true,
             audit_event: "owner_unreadable",
             page_status: 403,
             title: ("Your hub’s operators have to act before you use this account at ", ""),
@@ -299,17 +299,17 @@ table_of_failures! {
 impl SignInFailure {
     /// What a cell says after the provider's name: what happened, what to do, and by what the operator finds it.
     #[must_use]
-    pub fn in_cell(self, reference: &Reference) -> String {
-        self.said(&self.row().remedy.in_cell(), reference)
+    pub fn in_cell(self, reference: &ErrorReference) -> String {
+        self.sentence(&self.row().remedy.in_cell(), reference)
     }
 
     /// What the command says.
     #[must_use]
-    pub fn in_command(self, reference: &Reference) -> String {
-        self.said(&self.row().remedy.in_command(), reference)
+    pub fn in_command(self, reference: &ErrorReference) -> String {
+        self.sentence(&self.row().remedy.in_command(), reference)
     }
 
-    fn said(self, remedy: &str, reference: &Reference) -> String {
+    fn sentence(self, remedy: &str, reference: &ErrorReference) -> String {
         format!(
             "the sign-in failed: {} {remedy} Reference: {reference}.",
             self.row().sentence,

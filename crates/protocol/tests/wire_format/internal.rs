@@ -1,7 +1,7 @@
 //! What callback-server and the broker say to each other.
 
 use hubkey_protocol::{
-    ProviderId, Reference, ShortId, SignInFailure,
+    ErrorReference, ProviderId, ShortId, SignInFailure,
     internal::{
         BackchannelLogout, BrowserAnswer, BrowserReply, ConfirmPage, Decision, DonePage, EndedPage,
         GetPage, HubCallback, LogoutOutcome, LogoutReply, OpenLink, Page, ProviderCallback,
@@ -17,8 +17,8 @@ fn flow() -> ShortId {
     ShortId::parse("abcdef").expect("a short id")
 }
 
-fn reference() -> Reference {
-    Reference::parse("7QK2-M4TX").expect("a reference")
+fn reference() -> ErrorReference {
+    ErrorReference::parse("7QK2-M4TX").expect("a reference")
 }
 
 fn cookie() -> FlowCookie {

@@ -2,9 +2,9 @@
 
 use hubkey_protocol::{
     Account, Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ErrorCode,
-    ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList, ProviderStatus, Reference,
-    Scopes, ServerStopped, ShortId, SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
-    TokenRequest,
+    ErrorReference, ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList,
+    ProviderStatus, Scopes, ServerStopped, ShortId, SignInFailure, SignInOpened, SignInStatus,
+    TokenAnswer, TokenRequest,
     secret::{AccessToken, PollSecret, Secret as _, SecretUrl, ServerToken},
 };
 
@@ -176,7 +176,7 @@ fn how_a_poll_is_answered() {
     lines.extend(SignInFailure::ALL.iter().map(|reason| {
         let failed = SignInStatus::Failed {
             reason: *reason,
-            reference: Reference::from_random([7; 8]),
+            reference: ErrorReference::from_random([7; 8]),
         };
         line("failed", &failed)
     }));

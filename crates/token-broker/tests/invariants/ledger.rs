@@ -84,8 +84,8 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// The sign-in that a state, nonce or flow names.
-    pub(crate) fn attempt_of(&self, tagged: &str) -> Option<usize> {
-        let short = tagged.get(..6)?;
+    pub(crate) fn attempt_of(&self, prefixed: &str) -> Option<usize> {
+        let short = prefixed.get(..6)?;
         self.attempts
             .iter()
             .position(|attempt| attempt.opened.nonce.starts_with(short))

@@ -128,16 +128,16 @@ fn resource(service: &'static str, settings: &TraceSettings) -> Resource {
 /// What the headers of a request from a program of ours say of its trace; to be set as its span's parent.
 pub(crate) fn parent_of(headers: &HeaderMap) -> Option<Context> {
     let at = Traceparent::parse(single(headers, TRACEPARENT_HEADER)?).ok()?;
-    let untold_below = single(headers, TRACESTATE_HEADER).and_then(SignInSpan::untold_below);
-    let sampled = match untold_below {
+    let export_under = single(headers, TRACESTATE_HEADER).and_then(SignInSpan::export_under);
+    let sampled = match export_under {
         // Nobody above has a sampler, so ours decides.
         Some(0) => kept(at.trace_id().into()),
         _ => at.is_sampled(),
     };
     let at = Traceparent::new(at.trace_id(), at.span_id(), sampled)?;
     let context = Context::new().with_remote_span_context(remote(at));
-    Some(if untold_below.is_some() {
-        context.with_value(SignInSpan { at, untold_below })
+    Some(if export_under.is_some() {
+        context.with_value(SignInSpan { at, export_under })
     } else {
         context
     })
@@ -187,7 +187,7 @@ pub fn sign_in_span() -> Option<SignInSpan> {
         let at = current_span()?;
         Some(SignInSpan {
             at,
-            untold_below: None,
+            export_under: None,
         })
     })
 }
@@ -231,7 +231,7 @@ pub fn export_connect_span(
     provider: &str,
     outcome: &'static str,
 ) {
-    let (Some(running), Some(above)) = (RUNNING.get(), span.untold_below) else {
+    let (Some(running), Some(above)) = (RUNNING.get(), span.export_under) else {
         return;
     };
     if span.at.is_sampled() {

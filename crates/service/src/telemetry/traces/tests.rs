@@ -135,7 +135,7 @@ fn a_caller_that_is_believed_names_the_span_above() {
     request.in_scope(|| {
         let span = sign_in_span().unwrap();
         assert_eq!(span.at, place(true));
-        assert_eq!(span.untold_below, Some(0xff));
+        assert_eq!(span.export_under, Some(0xff));
     });
     drop(request);
     let spans = kept.spans();

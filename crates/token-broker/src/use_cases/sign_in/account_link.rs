@@ -291,7 +291,7 @@ fn is_asked_for(sign_in: &SignIn, granted: &Granted) -> bool {
     let Some(name) = &sign_in.wish.account else {
         return true;
     };
-    granted.account.goes_by(name) || granted.claims.get("preferred_username") == Some(name)
+    granted.account.matches_name(name) || granted.claims.get("preferred_username") == Some(name)
 }
 
 /// The grant of an answer.

@@ -10,7 +10,7 @@ use hubkey_domain::{
 };
 use hubkey_oidc::{IdpError, OAuthError, UserinfoError};
 use hubkey_protocol::{
-    ConnectionId, ProviderId, Reference, SignInFailure,
+    ConnectionId, ErrorReference, ProviderId, SignInFailure,
     internal::{BrowserAnswer, BrowserReply, Refusal, TooLong},
 };
 use hubkey_store::keys::KeyId;
@@ -37,7 +37,7 @@ pub(crate) enum KernelOutcome {
     /// Refused or cancelled.
     Denied,
     /// By a fault; its person's page shows the reference.
-    Failed(SignInFailure, Reference),
+    Failed(SignInFailure, ErrorReference),
 }
 
 /// How a sign-in ends: its row in the table of failures, and the closer word for the audit stream.
@@ -46,7 +46,7 @@ pub(crate) struct SignInOutcome {
     word: &'static str,
     use_up: Vec<Change>,
     /// The encryption key that is missing, and what the person was already told of it by.
-    missing: Option<(KeyId, Reference)>,
+    missing: Option<(KeyId, ErrorReference)>,
 }
 
 impl SignInOutcome {
@@ -66,7 +66,7 @@ impl SignInOutcome {
     }
 
     /// Nobody can read any more whose the account is; the operator was told, with this reference.
-    pub(crate) fn owner_unreadable(key: KeyId, reference: Reference) -> Self {
+    pub(crate) fn owner_unreadable(key: KeyId, reference: ErrorReference) -> Self {
         Self {
             missing: Some((key, reference)),
             ..Self::new(SignInFailure::OwnerUnreadable, "key_retired")
@@ -157,8 +157,8 @@ impl SignInOutcome {
         }
     }
 
-    fn for_kernel(&self, reference: &Reference) -> KernelOutcome {
-        if self.failure.row().told_to_kernel {
+    fn for_kernel(&self, reference: &ErrorReference) -> KernelOutcome {
+        if self.failure.row().reported_to_kernel {
             KernelOutcome::Failed(self.failure, reference.clone())
         } else {
             KernelOutcome::Denied

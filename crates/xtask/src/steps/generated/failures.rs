@@ -60,7 +60,7 @@ fn request(row: &ErrorRow) -> String {
 }
 
 fn sign_in(row: &SignInFailureRow) -> String {
-    let kernel = if row.told_to_kernel {
+    let kernel = if row.reported_to_kernel {
         "`failed`"
     } else {
         "`denied`"
