@@ -106,7 +106,7 @@ impl dyn RandomSource {
 
     /// The id of one statement to a provider, 256 bits (RFC 7523 section 3).
     #[must_use]
-    pub fn statement_id(&self) -> String {
+    pub fn assertion_id(&self) -> String {
         self.text()
     }
 

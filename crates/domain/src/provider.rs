@@ -141,12 +141,12 @@ pub enum Endpoints {
         revocation: Option<Url>,
     },
     /// Given, of a provider without OpenID Connect.
-    Plain(PlainEndpoints),
+    OAuth2(OAuth2Endpoints),
 }
 
 /// Where a provider without OpenID Connect is asked, and for whom.
 #[derive(Debug, Clone)]
-pub struct PlainEndpoints {
+pub struct OAuth2Endpoints {
     /// The name under which its accounts are known here.
     pub issuer: String,
     /// The authorization endpoint; may have a query.
@@ -167,7 +167,7 @@ impl Endpoints {
     pub fn issuer(&self) -> &str {
         match self {
             Self::Discovered { issuer } | Self::Explicit { issuer, .. } => issuer,
-            Self::Plain(plain) => &plain.issuer,
+            Self::OAuth2(oauth2) => &oauth2.issuer,
         }
     }
 
@@ -190,11 +190,11 @@ impl Endpoints {
                 ("userinfo_endpoint", userinfo.clone()),
                 ("revocation_endpoint", revocation.clone()),
             ],
-            Self::Plain(plain) => vec![
-                ("authorization_endpoint", Some(plain.authorization.clone())),
-                ("token_endpoint", Some(plain.token.clone())),
-                ("userinfo_endpoint", Some(plain.userinfo.clone())),
-                ("revocation_endpoint", plain.revocation.clone()),
+            Self::OAuth2(oauth2) => vec![
+                ("authorization_endpoint", Some(oauth2.authorization.clone())),
+                ("token_endpoint", Some(oauth2.token.clone())),
+                ("userinfo_endpoint", Some(oauth2.userinfo.clone())),
+                ("revocation_endpoint", oauth2.revocation.clone()),
             ],
         };
         let given = |(key, url): (_, Option<Url>)| Some((key, url?));

@@ -64,7 +64,7 @@ fn is_set(name: &str, config: &ProviderConfig, metadata: &Metadata) -> bool {
 }
 
 /// As [`url()`], for a provider without OpenID Connect: no nonce, and no scope that nobody asked for.
-pub(crate) fn plain_url(
+pub(crate) fn oauth2_url(
     config: &ProviderConfig,
     endpoint: &Url,
     request: &AuthorizationRequest<'_>,

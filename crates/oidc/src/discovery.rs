@@ -17,10 +17,9 @@ use url::Url;
 use crate::{
     IdpError,
     algorithm::Algorithm,
-    json,
-    kept::Kept,
-    outbound::{Answer, Endpoint, Gate, Outbound},
-    parameters,
+    cached_document::CachedDocument,
+    http_client::{Answer, EgressPolicy, Endpoint, HttpClient},
+    json, parameters,
 };
 
 #[cfg(test)]
@@ -68,7 +67,7 @@ struct Document {
 #[derive(Debug)]
 pub(crate) struct Directory {
     source: Source,
-    kept: Kept<Metadata>,
+    cached: CachedDocument<Metadata>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn RandomSource>,
 }
@@ -92,7 +91,7 @@ struct Discovery {
 #[derive(Debug)]
 struct Rules {
     provider: ProviderId,
-    gate: Arc<Gate>,
+    policy: Arc<EgressPolicy>,
     hosts: Vec<String>,
     algorithms: Vec<Algorithm>,
     parameters: Vec<String>,
@@ -101,16 +100,16 @@ struct Rules {
 impl Directory {
     pub(crate) fn new(
         config: &ProviderConfig,
-        gate: Arc<Gate>,
+        policy: Arc<EgressPolicy>,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn RandomSource>,
     ) -> Result<Self, IdpError> {
         let issuer = issuer_url(config.endpoints.issuer())?;
-        let rules = Rules::new(config, gate, &issuer)?;
+        let rules = Rules::new(config, policy, &issuer)?;
         let source = match &config.endpoints {
             Endpoints::Explicit { .. } => Source::Explicit(Arc::new(rules.given(config)?)),
             // It has no metadata.
-            Endpoints::Plain(_) => return Err(IdpError::Misconfigured("endpoints")),
+            Endpoints::OAuth2(_) => return Err(IdpError::Misconfigured("endpoints")),
             Endpoints::Discovered { issuer } => Source::Discovered(Box::new(Discovery {
                 issuer: issuer.clone(),
                 url: well_known(issuer)?,
@@ -121,25 +120,27 @@ impl Directory {
         Ok(Self {
             source,
             // A day-old document is better than none; one that breaks a rule is not.
-            kept: Kept::new(|failure| failure == IdpError::Unavailable || failure == NOT_FOUND),
+            cached: CachedDocument::new(|failure| {
+                failure == IdpError::Unavailable || failure == NOT_FOUND
+            }),
             clock,
             chance,
         })
     }
 
     /// The metadata, asked for at most once an hour.
-    pub(crate) async fn metadata(&self, outbound: &Outbound) -> Result<Arc<Metadata>, IdpError> {
+    pub(crate) async fn metadata(&self, http: &HttpClient) -> Result<Arc<Metadata>, IdpError> {
         let discovery = match &self.source {
             Source::Explicit(metadata) => return Ok(Arc::clone(metadata)),
             Source::Discovered(discovery) => discovery,
         };
         let lifetime = self.lifetime();
-        let fetch = async { Ok((discovery.fetch(outbound).await?, lifetime)) };
-        self.kept.fresh(self.clock.now(), fetch).await
+        let fetch = async { Ok((discovery.fetch(http).await?, lifetime)) };
+        self.cached.fresh(self.clock.now(), fetch).await
     }
 
     pub(crate) fn status(&self) -> ProviderStatus {
-        match (&self.source, self.kept.outcome()) {
+        match (&self.source, self.cached.outcome()) {
             (Source::Explicit(_), _) | (_, Some(Ok(()))) => ProviderStatus::Ready,
             (_, Some(Err(_))) => ProviderStatus::Unavailable,
             (_, None) => ProviderStatus::Unknown,
@@ -155,8 +156,8 @@ impl Directory {
 }
 
 impl Discovery {
-    async fn fetch(&self, outbound: &Outbound) -> Result<Metadata, IdpError> {
-        let answer = outbound.get(Endpoint::Discovery, &self.url, None).await?;
+    async fn fetch(&self, http: &HttpClient) -> Result<Metadata, IdpError> {
+        let answer = http.get(Endpoint::Discovery, &self.url, None).await?;
         let metadata = self.judge(&answer)?;
         let host = metadata.token.host_str().unwrap_or_default();
         if self.token_host.get_or_init(|| host.to_owned()) != host {
@@ -165,7 +166,7 @@ impl Discovery {
                 "The provider's metadata names another host as token endpoint than before; nothing is sent there. \
                  Restart the broker if the move is genuine."
             );
-            return Err(IdpError::Misbehaved("token_endpoint_host_changed"));
+            return Err(IdpError::ProtocolViolation("token_endpoint_host_changed"));
         }
         Ok(metadata)
     }
@@ -174,7 +175,7 @@ impl Discovery {
         match answer.status {
             StatusCode::OK => {}
             status if status.is_redirection() => {
-                return Err(IdpError::Misbehaved("metadata_redirected"));
+                return Err(IdpError::ProtocolViolation("metadata_redirected"));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
                 return Err(IdpError::Unavailable);
@@ -183,12 +184,12 @@ impl Discovery {
             _ => return Err(IdpError::Unavailable),
         }
         if !answer.is_json() {
-            return Err(IdpError::Misbehaved("metadata_content_type"));
+            return Err(IdpError::ProtocolViolation("metadata_content_type"));
         }
         let document = json::object(&answer.body)
-            .map_err(|_| IdpError::Misbehaved("metadata_not_strict_json"))?;
+            .map_err(|_| IdpError::ProtocolViolation("metadata_not_strict_json"))?;
         let document = serde_json::from_value(Value::Object(document))
-            .map_err(|_| IdpError::Misbehaved("metadata_members"))?;
+            .map_err(|_| IdpError::ProtocolViolation("metadata_members"))?;
         self.rules.accept(document, &self.issuer)
     }
 }
@@ -212,8 +213,13 @@ impl Discovery {
 const NOT_FOUND: IdpError = IdpError::Misconfigured("metadata_not_found");
 
 impl Rules {
-    fn new(config: &ProviderConfig, gate: Arc<Gate>, issuer: &Url) -> Result<Self, IdpError> {
-        gate.check_form(issuer)
+    fn new(
+        config: &ProviderConfig,
+        policy: Arc<EgressPolicy>,
+        issuer: &Url,
+    ) -> Result<Self, IdpError> {
+        policy
+            .check_form(issuer)
             .map_err(|_| IdpError::Misconfigured("issuer"))?;
         let mut hosts: Vec<String> = config
             .outbound
@@ -224,7 +230,7 @@ impl Rules {
         hosts.extend(issuer.host_str().map(str::to_owned));
         Ok(Self {
             provider: config.id.clone(),
-            gate,
+            policy,
             hosts,
             algorithms: configured_algorithms(&config.id_token.algorithms)?,
             parameters: config
@@ -291,11 +297,11 @@ impl Rules {
             }
         }
         for url in called {
-            self.gate
+            self.policy
                 .check(url)
                 .map_err(|_| IdpError::Misconfigured("endpoint_url"))?;
         }
-        self.gate
+        self.policy
             .check_form(&metadata.authorization)
             .map_err(|_| IdpError::Misconfigured("endpoint_url"))?;
         parameters::check_endpoint(&metadata.authorization, &self.parameters)

@@ -23,7 +23,7 @@ pub enum IdpError {
     Refused(OAuthError),
     /// What it sent breaks a rule; the word names the rule.
     #[error("the provider broke a rule: {0}")]
-    Misbehaved(&'static str),
+    ProtocolViolation(&'static str),
     /// Its metadata and the settings do not fit together; the word names what.
     #[error("the provider's metadata and the settings do not fit: {0}")]
     Misconfigured(&'static str),
@@ -62,7 +62,7 @@ impl IdpError {
     /// Whether what it sent was longer than hubkey takes, and nothing else is known to be wrong with it.
     #[must_use]
     pub fn is_too_long(self) -> bool {
-        matches!(self, Self::Misbehaved(word) if TOO_LONG.contains(&word))
+        matches!(self, Self::ProtocolViolation(word) if TOO_LONG.contains(&word))
     }
 }
 

@@ -9,9 +9,10 @@ use serde_json::Value;
 use url::Url;
 
 use crate::{
-    Exchange, ExchangeError, IdpError, json,
-    outbound::{Answer, Endpoint, Outbound, Unanswered},
-    token::{self, Reading, TokenEndpoint},
+    Exchange, ExchangeError, IdpError,
+    http_client::{Answer, Endpoint, HttpClient, RequestError},
+    json,
+    token::{self, ResponseDialect, TokenEndpoint},
 };
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -27,7 +28,7 @@ pub(crate) async fn send(
     if let Some(alias) = exchange.requested_issuer
         && requested_issuer_method == RequestedIssuerMethod::BrokerToken
     {
-        return stored(at.outbound, exchange, alias, sent).await;
+        return stored(at.http, exchange, alias, sent).await;
     }
     let scopes = exchange.scopes.map(Scopes::to_oauth);
     let mut pairs = vec![
@@ -47,11 +48,11 @@ pub(crate) async fn send(
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?))),
     );
-    let form = at.registration.form(&pairs);
+    let form = at.client_auth.form(&pairs);
     let form = form.map_err(|_| ExchangeError::Misconfigured)?;
-    let answer = at.outbound.post(Endpoint::Token, at.url, form);
-    let answer = answer.await.map_err(unanswered)?;
-    let handed = token::read(&answer, at.reading).map_err(|error| failure(error, &answer))?;
+    let answer = at.http.post(Endpoint::Token, at.url, form);
+    let answer = answer.await.map_err(request_error)?;
+    let handed = token::read(&answer, at.dialect).map_err(|error| failure(error, &answer))?;
     check_type(&answer)?;
     Ok(without_refresh_token(handed.tokens(sent)))
 }
@@ -79,10 +80,10 @@ fn check_type(answer: &Answer) -> Result<(), ExchangeError> {
     }
 }
 
-fn unanswered(reason: Unanswered) -> ExchangeError {
+fn request_error(reason: RequestError) -> ExchangeError {
     match reason {
-        Unanswered::NotPermitted | Unanswered::TooLong => ExchangeError::Misconfigured,
-        Unanswered::NotSent | Unanswered::Withheld | Unanswered::Lost => {
+        RequestError::EgressDenied | RequestError::ResponseTooLarge => ExchangeError::Misconfigured,
+        RequestError::ConnectFailed | RequestError::CircuitOpen | RequestError::ResponseLost => {
             ExchangeError::Unavailable { retry_after: None }
         }
     }
@@ -115,14 +116,14 @@ fn refusal(answer: &Answer) -> Option<ExchangeError> {
 
 /// Keycloak's endpoint for the token that it stored when the person signed in at a provider behind it.
 async fn stored(
-    outbound: &Outbound,
+    http: &HttpClient,
     exchange: &Exchange<'_>,
     alias: &str,
     sent: Timestamp,
 ) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
     let url = stored_url(exchange.issuer, alias).ok_or(ExchangeError::Misconfigured)?;
-    let answer = outbound.get(Endpoint::BrokerToken, &url, Some(exchange.subject_token));
-    let answer = answer.await.map_err(unanswered)?;
+    let answer = http.get(Endpoint::BrokerToken, &url, Some(exchange.subject_token));
+    let answer = answer.await.map_err(request_error)?;
     match answer.status {
         StatusCode::OK => read_stored(&answer, sent),
         StatusCode::UNAUTHORIZED => Err(ExchangeError::SubjectRefused),
@@ -154,7 +155,7 @@ fn read_stored(
     let unfit = |_| ExchangeError::Misconfigured;
     let ends = json::object(&answer.body).map_err(|_| ExchangeError::Misconfigured)?;
     let ends = ends.get("accessTokenExpiration").and_then(Value::as_u64);
-    let handed = token::read(answer, Reading::Strict).map_err(unfit)?;
+    let handed = token::read(answer, ResponseDialect::OpenId).map_err(unfit)?;
     let ends = ends.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
     if ends.is_some_and(|end| end <= sent) {
         return Err(ExchangeError::Refused);

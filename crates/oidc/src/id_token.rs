@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     algorithm::Algorithm,
     json::given,
-    jwt::{Claims, Fault},
+    jwt::{Claims, JwtError},
 };
 
 mod refreshed;
@@ -53,19 +53,19 @@ pub(crate) fn judge(
     algorithm: Algorithm,
     expected: &Expected<'_>,
     transaction: &Transaction<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), JwtError> {
     for_us_and_now(claims, expected)?;
     nonce(claims, transaction)?;
     subject(claims)?;
     context(claims, transaction)?;
     authentication_time(claims, expected, transaction)?;
     half_hash(claims, "at_hash", algorithm, transaction.access_token)
-        .ok_or(Fault::AccessTokenHash)?;
-    half_hash(claims, "c_hash", algorithm, transaction.code).ok_or(Fault::CodeHash)
+        .ok_or(JwtError::AccessTokenHash)?;
+    half_hash(claims, "c_hash", algorithm, transaction.code).ok_or(JwtError::CodeHash)
 }
 
 /// What holds for every ID token, at a sign-in and after a refresh: this provider made it, for us, and it is its time.
-fn for_us_and_now(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+fn for_us_and_now(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
     issuer(claims, expected)?;
     audience(claims, expected)?;
     authorized_party(claims, expected)?;
@@ -75,16 +75,16 @@ fn for_us_and_now(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault>
 }
 
 /// `iss` is a string, equal to the byte.
-pub(crate) fn issuer(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+pub(crate) fn issuer(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
     match claims.get("iss") {
         Some(Value::String(issuer)) if issuer == expected.issuer => Ok(()),
-        _ => Err(Fault::Issuer),
+        _ => Err(JwtError::Issuer),
     }
 }
 
 /// `aud` holds our client id, and nobody that is not trusted.
-pub(crate) fn audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
-    let audiences = audiences(claims).ok_or(Fault::Audience)?;
+pub(crate) fn audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
+    let audiences = audiences(claims).ok_or(JwtError::Audience)?;
     let trusted = |audience: &&str| {
         *audience == expected.client_id
             || expected
@@ -95,7 +95,7 @@ pub(crate) fn audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), F
     if audiences.contains(&expected.client_id) && audiences.iter().all(trusted) {
         Ok(())
     } else {
-        Err(Fault::Audience)
+        Err(JwtError::Audience)
     }
 }
 
@@ -109,63 +109,63 @@ fn audiences(claims: &Claims) -> Option<Vec<&str>> {
 }
 
 /// For whom the token is (Core 1.0 section 3.1.3.7, 4 and 5).
-fn authorized_party(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+fn authorized_party(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
     match given(claims, "azp") {
         Some(Value::String(party)) if party == expected.client_id => Ok(()),
         None if audiences(claims).is_some_and(|audiences| audiences.len() == 1) => Ok(()),
-        _ => Err(Fault::AuthorizedParty),
+        _ => Err(JwtError::AuthorizedParty),
     }
 }
 
 /// Until when (Core 1.0 section 3.1.3.7, 9).
-pub(crate) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
-    let ends = instant(claims, "exp").ok_or(Fault::Expiry)?;
+pub(crate) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
+    let ends = instant(claims, "exp").ok_or(JwtError::Expiry)?;
     if seconds(expected.now) < ends + expected.skew.as_secs_f64() {
         Ok(())
     } else {
-        Err(Fault::Expiry)
+        Err(JwtError::Expiry)
     }
 }
 
 /// Lately: a token of long ago is not of this sign-in (Core 1.0 section 3.1.3.7, 10).
-fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
-    let issued = instant(claims, "iat").ok_or(Fault::IssuedAt)?;
+fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
+    let issued = instant(claims, "iat").ok_or(JwtError::IssuedAt)?;
     let (now, skew) = (seconds(expected.now), expected.skew.as_secs_f64());
     if (now - OLDEST - skew..=now + skew).contains(&issued) {
         Ok(())
     } else {
-        Err(Fault::IssuedAt)
+        Err(JwtError::IssuedAt)
     }
 }
 
 /// Since when (RFC 7519 section 4.1.5). Who says so in words that are no time is not taken to say "now".
-fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), Fault> {
+fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
     if given(claims, "nbf").is_none() {
         return Ok(());
     }
-    let begins = instant(claims, "nbf").ok_or(Fault::NotBefore)?;
+    let begins = instant(claims, "nbf").ok_or(JwtError::NotBefore)?;
     if begins <= seconds(expected.now) + expected.skew.as_secs_f64() {
         Ok(())
     } else {
-        Err(Fault::NotBefore)
+        Err(JwtError::NotBefore)
     }
 }
 
 /// For this sign-in and no other (Core 1.0 section 3.1.3.7, 11).
-fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
+fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), JwtError> {
     match claims.get("nonce") {
         Some(Value::String(given)) if OidcNonce::new(given).matches(transaction.oidc_nonce) => {
             Ok(())
         }
-        _ => Err(Fault::Nonce),
+        _ => Err(JwtError::Nonce),
     }
 }
 
 /// Whose (Core 1.0 section 2).
-fn subject(claims: &Claims) -> Result<(), Fault> {
+fn subject(claims: &Claims) -> Result<(), JwtError> {
     match claims.get("sub") {
         Some(Value::String(subject)) if is_subject(subject) => Ok(()),
-        _ => Err(Fault::Subject),
+        _ => Err(JwtError::Subject),
     }
 }
 
@@ -175,13 +175,13 @@ pub(crate) fn is_subject(subject: &str) -> bool {
 }
 
 /// One of the contexts that the settings ask for, where they ask; else nobody reads it.
-fn context(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), Fault> {
+fn context(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), JwtError> {
     let asked = transaction.contexts;
     let fits = |context: &str| asked.iter().any(|one| one == context);
     if asked.is_empty() || text(claims, "acr").is_some_and(fits) {
         Ok(())
     } else {
-        Err(Fault::Context)
+        Err(JwtError::Context)
     }
 }
 
@@ -190,16 +190,16 @@ fn authentication_time(
     claims: &Claims,
     expected: &Expected<'_>,
     transaction: &Transaction<'_>,
-) -> Result<(), Fault> {
+) -> Result<(), JwtError> {
     let Some(max_age) = transaction.max_age else {
         return Ok(());
     };
-    let given = instant(claims, "auth_time").ok_or(Fault::AuthenticationTime)?;
+    let given = instant(claims, "auth_time").ok_or(JwtError::AuthenticationTime)?;
     let age = std::time::Duration::from_secs(max_age) + expected.skew;
     if seconds(expected.now) - given <= age.as_secs_f64() {
         Ok(())
     } else {
-        Err(Fault::AuthenticationTime)
+        Err(JwtError::AuthenticationTime)
     }
 }
 

@@ -38,7 +38,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     fn status(&self) -> ProviderStatus;
 
     /// For how long its token endpoint is not asked because it failed again and again; asks nothing.
-    fn rest(&self) -> Option<Duration>;
+    fn retry_after(&self) -> Option<Duration>;
 
     /// The URL that begins an authorization (RFC 6749 section 4.1.1 with RFC 7636 and OpenID Connect).
     async fn authorize(
@@ -61,7 +61,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
     async fn ready(&self) -> Result<(), IdpError>;
 
     /// Asks the token endpoint for something harmless, to learn whether it works at all, and how it refuses.
-    async fn answers(&self) -> Result<Option<Refusal>, IdpError>;
+    async fn probe(&self) -> Result<Option<Refusal>, IdpError>;
 
     /// Sends a refresh token, once, and not after its time (RFC 6749 section 6). Judges the ID token, if there is one.
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError>;

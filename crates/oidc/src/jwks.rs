@@ -8,7 +8,7 @@ use crate::{
     IdpError,
     algorithm::{Algorithm, KeyKind},
     json::{self, given},
-    jwt::error::Fault,
+    jwt::error::JwtError,
 };
 
 const MOST_KEYS: usize = 64;
@@ -43,12 +43,13 @@ impl KeySet {
     /// Reads a set. Keys of other kinds and uses are skipped one by one; a private key spoils the whole set, since
     /// whoever fetched it can sign.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, IdpError> {
-        let mut document = json::object(body).map_err(|_| IdpError::Misbehaved("jwks_form"))?;
+        let mut document =
+            json::object(body).map_err(|_| IdpError::ProtocolViolation("jwks_form"))?;
         let Some(Value::Array(members)) = document.remove("keys") else {
-            return Err(IdpError::Misbehaved("jwks_form"));
+            return Err(IdpError::ProtocolViolation("jwks_form"));
         };
         if members.len() > MOST_KEYS {
-            return Err(IdpError::Misbehaved("jwks_too_many_keys"));
+            return Err(IdpError::ProtocolViolation("jwks_too_many_keys"));
         }
         let members = members.iter().filter_map(Value::as_object);
         let members: Vec<_> = members
@@ -58,13 +59,13 @@ impl KeySet {
             .iter()
             .any(|key| PRIVATE.iter().any(|name| given(key, name).is_some()))
         {
-            return Err(IdpError::Misbehaved("jwks_private_key"));
+            return Err(IdpError::ProtocolViolation("jwks_private_key"));
         }
         Ok(Self(members.into_iter().filter_map(key).collect()))
     }
 
     /// The key for this name and algorithm; the only one that fits the algorithm where the token names none.
-    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, Fault> {
+    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, JwtError> {
         let mut fitting = self
             .0
             .iter()
@@ -72,7 +73,7 @@ impl KeySet {
             .filter(|key| key.fits(algorithm));
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
-            _ => Err(Fault::Key),
+            _ => Err(JwtError::Key),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{algorithm::Algorithm, json, jwks::Key};
 
 pub(crate) mod error;
 
-pub(crate) use error::Fault;
+pub(crate) use error::JwtError;
 
 /// The claims of a token.
 pub(crate) type Claims = Map<String, Value>;
@@ -28,7 +28,7 @@ pub(crate) struct UnverifiedJwt<'a> {
 
 impl<'a> UnverifiedJwt<'a> {
     /// Takes the three parts of an ID token, or of what has no type of its own, apart and judges the header.
-    pub(crate) fn parse(token: &'a str, allowed: &[Algorithm]) -> Result<Self, Fault> {
+    pub(crate) fn parse(token: &'a str, allowed: &[Algorithm]) -> Result<Self, JwtError> {
         Self::parse_as("JWT", token, allowed)
     }
 
@@ -37,19 +37,19 @@ impl<'a> UnverifiedJwt<'a> {
         kind: &str,
         token: &'a str,
         allowed: &[Algorithm],
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, JwtError> {
         if token.len() > LONGEST {
-            return Err(Fault::TooLong);
+            return Err(JwtError::TooLong);
         }
         let segments: Vec<&str> = token.split('.').collect();
         let [header, payload, signature] = segments[..] else {
             return Err(match segments.len() {
-                5 => Fault::Encrypted,
-                _ => Fault::Form,
+                5 => JwtError::Encrypted,
+                _ => JwtError::Form,
             });
         };
-        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| Fault::Form);
-        let header = json::object(&decode(header)?).map_err(|_| Fault::Form)?;
+        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtError::Form);
+        let header = json::object(&decode(header)?).map_err(|_| JwtError::Form)?;
         decode(signature)?;
         Ok(Self {
             unverified_algorithm: algorithm(&header, allowed, kind)?,
@@ -71,7 +71,7 @@ impl<'a> UnverifiedJwt<'a> {
     }
 
     /// The claims, once the signature fits the key.
-    pub(crate) fn verify(&self, key: &Key) -> Result<Claims, Fault> {
+    pub(crate) fn verify(&self, key: &Key) -> Result<Claims, JwtError> {
         let genuine = jsonwebtoken::crypto::verify(
             self.signature,
             self.signed.as_bytes(),
@@ -79,39 +79,39 @@ impl<'a> UnverifiedJwt<'a> {
             self.unverified_algorithm.jose(),
         );
         if !matches!(genuine, Ok(true)) {
-            return Err(Fault::Signature);
+            return Err(JwtError::Signature);
         }
-        json::object(&self.unverified_payload).map_err(|_| Fault::Form)
+        json::object(&self.unverified_payload).map_err(|_| JwtError::Form)
     }
 }
 
 /// `crit` (RFC 7515 section 4.1.11), `typ` and `cty` (RFC 8725 section 3.11: no other kind of token passes for this one)
 /// and `alg` (RFC 8725 section 3.1). Keys that come along (`jwk`, `jku`, `x5u`, `x5c`) are never looked at.
-fn algorithm(header: &Claims, allowed: &[Algorithm], kind: &str) -> Result<Algorithm, Fault> {
+fn algorithm(header: &Claims, allowed: &[Algorithm], kind: &str) -> Result<Algorithm, JwtError> {
     if header.contains_key("crit") {
-        return Err(Fault::Critical);
+        return Err(JwtError::Critical);
     }
     match json::given(header, "typ") {
         None => {}
         Some(Value::String(given)) if given.eq_ignore_ascii_case(kind) => {}
-        Some(_) => return Err(Fault::Type),
+        Some(_) => return Err(JwtError::Type),
     }
     if json::given(header, "cty").is_some() {
-        return Err(Fault::Type);
+        return Err(JwtError::Type);
     }
     let name = header.get("alg").and_then(Value::as_str);
     let name = name.filter(|name| !name.eq_ignore_ascii_case("none"));
-    let algorithm = Algorithm::parse(name.ok_or(Fault::Algorithm)?);
-    let algorithm = algorithm.ok_or(Fault::UnknownAlgorithm)?;
+    let algorithm = Algorithm::parse(name.ok_or(JwtError::Algorithm)?);
+    let algorithm = algorithm.ok_or(JwtError::UnknownAlgorithm)?;
     let accepted = allowed.contains(&algorithm).then_some(algorithm);
-    accepted.ok_or(Fault::Algorithm)
+    accepted.ok_or(JwtError::Algorithm)
 }
 
 /// Which key.
-fn kid(header: &Claims) -> Result<Option<String>, Fault> {
+fn kid(header: &Claims) -> Result<Option<String>, JwtError> {
     match json::given(header, "kid") {
         None => Ok(None),
         Some(Value::String(kid)) if kid.len() <= LONGEST_KID => Ok(Some(kid.clone())),
-        Some(_) => Err(Fault::KeyId),
+        Some(_) => Err(JwtError::KeyId),
     }
 }

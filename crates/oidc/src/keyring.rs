@@ -12,10 +12,10 @@ use url::Url;
 
 use crate::{
     IdpError,
+    cached_document::CachedDocument,
+    http_client::{Answer, Endpoint, HttpClient},
     jwks::KeySet,
-    jwt::{Claims, Fault, UnverifiedJwt},
-    kept::Kept,
-    outbound::{Answer, Endpoint, Outbound},
+    jwt::{Claims, JwtError, UnverifiedJwt},
 };
 
 const SHORTEST: Duration = Duration::from_mins(5);
@@ -61,7 +61,7 @@ struct Forced {
 #[derive(Debug)]
 pub(crate) struct Keyring {
     provider: ProviderId,
-    kept: Kept<KeySet>,
+    cached: CachedDocument<KeySet>,
     forced: Mutex<Forced>,
     clock: Arc<dyn Clock>,
 }
@@ -71,27 +71,25 @@ impl Keyring {
         Self {
             provider,
             // Known keys outlive a provider's outage and its garbage, but not a leaked private key.
-            kept: Kept::new(|failure| failure != IdpError::Misbehaved("jwks_private_key")),
+            cached: CachedDocument::new(|failure| {
+                failure != IdpError::ProtocolViolation("jwks_private_key")
+            }),
             forced: Mutex::default(),
             clock,
         }
     }
 
     /// The keys, fetched where they are not fresh.
-    pub(crate) async fn keys(
-        &self,
-        outbound: &Outbound,
-        url: &Url,
-    ) -> Result<Arc<KeySet>, IdpError> {
+    pub(crate) async fn keys(&self, http: &HttpClient, url: &Url) -> Result<Arc<KeySet>, IdpError> {
         let now = self.clock.now();
-        self.kept.fresh(now, self.fetch(outbound, url)).await
+        self.cached.fresh(now, self.fetch(http, url)).await
     }
 
     /// The claims of a token signed with one of the keys. A key that is not there yet, or that was replaced under
     /// its old name, is worth one more look.
     pub(crate) async fn verified(
         &self,
-        outbound: &Outbound,
+        http: &HttpClient,
         url: &Url,
         (token, origin): (&UnverifiedJwt<'_>, Origin),
     ) -> Result<Claims, NotVerified> {
@@ -100,20 +98,20 @@ impl Keyring {
             for_good: false,
         };
         let now = self.clock.now();
-        let (seen, _) = self.kept.look(now);
-        let keys = self.keys(outbound, url).await.map_err(not_now)?;
+        let (seen, _) = self.cached.look(now);
+        let keys = self.keys(http, url).await.map_err(not_now)?;
         let fault = match verify(&keys, token) {
             Ok(claims) => return Ok(claims),
             Err(fault) => fault,
         };
-        let fetch = self.fetch(outbound, url);
+        let fetch = self.fetch(http, url);
         let permitted = || self.may_force(now, origin);
-        match self.kept.renew_if(seen, now, permitted, fetch).await {
+        match self.cached.renew_if(seen, now, permitted, fetch).await {
             Some(Ok(keys)) => verify(&keys, token).map_err(|fault| NotVerified {
                 error: fault.into(),
-                for_good: fault != Fault::Key,
+                for_good: fault != JwtError::Key,
             }),
-            Some(Err(IdpError::Unavailable)) if fault == Fault::Key => {
+            Some(Err(IdpError::Unavailable)) if fault == JwtError::Key => {
                 Err(not_now(IdpError::Unavailable))
             }
             Some(Err(_)) | None => Err(not_now(fault.into())),
@@ -134,8 +132,8 @@ impl Keyring {
         permitted
     }
 
-    async fn fetch(&self, outbound: &Outbound, url: &Url) -> Result<(KeySet, Duration), IdpError> {
-        let answer = outbound.get(Endpoint::Jwks, url, None).await;
+    async fn fetch(&self, http: &HttpClient, url: &Url) -> Result<(KeySet, Duration), IdpError> {
+        let answer = http.get(Endpoint::Jwks, url, None).await;
         let result = answer
             .map_err(IdpError::from)
             .and_then(|answer| read(&answer));
@@ -145,7 +143,7 @@ impl Keyring {
             "outcome" => outcome(result.as_ref().err()),
         )
         .increment(1);
-        if result.as_ref().err() == Some(&IdpError::Misbehaved("jwks_private_key")) {
+        if result.as_ref().err() == Some(&IdpError::ProtocolViolation("jwks_private_key")) {
             tracing::error!(
                 provider = self.provider.as_str(),
                 "The provider publishes a private key; none of its keys is trusted."
@@ -155,18 +153,20 @@ impl Keyring {
     }
 }
 
-fn verify(keys: &KeySet, token: &UnverifiedJwt<'_>) -> Result<Claims, Fault> {
+fn verify(keys: &KeySet, token: &UnverifiedJwt<'_>) -> Result<Claims, JwtError> {
     token.verify(keys.find(token.kid(), token.algorithm())?)
 }
 
 fn read(answer: &Answer) -> Result<(KeySet, Duration), IdpError> {
     match answer.status {
         StatusCode::OK => {}
-        status if status.is_redirection() => return Err(IdpError::Misbehaved("jwks_redirected")),
+        status if status.is_redirection() => {
+            return Err(IdpError::ProtocolViolation("jwks_redirected"));
+        }
         _ => return Err(IdpError::Unavailable),
     }
     if !answer.is_json() {
-        return Err(IdpError::Misbehaved("jwks_content_type"));
+        return Err(IdpError::ProtocolViolation("jwks_content_type"));
     }
     let lifetime = answer.max_age().unwrap_or(USUAL).clamp(SHORTEST, LONGEST);
     Ok((KeySet::parse(&answer.body)?, lifetime))
@@ -175,7 +175,7 @@ fn read(answer: &Answer) -> Result<(KeySet, Duration), IdpError> {
 fn outcome(failure: Option<&IdpError>) -> &'static str {
     match failure {
         None => "ok",
-        Some(IdpError::Misbehaved(_)) => "refused",
+        Some(IdpError::ProtocolViolation(_)) => "refused",
         Some(_) => "unavailable",
     }
 }

@@ -1,8 +1,8 @@
 //! Identity providers: discovery, the authorize URL, one code exchange, and the judgement of what comes back.
 //!
-//! [`open`] makes an [`OidcProvider`] or, for a provider without OpenID Connect, a `PlainProvider`. Its calls go through
-//! `outbound` (where to, how long, how much), its documents through `json`, `discovery`, `jwks` and `token`, its ID tokens
-//! through `jwt` and `id_token`. `registration` proves who the client is, wherever that is asked. Access tokens are never
+//! [`open`] makes an [`OidcProvider`] or, for a provider without OpenID Connect, an `OAuth2Provider`. Its calls go through
+//! `http_client` (where to, how long, how much), its documents through `json`, `discovery`, `jwks` and `token`, its ID tokens
+//! through `jwt` and `id_token`. `client_auth` proves who the client is, wherever that is asked. Access tokens are never
 //! read (RFC 9068 section 6).
 //!
 //! Of our crates this one knows `hubkey-domain` and `hubkey-protocol`. What is built upon it cannot be named in it:
@@ -24,27 +24,27 @@
 
 mod account;
 mod algorithm;
-mod assertion;
 mod authorize;
+mod cached_document;
+mod client_assertion;
+mod client_auth;
 mod discovery;
 mod error;
 mod exchange;
+mod http_client;
 mod id_token;
 mod identity_provider;
 mod json;
 mod jwks;
 mod jwt;
-mod kept;
 mod keyring;
 mod logout_token;
 mod messages;
+mod oauth2;
 mod oidc;
-mod outbound;
+mod par;
 mod parameters;
-mod plain;
-mod pushed;
 mod refresh;
-mod registration;
 mod revocation;
 mod token;
 mod userinfo;
@@ -57,17 +57,17 @@ use hubkey_domain::{
     provider::{Endpoints, ProviderConfig},
 };
 
-pub use assertion::{KeyFault, check_key};
+pub use client_assertion::{KeyFault, check_key};
 pub use error::{IdpError, OAuthError, UserinfoError};
+pub use http_client::are_authorities;
 pub use identity_provider::IdentityProvider;
 pub use messages::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,
     Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
 };
+use oauth2::OAuth2Provider;
 pub use oidc::{OidcProvider, provider};
-pub use outbound::are_authorities;
 pub use parameters::RESERVED;
-use plain::PlainProvider;
 
 /// Takes a provider as configured, of either kind. Asks nothing of it: one that is down does not keep the broker from
 /// starting.
@@ -77,7 +77,7 @@ pub fn open(
     chance: Arc<dyn RandomSource>,
 ) -> Result<Arc<dyn IdentityProvider>, IdpError> {
     Ok(match config.endpoints {
-        Endpoints::Plain(_) => Arc::new(PlainProvider::new(config, clock, chance)?),
+        Endpoints::OAuth2(_) => Arc::new(OAuth2Provider::new(config, clock, chance)?),
         Endpoints::Discovered { .. } | Endpoints::Explicit { .. } => {
             Arc::new(provider(config, clock, chance)?)
         }

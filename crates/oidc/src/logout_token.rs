@@ -9,7 +9,7 @@ use crate::{
     IdpError, Logout,
     id_token::{self, Expected, instant, is_subject, seconds},
     json::given,
-    jwt::{Claims, Fault},
+    jwt::{Claims, JwtError},
 };
 
 /// The `typ` of its header, where there is one.
@@ -29,13 +29,13 @@ pub(crate) fn judge(claims: &Claims, expected: &Expected<'_>) -> Result<Logout, 
     event(claims)?;
     // One that has it may be an ID token (section 2.4).
     if claims.contains_key("nonce") {
-        return Err(IdpError::Misbehaved("logout_token_nonce"));
+        return Err(IdpError::ProtocolViolation("logout_token_nonce"));
     }
     let (subject, session) = (text(claims, "sub")?, text(claims, "sid")?);
     if subject.is_none() && session.is_none() {
-        return Err(IdpError::Misbehaved("logout_token_sub"));
+        return Err(IdpError::ProtocolViolation("logout_token_sub"));
     }
-    let token_id = text(claims, "jti")?.ok_or(IdpError::Misbehaved("logout_token_jti"))?;
+    let token_id = text(claims, "jti")?.ok_or(IdpError::ProtocolViolation("logout_token_jti"))?;
     Ok(Logout {
         issuer: expected.issuer.to_owned(),
         subject,
@@ -46,19 +46,19 @@ pub(crate) fn judge(claims: &Claims, expected: &Expected<'_>) -> Result<Logout, 
 }
 
 /// The word of a rule that ID tokens have too.
-pub(crate) fn refused(fault: Fault) -> IdpError {
-    IdpError::Misbehaved(match fault {
-        Fault::Issuer => "logout_token_iss",
-        Fault::Audience => "logout_token_aud",
-        Fault::Expiry => "logout_token_exp",
-        Fault::Type => "logout_token_typ",
-        Fault::Algorithm | Fault::UnknownAlgorithm => "logout_token_alg",
+pub(crate) fn refused(fault: JwtError) -> IdpError {
+    IdpError::ProtocolViolation(match fault {
+        JwtError::Issuer => "logout_token_iss",
+        JwtError::Audience => "logout_token_aud",
+        JwtError::Expiry => "logout_token_exp",
+        JwtError::Type => "logout_token_typ",
+        JwtError::Algorithm | JwtError::UnknownAlgorithm => "logout_token_alg",
         _ => "logout_token_form",
     })
 }
 
 fn issued_lately(claims: &Claims, expected: &Expected<'_>) -> Result<(), IdpError> {
-    let wrong = IdpError::Misbehaved("logout_token_iat");
+    let wrong = IdpError::ProtocolViolation("logout_token_iat");
     let issued = instant(claims, "iat").ok_or(wrong)?;
     let off = (seconds(expected.now) - issued).abs();
     (off <= (WINDOW + expected.skew).as_secs_f64())
@@ -72,7 +72,7 @@ fn event(claims: &Claims) -> Result<(), IdpError> {
     member
         .is_some_and(Value::is_object)
         .then_some(())
-        .ok_or(IdpError::Misbehaved("logout_token_events"))
+        .ok_or(IdpError::ProtocolViolation("logout_token_events"))
 }
 
 /// Absent, or a text as a subject may be: whose sessions end, and that the token comes once, hang on these.
@@ -80,7 +80,7 @@ fn text(claims: &Claims, name: &'static str) -> Result<Option<String>, IdpError>
     match given(claims, name) {
         None => Ok(None),
         Some(Value::String(text)) if is_subject(text) => Ok(Some(text.clone())),
-        Some(_) => Err(IdpError::Misbehaved("logout_token_sub")),
+        Some(_) => Err(IdpError::ProtocolViolation("logout_token_sub")),
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
             (|c| c["jti"] = json!("x".repeat(300)), "logout_token_sub"),
         ];
         for (change, word) in cases {
-            assert_eq!(judged(change), Err(IdpError::Misbehaved(word)));
+            assert_eq!(judged(change), Err(IdpError::ProtocolViolation(word)));
         }
     }
 
@@ -222,13 +222,17 @@ mod tests {
             ("events", "logout_token_events"),
             ("jti", "logout_token_jti"),
         ] {
-            assert_eq!(without(name), Err(IdpError::Misbehaved(word)), "{name}");
+            assert_eq!(
+                without(name),
+                Err(IdpError::ProtocolViolation(word)),
+                "{name}"
+            );
         }
         let nobody = judged(|claims| {
             let claims = claims.as_object_mut().unwrap();
             claims.remove("sub");
             claims.remove("sid");
         });
-        assert_eq!(nobody, Err(IdpError::Misbehaved("logout_token_sub")));
+        assert_eq!(nobody, Err(IdpError::ProtocolViolation("logout_token_sub")));
     }
 }

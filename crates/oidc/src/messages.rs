@@ -156,7 +156,7 @@ pub enum RefreshError {
     NotSent,
     /// Nothing was sent: the endpoint failed so often lately that it is left alone.
     #[error("the provider is left alone for a while")]
-    Withheld,
+    CircuitOpen,
     /// Nothing was sent: the settings do not fit the provider.
     #[error("the settings do not fit the provider")]
     Misconfigured,
@@ -219,7 +219,7 @@ impl RefreshError {
     pub fn outcome(&self) -> &'static str {
         match self {
             Self::NotSent => "connect_failed",
-            Self::Withheld => "circuit_open",
+            Self::CircuitOpen => "circuit_open",
             Self::Misconfigured => "misconfigured",
             Self::Later { .. } => "later",
             Self::Revoked => "revoked",

@@ -23,17 +23,15 @@ use crate::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
     IdpError, Known, Logout, Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
     account, authorize,
+    client_auth::ClientAuth,
     discovery::{Directory, Metadata, issuer_url},
     exchange,
+    http_client::{EgressPolicy, Endpoint, HttpClient, is_loopback},
     id_token::{self, Expected, Transaction},
-    jwt::{Claims, Fault, UnverifiedJwt},
+    jwt::{Claims, JwtError, UnverifiedJwt},
     keyring::{Keyring, Origin},
-    logout_token,
-    outbound::{Endpoint, Gate, Outbound, is_loopback},
-    parameters, pushed, refresh,
-    registration::Registration,
-    revocation,
-    token::{self, Reading, TokenEndpoint, TokenResponse},
+    logout_token, par, parameters, refresh, revocation,
+    token::{self, ResponseDialect, TokenEndpoint, TokenResponse},
     userinfo,
 };
 
@@ -45,8 +43,8 @@ pub struct OidcProvider {
     max_age: Option<u64>,
     /// `acr_values` among the authorize parameters.
     contexts: Vec<String>,
-    registration: Registration,
-    outbound: Outbound,
+    client_auth: ClientAuth,
+    http: HttpClient,
     directory: Directory,
     keyring: Keyring,
     clock: Arc<dyn Clock>,
@@ -66,7 +64,7 @@ pub fn provider(
     }
     parameters::check_parameters(&config)?;
     let issuer = issuer_url(config.endpoints.issuer())?;
-    let gate = Arc::new(Gate::new(&config.outbound, &issuer));
+    let policy = Arc::new(EgressPolicy::new(&config.outbound, &issuer));
     let is_plain = |(_, url): &(_, Url)| url.scheme() == "http" && !is_loopback(url);
     if config.outbound.allow_plaintext && config.endpoints.urls().iter().any(is_plain) {
         tracing::warn!(
@@ -78,14 +76,14 @@ pub fn provider(
     Ok(OidcProvider {
         max_age: max_age(&config)?,
         contexts: contexts(&config),
-        registration: Registration::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
-        outbound: Outbound::new(
+        client_auth: ClientAuth::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
+        http: HttpClient::new(
             &config,
-            Arc::clone(&gate),
+            Arc::clone(&policy),
             Arc::clone(&clock),
             Arc::clone(&chance),
         )?,
-        directory: Directory::new(&config, gate, Arc::clone(&clock), chance)?,
+        directory: Directory::new(&config, policy, Arc::clone(&clock), chance)?,
         keyring: Keyring::new(config.id.clone(), Arc::clone(&clock)),
         clock,
         kernels_userinfo: Semaphore::new(KERNELS_USERINFO),
@@ -119,30 +117,30 @@ impl IdentityProvider for OidcProvider {
     }
 
     fn key_set(&self) -> Option<&Value> {
-        self.registration.key_set()
+        self.client_auth.key_set()
     }
 
     fn status(&self) -> ProviderStatus {
-        if self.rest().is_some() {
+        if self.retry_after().is_some() {
             return ProviderStatus::Unavailable;
         }
         self.directory.status()
     }
 
-    fn rest(&self) -> Option<Duration> {
-        self.outbound.rest(Endpoint::Token)
+    fn retry_after(&self) -> Option<Duration> {
+        self.http.retry_after(Endpoint::Token)
     }
 
     async fn authorize(
         &self,
         request: &AuthorizationRequest<'_>,
     ) -> Result<Authorization, IdpError> {
-        let metadata = self.directory.metadata(&self.outbound).await?;
+        let metadata = self.directory.metadata(&self.http).await?;
         let whole = authorize::url(&self.config, &metadata, request)?;
-        let url = match pushed::endpoint(&self.config, &metadata)? {
+        let url = match par::endpoint(&self.config, &metadata)? {
             Some(endpoint) => {
-                let ends = (&self.registration, &self.outbound);
-                pushed::push(&self.config, (&metadata, endpoint), ends, &whole).await?
+                let ends = (&self.client_auth, &self.http);
+                par::push(&self.config, (&metadata, endpoint), ends, &whole).await?
             }
             None => whole,
         };
@@ -157,22 +155,24 @@ impl IdentityProvider for OidcProvider {
         expected: &str,
         given: Option<&str>,
     ) -> Result<(), IdpError> {
-        let metadata = self.directory.metadata(&self.outbound).await?;
+        let metadata = self.directory.metadata(&self.http).await?;
         match given {
-            _ if expected != metadata.issuer => Err(IdpError::Misbehaved("issuer_changed")),
-            Some(given) if given != expected => Err(IdpError::Misbehaved("response_iss")),
-            None if metadata.names_issuer => Err(IdpError::Misbehaved("response_iss_missing")),
+            _ if expected != metadata.issuer => Err(IdpError::ProtocolViolation("issuer_changed")),
+            Some(given) if given != expected => Err(IdpError::ProtocolViolation("response_iss")),
+            None if metadata.names_issuer => {
+                Err(IdpError::ProtocolViolation("response_iss_missing"))
+            }
             _ => Ok(()),
         }
     }
 
     async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError> {
-        let metadata = self.directory.metadata(&self.outbound).await?;
+        let metadata = self.directory.metadata(&self.http).await?;
         if redemption.issuer != metadata.issuer {
-            return Err(IdpError::Misbehaved("issuer_changed"));
+            return Err(IdpError::ProtocolViolation("issuer_changed"));
         }
         // Before the code is spent: without keys its ID token could not be judged.
-        self.keyring.keys(&self.outbound, &metadata.jwks).await?;
+        self.keyring.keys(&self.http, &metadata.jwks).await?;
         let at = self.token_endpoint(&metadata);
         refresh::recover(at).await?;
         let sent = self.clock.now();
@@ -186,18 +186,18 @@ impl IdentityProvider for OidcProvider {
     }
 
     async fn ready(&self) -> Result<(), IdpError> {
-        let metadata = self.directory.metadata(&self.outbound).await?;
-        self.keyring.keys(&self.outbound, &metadata.jwks).await?;
+        let metadata = self.directory.metadata(&self.http).await?;
+        self.keyring.keys(&self.http, &metadata.jwks).await?;
         refresh::recover(self.token_endpoint(&metadata)).await
     }
 
-    async fn answers(&self) -> Result<Option<Refusal>, IdpError> {
-        let metadata = self.directory.metadata(&self.outbound).await?;
+    async fn probe(&self) -> Result<Option<Refusal>, IdpError> {
+        let metadata = self.directory.metadata(&self.http).await?;
         refresh::probe(self.token_endpoint(&metadata)).await
     }
 
     async fn refresh(&self, refreshable: Refreshable<'_>) -> Result<Refreshed, RefreshError> {
-        let metadata = self.directory.metadata(&self.outbound).await;
+        let metadata = self.directory.metadata(&self.http).await;
         let metadata = metadata.map_err(|_| RefreshError::NotSent)?;
         if refreshable.issuer != metadata.issuer {
             return Err(RefreshError::Misconfigured);
@@ -225,7 +225,7 @@ impl IdentityProvider for OidcProvider {
         known: Known<'_>,
         unverified: &Unverified,
     ) -> Result<Option<u64>, VerifyError> {
-        let metadata = self.directory.metadata(&self.outbound).await;
+        let metadata = self.directory.metadata(&self.http).await;
         let metadata = metadata.map_err(|_| VerifyError::NotYet)?;
         if known.issuer != metadata.issuer {
             return Err(VerifyError::NotYet);
@@ -242,7 +242,7 @@ impl IdentityProvider for OidcProvider {
         &self,
         exchange: Exchange<'_>,
     ) -> Result<TokenSet<Option<Scopes>>, ExchangeError> {
-        let metadata = self.directory.metadata(&self.outbound).await;
+        let metadata = self.directory.metadata(&self.http).await;
         let metadata = metadata.map_err(|error| match error {
             IdpError::Unavailable => ExchangeError::Unavailable { retry_after: None },
             _ => ExchangeError::Misconfigured,
@@ -256,16 +256,14 @@ impl IdentityProvider for OidcProvider {
     }
 
     async fn logout(&self, token: &LogoutToken) -> Result<Logout, IdpError> {
-        let metadata = self.directory.metadata(&self.outbound).await?;
+        let metadata = self.directory.metadata(&self.http).await?;
         let kind = logout_token::TYPE;
         let token = UnverifiedJwt::parse_as(kind, token.expose(), &metadata.algorithms)
             .map_err(logout_token::refused)?;
         let posted = (&token, Origin::Anybody);
-        let verified = self
-            .keyring
-            .verified(&self.outbound, &metadata.jwks, posted);
+        let verified = self.keyring.verified(&self.http, &metadata.jwks, posted);
         let claims = verified.await.map_err(|reason| match reason.error {
-            IdpError::Misbehaved(_) => IdpError::Misbehaved("logout_token_signature"),
+            IdpError::ProtocolViolation(_) => IdpError::ProtocolViolation("logout_token_signature"),
             other => other,
         })?;
         logout_token::judge(&claims, &self.expected(&metadata))
@@ -276,11 +274,11 @@ impl IdentityProvider for OidcProvider {
         let _slot = slot
             .map_err(|_| IdpError::Unavailable)?
             .map_err(|_| IdpError::Unavailable)?;
-        let metadata = self.directory.metadata(&self.outbound).await?;
+        let metadata = self.directory.metadata(&self.http).await?;
         if grant.issuer != metadata.issuer {
-            return Err(IdpError::Misbehaved("issuer_changed"));
+            return Err(IdpError::ProtocolViolation("issuer_changed"));
         }
-        let ends = (&self.outbound, &self.keyring);
+        let ends = (&self.http, &self.keyring);
         let expected = self.expected(&metadata);
         userinfo::claims(
             &metadata,
@@ -293,12 +291,12 @@ impl IdentityProvider for OidcProvider {
     }
 
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
-        let Ok(metadata) = self.directory.metadata(&self.outbound).await else {
+        let Ok(metadata) = self.directory.metadata(&self.http).await else {
             return;
         };
         if let Some(url) = &metadata.revocation {
-            let us = (url, &self.registration);
-            revocation::revoke(us, &self.outbound, access_token, refresh_token).await;
+            let us = (url, &self.client_auth);
+            revocation::revoke(us, &self.http, access_token, refresh_token).await;
         }
     }
 }
@@ -307,9 +305,9 @@ impl OidcProvider {
     fn token_endpoint<'a>(&'a self, metadata: &'a Metadata) -> TokenEndpoint<'a> {
         TokenEndpoint {
             url: &metadata.token,
-            reading: Reading::Strict,
-            registration: &self.registration,
-            outbound: &self.outbound,
+            dialect: ResponseDialect::OpenId,
+            client_auth: &self.client_auth,
+            http: &self.http,
         }
     }
 
@@ -321,11 +319,11 @@ impl OidcProvider {
         redemption: &Redemption,
     ) -> Result<Claims, IdpError> {
         let token = handed.unverified_id_token.as_ref();
-        let token = token.ok_or(IdpError::Misbehaved("id_token_missing"))?;
+        let token = token.ok_or(IdpError::ProtocolViolation("id_token_missing"))?;
         let token = UnverifiedJwt::parse(token, &metadata.algorithms)?;
         let mut claims = self
             .keyring
-            .verified(&self.outbound, &metadata.jwks, (&token, Origin::Provider))
+            .verified(&self.http, &metadata.jwks, (&token, Origin::Provider))
             .await?;
         let expected = self.expected(metadata);
         let transaction = Transaction {
@@ -338,7 +336,7 @@ impl OidcProvider {
         id_token::judge(&claims, token.algorithm(), &expected, &transaction)?;
         if self.config.id_token.fetch_userinfo {
             let subject = account::subject(&claims);
-            let ends = (&self.outbound, &self.keyring);
+            let ends = (&self.http, &self.keyring);
             let access_token = &handed.access_token;
             let more = userinfo::claims(metadata, ends, access_token, &subject, &expected).await?;
             account::complete(&mut claims, more);
@@ -353,14 +351,12 @@ impl OidcProvider {
         (id_token, access_token): (&str, &AccessToken),
         (known, came): (Known<'_>, Timestamp),
     ) -> Result<Option<u64>, VerifyError> {
-        let foreign = |fault: Fault| VerifyError::Foreign(fault.word());
+        let foreign = |fault: JwtError| VerifyError::Foreign(fault.word());
         let token = UnverifiedJwt::parse(id_token, &metadata.algorithms).map_err(foreign)?;
         let signed = (&token, Origin::Provider);
-        let verified = self
-            .keyring
-            .verified(&self.outbound, &metadata.jwks, signed);
+        let verified = self.keyring.verified(&self.http, &metadata.jwks, signed);
         let claims = verified.await.map_err(|reason| match reason.error {
-            IdpError::Misbehaved(word) if reason.for_good => VerifyError::Foreign(word),
+            IdpError::ProtocolViolation(word) if reason.for_good => VerifyError::Foreign(word),
             _ => VerifyError::NotYet,
         })?;
         let expected = Expected {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     IdpError, OAuthError, RefreshError, Refreshable,
-    outbound::{Answer, Endpoint, Unanswered},
+    http_client::{Answer, Endpoint, RequestError},
     token::{self, TokenEndpoint, TokenResponse},
 };
 
@@ -32,15 +32,15 @@ pub(crate) async fn send(
     pairs.extend(refreshable.resource.map(|value| ("resource", value)));
     let scope = refreshable.scopes.map(Scopes::to_oauth);
     pairs.extend(scope.as_deref().map(|value| ("scope", value)));
-    let form = at.registration.form(&pairs);
+    let form = at.client_auth.form(&pairs);
     let form = form.map_err(|_| RefreshError::Misconfigured)?;
     let end = refreshable.send_before;
     let answer = at
-        .outbound
+        .http
         .post_before(Endpoint::Token, at.url, form, end)
         .await
-        .map_err(unanswered)?;
-    match token::read(&answer, at.reading) {
+        .map_err(request_error)?;
+    match token::read(&answer, at.dialect) {
         Ok(handed) => Ok(handed),
         Err(error) => match failure(error, &answer, refreshable.refresh_token) {
             RefreshError::Rejected { refusal, .. } => Err(witnessed(at, refusal).await),
@@ -73,9 +73,9 @@ const NOBODYS: &str = "hubkey-probe-no-refresh-token";
 /// it refused.
 pub(crate) async fn probe(at: TokenEndpoint<'_>) -> Result<Option<Refusal>, IdpError> {
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", NOBODYS)];
-    let form = at.registration.form(&pairs)?;
-    let answer = at.outbound.post(Endpoint::Token, at.url, form).await?;
-    match token::read(&answer, at.reading) {
+    let form = at.client_auth.form(&pairs)?;
+    let answer = at.http.post(Endpoint::Token, at.url, form).await?;
+    match token::read(&answer, at.dialect) {
         Ok(_) => Ok(None),
         Err(IdpError::Refused(OAuthError::Unavailable) | IdpError::Unavailable) => {
             Err(IdpError::Unavailable)
@@ -89,18 +89,18 @@ pub(crate) async fn probe(at: TokenEndpoint<'_>) -> Result<Option<Refusal>, IdpE
 
 /// As [`probe`], only while the endpoint is left alone: then no code and no refresh token finds out whether it works again.
 pub(crate) async fn recover(at: TokenEndpoint<'_>) -> Result<(), IdpError> {
-    if at.outbound.is_asked(Endpoint::Token) {
+    if at.http.is_asked(Endpoint::Token) {
         return Ok(());
     }
     probe(at).await.map(|_| ())
 }
 
-fn unanswered(reason: Unanswered) -> RefreshError {
+fn request_error(reason: RequestError) -> RefreshError {
     match reason {
-        Unanswered::NotPermitted => RefreshError::Misconfigured,
-        Unanswered::NotSent => RefreshError::NotSent,
-        Unanswered::Withheld => RefreshError::Withheld,
-        Unanswered::Lost | Unanswered::TooLong => RefreshError::Lost,
+        RequestError::EgressDenied => RefreshError::Misconfigured,
+        RequestError::ConnectFailed => RefreshError::NotSent,
+        RequestError::CircuitOpen => RefreshError::CircuitOpen,
+        RequestError::ResponseLost | RequestError::ResponseTooLarge => RefreshError::Lost,
     }
 }
 

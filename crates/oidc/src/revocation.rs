@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use url::Url;
 
 use crate::{
-    outbound::{Answer, Endpoint, Outbound, Unanswered},
-    registration::Registration,
+    client_auth::ClientAuth,
+    http_client::{Answer, Endpoint, HttpClient, RequestError},
 };
 
 /// How often a provider is told that does not answer, or asks to come later.
@@ -22,8 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The refresh token first: at many providers its end is the end of all. Whatever is wrong with one, the other is told
 /// too (RFC 7009 section 2.2.1).
 pub(crate) async fn revoke(
-    (url, registration): (&Url, &Registration),
-    outbound: &Outbound,
+    (url, client_auth): (&Url, &ClientAuth),
+    http: &HttpClient,
     access_token: &AccessToken,
     refresh_token: Option<&RefreshToken>,
 ) {
@@ -32,7 +32,7 @@ pub(crate) async fn revoke(
         .into_iter()
         .chain([(access_token.expose(), "access_token")]);
     for (token, hint) in tokens {
-        if !tell((url, registration), outbound, token, hint).await {
+        if !tell((url, client_auth), http, token, hint).await {
             tracing::warn!(
                 token = hint,
                 "a token could not be revoked at its provider; it is forgotten here"
@@ -43,18 +43,18 @@ pub(crate) async fn revoke(
 
 /// Until the provider has taken it, or has refused it for good.
 async fn tell(
-    (url, registration): (&Url, &Registration),
-    outbound: &Outbound,
+    (url, client_auth): (&Url, &ClientAuth),
+    http: &HttpClient,
     token: &str,
     hint: &str,
 ) -> bool {
     for attempt in 0..TRIES {
         // Each time anew: an assertion of the client is good once.
         let pairs = [("token", token), ("token_type_hint", hint)];
-        let Ok(form) = registration.form(&pairs) else {
+        let Ok(form) = client_auth.form(&pairs) else {
             return false;
         };
-        let answer = outbound.post(Endpoint::Revocation, url, form).await;
+        let answer = http.post(Endpoint::Revocation, url, form).await;
         let Some(pause) = pause(&answer, PAUSE * 2_u32.pow(attempt)) else {
             return answer.is_ok_and(|answer| answer.status.is_success());
         };
@@ -66,7 +66,7 @@ async fn tell(
 }
 
 /// How long to wait for another try, if one may help.
-fn pause(answer: &Result<Answer, Unanswered>, usual: Duration) -> Option<Duration> {
+fn pause(answer: &Result<Answer, RequestError>, usual: Duration) -> Option<Duration> {
     match answer {
         Ok(answer)
             if answer.status.is_server_error()
@@ -74,7 +74,9 @@ fn pause(answer: &Result<Answer, Unanswered>, usual: Duration) -> Option<Duratio
         {
             Some(answer.retry_after().unwrap_or(usual))
         }
-        Err(Unanswered::NotSent | Unanswered::Withheld | Unanswered::Lost) => Some(usual),
+        Err(
+            RequestError::ConnectFailed | RequestError::CircuitOpen | RequestError::ResponseLost,
+        ) => Some(usual),
         _ => None,
     }
 }

@@ -20,10 +20,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     Granted, IdentityProvider, IdpError, OAuthError, Redemption, RefreshError, Refreshed, account,
+    client_auth::ClientAuth,
+    http_client::{Answer, Endpoint, HttpClient, RequestError},
     json,
     jwt::Claims,
-    outbound::{Answer, Endpoint, Outbound, Unanswered},
-    registration::Registration,
 };
 
 /// A longer lifetime is taken for nonsense, not for a promise.
@@ -46,20 +46,20 @@ pub(crate) struct TokenResponse {
 
 /// How answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum ResponseDialect {
     /// As OpenID Connect Core 1.0 section 3.1.3.3 says: JSON and nothing else.
-    Strict,
+    OpenId,
     /// As providers without OpenID Connect answer: perhaps form-encoded, scopes perhaps separated by commas.
-    Plain,
+    OAuth2,
 }
 
 /// A provider's token endpoint, as hubkey speaks to it.
 #[derive(Clone, Copy)]
 pub(crate) struct TokenEndpoint<'a> {
     pub(crate) url: &'a Url,
-    pub(crate) reading: Reading,
-    pub(crate) registration: &'a Registration,
-    pub(crate) outbound: &'a Outbound,
+    pub(crate) dialect: ResponseDialect,
+    pub(crate) client_auth: &'a ClientAuth,
+    pub(crate) http: &'a HttpClient,
 }
 
 impl TokenResponse {
@@ -162,21 +162,21 @@ pub(crate) async fn exchange(
             .as_deref()
             .map(|value| ("resource", value)),
     );
-    let form = at.registration.form(&pairs)?;
-    let answer = at.outbound.post(Endpoint::Token, at.url, form);
+    let form = at.client_auth.form(&pairs)?;
+    let answer = at.http.post(Endpoint::Token, at.url, form);
     let answer = answer.await.map_err(unredeemed)?;
-    let response = read(&answer, at.reading);
+    let response = read(&answer, at.dialect);
     if response.is_err() {
-        log_refusal(at.outbound, (Endpoint::Token, at.url), &answer);
+        log_refusal(at.http, (Endpoint::Token, at.url), &answer);
     }
     response
 }
 
 /// Where the provider refused which request, for the operator: the page and the cell name neither.
-pub(crate) fn log_refusal(outbound: &Outbound, (endpoint, url): (Endpoint, &Url), answer: &Answer) {
+pub(crate) fn log_refusal(http: &HttpClient, (endpoint, url): (Endpoint, &Url), answer: &Answer) {
     let refusal = refusal_of(answer);
     tracing::warn!(
-        provider = outbound.provider().as_str(),
+        provider = http.provider().as_str(),
         endpoint = endpoint.label(),
         url = url.as_str(),
         status = refusal.status,
@@ -186,27 +186,29 @@ pub(crate) fn log_refusal(outbound: &Outbound, (endpoint, url): (Endpoint, &Url)
     );
 }
 
-fn unredeemed(reason: Unanswered) -> IdpError {
+fn unredeemed(reason: RequestError) -> IdpError {
     match reason {
-        Unanswered::Lost => IdpError::OutcomeUnknown,
+        RequestError::ResponseLost => IdpError::OutcomeUnknown,
         other => other.into(),
     }
 }
 
 /// What an answer of the token endpoint holds.
-pub(crate) fn read(answer: &Answer, reading: Reading) -> Result<TokenResponse, IdpError> {
+pub(crate) fn read(answer: &Answer, dialect: ResponseDialect) -> Result<TokenResponse, IdpError> {
     if answer.status != StatusCode::OK {
         return Err(refusal(answer.status, answer));
     }
     let media_type = answer.media_type();
-    let mut members = match (media_type.as_deref(), reading) {
+    let mut members = match (media_type.as_deref(), dialect) {
         (Some("application/json"), _) => {
-            json::object(&answer.body).map_err(|_| IdpError::Misbehaved("token_json"))?
+            json::object(&answer.body).map_err(|_| IdpError::ProtocolViolation("token_json"))?
         }
-        (Some(FORM), Reading::Plain) => form(&answer.body)?,
-        _ => return Err(IdpError::Misbehaved("token_content_type")),
+        (Some(FORM), ResponseDialect::OAuth2) => form(&answer.body)?,
+        _ => return Err(IdpError::ProtocolViolation("token_content_type")),
     };
-    if let (Reading::Plain, Some(Value::String(scopes))) = (reading, members.get_mut("scope")) {
+    if let (ResponseDialect::OAuth2, Some(Value::String(scopes))) =
+        (dialect, members.get_mut("scope"))
+    {
         *scopes = scopes.replace(',', " ");
     }
     response(members)
@@ -220,7 +222,7 @@ fn form(body: &[u8]) -> Result<Map<String, Value>, IdpError> {
     for (name, value) in form_urlencoded::parse(body) {
         let value = Value::String(value.into_owned());
         if members.insert(name.into_owned(), value).is_some() {
-            return Err(IdpError::Misbehaved("token_form"));
+            return Err(IdpError::ProtocolViolation("token_form"));
         }
     }
     Ok(members)
@@ -229,7 +231,7 @@ fn form(body: &[u8]) -> Result<Map<String, Value>, IdpError> {
 /// By the standard code only; the rest of an error document never leaves this function (RFC 6749 section 5.2).
 fn refusal(status: StatusCode, answer: &Answer) -> IdpError {
     if status.is_redirection() {
-        return IdpError::Misbehaved("token_redirected");
+        return IdpError::ProtocolViolation("token_redirected");
     }
     if matches!(
         status,
@@ -252,7 +254,7 @@ pub(crate) fn by_code(answer: &Answer, no_document: &'static str) -> IdpError {
     match error_code(answer) {
         Some(OAuthError::Other) | None if unauthorized => IdpError::Misconfigured("client_refused"),
         Some(code) => IdpError::Refused(code),
-        None => IdpError::Misbehaved(no_document),
+        None => IdpError::ProtocolViolation(no_document),
     }
 }
 
@@ -309,11 +311,11 @@ fn response(mut members: Map<String, Value>) -> Result<TokenResponse, IdpError> 
         .and_then(Value::as_str)
         .is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
     if !bearer {
-        return Err(IdpError::Misbehaved("token_type"));
+        return Err(IdpError::ProtocolViolation("token_type"));
     }
     let access_token = text(&mut members, "access_token")?
         .filter(|token| is_token(token))
-        .ok_or(IdpError::Misbehaved("access_token"))?;
+        .ok_or(IdpError::ProtocolViolation("access_token"))?;
     let refresh_token = text(&mut members, "refresh_token")?.filter(|token| !token.is_empty());
     let id_token = text(&mut members, "id_token")?.filter(|token| !token.is_empty());
     Ok(TokenResponse {
@@ -330,7 +332,7 @@ fn text(members: &mut Map<String, Value>, name: &'static str) -> Result<Option<S
     match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(IdpError::Misbehaved(name)),
+        Some(_) => Err(IdpError::ProtocolViolation(name)),
     }
 }
 
@@ -343,7 +345,7 @@ fn scopes(members: &mut Map<String, Value>) -> Result<Option<Scopes>, IdpError> 
     let Some(list) = text(members, "scope")? else {
         return Ok(None);
     };
-    let scopes = Scopes::parse(&list).map_err(|_| IdpError::Misbehaved("scope"))?;
+    let scopes = Scopes::parse(&list).map_err(|_| IdpError::ProtocolViolation("scope"))?;
     Ok(Some(scopes).filter(|scopes| !scopes.is_empty()))
 }
 

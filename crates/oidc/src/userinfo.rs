@@ -8,17 +8,17 @@ use crate::{
     IdpError,
     discovery::Metadata,
     error::{USERINFO_TOO_LONG, UserinfoError},
+    http_client::{Answer, Endpoint, HttpClient},
     id_token::{self, Expected},
     json,
-    jwt::{Claims, Fault, UnverifiedJwt},
+    jwt::{Claims, JwtError, UnverifiedJwt},
     keyring::{Keyring, Origin},
-    outbound::{Answer, Endpoint, Outbound},
 };
 
 /// Reads the claims, if they are about the account of the ID token (section 5.3.2).
 pub(crate) async fn claims(
     metadata: &Metadata,
-    (outbound, keyring): (&Outbound, &Keyring),
+    (http, keyring): (&HttpClient, &Keyring),
     access_token: &AccessToken,
     subject: &str,
     expected: &Expected<'_>,
@@ -27,12 +27,12 @@ pub(crate) async fn claims(
         .userinfo
         .as_ref()
         .ok_or(IdpError::Misconfigured("userinfo_endpoint"))?;
-    let answer = outbound
+    let answer = http
         .get(Endpoint::Userinfo, url, Some(access_token))
         .await?;
     check_status(answer.status)?;
     let claims = if answer.media_type().as_deref() == Some("application/jwt") {
-        signed(metadata, (outbound, keyring), &answer, expected).await?
+        signed(metadata, (http, keyring), &answer, expected).await?
     } else if answer.is_json() {
         json::object(&answer.body).map_err(|_| unreadable("userinfo_json"))?
     } else {
@@ -61,7 +61,7 @@ pub(crate) fn check_status(status: StatusCode) -> Result<(), IdpError> {
 /// A signed answer is a JWT of its own, for us and from this issuer: no other token passes for it.
 async fn signed(
     metadata: &Metadata,
-    (outbound, keyring): (&Outbound, &Keyring),
+    (http, keyring): (&HttpClient, &Keyring),
     answer: &Answer,
     expected: &Expected<'_>,
 ) -> Result<Claims, IdpError> {
@@ -69,12 +69,12 @@ async fn signed(
     let text = std::str::from_utf8(&answer.body).map_err(|_| unreadable("userinfo_jwt"))?;
     let token = UnverifiedJwt::parse(text.trim_ascii(), &metadata.algorithms);
     let token = token.map_err(|fault| match fault {
-        Fault::TooLong => IdpError::Misbehaved(USERINFO_TOO_LONG),
-        Fault::Encrypted => unreadable("userinfo_encrypted"),
+        JwtError::TooLong => IdpError::ProtocolViolation(USERINFO_TOO_LONG),
+        JwtError::Encrypted => unreadable("userinfo_encrypted"),
         other => word(other),
     })?;
     let answered = (&token, Origin::Provider);
-    let claims = keyring.verified(outbound, &metadata.jwks, answered).await?;
+    let claims = keyring.verified(http, &metadata.jwks, answered).await?;
     id_token::issuer(&claims, expected).map_err(word)?;
     id_token::audience(&claims, expected).map_err(word)?;
     if json::given(&claims, "exp").is_some() {

@@ -11,7 +11,7 @@ fn rules() -> Rules {
     let issuer = Url::parse(ISSUER).unwrap();
     Rules {
         provider: ProviderId::parse("op").unwrap(),
-        gate: Arc::new(Gate::new(
+        policy: Arc::new(EgressPolicy::new(
             &hubkey_domain::provider::OutboundRules::default(),
             &issuer,
         )),

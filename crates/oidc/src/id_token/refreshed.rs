@@ -8,7 +8,7 @@ use super::{Expected, for_us_and_now, half_hash, whole_seconds};
 use crate::{
     algorithm::Algorithm,
     json::given,
-    jwt::{Claims, Fault},
+    jwt::{Claims, JwtError},
 };
 
 /// Judges the claims of an ID token whose signature was checked: the same issuer, subject, audience and time of
@@ -19,41 +19,41 @@ pub(crate) fn judge_refreshed(
     expected: &Expected<'_>,
     (subject, proof): (&str, &IdTokenAnchor),
     access_token: &AccessToken,
-) -> Result<(), Fault> {
+) -> Result<(), JwtError> {
     for_us_and_now(claims, expected)?;
     same_subject(claims, subject)?;
     not_older(claims, proof)?;
     same_nonce(claims, proof)?;
     same_authentication(claims, proof)?;
-    half_hash(claims, "at_hash", algorithm, access_token).ok_or(Fault::AccessTokenHash)
+    half_hash(claims, "at_hash", algorithm, access_token).ok_or(JwtError::AccessTokenHash)
 }
 
-fn same_subject(claims: &Claims, subject: &str) -> Result<(), Fault> {
+fn same_subject(claims: &Claims, subject: &str) -> Result<(), JwtError> {
     match claims.get("sub") {
         Some(Value::String(given)) if given == subject => Ok(()),
-        _ => Err(Fault::Subject),
+        _ => Err(JwtError::Subject),
     }
 }
 
-fn not_older(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
+fn not_older(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), JwtError> {
     match whole_seconds(claims, "iat") {
         Some(issued) if issued >= proof.issued_at => Ok(()),
-        _ => Err(Fault::IssuedAt),
+        _ => Err(JwtError::IssuedAt),
     }
 }
 
-fn same_nonce(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
+fn same_nonce(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), JwtError> {
     match given(claims, "nonce") {
         None => Ok(()),
         Some(Value::String(given)) if OidcNonce::new(given).matches(&proof.oidc_nonce) => Ok(()),
-        Some(_) => Err(Fault::Nonce),
+        Some(_) => Err(JwtError::Nonce),
     }
 }
 
 /// What is no time says nothing (ADR 56).
-fn same_authentication(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), Fault> {
+fn same_authentication(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), JwtError> {
     match (whole_seconds(claims, "auth_time"), proof.auth_time) {
-        (Some(given), Some(first)) if given != first => Err(Fault::AuthenticationTime),
+        (Some(given), Some(first)) if given != first => Err(JwtError::AuthenticationTime),
         _ => Ok(()),
     }
 }

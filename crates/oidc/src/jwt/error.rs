@@ -4,7 +4,7 @@ use crate::error::{ID_TOKEN_TOO_LONG, IdpError};
 
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum JwtError {
     TooLong,
     Form,
     Encrypted,
@@ -29,7 +29,7 @@ pub(crate) enum Fault {
     CodeHash,
 }
 
-impl Fault {
+impl JwtError {
     /// The word for logs and the audit stream.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -58,11 +58,11 @@ impl Fault {
     }
 }
 
-impl From<Fault> for IdpError {
-    fn from(fault: Fault) -> Self {
+impl From<JwtError> for IdpError {
+    fn from(fault: JwtError) -> Self {
         match fault {
-            Fault::Encrypted | Fault::UnknownAlgorithm => Self::NotSupported(fault.word()),
-            _ => Self::Misbehaved(fault.word()),
+            JwtError::Encrypted | JwtError::UnknownAlgorithm => Self::NotSupported(fault.word()),
+            _ => Self::ProtocolViolation(fault.word()),
         }
     }
 }

@@ -227,7 +227,7 @@ fn refusals() -> Vec<(Reply, IdpError)> {
     let error = |status, code| Reply::oauth_error(status, code);
     let bad = StatusCode::BAD_REQUEST;
     let refused = IdpError::Refused;
-    let no_code = IdpError::Misbehaved("token_error_form");
+    let no_code = IdpError::ProtocolViolation("token_error_form");
     let numeric = Reply::json(&json!({"error": 1})).with_status(bad);
     vec![
         (

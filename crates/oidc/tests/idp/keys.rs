@@ -143,7 +143,10 @@ async fn security_p58_an_unusable_key_set_keeps_the_code_unspent() {
         let setup = Setup::new().await;
         setup.op.replies(Endpoint::Jwks, case.alter);
         let refused = setup.sign_in().await.unwrap_err();
-        let expected = matches!(refused, IdpError::Unavailable | IdpError::Misbehaved(_));
+        let expected = matches!(
+            refused,
+            IdpError::Unavailable | IdpError::ProtocolViolation(_)
+        );
         assert!(expected, "{}: {refused:?}", case.name);
         assert_eq!(setup.hits(Endpoint::Token), 0, "{}", case.name);
     }

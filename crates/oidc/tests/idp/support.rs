@@ -214,7 +214,7 @@ impl Setup {
 pub(crate) fn word<T: std::fmt::Debug>(result: Result<T, IdpError>) -> &'static str {
     match result {
         Err(
-            IdpError::Misbehaved(word)
+            IdpError::ProtocolViolation(word)
             | IdpError::Misconfigured(word)
             | IdpError::NotSupported(word),
         ) => word,

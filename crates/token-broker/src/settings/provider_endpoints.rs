@@ -1,6 +1,6 @@
 //! Where a provider is.
 
-use hubkey_domain::provider::{Endpoints, PlainEndpoints};
+use hubkey_domain::provider::{Endpoints, OAuth2Endpoints};
 use hubkey_service::settings::{Section, value_type};
 use url::Url;
 
@@ -133,7 +133,7 @@ fn plain(section: &Section<'_>, found: Found) -> Option<Endpoints> {
         );
         return None;
     };
-    Some(Endpoints::Plain(PlainEndpoints {
+    Some(Endpoints::OAuth2(OAuth2Endpoints {
         issuer: found.issuer?,
         authorization,
         token,

@@ -331,7 +331,7 @@ impl<W: Transport> IdentityProvider for ProviderVia<W> {
         self.real.status()
     }
 
-    fn rest(&self) -> Option<Duration> {
+    fn retry_after(&self) -> Option<Duration> {
         None
     }
 
@@ -352,7 +352,7 @@ impl<W: Transport> IdentityProvider for ProviderVia<W> {
         Ok(())
     }
 
-    async fn answers(&self) -> Result<Option<Refusal>, IdpError> {
+    async fn probe(&self) -> Result<Option<Refusal>, IdpError> {
         self.transport.look().await;
         Ok(None)
     }

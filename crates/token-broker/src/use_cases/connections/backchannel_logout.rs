@@ -100,7 +100,7 @@ impl BackchannelLogouts {
                 "unavailable"
             }
             Err(
-                IdpError::Misbehaved(word)
+                IdpError::ProtocolViolation(word)
                 | IdpError::Misconfigured(word)
                 | IdpError::NotSupported(word),
             ) => word,

@@ -88,10 +88,10 @@ impl SignInOutcome {
         let (failure, word) = match error {
             IdpError::Unavailable => (SignInFailure::ProviderUnavailable, "unavailable"),
             IdpError::OutcomeUnknown => (SignInFailure::OutcomeUnknown, "outcome_unknown"),
-            IdpError::Misbehaved(rule) if error.is_too_long() => {
+            IdpError::ProtocolViolation(rule) if error.is_too_long() => {
                 (SignInFailure::AnswerTooLong, rule)
             }
-            IdpError::Misbehaved(rule) => (SignInFailure::ProviderProtocolError, rule),
+            IdpError::ProtocolViolation(rule) => (SignInFailure::ProviderProtocolError, rule),
             IdpError::Misconfigured(what) => (SignInFailure::ProviderMisconfigured, what),
             IdpError::NotSupported(what) => (SignInFailure::NotSupported, what),
             IdpError::Userinfo(UserinfoError::Refused) => (

@@ -219,7 +219,7 @@ impl DownscopedTokens {
         if let Err(error) = provider.ready().await {
             let setback = NotReady {
                 trouble: trouble_of(error),
-                asked: provider.rest(),
+                asked: provider.retry_after(),
             };
             let landing = self
                 .attempts
@@ -326,7 +326,7 @@ impl DownscopedTokens {
                 return landing.and(Err(RefreshFailure::InProgress));
             }
             error @ (RefreshError::NotSent
-            | RefreshError::Withheld
+            | RefreshError::CircuitOpen
             | RefreshError::Later { .. }
             | RefreshError::Lost
             | RefreshError::Unusable { .. }

@@ -111,7 +111,7 @@ pub(crate) fn remember(error: Option<&IdpError>) -> Duration {
         Some(IdpError::Unavailable | IdpError::OutcomeUnknown) => REST,
         Some(
             IdpError::Refused(_)
-            | IdpError::Misbehaved(_)
+            | IdpError::ProtocolViolation(_)
             | IdpError::Misconfigured(_)
             | IdpError::NotSupported(_)
             | IdpError::Userinfo(_),
@@ -127,7 +127,7 @@ fn failure(error: IdpError, connection: &Connection) -> KernelFailure {
             return KernelFailure::Provider(Trouble::Unavailable, REST);
         }
         IdpError::Refused(_)
-        | IdpError::Misbehaved(_)
+        | IdpError::ProtocolViolation(_)
         | IdpError::Misconfigured(_)
         | IdpError::NotSupported(_)
         | IdpError::Userinfo(_) => {}

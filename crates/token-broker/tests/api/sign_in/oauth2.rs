@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hubkey_domain::provider::{Endpoints, IdentityPolicy, PlainEndpoints, ProviderConfig};
+use hubkey_domain::provider::{Endpoints, IdentityPolicy, OAuth2Endpoints, ProviderConfig};
 use hubkey_fakes::{
     fake_http::Reply,
     hostile_provider::{Account, Endpoint},
@@ -27,7 +27,7 @@ fn plain(config: &mut ProviderConfig) {
     let url = |path: &str| Url::parse(&format!("{issuer}{path}")).unwrap();
     config.offer.default_scopes = hubkey_protocol::Scopes::parse("repo read:user").unwrap();
     config.offer.allowed_scopes = config.offer.default_scopes.clone();
-    config.endpoints = Endpoints::Plain(PlainEndpoints {
+    config.endpoints = Endpoints::OAuth2(OAuth2Endpoints {
         authorization: url("/authorize"),
         token: url("/token"),
         userinfo: url("/userinfo"),

@@ -8,7 +8,7 @@ const SOURCES: [&str; 2] = ["crates/oidc/src/", "crates/token-broker/src/use_cas
 
 /// What stands before a word where one is made.
 const MAKERS: [&str; 9] = [
-    "Misbehaved(",
+    "ProtocolViolation(",
     "Misconfigured(",
     "NotSupported(",
     "unreadable(",
@@ -68,10 +68,10 @@ mod tests {
     #[test]
     fn found_h9_words_are_found_where_they_are_made() {
         let source = r#"
-            Err(IdpError::Misbehaved("token_json"))
+            Err(IdpError::ProtocolViolation("token_json"))
             pages.forbidden(source, "csrf")
             Self::Expiry => "id_token_exp",
-            Err(IdpError::Misbehaved(word))
+            Err(IdpError::ProtocolViolation(word))
             Event::new().reason(&text)
         "#;
         let found: Vec<_> = words(source).collect();

@@ -252,7 +252,7 @@ pub(crate) fn recoverable(witness: Result<Option<Refusal>, IdpError>) -> Result<
 pub(crate) fn trouble_of(error: IdpError) -> Trouble {
     match error {
         IdpError::Misconfigured(_)
-        | IdpError::Misbehaved(_)
+        | IdpError::ProtocolViolation(_)
         | IdpError::NotSupported(_)
         | IdpError::Userinfo(_) => Trouble::Misconfigured,
         IdpError::Unavailable | IdpError::OutcomeUnknown | IdpError::Refused(_) => {

@@ -102,7 +102,7 @@ impl RefreshOutcomes {
         use RefreshError as E;
         let (writes, refused, unverified) = (&self.writes, &self.refused, &self.unverified);
         match error {
-            E::NotSent | E::Withheld => writes.rest(intent, Trouble::Unavailable, None).await,
+            E::NotSent | E::CircuitOpen => writes.rest(intent, Trouble::Unavailable, None).await,
             E::Misconfigured => writes.rest(intent, Trouble::Misconfigured, None).await,
             E::Later {
                 refusal,

@@ -105,10 +105,10 @@ impl Refresher {
         // not answer the last time either.
         let setback = match ready {
             Readiness::First => provider.ready().await.err().map(trouble_of),
-            Readiness::Recovery => recoverable(provider.answers().await).err(),
+            Readiness::Recovery => recoverable(provider.probe().await).err(),
         };
         if let Some(trouble) = setback {
-            let asked = provider.rest();
+            let asked = provider.retry_after();
             return self
                 .attempts
                 .not_ready(found, ready, NotReady { trouble, asked })

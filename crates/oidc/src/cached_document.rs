@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 /// The document, and how the last attempt to fetch it ended.
 #[derive(Debug)]
-pub(crate) struct Kept<T> {
+pub(crate) struct CachedDocument<T> {
     slot: RwLock<Slot<T>>,
     turn: Mutex<()>,
     /// After which failures the old document still serves.
@@ -27,13 +27,13 @@ pub(crate) struct Kept<T> {
 
 #[derive(Debug)]
 struct Slot<T> {
-    held: Option<Held<T>>,
+    cached: Option<Cached<T>>,
     attempts: Attempts,
     failure: Option<IdpError>,
 }
 
 #[derive(Debug)]
-struct Held<T> {
+struct Cached<T> {
     value: Arc<T>,
     fetched: Timestamp,
     fresh_until: Timestamp,
@@ -43,11 +43,11 @@ struct Held<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attempts(u64);
 
-impl<T> Kept<T> {
+impl<T> CachedDocument<T> {
     pub(crate) fn new(tolerated: fn(IdpError) -> bool) -> Self {
         Self {
             slot: RwLock::new(Slot {
-                held: None,
+                cached: None,
                 attempts: Attempts(0),
                 failure: None,
             }),
@@ -61,8 +61,8 @@ impl<T> Kept<T> {
     where
         F: Future<Output = Result<(T, Duration), IdpError>>,
     {
-        let (seen, held) = self.look(now);
-        if let Some(value) = held {
+        let (seen, cached) = self.look(now);
+        if let Some(value) = cached {
             return Ok(value);
         }
         match self.renew(seen, now, fetch).await {
@@ -75,10 +75,10 @@ impl<T> Kept<T> {
     pub(crate) fn look(&self, now: Timestamp) -> (Attempts, Option<Arc<T>>) {
         let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
         let fresh = slot
-            .held
+            .cached
             .as_ref()
-            .filter(|held| held.fetched <= now && now < held.fresh_until);
-        (slot.attempts, fresh.map(|held| Arc::clone(&held.value)))
+            .filter(|cached| cached.fetched <= now && now < cached.fresh_until);
+        (slot.attempts, fresh.map(|cached| Arc::clone(&cached.value)))
     }
 
     /// How the last attempt ended; absent where there was none.
@@ -127,7 +127,7 @@ impl<T> Kept<T> {
         slot.failure = fetched.as_ref().err().copied();
         let (value, lifetime) = fetched?;
         let value = Arc::new(value);
-        slot.held = Some(Held {
+        slot.cached = Some(Cached {
             value: Arc::clone(&value),
             fetched: now,
             fresh_until: now.after(lifetime),
@@ -140,21 +140,21 @@ impl<T> Kept<T> {
         if slot.attempts == seen {
             return None;
         }
-        match (slot.failure, &slot.held) {
+        match (slot.failure, &slot.cached) {
             (Some(failure), _) => Some(Err(failure)),
-            (None, Some(held)) => Some(Ok(Arc::clone(&held.value))),
+            (None, Some(cached)) => Some(Ok(Arc::clone(&cached.value))),
             (None, None) => None,
         }
     }
 
     fn stale(&self, now: Timestamp) -> Option<Arc<T>> {
         let mut slot = self.slot.write().unwrap_or_else(PoisonError::into_inner);
-        let held = slot.held.as_mut()?;
-        if now >= held.fetched.after(STALE) {
+        let cached = slot.cached.as_mut()?;
+        if now >= cached.fetched.after(STALE) {
             return None;
         }
-        held.fresh_until = now.after(PAUSE);
-        Some(Arc::clone(&held.value))
+        cached.fresh_until = now.after(PAUSE);
+        Some(Arc::clone(&cached.value))
     }
 }
 
@@ -170,8 +170,8 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn tolerant() -> Kept<u32> {
-        Kept::new(|failure| failure == IdpError::Unavailable)
+    fn tolerant() -> CachedDocument<u32> {
+        CachedDocument::new(|failure| failure == IdpError::Unavailable)
     }
 
     fn value(value: u32) -> Ready<Result<(u32, Duration), IdpError>> {
@@ -184,38 +184,40 @@ mod tests {
 
     #[tokio::test]
     async fn a_fresh_document_is_not_fetched_again() {
-        let kept = tolerant();
-        assert_eq!(*kept.fresh(NOW, value(1)).await.unwrap(), 1);
-        assert_eq!(*kept.fresh(NOW, value(2)).await.unwrap(), 1);
-        assert_eq!(*kept.fresh(NOW.after(HOUR), value(2)).await.unwrap(), 2);
+        let document = tolerant();
+        assert_eq!(*document.fresh(NOW, value(1)).await.unwrap(), 1);
+        assert_eq!(*document.fresh(NOW, value(2)).await.unwrap(), 1);
+        assert_eq!(*document.fresh(NOW.after(HOUR), value(2)).await.unwrap(), 2);
     }
 
     #[tokio::test]
     async fn a_stale_document_serves_a_day_and_only_after_tolerated_failures() {
-        let kept = tolerant();
-        kept.fresh(NOW, value(1)).await.unwrap();
+        let document = tolerant();
+        document.fresh(NOW, value(1)).await.unwrap();
         let later = NOW.after(HOUR);
-        let served = kept.fresh(later, fault(IdpError::Unavailable)).await;
+        let served = document.fresh(later, fault(IdpError::Unavailable)).await;
         assert_eq!(*served.unwrap(), 1);
-        assert_eq!(kept.outcome(), Some(Err(IdpError::Unavailable)));
+        assert_eq!(document.outcome(), Some(Err(IdpError::Unavailable)));
         let later = later.after(PAUSE);
-        let refused = kept.fresh(later, fault(IdpError::Misbehaved("x"))).await;
-        assert_eq!(refused, Err(IdpError::Misbehaved("x")));
+        let refused = document
+            .fresh(later, fault(IdpError::ProtocolViolation("x")))
+            .await;
+        assert_eq!(refused, Err(IdpError::ProtocolViolation("x")));
         let later = NOW.after(STALE);
-        let refused = kept.fresh(later, fault(IdpError::Unavailable)).await;
+        let refused = document.fresh(later, fault(IdpError::Unavailable)).await;
         assert_eq!(refused, Err(IdpError::Unavailable));
     }
 
     #[tokio::test]
     async fn a_hundred_callers_cause_one_fetch_also_when_it_fails() {
-        let kept = tolerant();
+        let document = tolerant();
         let fetches = AtomicUsize::new(0);
         let slow = async |result| {
             fetches.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(20)).await;
             result
         };
-        let failing = (0..100).map(|_| kept.fresh(NOW, slow(Err(IdpError::Unavailable))));
+        let failing = (0..100).map(|_| document.fresh(NOW, slow(Err(IdpError::Unavailable))));
         assert!(
             futures_util::future::join_all(failing)
                 .await
@@ -223,7 +225,7 @@ mod tests {
                 .all(|result| *result == Err(IdpError::Unavailable))
         );
         assert_eq!(fetches.load(Ordering::SeqCst), 1);
-        let working = (0..100).map(|_| kept.fresh(NOW, slow(Ok((1, HOUR)))));
+        let working = (0..100).map(|_| document.fresh(NOW, slow(Ok((1, HOUR)))));
         assert!(
             futures_util::future::join_all(working)
                 .await

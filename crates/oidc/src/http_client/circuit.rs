@@ -27,7 +27,7 @@ const CREDIBLE: Duration = Duration::from_mins(8);
 pub(super) struct Circuit {
     state: State,
     /// Grows with each change of state: what was sent before one says nothing after it.
-    term: u64,
+    epoch: u64,
     /// When the last failures in a row were.
     failures: VecDeque<Timestamp>,
     /// How often in a row it was opened.
@@ -45,9 +45,9 @@ enum State {
     Probed,
 }
 
-/// Says in which term a call was begun.
+/// Says in which epoch a call was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Term(u64);
+pub(super) struct Epoch(u64);
 
 /// What became of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Circuit {
     }
 
     /// For how long nobody may ask, if so.
-    pub(super) fn rest(&self, now: Timestamp) -> Option<Duration> {
+    pub(super) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         match self.state {
             State::Closed => None,
             State::Probed => Some(WHILE_PROBED),
@@ -88,25 +88,25 @@ impl Circuit {
     }
 
     /// Whether this caller may ask. After a rest the first one may, and nobody else until it is known what it found.
-    pub(super) fn admit(&mut self, now: Timestamp) -> Option<Term> {
-        if self.rest(now).is_some() {
+    pub(super) fn admit(&mut self, now: Timestamp) -> Option<Epoch> {
+        if self.retry_after(now).is_some() {
             return None;
         }
         if !self.is_closed() {
             self.enter(State::Probed);
         }
-        Some(Term(self.term))
+        Some(Epoch(self.epoch))
     }
 
     /// Takes note of a call that was admitted. `chance` is out of 0 to 1.
-    pub(super) fn settle(
+    pub(super) fn record(
         &mut self,
-        term: Term,
+        epoch: Epoch,
         now: Timestamp,
         verdict: Verdict,
         chance: f64,
     ) -> Option<Change> {
-        if term != Term(self.term) {
+        if epoch != Epoch(self.epoch) {
             return None;
         }
         match (verdict, self.state) {
@@ -116,7 +116,7 @@ impl Circuit {
             }
             (Verdict::Works, _) => {
                 *self = Self {
-                    term: self.term + 1,
+                    epoch: self.epoch + 1,
                     ..Self::default()
                 };
                 Some(Change::Closed)
@@ -156,7 +156,7 @@ impl Circuit {
 
     fn enter(&mut self, state: State) {
         self.state = state;
-        self.term += 1;
+        self.epoch += 1;
     }
 }
 
@@ -169,8 +169,8 @@ mod tests {
     const START: Timestamp = Timestamp::from_millis(1_000_000_000);
 
     fn fail(circuit: &mut Circuit, now: Timestamp) -> Option<Change> {
-        let term = circuit.admit(now).expect("it may be asked");
-        circuit.settle(term, now, Verdict::Fails(None), 0.0)
+        let epoch = circuit.admit(now).expect("it may be asked");
+        circuit.record(epoch, now, Verdict::Fails(None), 0.0)
     }
 
     fn opened() -> Circuit {
@@ -187,13 +187,13 @@ mod tests {
         let mut circuit = opened();
         let mut now = START;
         for seconds in [10, 20, 40, 60, 60] {
-            now = now.after(circuit.rest(now).unwrap());
+            now = now.after(circuit.retry_after(now).unwrap());
             let rest = Duration::from_secs(seconds);
             assert_eq!(fail(&mut circuit, now), Some(Change::Opened(rest)));
         }
         now = now.after(LONGEST_REST);
-        let term = circuit.admit(now).unwrap();
-        let change = circuit.settle(term, now, Verdict::Works, 0.5);
+        let epoch = circuit.admit(now).unwrap();
+        let change = circuit.record(epoch, now, Verdict::Works, 0.5);
         assert_eq!(change, Some(Change::Closed));
         assert_eq!(circuit.openings, 0);
     }
@@ -209,8 +209,8 @@ mod tests {
         let mut circuit = Circuit::default();
         for round in 0..50 {
             if round % 4 == 0 {
-                let term = circuit.admit(START).unwrap();
-                circuit.settle(term, START, Verdict::Works, 0.0);
+                let epoch = circuit.admit(START).unwrap();
+                circuit.record(epoch, START, Verdict::Works, 0.0);
             }
             assert_eq!(fail(&mut circuit, START), None);
         }
@@ -222,9 +222,9 @@ mod tests {
             let mut circuit = Circuit::default();
             let mut change = None;
             for _ in 0..FAILURES {
-                let term = circuit.admit(START).unwrap();
+                let epoch = circuit.admit(START).unwrap();
                 let asked = Some(Duration::from_secs(asked));
-                change = circuit.settle(term, START, Verdict::Fails(asked), 0.0);
+                change = circuit.record(epoch, START, Verdict::Fails(asked), 0.0);
             }
             assert_eq!(change, Some(Change::Opened(Duration::from_secs(rest))));
         }
@@ -265,7 +265,7 @@ mod tests {
         #[test]
         fn security_r11_nobody_asks_during_a_rest_and_one_asks_after_it(steps in vec(step(), 1..400)) {
             let (mut circuit, mut now) = (Circuit::default(), START);
-            let mut calls: Vec<Term> = Vec::new();
+            let mut calls: Vec<Epoch> = Vec::new();
             let mut rests_until = None;
             let mut probe = None;
             for step in steps {
@@ -281,9 +281,9 @@ mod tests {
                     }
                     Step::Settle(..) if calls.is_empty() => {}
                     Step::Settle(at, verdict, chance) => {
-                        let term = calls.swap_remove(at % calls.len());
-                        let was_probe = probe == Some(term);
-                        match circuit.settle(term, now, verdict, chance) {
+                        let epoch = calls.swap_remove(at % calls.len());
+                        let was_probe = probe == Some(epoch);
+                        match circuit.record(epoch, now, verdict, chance) {
                             Some(Change::Opened(rest)) => {
                                 prop_assert!(was_probe || rests_until.is_none());
                                 prop_assert!(rest >= FIRST_REST && rest <= CREDIBLE);
@@ -302,11 +302,11 @@ mod tests {
             }
             // However it went: once the rest is over and the endpoint works, everybody may ask.
             now = now.after(CREDIBLE);
-            if let Some(term) = probe {
-                circuit.settle(term, now, Verdict::Unknown, 0.0);
+            if let Some(epoch) = probe {
+                circuit.record(epoch, now, Verdict::Unknown, 0.0);
             }
-            if let Some(term) = circuit.admit(now) {
-                circuit.settle(term, now, Verdict::Works, 0.0);
+            if let Some(epoch) = circuit.admit(now) {
+                circuit.record(epoch, now, Verdict::Works, 0.0);
             }
             prop_assert!(circuit.is_closed());
         }

@@ -9,11 +9,10 @@ use url::Url;
 
 use crate::{
     IdpError,
+    client_auth::ClientAuth,
     discovery::Metadata,
-    json,
-    outbound::{Answer, Endpoint, Outbound},
-    registration::Registration,
-    token,
+    http_client::{Answer, Endpoint, HttpClient},
+    json, token,
 };
 
 /// Longer references would not fit into a URL.
@@ -41,7 +40,7 @@ pub(crate) fn endpoint<'a>(
 pub(crate) async fn push(
     config: &ProviderConfig,
     (metadata, endpoint): (&Metadata, &Url),
-    (registration, outbound): (&Registration, &Outbound),
+    (client_auth, http): (&ClientAuth, &HttpClient),
     whole: &SecretUrl,
 ) -> Result<SecretUrl, IdpError> {
     let whole = Url::parse(whole.expose())
@@ -53,11 +52,11 @@ pub(crate) async fn push(
         .iter()
         .map(|(name, value)| (&**name, &**value))
         .collect();
-    let form = registration.form(&pairs)?;
-    let answer = outbound.post(Endpoint::PushedAuthorization, endpoint, form);
+    let form = client_auth.form(&pairs)?;
+    let answer = http.post(Endpoint::PushedAuthorization, endpoint, form);
     let answer = answer.await?;
     let reference = reference(&answer).inspect_err(|_| {
-        token::log_refusal(outbound, (Endpoint::PushedAuthorization, endpoint), &answer);
+        token::log_refusal(http, (Endpoint::PushedAuthorization, endpoint), &answer);
     })?;
     let mut url = metadata.authorization.clone();
     url.query_pairs_mut()
@@ -71,7 +70,9 @@ fn reference(answer: &Answer) -> Result<String, IdpError> {
     match answer.status {
         // Some providers say 200.
         StatusCode::CREATED | StatusCode::OK => {}
-        status if status.is_redirection() => return Err(IdpError::Misbehaved("par_redirected")),
+        status if status.is_redirection() => {
+            return Err(IdpError::ProtocolViolation("par_redirected"));
+        }
         StatusCode::TOO_MANY_REQUESTS => return Err(IdpError::Unavailable),
         status if status.is_client_error() => {
             return Err(token::by_code(answer, "par_error_form"));
@@ -79,17 +80,18 @@ fn reference(answer: &Answer) -> Result<String, IdpError> {
         _ => return Err(IdpError::Unavailable),
     }
     if !answer.is_json() {
-        return Err(IdpError::Misbehaved("par_content_type"));
+        return Err(IdpError::ProtocolViolation("par_content_type"));
     }
-    let members = json::object(&answer.body).map_err(|_| IdpError::Misbehaved("par_json"))?;
+    let members =
+        json::object(&answer.body).map_err(|_| IdpError::ProtocolViolation("par_json"))?;
     // The browser leaves at once: only a reference that is over already is of no use.
     let lives = members.get("expires_in").and_then(Value::as_f64);
     if lives.is_some_and(|seconds| seconds < 1.0) {
-        return Err(IdpError::Misbehaved("par_expires_in"));
+        return Err(IdpError::ProtocolViolation("par_expires_in"));
     }
     match members.get("request_uri") {
         Some(Value::String(reference)) if is_reference(reference) => Ok(reference.clone()),
-        _ => Err(IdpError::Misbehaved("par_request_uri")),
+        _ => Err(IdpError::ProtocolViolation("par_request_uri")),
     }
 }
 

@@ -2,8 +2,8 @@
 
 mod breaker;
 mod circuit;
+mod egress_policy;
 mod endpoint;
-mod gate;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -25,14 +25,14 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
+    client_auth::TokenRequestForm,
     error::{ANSWER_TOO_LONG, IdpError},
-    registration::Form,
 };
 use breaker::Breaker;
 use circuit::Verdict;
+pub(crate) use egress_policy::{EgressDenied, EgressPolicy, is_loopback};
+use egress_policy::{Guarded, System};
 pub(crate) use endpoint::Endpoint;
-pub(crate) use gate::{Gate, NotPermitted, is_loopback};
-use gate::{Guarded, System};
 use hubkey_domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
 
 #[cfg(test)]
@@ -102,66 +102,68 @@ impl fmt::Debug for Answer {
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unanswered {
+pub(crate) enum RequestError {
     /// Hubkey does not go there. No byte was sent.
-    NotPermitted,
+    EgressDenied,
     /// There was no connection. No byte was sent.
-    NotSent,
+    ConnectFailed,
     /// It failed so often lately that it is left alone. No byte was sent.
-    Withheld,
+    CircuitOpen,
     /// Something was sent, and no whole answer came back.
-    Lost,
+    ResponseLost,
     /// The answer was longer than the cap.
-    TooLong,
+    ResponseTooLarge,
 }
 
-impl Unanswered {
+impl RequestError {
     fn outcome(self) -> &'static str {
         match self {
-            Self::NotPermitted => "blocked",
-            Self::NotSent => "connect_failed",
-            Self::Withheld => "circuit_open",
-            Self::Lost => "response_lost",
-            Self::TooLong => "response_too_large",
+            Self::EgressDenied => "blocked",
+            Self::ConnectFailed => "connect_failed",
+            Self::CircuitOpen => "circuit_open",
+            Self::ResponseLost => "response_lost",
+            Self::ResponseTooLarge => "response_too_large",
         }
     }
 }
 
 /// For requests that change nothing: where it does not matter whether they arrived.
-impl From<Unanswered> for IdpError {
-    fn from(reason: Unanswered) -> Self {
+impl From<RequestError> for IdpError {
+    fn from(reason: RequestError) -> Self {
         match reason {
-            Unanswered::NotPermitted => Self::Misconfigured("address_not_permitted"),
-            Unanswered::NotSent | Unanswered::Withheld | Unanswered::Lost => Self::Unavailable,
-            Unanswered::TooLong => Self::Misbehaved(ANSWER_TOO_LONG),
+            RequestError::EgressDenied => Self::Misconfigured("address_not_permitted"),
+            RequestError::ConnectFailed
+            | RequestError::CircuitOpen
+            | RequestError::ResponseLost => Self::Unavailable,
+            RequestError::ResponseTooLarge => Self::ProtocolViolation(ANSWER_TOO_LONG),
         }
     }
 }
 
 /// The client of one provider.
 #[derive(Debug)]
-pub(crate) struct Outbound {
+pub(crate) struct HttpClient {
     provider: ProviderId,
     client: reqwest::Client,
-    gate: Arc<Gate>,
+    policy: Arc<EgressPolicy>,
     breaker: Breaker,
     slots: Semaphore,
 }
 
-impl Outbound {
+impl HttpClient {
     pub(crate) fn new(
         config: &ProviderConfig,
-        gate: Arc<Gate>,
+        policy: Arc<EgressPolicy>,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn RandomSource>,
     ) -> Result<Self, IdpError> {
         let breaker = Breaker::new(config.id.clone(), clock, chance);
         let authorities = authorities(config.outbound.ca_pem.as_deref())
             .ok_or(IdpError::Misconfigured("ca_file"))?;
-        let resolver = Guarded::new(Arc::clone(&gate), Arc::new(System));
+        let resolver = Guarded::new(Arc::clone(&policy), Arc::new(System));
         Self::with(
             config.id.clone(),
-            gate,
+            policy,
             breaker,
             client(resolver, authorities),
         )
@@ -169,7 +171,7 @@ impl Outbound {
 
     fn with(
         provider: ProviderId,
-        gate: Arc<Gate>,
+        policy: Arc<EgressPolicy>,
         breaker: Breaker,
         client: reqwest::Result<reqwest::Client>,
     ) -> Result<Self, IdpError> {
@@ -177,7 +179,7 @@ impl Outbound {
         Ok(Self {
             provider,
             client,
-            gate,
+            policy,
             breaker,
             slots: Semaphore::new(IN_FLIGHT),
         })
@@ -194,8 +196,8 @@ impl Outbound {
     }
 
     /// For how long an endpoint is not asked, if so.
-    pub(crate) fn rest(&self, endpoint: Endpoint) -> Option<Duration> {
-        self.breaker.rest(endpoint)
+    pub(crate) fn retry_after(&self, endpoint: Endpoint) -> Option<Duration> {
+        self.breaker.retry_after(endpoint)
     }
 
     /// Asks; with an access token where one is needed, which goes in the header only (RFC 6750 section 2.1).
@@ -204,11 +206,12 @@ impl Outbound {
         endpoint: Endpoint,
         url: &Url,
         bearer: Option<&AccessToken>,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<Answer, RequestError> {
         let mut request = Request::new(Method::GET, url.clone());
         if let Some(token) = bearer {
             let value = Zeroizing::new(format!("Bearer {}", token.expose()));
-            let mut value = HeaderValue::from_str(&value).map_err(|_| Unanswered::NotSent)?;
+            let mut value =
+                HeaderValue::from_str(&value).map_err(|_| RequestError::ConnectFailed)?;
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
         }
@@ -220,8 +223,8 @@ impl Outbound {
         &self,
         endpoint: Endpoint,
         url: &Url,
-        form: Form,
-    ) -> Result<Answer, Unanswered> {
+        form: TokenRequestForm,
+    ) -> Result<Answer, RequestError> {
         self.send(endpoint, posting(url, form), None).await
     }
 
@@ -230,9 +233,9 @@ impl Outbound {
         &self,
         endpoint: Endpoint,
         url: &Url,
-        form: Form,
+        form: TokenRequestForm,
         end: Instant,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<Answer, RequestError> {
         self.send(endpoint, posting(url, form), Some(end)).await
     }
 
@@ -241,7 +244,7 @@ impl Outbound {
         endpoint: Endpoint,
         mut request: Request,
         end: Option<Instant>,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<Answer, RequestError> {
         let accepts = HeaderValue::from_static(match endpoint {
             Endpoint::Userinfo => "application/json, application/jwt",
             _ => "application/json",
@@ -275,33 +278,36 @@ impl Outbound {
         endpoint: Endpoint,
         request: Request,
         end: Option<Instant>,
-    ) -> Result<Answer, Unanswered> {
-        self.gate
+    ) -> Result<Answer, RequestError> {
+        self.policy
             .check(request.url())
-            .map_err(|NotPermitted(_)| Unanswered::NotPermitted)?;
+            .map_err(|EgressDenied(_)| RequestError::EgressDenied)?;
         // Nobody queues for what will not be asked.
-        if self.breaker.rest(endpoint).is_some() {
-            return Err(Unanswered::Withheld);
+        if self.breaker.retry_after(endpoint).is_some() {
+            return Err(RequestError::CircuitOpen);
         }
         let slot = tokio::time::timeout(TOTAL, self.slots.acquire()).await;
         let _slot = slot
-            .map_err(|_| Unanswered::NotSent)?
-            .map_err(|_| Unanswered::NotSent)?;
+            .map_err(|_| RequestError::ConnectFailed)?
+            .map_err(|_| RequestError::ConnectFailed)?;
         if end.is_some_and(|end| Instant::now() >= end) {
-            return Err(Unanswered::NotSent);
+            return Err(RequestError::ConnectFailed);
         }
-        let pass = self.breaker.admit(endpoint).ok_or(Unanswered::Withheld)?;
+        let permit = self
+            .breaker
+            .admit(endpoint)
+            .ok_or(RequestError::CircuitOpen)?;
         let result = self.execute(endpoint, request).await;
-        pass.settle(verdict(endpoint, &result));
+        permit.record(verdict(endpoint, &result));
         result
     }
 
-    async fn execute(&self, endpoint: Endpoint, request: Request) -> Result<Answer, Unanswered> {
+    async fn execute(&self, endpoint: Endpoint, request: Request) -> Result<Answer, RequestError> {
         let response = self
             .client
             .execute(request)
             .await
-            .map_err(|error| unanswered(&error))?;
+            .map_err(|error| request_error(&error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read(response, endpoint.cap()).await?;
         Ok(Answer {
@@ -312,7 +318,7 @@ impl Outbound {
     }
 
     /// Counts a call, and gives the word for how it ended.
-    fn count(&self, endpoint: Endpoint, result: Result<&Answer, &Unanswered>) -> &'static str {
+    fn count(&self, endpoint: Endpoint, result: Result<&Answer, &RequestError>) -> &'static str {
         let outcome = match result {
             Ok(answer) => match answer.status.as_u16() {
                 200..=299 => "ok",
@@ -343,7 +349,7 @@ impl Outbound {
 }
 
 /// What a call says about its endpoint: whether there is somebody who answers, and not what the answer is.
-fn verdict(endpoint: Endpoint, result: &Result<Answer, Unanswered>) -> Verdict {
+fn verdict(endpoint: Endpoint, result: &Result<Answer, RequestError>) -> Verdict {
     match result {
         // Keycloak says so when the provider behind it does not answer, or is not known: tokens of others may be had.
         Ok(answer)
@@ -352,13 +358,13 @@ fn verdict(endpoint: Endpoint, result: &Result<Answer, Unanswered>) -> Verdict {
             Verdict::Works
         }
         Ok(answer) if answer.status.is_server_error() => Verdict::Fails(answer.retry_after()),
-        Ok(_) | Err(Unanswered::TooLong) => Verdict::Works,
-        Err(Unanswered::NotSent | Unanswered::Lost) => Verdict::Fails(None),
-        Err(Unanswered::NotPermitted | Unanswered::Withheld) => Verdict::Unknown,
+        Ok(_) | Err(RequestError::ResponseTooLarge) => Verdict::Works,
+        Err(RequestError::ConnectFailed | RequestError::ResponseLost) => Verdict::Fails(None),
+        Err(RequestError::EgressDenied | RequestError::CircuitOpen) => Verdict::Unknown,
     }
 }
 
-fn posting(url: &Url, form: Form) -> Request {
+fn posting(url: &Url, form: TokenRequestForm) -> Request {
     let mut request = Request::new(Method::POST, url.clone());
     request.headers_mut().insert(CONTENT_TYPE, FORM);
     if let Some(value) = form.authorization {
@@ -404,35 +410,39 @@ pub fn are_authorities(pem: &[u8]) -> bool {
     })
 }
 
-fn unanswered(error: &reqwest::Error) -> Unanswered {
+fn request_error(error: &reqwest::Error) -> RequestError {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(source) = cause {
-        if source.is::<NotPermitted>() {
-            return Unanswered::NotPermitted;
+        if source.is::<EgressDenied>() {
+            return RequestError::EgressDenied;
         }
         cause = source.source();
     }
     if error.is_connect() || error.is_builder() {
-        Unanswered::NotSent
+        RequestError::ConnectFailed
     } else {
-        Unanswered::Lost
+        RequestError::ResponseLost
     }
 }
 
 async fn read(
     mut response: reqwest::Response,
     cap: usize,
-) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
+) -> Result<Zeroizing<Vec<u8>>, RequestError> {
     // Reserved at once where the length is known, so that growing leaves no copies behind.
     let expected = response.content_length().unwrap_or(0);
-    let expected = usize::try_from(expected).map_err(|_| Unanswered::TooLong)?;
+    let expected = usize::try_from(expected).map_err(|_| RequestError::ResponseTooLarge)?;
     if expected > cap {
-        return Err(Unanswered::TooLong);
+        return Err(RequestError::ResponseTooLarge);
     }
     let mut body = Zeroizing::new(Vec::with_capacity(expected));
-    while let Some(chunk) = response.chunk().await.map_err(|_| Unanswered::Lost)? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|_| RequestError::ResponseLost)?
+    {
         if body.len() + chunk.len() > cap {
-            return Err(Unanswered::TooLong);
+            return Err(RequestError::ResponseTooLarge);
         }
         body.extend_from_slice(&chunk);
     }

@@ -77,7 +77,7 @@ async fn security_p18_refusals_are_told_apart() {
         ),
         (
             Reply::html("<p>no").with_status(StatusCode::BAD_REQUEST),
-            IdpError::Misbehaved("par_error_form"),
+            IdpError::ProtocolViolation("par_error_form"),
         ),
         (
             Reply::new(StatusCode::TOO_MANY_REQUESTS),

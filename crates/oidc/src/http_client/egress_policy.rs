@@ -13,17 +13,17 @@ use url::{Host, Url};
 /// A URL or an address that hubkey does not go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("hubkey does not go there: {0}")]
-pub(crate) struct NotPermitted(pub(crate) &'static str);
+pub(crate) struct EgressDenied(pub(crate) &'static str);
 
 /// What may be reached on behalf of one provider.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct EgressPolicy {
     allow_plaintext: bool,
     private_hosts: Vec<String>,
     issuer_is_loopback: bool,
 }
 
-impl Gate {
+impl EgressPolicy {
     pub(crate) fn new(rules: &OutboundRules, issuer: &Url) -> Self {
         Self {
             allow_plaintext: rules.allow_plaintext,
@@ -38,7 +38,7 @@ impl Gate {
 
     /// Judges what can be judged without asking for an address: scheme, credentials, and addresses written as such.
     /// `url` has already turned every way of writing an IPv4 address into one.
-    pub(crate) fn check(&self, url: &Url) -> Result<(), NotPermitted> {
+    pub(crate) fn check(&self, url: &Url) -> Result<(), EgressDenied> {
         self.check_form(url)?;
         let host = url.host_str().unwrap_or_default();
         let admitted = match url.host() {
@@ -47,21 +47,21 @@ impl Gate {
             Some(Host::Domain(_)) => true,
             None => false,
         };
-        admitted.then_some(()).ok_or(NotPermitted("address"))
+        admitted.then_some(()).ok_or(EgressDenied("address"))
     }
 
     /// As [`Self::check`], for a URL that only a browser goes to.
-    pub(crate) fn check_form(&self, url: &Url) -> Result<(), NotPermitted> {
+    pub(crate) fn check_form(&self, url: &Url) -> Result<(), EgressDenied> {
         match url.scheme() {
             "https" => {}
             "http" if self.allow_plaintext || is_loopback(url) => {}
-            _ => return Err(NotPermitted("scheme")),
+            _ => return Err(EgressDenied("scheme")),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(NotPermitted("credentials in a URL"));
+            return Err(EgressDenied("credentials in a URL"));
         }
         if url.fragment().is_some() {
-            return Err(NotPermitted("fragment"));
+            return Err(EgressDenied("fragment"));
         }
         Ok(())
     }
@@ -145,29 +145,29 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 /// A resolver that hands out permitted addresses only. The connection is made to exactly these.
 #[derive(Clone)]
 pub(super) struct Guarded {
-    gate: Arc<Gate>,
+    policy: Arc<EgressPolicy>,
     inner: Arc<dyn Resolve>,
 }
 
 impl Guarded {
-    pub(super) fn new(gate: Arc<Gate>, inner: Arc<dyn Resolve>) -> Self {
-        Self { gate, inner }
+    pub(super) fn new(policy: Arc<EgressPolicy>, inner: Arc<dyn Resolve>) -> Self {
+        Self { policy, inner }
     }
 }
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
-        let gate = Arc::clone(&self.gate);
+        let policy = Arc::clone(&self.policy);
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
             let host = name.as_str().to_owned();
             let permitted: Vec<SocketAddr> = inner
                 .resolve(name)
                 .await?
-                .filter(|address| gate.admits(&host, address.ip()))
+                .filter(|address| policy.admits(&host, address.ip()))
                 .collect();
             if permitted.is_empty() {
-                return Err(NotPermitted("address").into());
+                return Err(EgressDenied("address").into());
             }
             Ok(Box::new(permitted.into_iter()) as Addrs)
         })
@@ -190,29 +190,29 @@ impl Resolve for System {
 mod tests {
     use super::*;
 
-    fn gate(issuer: &str, private: &[&str]) -> Gate {
+    fn policy(issuer: &str, private: &[&str]) -> EgressPolicy {
         let rules = OutboundRules {
             allow_private_hosts: private.iter().map(|&host| host.to_owned()).collect(),
             ..OutboundRules::default()
         };
-        Gate::new(&rules, &Url::parse(issuer).unwrap())
+        EgressPolicy::new(&rules, &Url::parse(issuer).unwrap())
     }
 
-    fn permits(gate: &Gate, url: &str) -> bool {
-        gate.check(&Url::parse(url).unwrap()).is_ok()
+    fn permits(policy: &EgressPolicy, url: &str) -> bool {
+        policy.check(&Url::parse(url).unwrap()).is_ok()
     }
 
     #[test]
     fn public_https_is_permitted() {
-        let gate = gate("https://op.example", &[]);
-        assert!(permits(&gate, "https://op.example/token"));
-        assert!(permits(&gate, "https://93.184.216.34/token"));
-        assert!(permits(&gate, "https://[2606:4700::1111]/token"));
+        let policy = policy("https://op.example", &[]);
+        assert!(permits(&policy, "https://op.example/token"));
+        assert!(permits(&policy, "https://93.184.216.34/token"));
+        assert!(permits(&policy, "https://[2606:4700::1111]/token"));
     }
 
     #[test]
     fn security_p71_every_spelling_of_a_private_address_is_refused() {
-        let gate = gate("https://op.example", &[]);
+        let policy = policy("https://op.example", &[]);
         for host in [
             "127.0.0.1",
             "127.1",
@@ -253,13 +253,16 @@ mod tests {
             "%31%32%37.0.0.1",
             "１２７.0.0.1",
         ] {
-            assert!(!permits(&gate, &format!("https://{host}/token")), "{host}");
+            assert!(
+                !permits(&policy, &format!("https://{host}/token")),
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn security_p71_schemes_credentials_and_fragments_are_refused() {
-        let gate = gate("https://op.example", &[]);
+        let policy = policy("https://op.example", &[]);
         for url in [
             "http://op.example/token",
             "file:///etc/passwd",
@@ -270,13 +273,13 @@ mod tests {
             "https://user:secret@op.example/token",
             "https://op.example/token#x",
         ] {
-            assert!(!permits(&gate, url), "{url}");
+            assert!(!permits(&policy, url), "{url}");
         }
     }
 
     #[test]
     fn loopback_is_permitted_to_a_loopback_issuer_and_to_listed_hosts_only() {
-        let local = gate("http://localhost:8080/realms/x", &[]);
+        let local = policy("http://localhost:8080/realms/x", &[]);
         assert!(permits(&local, "http://127.0.0.1:8080/token"));
         assert!(permits(&local, "http://[::1]:8080/token"));
         assert!(!permits(&local, "https://10.0.0.1/token"));
@@ -284,7 +287,7 @@ mod tests {
         assert!(!local.admits("rebind.example", Ipv4Addr::LOCALHOST.into()));
         assert!(!local.admits("localhost", Ipv4Addr::new(93, 184, 216, 34).into()));
 
-        let remote = gate("https://op.example", &["Keycloak.internal", "10.1.2.3"]);
+        let remote = policy("https://op.example", &["Keycloak.internal", "10.1.2.3"]);
         assert!(!remote.admits("localhost", Ipv4Addr::LOCALHOST.into()));
         assert!(remote.admits("keycloak.internal.", Ipv4Addr::new(10, 0, 0, 1).into()));
         assert!(!remote.admits("x.keycloak.internal", Ipv4Addr::new(10, 0, 0, 1).into()));
@@ -309,12 +312,12 @@ mod tests {
 
     #[tokio::test]
     async fn security_p71_a_name_that_turns_private_is_refused_when_connecting() {
-        let gate = Arc::new(gate("https://op.example", &[]));
-        let resolver = Guarded::new(gate, Arc::new(Rebinding(false.into())));
+        let policy = Arc::new(policy("https://op.example", &[]));
+        let resolver = Guarded::new(policy, Arc::new(Rebinding(false.into())));
         let name = || "op.example".parse::<Name>().unwrap();
         let first: Vec<_> = resolver.resolve(name()).await.unwrap().collect();
         assert_eq!(first.len(), 1);
         let refusal = resolver.resolve(name()).await.err().unwrap();
-        assert!(refusal.downcast_ref::<NotPermitted>().is_some());
+        assert!(refusal.downcast_ref::<EgressDenied>().is_some());
     }
 }

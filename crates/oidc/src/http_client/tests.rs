@@ -33,24 +33,27 @@ impl Resolve for Always {
 }
 
 /// What comes of asking `op.example` for its metadata when its name leads to loopback.
-async fn ask(op: &HostileProvider, private: &[&str]) -> Result<StatusCode, Unanswered> {
+async fn ask(op: &HostileProvider, private: &[&str]) -> Result<StatusCode, RequestError> {
     let url = Url::parse(&op.url_at("op.example")).unwrap();
     let rules = OutboundRules {
         allow_plaintext: true,
         allow_private_hosts: private.iter().map(|&host| host.to_owned()).collect(),
         ..OutboundRules::default()
     };
-    let gate = Arc::new(Gate::new(&rules, &url));
-    let resolver = Guarded::new(Arc::clone(&gate), Arc::new(Always(&[Ipv4Addr::LOCALHOST])));
+    let policy = Arc::new(EgressPolicy::new(&rules, &url));
+    let resolver = Guarded::new(
+        Arc::clone(&policy),
+        Arc::new(Always(&[Ipv4Addr::LOCALHOST])),
+    );
     let provider = ProviderId::parse("op").unwrap();
     let breaker = Breaker::new(
         provider.clone(),
         Arc::new(TestClock::at(Timestamp::from_millis(0))),
         Arc::new(NoChance),
     );
-    let outbound = Outbound::with(provider, gate, breaker, client(resolver, Vec::new())).unwrap();
+    let http = HttpClient::with(provider, policy, breaker, client(resolver, Vec::new())).unwrap();
     let url = url.join("/.well-known/openid-configuration").unwrap();
-    let answer = outbound.get(Endpoint::Discovery, &url, None).await;
+    let answer = http.get(Endpoint::Discovery, &url, None).await;
     answer.map(|answer| answer.status)
 }
 
@@ -59,10 +62,10 @@ async fn security_p71_a_name_that_leads_inside_is_refused_before_a_byte_is_sent(
     let op = HostileProvider::start().await.unwrap();
     assert_eq!(ask(&op, &["op.example"]).await, Ok(StatusCode::OK));
     op.forget_requests();
-    assert_eq!(ask(&op, &[]).await, Err(Unanswered::NotPermitted));
+    assert_eq!(ask(&op, &[]).await, Err(RequestError::EgressDenied));
     assert_eq!(
         ask(&op, &["other.example"]).await,
-        Err(Unanswered::NotPermitted)
+        Err(RequestError::EgressDenied)
     );
     assert_eq!(op.hits(Asked::Discovery), 0);
 }

@@ -17,14 +17,14 @@ use zeroize::Zeroizing;
 
 use crate::{
     IdpError,
-    assertion::{Signer, Statement},
+    client_assertion::{ClientAssertion, Signer},
 };
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Who hubkey is at one provider.
 #[derive(Debug)]
-pub(crate) struct Registration {
+pub(crate) struct ClientAuth {
     client_id: String,
     proof: Proof,
     issuer: String,
@@ -44,12 +44,12 @@ enum Proof {
 }
 
 /// A form with the proof of who hubkey is.
-pub(crate) struct Form {
+pub(crate) struct TokenRequestForm {
     pub(crate) body: String,
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-impl Registration {
+impl ClientAuth {
     /// The registration as configured.
     pub(crate) fn new(
         config: &ProviderConfig,
@@ -83,7 +83,7 @@ impl Registration {
     }
 
     /// A request of these parameters with the proof. Made anew for each attempt: a proof is sent once.
-    pub(crate) fn form(&self, pairs: &[(&str, &str)]) -> Result<Form, IdpError> {
+    pub(crate) fn form(&self, pairs: &[(&str, &str)]) -> Result<TokenRequestForm, IdpError> {
         let mut body = Serializer::new(String::new());
         body.extend_pairs(pairs);
         let named = pairs.iter().any(|(name, _)| *name == "client_id");
@@ -98,14 +98,14 @@ impl Registration {
                 body.append_pair("client_secret", secret.expose());
             }
             Proof::Key { signer, .. } => {
-                let jti = self.chance.statement_id();
+                let jti = self.chance.assertion_id();
                 let now = self.clock.now();
-                let statement = Statement::new(&self.client_id, &self.issuer, now, jti);
+                let assertion = ClientAssertion::new(&self.client_id, &self.issuer, now, jti);
                 body.append_pair("client_assertion_type", ASSERTION_TYPE)
-                    .append_pair("client_assertion", &signer.sign(&statement)?);
+                    .append_pair("client_assertion", &signer.sign(&assertion)?);
             }
         }
-        Ok(Form {
+        Ok(TokenRequestForm {
             body: body.finish(),
             authorization,
         })

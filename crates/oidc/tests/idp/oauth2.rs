@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::StatusCode;
 use hubkey_domain::{
     clock::{Clock, TestClock, Timestamp},
-    provider::{ClientAuthentication, Endpoints, PlainEndpoints, ProviderConfig},
+    provider::{ClientAuthentication, Endpoints, OAuth2Endpoints, ProviderConfig},
 };
 use hubkey_fakes::{
     fake_http::Reply,
@@ -32,7 +32,7 @@ fn plain_config(op: &HostileProvider) -> ProviderConfig {
     let url = |path: &str| Url::parse(&format!("{}{path}", op.issuer())).unwrap();
     let mut config = config(&op.issuer());
     config.token_endpoint_auth_method = ClientAuthentication::Post(ClientSecret::new("secret"));
-    config.endpoints = Endpoints::Plain(PlainEndpoints {
+    config.endpoints = Endpoints::OAuth2(OAuth2Endpoints {
         issuer: op.issuer(),
         authorization: url("/authorize"),
         token: url("/token"),

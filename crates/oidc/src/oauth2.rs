@@ -8,7 +8,7 @@ use hubkey_domain::{
     chance::RandomSource,
     clock::Clock,
     connection::IdTokenAnchor,
-    provider::{Endpoints, ParMode, PlainEndpoints, ProviderConfig},
+    provider::{Endpoints, OAuth2Endpoints, ParMode, ProviderConfig},
     refusal::Refusal,
     token_set::TokenSet,
 };
@@ -21,36 +21,35 @@ use serde_json::Value;
 use crate::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
     IdpError, Redemption, RefreshError, Refreshable, Refreshed, authorize,
+    client_auth::ClientAuth,
     discovery::issuer_url,
+    http_client::{EgressPolicy, Endpoint, HttpClient},
     id_token::is_subject,
     json,
     jwt::Claims,
-    outbound::{Endpoint, Gate, Outbound},
-    parameters, refresh,
-    registration::Registration,
-    revocation,
-    token::{self, Reading, TokenEndpoint},
+    parameters, refresh, revocation,
+    token::{self, ResponseDialect, TokenEndpoint},
     userinfo,
 };
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct PlainProvider {
+pub(crate) struct OAuth2Provider {
     config: ProviderConfig,
-    at: PlainEndpoints,
-    registration: Registration,
-    outbound: Outbound,
+    at: OAuth2Endpoints,
+    client_auth: ClientAuth,
+    http: HttpClient,
     clock: Arc<dyn Clock>,
 }
 
-impl PlainProvider {
+impl OAuth2Provider {
     /// Takes a provider as configured. Asks nothing of it.
     pub(crate) fn new(
         config: ProviderConfig,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn RandomSource>,
     ) -> Result<Self, IdpError> {
-        let Endpoints::Plain(at) = config.endpoints.clone() else {
+        let Endpoints::OAuth2(at) = config.endpoints.clone() else {
             return Err(IdpError::Misconfigured("endpoints"));
         };
         if config.pushing == ParMode::Always {
@@ -63,11 +62,14 @@ impl PlainProvider {
             .cloned()
             .collect();
         parameters::check_endpoint(&at.authorization, &parameters)?;
-        let gate = Arc::new(Gate::new(&config.outbound, &issuer_url(&at.issuer)?));
-        check_endpoints(&gate, &at)?;
+        let policy = Arc::new(EgressPolicy::new(
+            &config.outbound,
+            &issuer_url(&at.issuer)?,
+        ));
+        check_endpoints(&policy, &at)?;
         Ok(Self {
-            registration: Registration::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
-            outbound: Outbound::new(&config, gate, Arc::clone(&clock), chance)?,
+            client_auth: ClientAuth::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,
+            http: HttpClient::new(&config, policy, Arc::clone(&clock), chance)?,
             at,
             clock,
             config,
@@ -78,7 +80,7 @@ impl PlainProvider {
     async fn account(&self, access_token: &AccessToken) -> Result<Claims, IdpError> {
         let endpoint = Endpoint::Userinfo;
         let answer = self
-            .outbound
+            .http
             .get(endpoint, &self.at.userinfo, Some(access_token))
             .await?;
         userinfo::check_status(answer.status)?;
@@ -102,19 +104,19 @@ impl PlainProvider {
     fn token_endpoint(&self) -> TokenEndpoint<'_> {
         TokenEndpoint {
             url: &self.at.token,
-            reading: Reading::Plain,
-            registration: &self.registration,
-            outbound: &self.outbound,
+            dialect: ResponseDialect::OAuth2,
+            client_auth: &self.client_auth,
+            http: &self.http,
         }
     }
 }
 
-fn check_endpoints(gate: &Gate, at: &PlainEndpoints) -> Result<(), IdpError> {
+fn check_endpoints(policy: &EgressPolicy, at: &OAuth2Endpoints) -> Result<(), IdpError> {
     let wrong = |_| IdpError::Misconfigured("endpoint_url");
     for url in [Some(&at.token), Some(&at.userinfo), at.revocation.as_ref()] {
-        url.map_or(Ok(()), |url| gate.check(url)).map_err(wrong)?;
+        url.map_or(Ok(()), |url| policy.check(url)).map_err(wrong)?;
     }
-    gate.check_form(&at.authorization).map_err(wrong)
+    policy.check_form(&at.authorization).map_err(wrong)
 }
 
 /// The subject: a text, or a whole number as text. Dots lead into objects.
@@ -131,24 +133,24 @@ fn subject(claims: &Claims, field: &str) -> Option<String> {
 }
 
 #[async_trait]
-impl IdentityProvider for PlainProvider {
+impl IdentityProvider for OAuth2Provider {
     fn config(&self) -> &ProviderConfig {
         &self.config
     }
 
     fn key_set(&self) -> Option<&Value> {
-        self.registration.key_set()
+        self.client_auth.key_set()
     }
 
     fn status(&self) -> ProviderStatus {
-        if self.rest().is_some() {
+        if self.retry_after().is_some() {
             return ProviderStatus::Unavailable;
         }
         ProviderStatus::Ready
     }
 
-    fn rest(&self) -> Option<Duration> {
-        self.outbound.rest(Endpoint::Token)
+    fn retry_after(&self) -> Option<Duration> {
+        self.http.retry_after(Endpoint::Token)
     }
 
     async fn authorize(
@@ -156,7 +158,7 @@ impl IdentityProvider for PlainProvider {
         request: &AuthorizationRequest<'_>,
     ) -> Result<Authorization, IdpError> {
         Ok(Authorization {
-            url: authorize::plain_url(&self.config, &self.at.authorization, request)?,
+            url: authorize::oauth2_url(&self.config, &self.at.authorization, request)?,
             issuer: self.at.issuer.clone(),
         })
     }
@@ -167,15 +169,15 @@ impl IdentityProvider for PlainProvider {
         given: Option<&str>,
     ) -> Result<(), IdpError> {
         match given {
-            _ if expected != self.at.issuer => Err(IdpError::Misbehaved("issuer_changed")),
-            Some(given) if given != expected => Err(IdpError::Misbehaved("response_iss")),
+            _ if expected != self.at.issuer => Err(IdpError::ProtocolViolation("issuer_changed")),
+            Some(given) if given != expected => Err(IdpError::ProtocolViolation("response_iss")),
             _ => Ok(()),
         }
     }
 
     async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError> {
         if redemption.issuer != self.at.issuer {
-            return Err(IdpError::Misbehaved("issuer_changed"));
+            return Err(IdpError::ProtocolViolation("issuer_changed"));
         }
         self.ready().await?;
         let sent = self.clock.now();
@@ -198,7 +200,7 @@ impl IdentityProvider for PlainProvider {
         refresh::recover(self.token_endpoint()).await
     }
 
-    async fn answers(&self) -> Result<Option<Refusal>, IdpError> {
+    async fn probe(&self) -> Result<Option<Refusal>, IdpError> {
         refresh::probe(self.token_endpoint()).await
     }
 
@@ -221,8 +223,8 @@ impl IdentityProvider for PlainProvider {
 
     async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
         if let Some(url) = &self.at.revocation {
-            let us = (url, &self.registration);
-            revocation::revoke(us, &self.outbound, access_token, refresh_token).await;
+            let us = (url, &self.client_auth);
+            revocation::revoke(us, &self.http, access_token, refresh_token).await;
         }
     }
 }

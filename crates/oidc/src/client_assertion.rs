@@ -1,4 +1,4 @@
-//! The key by which hubkey proves itself to a provider (RFC 7523 section 2.2): short statements, each sent once.
+//! The key by which hubkey proves itself to a provider (RFC 7523 section 2.2): short assertions, each sent once.
 
 use std::iter;
 
@@ -16,9 +16,9 @@ use crate::IdpError;
 
 const UNUSABLE: IdpError = IdpError::Misconfigured("private_key");
 
-/// Says what a statement is, so that it passes for no other token (RFC 8725 section 3.11).
+/// Says what an assertion is, so that it passes for no other token (RFC 8725 section 3.11).
 const TYPE: &str = "client-authentication+jwt";
-/// How long a statement is good, in seconds.
+/// How long an assertion is good, in seconds.
 const LIFE: u64 = 60;
 
 /// What may be signed with, in the order in which a key is tried where the settings do not choose.
@@ -31,19 +31,19 @@ const ALGORITHMS: [(&str, Algorithm); 5] = [
     ("RS256", Algorithm::RS256),
 ];
 
-/// What one statement says.
+/// What one assertion says.
 #[derive(Serialize)]
-pub(crate) struct Statement<'a> {
+pub(crate) struct ClientAssertion<'a> {
     iss: &'a str,
     sub: &'a str,
-    /// The issuer and nothing else: a statement for one provider is worth nothing at another (CVE-2025-27370).
+    /// The issuer and nothing else: an assertion for one provider is worth nothing at another (CVE-2025-27370).
     aud: &'a str,
     iat: u64,
     exp: u64,
     jti: String,
 }
 
-impl<'a> Statement<'a> {
+impl<'a> ClientAssertion<'a> {
     /// This client's, to this issuer, from now on; `jti` was never used before.
     pub(crate) fn new(client_id: &'a str, issuer: &'a str, now: Timestamp, jti: String) -> Self {
         let now = now.as_secs();
@@ -58,7 +58,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// Signs statements with one key. Its `Debug` shows no key.
+/// Signs assertions with one key. Its `Debug` shows no key.
 #[derive(Debug)]
 pub(crate) struct Signer {
     key: EncodingKey,
@@ -123,14 +123,17 @@ impl Signer {
         Ok(public)
     }
 
-    /// The statement as it is sent.
-    pub(crate) fn sign(&self, statement: &Statement<'_>) -> Result<Zeroizing<String>, IdpError> {
+    /// The assertion as it is sent.
+    pub(crate) fn sign(
+        &self,
+        assertion: &ClientAssertion<'_>,
+    ) -> Result<Zeroizing<String>, IdpError> {
         let header = Header {
             typ: Some(TYPE.to_owned()),
             kid: self.kid.clone(),
             ..Header::new(self.algorithm)
         };
-        let signed = jsonwebtoken::encode(&header, statement, &self.key);
+        let signed = jsonwebtoken::encode(&header, assertion, &self.key);
         Ok(Zeroizing::new(signed.map_err(|_| UNUSABLE)?))
     }
 }

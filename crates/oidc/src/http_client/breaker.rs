@@ -11,7 +11,7 @@ use hubkey_domain::{chance::RandomSource, clock::Clock};
 use hubkey_protocol::ProviderId;
 
 use super::{
-    circuit::{Change, Circuit, Term, Verdict},
+    circuit::{Change, Circuit, Epoch, Verdict},
     endpoint::Endpoint,
 };
 
@@ -24,12 +24,12 @@ pub(super) struct Breaker {
     chance: Arc<dyn RandomSource>,
 }
 
-/// A call that is permitted. Dropped unsettled, it says nothing about the endpoint.
+/// A call that is permitted. Dropped unrecorded, it says nothing about the endpoint.
 #[derive(Debug)]
-pub(super) struct Pass<'a> {
+pub(super) struct Permit<'a> {
     breaker: &'a Breaker,
     endpoint: Endpoint,
-    term: Term,
+    epoch: Epoch,
     verdict: Verdict,
 }
 
@@ -53,19 +53,19 @@ impl Breaker {
     }
 
     /// For how long the endpoint is not asked, if so.
-    pub(super) fn rest(&self, endpoint: Endpoint) -> Option<Duration> {
+    pub(super) fn retry_after(&self, endpoint: Endpoint) -> Option<Duration> {
         let now = self.clock.now();
-        self.with(endpoint, |circuit| circuit.rest(now))
+        self.with(endpoint, |circuit| circuit.retry_after(now))
     }
 
     /// Leave to ask; absent while the endpoint is left alone.
-    pub(super) fn admit(&self, endpoint: Endpoint) -> Option<Pass<'_>> {
+    pub(super) fn admit(&self, endpoint: Endpoint) -> Option<Permit<'_>> {
         let now = self.clock.now();
-        let term = self.with(endpoint, |circuit| circuit.admit(now))?;
-        Some(Pass {
+        let epoch = self.with(endpoint, |circuit| circuit.admit(now))?;
+        Some(Permit {
             breaker: self,
             endpoint,
-            term,
+            epoch,
             verdict: Verdict::Unknown,
         })
     }
@@ -79,14 +79,14 @@ impl Breaker {
         act(circuit)
     }
 
-    fn settle(&self, pass: &Pass<'_>) {
+    fn record(&self, permit: &Permit<'_>) {
         let (now, chance) = (self.clock.now(), self.chance.fraction());
-        let turned = self.with(pass.endpoint, |circuit| {
-            circuit.settle(pass.term, now, pass.verdict, chance)
+        let turned = self.with(permit.endpoint, |circuit| {
+            circuit.record(permit.epoch, now, permit.verdict, chance)
         });
         match turned {
-            Some(Change::Opened(rest)) => self.tell_opened(pass.endpoint, rest),
-            Some(Change::Closed) => self.tell_closed(pass.endpoint),
+            Some(Change::Opened(rest)) => self.tell_opened(permit.endpoint, rest),
+            Some(Change::Closed) => self.tell_closed(permit.endpoint),
             None => {}
         }
     }
@@ -127,15 +127,15 @@ impl Breaker {
     }
 }
 
-impl Pass<'_> {
+impl Permit<'_> {
     /// What the call said about the endpoint.
-    pub(super) fn settle(mut self, verdict: Verdict) {
+    pub(super) fn record(mut self, verdict: Verdict) {
         self.verdict = verdict;
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.breaker.settle(self);
+        self.breaker.record(self);
     }
 }
