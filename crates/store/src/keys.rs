@@ -13,7 +13,7 @@ use hubkey_domain::keyed_hash::KeyedHash;
 use hubkey_protocol::secret::{Secret, ServerToken};
 use zeroize::Zeroizing;
 
-pub(crate) use self::ring::Unopened;
+pub(crate) use self::ring::DecryptionFailed;
 pub use self::{
     file::{KeyFileError, generate},
     ring::{EncryptionKey, KeyRing, KeyRingError},

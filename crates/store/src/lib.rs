@@ -27,8 +27,8 @@
 //! assert_eq!(SignIn::PURPOSE, Purpose::SignIn);
 //! ```
 
-mod guard;
 pub mod keys;
+mod local_notify;
 pub mod memory;
 mod records;
 pub mod redis;
@@ -36,7 +36,7 @@ mod retired;
 pub mod sealed;
 mod telemetry;
 pub mod typed;
-mod watchers;
+mod validate;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -195,7 +195,7 @@ pub enum StoreError {
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A value could not be opened: altered, moved, rolled back, or past its sealed end.
     #[error("a stored record could not be opened")]
-    Unsealable,
+    DecryptionFailed,
     /// A value was sealed with a key that is held no more, and must not count as gone.
     #[error("a stored record was sealed with a key that is held no more")]
     KeyRetired(RetiredKey),

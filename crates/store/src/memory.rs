@@ -11,8 +11,8 @@ use hubkey_domain::clock::{Clock, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::{
-    Action, Change, Expect, Key, Outcome, Record, Store, StoreError, Watch, guard,
-    watchers::Watchers,
+    Action, Change, Expect, Key, Outcome, Record, Store, StoreError, Watch,
+    local_notify::LocalNotify, validate,
 };
 
 /// How many dead records one commit clears away: more than it can add, and never a long pause.
@@ -22,7 +22,7 @@ const SWEEP: usize = 64;
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     records: Mutex<Records>,
-    watchers: Watchers<Key>,
+    watchers: LocalNotify<Key>,
 }
 
 impl MemoryStore {
@@ -32,7 +32,7 @@ impl MemoryStore {
         Self {
             clock,
             records: Mutex::default(),
-            watchers: Watchers::default(),
+            watchers: LocalNotify::default(),
         }
     }
 
@@ -57,7 +57,7 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        guard::one_aggregate(keys.iter())?;
+        validate::one_aggregate(keys.iter())?;
         let now = self.clock.now();
         let records = self.lock();
         Ok(keys
@@ -67,7 +67,7 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
-        guard::changes(&changes)?;
+        validate::changes(&changes)?;
         let now = self.clock.now();
         let woken = {
             let mut records = self.lock();

@@ -6,18 +6,18 @@
 //! hash of the key that changed, nothing else.
 
 mod checks;
+mod connection;
 mod error;
-mod link;
 mod names;
 mod node;
 mod patience;
-mod place;
 mod replication;
+mod resolver;
 mod sentinel;
 mod settings;
-mod source;
+mod supervisor;
+mod topology;
 mod wakeups;
-mod wire;
 
 use std::{
     future::Future,
@@ -32,21 +32,21 @@ use zeroize::Zeroizing;
 
 pub use self::{
     error::{RedisOpenError, Refusal},
-    place::{Address, Place, SentinelSettings},
     settings::RedisSettings,
+    topology::{Address, SentinelSettings, Topology},
 };
 use self::{
-    link::Link,
     names::Names,
     node::Node,
     patience::{PATIENCE, unavailable},
-    source::Source,
+    resolver::Resolver,
+    supervisor::Supervisor,
     wakeups::WakeUps,
 };
 use crate::keys::LookupMacKey;
 use crate::{
-    Action, Change, Expect, Key, Outcome, Record, Store, StoreError, Watch, guard,
-    telemetry::measured,
+    Action, Change, Expect, Key, Outcome, Record, Store, StoreError, Watch, telemetry::measured,
+    validate,
 };
 
 /// How long a commit may take with the wait for replicas.
@@ -62,7 +62,7 @@ type Row = (Option<u64>, Option<Vec<u8>>);
 /// Records in Redis.
 #[derive(Debug)]
 pub struct RedisStore {
-    link: Link,
+    supervisor: Supervisor,
     names: Names,
     wakeups: WakeUps,
 }
@@ -73,10 +73,10 @@ impl RedisStore {
         settings: RedisSettings,
         index: LookupMacKey,
     ) -> Result<Self, RedisOpenError> {
-        let link = Link::open(Source::new(settings)?).await?;
+        let supervisor = Supervisor::open(Resolver::new(settings)?).await?;
         Ok(Self {
-            wakeups: WakeUps::subscribe(&link).await?,
-            link,
+            wakeups: WakeUps::subscribe(&supervisor).await?,
+            supervisor,
             names: Names::new(index),
         })
     }
@@ -90,13 +90,13 @@ impl RedisStore {
             .await
             .unwrap_or_else(|elapsed| Err(unavailable(elapsed)));
         if result.is_err() {
-            self.link.doubt().notify_one();
+            self.supervisor.doubt().notify_one();
         }
         result
     }
 
     async fn records(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        let node = self.link.node().await?;
+        let node = self.supervisor.node().await?;
         // One record is read at one instant in any case.
         if let [key] = keys {
             let mut command = redis::cmd("HMGET");
@@ -113,7 +113,7 @@ impl RedisStore {
 
     /// Also says where, so that the wait for replicas is for those of the same server.
     async fn carry_out(&self, changes: &[Change]) -> Result<(Arc<Node>, Outcome), StoreError> {
-        let node = self.link.node().await?;
+        let node = self.supervisor.node().await?;
         let mut script = COMMIT.prepare_invoke();
         script.arg(names::CHANNEL);
         for change in changes {
@@ -159,7 +159,7 @@ impl RedisStore {
 #[async_trait]
 impl Store for RedisStore {
     async fn read(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, StoreError> {
-        guard::one_aggregate(keys.iter())?;
+        validate::one_aggregate(keys.iter())?;
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -167,7 +167,7 @@ impl Store for RedisStore {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Outcome, StoreError> {
-        guard::changes(&changes)?;
+        validate::changes(&changes)?;
         if changes.is_empty() {
             return Ok(Outcome::Done);
         }
@@ -185,7 +185,7 @@ impl Store for RedisStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let work = async { self.link.node().await?.ping().await };
+        let work = async { self.supervisor.node().await?.ping().await };
         measured("ping", self.doubting(work)).await
     }
 

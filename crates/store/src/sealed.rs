@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Action, Change, Expect, Key, Outcome, Purpose, Record, RetiredKey, Store, StoreError, Watch,
-    keys::{EncryptionKey, KeyId, KeyRing, Unopened},
+    keys::{DecryptionFailed, EncryptionKey, KeyId, KeyRing},
     length_prefixed,
     retired::Missed,
 };
@@ -70,7 +70,7 @@ impl<S: Store> SealedStore<S> {
         {
             let end = self.clock.now().after(*ttl).after(LEEWAY);
             *value = seal(active, &key, *generation, end, value)
-                .map_err(|Unopened| StoreError::Unsealable)?;
+                .map_err(|DecryptionFailed| StoreError::DecryptionFailed)?;
         }
         Ok(Change {
             key,
@@ -121,8 +121,8 @@ impl<S: Store> SealedStore<S> {
             };
             return self.missed.judge(retired).map(|()| None);
         };
-        let opened =
-            open(&sealing, key, sealed, self.clock.now()).map_err(|Unopened| failed(purpose))?;
+        let opened = open(&sealing, key, sealed, self.clock.now())
+            .map_err(|DecryptionFailed| failed(purpose))?;
         let generation = self.resealed(key, generation, &opened).await;
         Ok(Some(Record {
             generation,
@@ -222,7 +222,7 @@ fn seal(
     generation: u64,
     end: Timestamp,
     value: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+) -> Result<Zeroizing<Vec<u8>>, DecryptionFailed> {
     // One buffer of the final size: nothing is copied, so nothing stays behind in clear.
     let mut record = Zeroizing::new(Vec::with_capacity(
         HEADER + END + value.len() + EncryptionKey::TAG,
@@ -260,21 +260,21 @@ fn open(
     key: &Key,
     mut sealed: Record,
     now: Timestamp,
-) -> Result<Opened, Unopened> {
+) -> Result<Opened, DecryptionFailed> {
     let (header, body) = sealed
         .value
         .split_first_chunk_mut::<HEADER>()
-        .ok_or(Unopened)?;
-    let rest = header.strip_prefix(VERSION).ok_or(Unopened)?;
-    let (_, nonce) = rest.split_at_checked(KeyId::LEN).ok_or(Unopened)?;
-    let nonce = nonce.try_into().map_err(|_| Unopened)?;
+        .ok_or(DecryptionFailed)?;
+    let rest = header.strip_prefix(VERSION).ok_or(DecryptionFailed)?;
+    let (_, nonce) = rest.split_at_checked(KeyId::LEN).ok_or(DecryptionFailed)?;
+    let nonce = nonce.try_into().map_err(|_| DecryptionFailed)?;
     let by = sealing.id();
     let associated = associated_data(key, sealed.generation, by);
     let opened = sealing.open(nonce, &associated, body)?;
-    let (end, value) = opened.split_first_chunk::<END>().ok_or(Unopened)?;
+    let (end, value) = opened.split_first_chunk::<END>().ok_or(DecryptionFailed)?;
     let end = Timestamp::from_millis(u64::from_be_bytes(*end));
     if end <= now {
-        return Err(Unopened);
+        return Err(DecryptionFailed);
     }
     count("open", by);
     Ok(Opened {
@@ -304,5 +304,5 @@ fn count(operation: &'static str, id: KeyId) {
 fn failed(purpose: Purpose) -> StoreError {
     metrics::counter!("hubkey_store_decryption_failures_total", "purpose" => purpose.as_str())
         .increment(1);
-    StoreError::Unsealable
+    StoreError::DecryptionFailed
 }

@@ -107,7 +107,7 @@ pub struct EncryptionKey {
 /// A value was not opened, or not sealed. There is no more to say: a reason would help an attacker only.
 #[derive(Debug, thiserror::Error)]
 #[error("the value could not be opened or sealed")]
-pub(crate) struct Unopened;
+pub(crate) struct DecryptionFailed;
 
 impl EncryptionKey {
     /// How many bytes sealing adds in front of the value and behind it.
@@ -135,10 +135,10 @@ impl EncryptionKey {
         &self,
         associated: &[u8],
         value: &mut [u8],
-    ) -> Result<(Nonce, Tag), Unopened> {
+    ) -> Result<(Nonce, Tag), DecryptionFailed> {
         self.key
             .seal_in_place_separate_tag(Aad::from(associated), value)
-            .map_err(|_| Unopened)
+            .map_err(|_| DecryptionFailed)
     }
 
     /// Opens a value with its tag in place.
@@ -147,12 +147,12 @@ impl EncryptionKey {
         nonce: [u8; NONCE_LEN],
         associated: &[u8],
         sealed: &'a mut [u8],
-    ) -> Result<&'a [u8], Unopened> {
+    ) -> Result<&'a [u8], DecryptionFailed> {
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.key
             .open_in_place(nonce, Aad::from(associated), sealed)
             .map(|value| &*value)
-            .map_err(|_| Unopened)
+            .map_err(|_| DecryptionFailed)
     }
 }
 

@@ -6,16 +6,16 @@ use redis::{Client, ConnectionAddr, ConnectionInfo};
 
 use super::{
     error::{RedisOpenError, Refusal},
-    place::Place,
     settings::RedisSettings,
+    topology::Topology,
 };
 
 impl RedisSettings {
     /// Judges the place, without going there.
     pub fn check(&self) -> Result<(), RedisOpenError> {
-        match &self.place {
-            Place::Server(url) => Ok(address(&self.server(url)?, self)?),
-            Place::Sentinel(sentinel) => {
+        match &self.topology {
+            Topology::Server(url) => Ok(address(&self.server(url)?, self)?),
+            Topology::Sentinel(sentinel) => {
                 for at in &sentinel.addresses {
                     channel(&self.sentinel(sentinel, at)?, self)?;
                     // The master is reached as they are, and judged again by the address that they name.
@@ -23,7 +23,7 @@ impl RedisSettings {
                 }
                 Ok(())
             }
-            Place::Cluster(nodes) => {
+            Topology::Cluster(nodes) => {
                 for at in nodes {
                     address(&self.node(at)?, self)?;
                 }

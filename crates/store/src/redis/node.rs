@@ -10,12 +10,12 @@ use tokio::time::sleep;
 
 use super::{
     checks,
+    connection::{Connection, was_turned_away},
     error::RedisOpenError,
     patience::{answer, answer_within, unavailable},
-    place::{Address, Place},
     replication::Replication,
     settings::RedisSettings,
-    wire::{Wire, was_turned_away},
+    topology::{Address, Topology},
 };
 use crate::StoreError;
 
@@ -30,7 +30,7 @@ pub(super) struct Node {
     pub(super) clients: Vec<Client>,
     /// Where sentinels said that it is.
     pub(super) address: Option<Address>,
-    pub(super) connection: Wire,
+    pub(super) connection: Connection,
     pub(super) replication: Option<Replication>,
 }
 
@@ -48,7 +48,7 @@ impl Node {
             .await
             .map_err(unreachable)?;
         checks::server(&info, settings)?;
-        if matches!(settings.place, Place::Sentinel(_)) {
+        if matches!(settings.topology, Topology::Sentinel(_)) {
             checks::warn_of_failover(&info);
         }
         let replication = match settings.replicas_required {
@@ -61,7 +61,7 @@ impl Node {
         Ok(Self {
             clients: vec![client],
             address: None,
-            connection: Wire::Server(connection),
+            connection: Connection::Server(connection),
             replication,
         })
     }
@@ -90,7 +90,7 @@ impl Node {
         Ok(Self {
             clients: clients.collect::<Result<_, _>>()?,
             address: None,
-            connection: Wire::Cluster(connection),
+            connection: Connection::Cluster(connection),
             replication: None,
         })
     }
@@ -140,7 +140,7 @@ impl Node {
     }
 
     fn is_cluster(&self) -> bool {
-        matches!(self.connection, Wire::Cluster(_))
+        matches!(self.connection, Connection::Cluster(_))
     }
 
     /// Whether all of its connections answer, and it still is a master.

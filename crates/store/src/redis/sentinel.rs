@@ -10,8 +10,8 @@ use super::{
     error::RedisOpenError,
     node::connect,
     patience::answer_within,
-    place::{Address, SentinelSettings},
     settings::RedisSettings,
+    topology::{Address, SentinelSettings},
 };
 use crate::StoreError;
 

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 use super::{
     error::RedisOpenError,
     patience::PATIENCE,
-    place::{Address, Place, SentinelSettings},
+    topology::{Address, SentinelSettings, Topology},
 };
 
 /// Where Redis is, and which of its dangers the operator takes.
 #[derive(Clone)]
 pub struct RedisSettings {
     /// Where it is.
-    pub place: Place,
+    pub topology: Topology,
     /// The user, where the address names none.
     pub user: Option<String>,
     /// The password, where the address holds none.
@@ -39,14 +39,14 @@ impl RedisSettings {
     /// A Redis at this address, and none of the dangers.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self::at(Place::Server(Zeroizing::new(url.into())))
+        Self::at(Topology::Server(Zeroizing::new(url.into())))
     }
 
     /// A Redis at this place, and none of the dangers.
     #[must_use]
-    pub fn at(place: Place) -> Self {
+    pub fn at(topology: Topology) -> Self {
         Self {
-            place,
+            topology,
             user: None,
             password: None,
             ca_pem: None,

@@ -12,12 +12,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     error::RedisOpenError,
-    link::{Current, Link, Nodes},
     names::CHANNEL,
     node::Node,
     patience::{PATIENCE, START_PATIENCE, answer_within, unavailable},
+    supervisor::{Current, Nodes, Supervisor},
 };
-use crate::{StoreError, Watch, watchers::Watchers};
+use crate::{StoreError, Watch, local_notify::LocalNotify};
 
 /// How long a lost subscription rests before the next attempt.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,14 +27,14 @@ const CHECK: Duration = Duration::from_secs(2);
 /// Who waits, and the task that wakes them.
 #[derive(Debug)]
 pub(super) struct WakeUps {
-    watchers: Arc<Watchers<String>>,
+    watchers: Arc<LocalNotify<String>>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl WakeUps {
     /// Subscribes, and stays subscribed until dropped.
-    pub(super) async fn subscribe(link: &Link) -> Result<Self, RedisOpenError> {
-        let mut nodes = link.nodes();
+    pub(super) async fn subscribe(supervisor: &Supervisor) -> Result<Self, RedisOpenError> {
+        let mut nodes = supervisor.nodes();
         let first = async {
             let node = nodes.current().await?;
             subscribe(&node, START_PATIENCE).await
@@ -42,10 +42,10 @@ impl WakeUps {
         let first = first
             .await
             .map_err(|error| RedisOpenError::Unreachable(error.into()))?;
-        let watchers = Arc::new(Watchers::default());
+        let watchers = Arc::new(LocalNotify::default());
         let listener = Listener {
             nodes,
-            doubt: Arc::clone(link.doubt()),
+            doubt: Arc::clone(supervisor.doubt()),
             watchers: Arc::clone(&watchers),
         };
         let task = tokio::spawn(listener.listen(first));
@@ -64,7 +64,7 @@ impl WakeUps {
 struct Listener {
     nodes: Nodes,
     doubt: Arc<Notify>,
-    watchers: Arc<Watchers<String>>,
+    watchers: Arc<LocalNotify<String>>,
 }
 
 impl Listener {
@@ -120,7 +120,7 @@ async fn subscribe(node: &Node, patience: Duration) -> Result<PubSub, StoreError
 #[error("there is no server to subscribe at")]
 struct Nowhere;
 
-async fn deliver(mut stream: PubSubStream, watchers: &Watchers<String>) {
+async fn deliver(mut stream: PubSubStream, watchers: &LocalNotify<String>) {
     while let Some(message) = stream.next().await {
         if let Ok(name) = message.get_payload() {
             watchers.wake(&name);

@@ -8,7 +8,7 @@ use hubkey_starters::redis::{
 };
 use hubkey_store::{
     Expect, Store,
-    redis::{Address, Place, RedisOpenError, RedisSettings, RedisStore, SentinelSettings},
+    redis::{Address, RedisOpenError, RedisSettings, RedisStore, SentinelSettings, Topology},
 };
 use tokio::time::{Instant, timeout};
 
@@ -113,7 +113,7 @@ async fn security_r13_a_start_without_a_master_says_why() {
 
 fn settings(group: &Sentinels) -> RedisSettings {
     let addresses = group.addresses();
-    let mut settings = RedisSettings::at(Place::Sentinel(SentinelSettings {
+    let mut settings = RedisSettings::at(Topology::Sentinel(SentinelSettings {
         addresses: addresses
             .iter()
             .map(|address| Address::parse(address).unwrap())
@@ -128,7 +128,7 @@ fn settings(group: &Sentinels) -> RedisSettings {
 }
 
 fn sentinel(settings: &mut RedisSettings) -> &mut SentinelSettings {
-    let Place::Sentinel(sentinel) = &mut settings.place else {
+    let Topology::Sentinel(sentinel) = &mut settings.topology else {
         panic!("these settings name no sentinel");
     };
     sentinel

@@ -17,7 +17,7 @@ use hubkey_store::keys::{KeyRing, LookupMacKey};
 use hubkey_store::{
     Store,
     memory::MemoryStore,
-    redis::{Address, Place, RedisSettings, RedisStore},
+    redis::{Address, RedisSettings, RedisStore, Topology},
     sealed::SealedStore,
 };
 use tokio::sync::OnceCell;
@@ -81,7 +81,7 @@ pub(crate) async fn cluster() -> Subject {
 pub(crate) fn cluster_settings(cluster: &Cluster) -> RedisSettings {
     let nodes = cluster.addresses();
     let nodes = nodes.iter().map(|node| Address::parse(node).unwrap());
-    let mut settings = RedisSettings::at(Place::Cluster(nodes.collect()));
+    let mut settings = RedisSettings::at(Topology::Cluster(nodes.collect()));
     settings.user = Some(USER.to_owned());
     settings.password = Some(cluster.password().to_owned().into());
     settings

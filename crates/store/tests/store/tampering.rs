@@ -302,7 +302,7 @@ async fn gone(store: &impl Store, key: &Key, what: &str) {
 async fn refused(store: &impl Store, key: &Key, what: &str) {
     let read = read(store, key).await;
     assert!(
-        matches!(read, Err(StoreError::Unsealable)),
+        matches!(read, Err(StoreError::DecryptionFailed)),
         "{what}: {read:?}"
     );
 }

@@ -98,7 +98,7 @@ fn kernel(error: KernelError) -> Failure {
 fn store(error: StoreError) -> Failure {
     match error {
         StoreError::Unavailable(_) => Failure::of(ErrorCode::StoreUnavailable).because(error),
-        StoreError::Unsealable | StoreError::Malformed | StoreError::KeyRetired(_) => {
+        StoreError::DecryptionFailed | StoreError::Malformed | StoreError::KeyRetired(_) => {
             Failure::internal(error)
         }
     }

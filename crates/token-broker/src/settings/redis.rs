@@ -2,7 +2,7 @@
 
 use hubkey_service::settings::{Reader, Section, value_type};
 use hubkey_store::redis::{
-    Address, Place, RedisOpenError, RedisSettings, Refusal, SentinelSettings,
+    Address, RedisOpenError, RedisSettings, Refusal, SentinelSettings, Topology,
 };
 use zeroize::Zeroizing;
 
@@ -45,7 +45,7 @@ pub(super) fn read(reader: &Reader) -> Option<RedisSettings> {
     let replicas_required = read_replicas(&section, place.as_ref().map(|(key, _)| *key));
     let (place_key, place) = place?;
     let settings = RedisSettings {
-        place,
+        topology: place,
         user,
         password,
         ca_pem,
@@ -82,7 +82,7 @@ const SENTINELS: &str = "sentinel.addresses";
 const NODES: &str = "cluster.nodes";
 
 /// The one place that is set, and by which key.
-fn read_place(section: &Section<'_>) -> Option<(&'static str, Place)> {
+fn read_place(section: &Section<'_>) -> Option<(&'static str, Topology)> {
     let url = section.optional_secret(
         "url",
         Zeroizing::new,
@@ -91,9 +91,9 @@ fn read_place(section: &Section<'_>) -> Option<(&'static str, Place)> {
     let sentinel = read_sentinel(section);
     let cluster = read_cluster(section);
     let places = [
-        url.map(|url| (URL, Place::Server(url))),
-        sentinel.map(|sentinel| (SENTINELS, Place::Sentinel(sentinel))),
-        cluster.map(|nodes| (NODES, Place::Cluster(nodes))),
+        url.map(|url| (URL, Topology::Server(url))),
+        sentinel.map(|sentinel| (SENTINELS, Topology::Sentinel(sentinel))),
+        cluster.map(|nodes| (NODES, Topology::Cluster(nodes))),
     ];
     let mut places = places.into_iter().flatten();
     let first = places.next();

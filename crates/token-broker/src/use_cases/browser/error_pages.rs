@@ -42,7 +42,7 @@ impl ErrorPages {
     #[must_use]
     pub fn store_failed(&self, error: &StoreError) -> BrowserReply {
         let kind = match error {
-            StoreError::Unsealable => EventKind::RecordDecryptionFailed,
+            StoreError::DecryptionFailed => EventKind::RecordDecryptionFailed,
             StoreError::Unavailable(_) | StoreError::Malformed | StoreError::KeyRetired(_) => {
                 EventKind::RequestFailed
             }

@@ -53,7 +53,7 @@ impl From<RefreshFailure> for KernelFailure {
             RefreshFailure::Gone => Self::NotFound,
             RefreshFailure::Store(error) => Self::Store(match *error {
                 StoreError::Unavailable(_) => StoreError::Unavailable(Box::new(error)),
-                StoreError::Unsealable => StoreError::Unsealable,
+                StoreError::DecryptionFailed => StoreError::DecryptionFailed,
                 StoreError::Malformed => StoreError::Malformed,
                 StoreError::KeyRetired(retired) => StoreError::KeyRetired(retired),
             }),

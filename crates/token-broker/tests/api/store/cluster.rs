@@ -2,7 +2,7 @@
 
 use hubkey_fakes::hostile_provider::Account;
 use hubkey_starters::redis::{USER, cluster::Cluster};
-use hubkey_store::redis::{Address, Place, RedisSettings};
+use hubkey_store::redis::{Address, RedisSettings, Topology};
 
 use crate::support::refresh_stage::{ENDED, Stage, open};
 
@@ -12,7 +12,7 @@ async fn sign_ins_and_refreshes_cross_no_slot_of_a_cluster() {
     let cluster = Cluster::start("api-cluster").await.unwrap();
     let nodes = cluster.addresses();
     let nodes = nodes.iter().map(|node| Address::parse(node).unwrap());
-    let mut settings = RedisSettings::at(Place::Cluster(nodes.collect()));
+    let mut settings = RedisSettings::at(Topology::Cluster(nodes.collect()));
     settings.user = Some(USER.to_owned());
     settings.password = Some(cluster.password().to_owned().into());
     let stage = Stage::on(open(settings).await).await;

@@ -12,7 +12,7 @@ use hubkey_starters::redis::{
 };
 use hubkey_store::{
     Change, Key, Outcome, Record, Store, StoreError, Watch,
-    redis::{Address, Place, RedisSettings, SentinelSettings},
+    redis::{Address, RedisSettings, SentinelSettings, Topology},
 };
 use tokio::sync::Mutex;
 
@@ -131,7 +131,7 @@ impl Store for Doomed {
 /// The store of a group.
 pub(crate) async fn open_store(group: &Sentinels, replicas_required: u32) -> Arc<dyn Store> {
     let addresses = group.addresses();
-    let mut settings = RedisSettings::at(Place::Sentinel(SentinelSettings {
+    let mut settings = RedisSettings::at(Topology::Sentinel(SentinelSettings {
         addresses: addresses
             .iter()
             .map(|address| Address::parse(address).unwrap())

@@ -8,12 +8,12 @@ use redis::{
 
 /// The connection to one server, or to all nodes of a cluster.
 #[derive(Clone)]
-pub(super) enum Wire {
+pub(super) enum Connection {
     Server(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
-impl ConnectionLike for Wire {
+impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Server(connection) => connection.req_packed_command(cmd),

@@ -12,7 +12,7 @@ use super::{
     error::RedisOpenError,
     node::Node,
     patience::{PATIENCE, START_PATIENCE, unavailable},
-    source::Source,
+    resolver::Resolver,
 };
 use crate::StoreError;
 
@@ -30,19 +30,19 @@ pub(super) type Nodes = watch::Receiver<Option<Arc<Node>>>;
 
 /// The way to the server that takes writes.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Supervisor {
     nodes: Nodes,
     doubt: Arc<Notify>,
     _task: AbortOnDropHandle<()>,
 }
 
-impl Link {
+impl Supervisor {
     /// Finds the first node, and stays at the right one until dropped.
-    pub(super) async fn open(source: Source) -> Result<Self, RedisOpenError> {
-        let first = Arc::new(source.open(START_PATIENCE).await?);
+    pub(super) async fn open(resolver: Resolver) -> Result<Self, RedisOpenError> {
+        let first = Arc::new(resolver.open(START_PATIENCE).await?);
         let (sender, nodes) = watch::channel(Some(first));
         let doubt = Arc::new(Notify::new());
-        let task = tokio::spawn(keep(source, sender, Arc::clone(&doubt)));
+        let task = tokio::spawn(keep(resolver, sender, Arc::clone(&doubt)));
         Ok(Self {
             nodes,
             doubt,
@@ -83,38 +83,38 @@ impl Current for Nodes {
 #[error("there is no connection to Redis")]
 struct NoNode;
 
-async fn keep(source: Source, nodes: watch::Sender<Option<Arc<Node>>>, doubt: Arc<Notify>) {
+async fn keep(resolver: Resolver, nodes: watch::Sender<Option<Arc<Node>>>, doubt: Arc<Notify>) {
     loop {
         let node = nodes.borrow().clone();
         if let Some(node) = node {
-            until_bad(&source, &node, &doubt).await;
+            until_bad(&resolver, &node, &doubt).await;
             tracing::warn!(address = ?node.address, "the connection to Redis was lost");
         }
         nodes.send_replace(None);
-        let node = find(&source).await;
+        let node = find(&resolver).await;
         tracing::info!(address = ?node.address, "the connection to Redis is back");
         nodes.send_replace(Some(Arc::new(node)));
     }
 }
 
-async fn until_bad(source: &Source, node: &Node, doubt: &Notify) {
+async fn until_bad(resolver: &Resolver, node: &Node, doubt: &Notify) {
     loop {
         tokio::select! {
             () = doubt.notified() => {}
             () = sleep(jittered(CHECK)) => {}
         }
-        if !source.holds(node).await {
+        if !resolver.holds(node).await {
             return;
         }
         sleep(PAUSE).await;
     }
 }
 
-async fn find(source: &Source) -> Node {
+async fn find(resolver: &Resolver) -> Node {
     let mut delay = MIN_DELAY;
     let mut told = String::new();
     loop {
-        match source.open(PATIENCE).await {
+        match resolver.open(PATIENCE).await {
             Ok(node) => return node,
             Err(error) => told = tell(&error, &told),
         }

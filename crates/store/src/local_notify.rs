@@ -15,11 +15,11 @@ use crate::Watch;
 type Senders<K> = HashMap<K, watch::Sender<()>>;
 
 /// The waiting ones, by key. Costs one map entry for each key that somebody waits for, and nothing otherwise.
-pub(crate) struct Watchers<K> {
+pub(crate) struct LocalNotify<K> {
     senders: Arc<Mutex<Senders<K>>>,
 }
 
-impl<K: Clone + Eq + Hash + Send + 'static> Watchers<K> {
+impl<K: Clone + Eq + Hash + Send + 'static> LocalNotify<K> {
     /// Waits for the next wake-up of `key`, beginning now.
     pub(crate) fn watch(&self, key: K) -> Watch {
         let receiver = self
@@ -50,7 +50,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> Watchers<K> {
     }
 }
 
-impl<K> Default for Watchers<K> {
+impl<K> Default for LocalNotify<K> {
     fn default() -> Self {
         Self {
             senders: Arc::default(),
@@ -58,9 +58,9 @@ impl<K> Default for Watchers<K> {
     }
 }
 
-impl<K> fmt::Debug for Watchers<K> {
+impl<K> fmt::Debug for LocalNotify<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watchers")
+        f.debug_struct("LocalNotify")
             .field("keys", &lock(&self.senders).len())
             .finish()
     }
@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_watch_that_is_given_up_leaves_nothing() {
-        let watchers = Watchers::default();
+        let watchers = LocalNotify::default();
         let first = watchers.watch(1);
         let second = watchers.watch(1);
         drop(first);
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn wake_all_ends_every_watch() {
-        let watchers = Watchers::default();
+        let watchers = LocalNotify::default();
         let both = [watchers.watch(1), watchers.watch(2)];
         watchers.wake_all();
         futures_util::future::join_all(both).await;

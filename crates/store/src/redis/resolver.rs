@@ -8,14 +8,14 @@ use super::{
     error::RedisOpenError,
     node::Node,
     patience::PATIENCE,
-    place::{Address, Place},
     sentinel::Sentinels,
     settings::RedisSettings,
+    topology::{Address, Topology},
 };
 
 /// Where nodes come from.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct Resolver {
     settings: RedisSettings,
     finder: Finder,
 }
@@ -27,13 +27,13 @@ enum Finder {
     Cluster(Vec<Address>),
 }
 
-impl Source {
+impl Resolver {
     pub(super) fn new(settings: RedisSettings) -> Result<Self, RedisOpenError> {
         settings.check()?;
-        let finder = match &settings.place {
-            Place::Server(url) => Finder::Server(settings.server(url)?),
-            Place::Sentinel(sentinel) => Finder::Sentinels(Sentinels::new(&settings, sentinel)?),
-            Place::Cluster(nodes) => Finder::Cluster(nodes.clone()),
+        let finder = match &settings.topology {
+            Topology::Server(url) => Finder::Server(settings.server(url)?),
+            Topology::Sentinel(sentinel) => Finder::Sentinels(Sentinels::new(&settings, sentinel)?),
+            Topology::Cluster(nodes) => Finder::Cluster(nodes.clone()),
         };
         Ok(Self { settings, finder })
     }

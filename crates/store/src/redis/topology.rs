@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 /// Where Redis is.
 #[derive(Clone)]
-pub enum Place {
+pub enum Topology {
     /// `rediss://[user@]host:port[/database]`, or `redis://` on loopback, or `unix://path`. May hold a password.
     Server(Zeroizing<String>),
     /// The master of this name, as these sentinels know it.
@@ -17,7 +17,7 @@ pub enum Place {
     Cluster(Vec<Address>),
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Server(_) => f.write_str("Server"),
