@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{kernel::HubUser, keyed_hash::KeyedHash};
+use crate::{identity::HubUser, keyed_hash::KeyedHash};
 
 /// The account that a hub user has at a provider: the keyed hash of (issuer, subject), from the last confirmation.
 /// It counts for that hub user only, and not for who had the name before or after.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access_request::AccessRequest,
     clock::Timestamp,
-    kernel::ServerIdentity,
+    identity::ServerIdentity,
     provider::ProviderConfig,
     refresh_state::{RefreshState, TokenNeed},
     token_set::TokenSet,

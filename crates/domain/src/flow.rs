@@ -7,7 +7,7 @@ use hubkey_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{kernel::HubUser, keyed_hash::KeyedHash};
+use crate::{identity::HubUser, keyed_hash::KeyedHash};
 
 /// A flow: tied to one browser by a flow cookie, by which its record is found.
 #[derive(Debug, Serialize, Deserialize)]

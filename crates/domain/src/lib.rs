@@ -3,7 +3,7 @@
 //! A sign-in moves `created → claimed → authorizing → exchanging → (confirming) → ready → delivered → closed`, with
 //! the sinks `denied` and `failed`; past its end it counts as expired. Every arrow is one step in the store.
 //!
-//! There is no I/O here; time and chance are traits ([`clock::Clock`], [`chance::RandomSource`]). What is built upon this
+//! There is no I/O here; time and chance are traits ([`clock::Clock`], [`random::RandomSource`]). What is built upon this
 //! crate cannot be named in it:
 //!
 //! ```compile_fail,E0433
@@ -26,15 +26,15 @@
 
 pub mod access_request;
 pub mod account_link;
-pub mod chance;
 pub mod clock;
 pub mod connection;
 pub mod derived_token;
 pub mod flow;
-pub mod kernel;
+pub mod identity;
 pub mod keyed_hash;
 pub mod provider;
 pub mod provider_session;
+pub mod random;
 pub mod refresh_state;
 pub mod refusal;
 pub mod sign_in;

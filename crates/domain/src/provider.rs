@@ -24,9 +24,9 @@ pub struct ProviderConfig {
     /// How hubkey proves itself there.
     pub token_endpoint_auth_method: ClientAuthentication,
     /// Whether authorization requests are pushed.
-    pub pushing: ParMode,
+    pub par_mode: ParMode,
     /// What may be asked for.
-    pub offer: ScopePolicy,
+    pub scope_policy: ScopePolicy,
     /// What its tokens may be exchanged for.
     pub token_exchange: ExchangeOffer,
     /// Fixed extra parameters of the authorization request, such as `prompt` or `kc_idp_hint`. Never one that hubkey

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access_request::AccessRequest, clock::Timestamp, connection::PendingConnection,
-    kernel::ServerIdentity, keyed_hash::KeyedHash,
+    identity::ServerIdentity, keyed_hash::KeyedHash,
 };
 
 /// One attempt of a kernel to get a person to sign in at a provider.

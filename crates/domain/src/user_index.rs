@@ -9,7 +9,7 @@ use crate::{
     access_request::AccessRequest,
     clock::Timestamp,
     connection::Connection,
-    kernel::{HubUser, ServerIdentity},
+    identity::{HubUser, ServerIdentity},
     keyed_hash::KeyedHash,
 };
 

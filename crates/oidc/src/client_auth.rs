@@ -6,9 +6,9 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use form_urlencoded::Serializer;
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     provider::{ClientAuthentication, ProviderConfig},
+    random::RandomSource,
 };
 use hubkey_protocol::secret::{ClientSecret, Secret};
 use reqwest::header::HeaderValue;

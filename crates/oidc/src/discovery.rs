@@ -4,9 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     provider::{Endpoints, ProviderConfig},
+    random::RandomSource,
 };
 use hubkey_protocol::{ProviderId, ProviderStatus};
 use reqwest::StatusCode;

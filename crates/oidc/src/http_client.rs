@@ -33,7 +33,7 @@ use circuit::Verdict;
 pub(crate) use egress_policy::{EgressDenied, EgressPolicy, is_loopback};
 use egress_policy::{Guarded, System};
 pub(crate) use endpoint::Endpoint;
-use hubkey_domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
+use hubkey_domain::{clock::Clock, provider::ProviderConfig, random::RandomSource};
 
 #[cfg(test)]
 mod tests;

@@ -52,9 +52,9 @@ mod userinfo;
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     provider::{Endpoints, ProviderConfig},
+    random::RandomSource,
 };
 
 pub use client_assertion::{KeyFault, check_key};

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::IdTokenAnchor,
     provider::{Endpoints, OAuth2Endpoints, ParMode, ProviderConfig},
+    random::RandomSource,
     refusal::Refusal,
     token_set::TokenSet,
 };
@@ -52,7 +52,7 @@ impl OAuth2Provider {
         let Endpoints::OAuth2(at) = config.endpoints.clone() else {
             return Err(IdpError::Misconfigured("endpoints"));
         };
-        if config.pushing == ParMode::Always {
+        if config.par_mode == ParMode::Always {
             return Err(IdpError::Misconfigured("pushed_authorization_requests"));
         }
         parameters::check_parameters(&config)?;

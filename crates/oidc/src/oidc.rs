@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use hubkey_domain::{
-    chance::RandomSource,
     clock::{Clock, Timestamp},
     connection::{Grant, Unverified},
     provider::ProviderConfig,
+    random::RandomSource,
     refusal::Refusal,
     token_set::TokenSet,
 };

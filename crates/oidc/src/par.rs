@@ -23,7 +23,7 @@ pub(crate) fn endpoint<'a>(
     config: &ProviderConfig,
     metadata: &'a Metadata,
 ) -> Result<Option<&'a Url>, IdpError> {
-    let unfit = match config.pushing {
+    let unfit = match config.par_mode {
         ParMode::Never => metadata.must_push,
         ParMode::Auto => metadata.must_push && metadata.pushed.is_none(),
         ParMode::Always => metadata.pushed.is_none(),
@@ -31,7 +31,7 @@ pub(crate) fn endpoint<'a>(
     if unfit {
         return Err(IdpError::Misconfigured("pushed_authorization_requests"));
     }
-    let wanted = config.pushing != ParMode::Never;
+    let wanted = config.par_mode != ParMode::Never;
     Ok(metadata.pushed.as_ref().filter(|_| wanted))
 }
 

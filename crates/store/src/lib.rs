@@ -42,7 +42,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use hubkey_domain::{kernel::HubUser, refusal::Refusal};
+use hubkey_domain::{identity::HubUser, refusal::Refusal};
 use hubkey_protocol::{
     ConnectionId, Nonce, ProviderId, ShortId,
     secret::{FlowCookie, Secret, State, Ticket},

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use axum::Router;
-use hubkey_domain::{chance::RandomSource, clock::Clock, provider::ProviderConfig};
+use hubkey_domain::{clock::Clock, provider::ProviderConfig, random::RandomSource};
 use hubkey_oidc::IdentityProvider;
 use hubkey_protocol::ErrorCode;
 use hubkey_service::{
@@ -31,7 +31,7 @@ use crate::{
     },
     instruments, routes,
     settings::{InternalSettings, KernelSettings, KeyFiles, Settings},
-    system::{SystemChance, SystemClock},
+    system::{SystemClock, SystemRandom},
     use_cases::{Backends, Broker, Providers, Rules},
 };
 
@@ -186,7 +186,7 @@ struct Parts {
 
 impl Parts {
     async fn new(keys: Option<KeyFiles>, redis: Option<RedisSettings>) -> anyhow::Result<Self> {
-        let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
+        let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemRandom));
         let (lookup_mac_key, ring) = open_keys(keys, chance.as_ref())?;
         let store = open_store(redis, &lookup_mac_key, ring, clock.clone()).await?;
         Ok(Self {

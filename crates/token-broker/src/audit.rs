@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use hubkey_domain::{
     clock::Timestamp,
     connection::Connection,
-    kernel::{HubUser, ServerIdentity},
+    identity::{HubUser, ServerIdentity},
     sign_in::SignIn,
 };
 use hubkey_protocol::{ConnectionId, ErrorReference, Nonce, ProviderId, SignInFailure};

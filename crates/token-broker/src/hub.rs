@@ -12,7 +12,7 @@ pub mod user_model;
 use std::{fmt, net::IpAddr, sync::Once};
 
 use async_trait::async_trait;
-use hubkey_domain::kernel::{HubUser, ServerIdentity, ServerName};
+use hubkey_domain::identity::{HubUser, ServerIdentity, ServerName};
 use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, SecretUrl, ServerToken, State,
 };

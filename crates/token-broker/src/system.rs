@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand;
 use hubkey_domain::{
-    chance::RandomSource,
     clock::{Clock, Timestamp},
+    random::RandomSource,
 };
 
 /// The machine's clock.
@@ -27,9 +27,9 @@ impl Clock for SystemClock {
 
 /// The machine's source of random bytes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemChance;
+pub struct SystemRandom;
 
-impl RandomSource for SystemChance {
+impl RandomSource for SystemRandom {
     #[expect(
         clippy::expect_used,
         reason = "without random bytes there are no secrets, and nothing may go on"

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hubkey_domain::{chance::RandomSource, clock::Clock};
+use hubkey_domain::{clock::Clock, random::RandomSource};
 use hubkey_protocol::ProviderId;
 
 use super::{

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::{TestClock, Timestamp},
     provider::OutboundRules,
+    random::RandomSource,
 };
 use hubkey_fakes::hostile_provider::{Endpoint as Asked, HostileProvider};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};

@@ -162,7 +162,7 @@ async fn security_p18b_the_setting_decides_and_a_provider_that_does_not_fit_is_n
         (Pushed::Unknown, ParMode::Always, None),
         (Pushed::Required, ParMode::Never, None),
     ] {
-        let setup = setup(mode, |config| config.pushing = pushing).await;
+        let setup = setup(mode, |config| config.par_mode = pushing).await;
         if let Some(pushes) = pushes {
             setup.sign_in().await.unwrap();
             assert_eq!(setup.hits(Endpoint::PushedAuthorization), pushes);

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::{Clock, TestClock, Timestamp},
     provider::{
         ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules,
         IdentityPolicy, OutboundRules, ParMode, ProviderConfig, ScopePolicy,
     },
+    random::RandomSource,
 };
 use hubkey_fakes::hostile_provider::{Endpoint, HostileProvider, Redirected};
 use hubkey_oidc::{
@@ -52,8 +52,8 @@ pub(crate) fn config(issuer: &str) -> ProviderConfig {
         },
         client_id: "hubkey".into(),
         token_endpoint_auth_method: ClientAuthentication::None,
-        pushing: ParMode::Auto,
-        offer: ScopePolicy::default(),
+        par_mode: ParMode::Auto,
+        scope_policy: ScopePolicy::default(),
         token_exchange: ExchangeOffer::default(),
         extra_authorization_parameters: BTreeMap::new(),
         api_origins: Vec::new(),

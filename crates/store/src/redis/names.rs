@@ -42,7 +42,7 @@ fn whole(key: &Key) -> [&[u8]; 3] {
 mod tests {
     use std::collections::BTreeMap;
 
-    use hubkey_domain::kernel::HubUser;
+    use hubkey_domain::identity::HubUser;
     use hubkey_protocol::{ProviderId, ShortId, secret::Ticket};
     use proptest::{collection::vec, prelude::*};
 

@@ -7,7 +7,7 @@
 use std::{future::Future, time::Duration};
 
 use futures_util::future::join_all;
-use hubkey_domain::kernel::HubUser;
+use hubkey_domain::identity::HubUser;
 use hubkey_protocol::{
     ConnectionId, ProviderId, ShortId,
     secret::{FlowCookie, State, Ticket},

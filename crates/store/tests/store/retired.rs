@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hubkey_domain::{clock::TestClock, kernel::HubUser};
+use hubkey_domain::{clock::TestClock, identity::HubUser};
 use hubkey_protocol::{ConnectionId, ProviderId, ShortId};
 use hubkey_store::{
     Change, Expect, Key, Outcome, Record, Store, StoreError, memory::MemoryStore,

@@ -7,7 +7,7 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use futures_util::StreamExt;
-use hubkey_domain::kernel::HubUser;
+use hubkey_domain::identity::HubUser;
 use hubkey_protocol::{
     ConnectionId, Nonce, ProviderId, ShortId,
     secret::{FlowCookie, State, Ticket},

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hubkey_domain::{
     clock::Clock,
-    kernel::{HubUser, ServerName},
+    identity::{HubUser, ServerName},
 };
 use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, Secret, SecretUrl, State,

@@ -22,7 +22,7 @@ use std::{
 use async_trait::async_trait;
 use hubkey_domain::{
     clock::{Clock, Timestamp},
-    kernel::{HubUser, ServerIdentity},
+    identity::{HubUser, ServerIdentity},
 };
 use hubkey_protocol::secret::{ClientSecret, Secret, ServerToken};
 use hubkey_store::keys::LookupMacKey;

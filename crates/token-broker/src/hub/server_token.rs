@@ -4,7 +4,7 @@
 //! The Hub names alice for *every* token that is hers: those that services and other people's shared servers hold too.
 //! Only the scopes tell the token that the Hub gave to her own server.
 
-use hubkey_domain::kernel::{HubUser, ServerName};
+use hubkey_domain::identity::{HubUser, ServerName};
 
 use super::{
     KernelError,

@@ -52,8 +52,8 @@ struct Draft {
     endpoints: Option<Endpoints>,
     client_id: Option<String>,
     token_endpoint_auth_method: Option<ClientAuthentication>,
-    pushing: ParMode,
-    offer: ScopePolicy,
+    par_mode: ParMode,
+    scope_policy: ScopePolicy,
     token_exchange: ExchangeOffer,
     extra_authorization_parameters: BTreeMap<String, String>,
     api_origins: Vec<String>,
@@ -72,8 +72,8 @@ impl Draft {
             endpoints: self.endpoints?,
             client_id: self.client_id?,
             token_endpoint_auth_method: self.token_endpoint_auth_method?,
-            pushing: self.pushing,
-            offer: self.offer,
+            par_mode: self.par_mode,
+            scope_policy: self.scope_policy,
             token_exchange: self.token_exchange,
             extra_authorization_parameters: self.extra_authorization_parameters,
             api_origins: self.api_origins,
@@ -119,8 +119,8 @@ fn read_draft(section: &Section<'_>) -> Draft {
         endpoints: provider_endpoints::read(section),
         client_id: section.required("client_id", &value_type::TEXT, "hubkey's registration at the provider."),
         token_endpoint_auth_method: provider_client::read_authentication(section),
-        pushing: provider_client::read_pushing(section),
-        offer: read_offer(section),
+        par_mode: provider_client::read_par_mode(section),
+        scope_policy: read_scope_policy(section),
         token_exchange: exchange::read(section),
         extra_authorization_parameters: read_parameters(section),
         api_origins: section.list("api_origins", &ORIGIN, "The origins of the APIs that tokens are sent to."),
@@ -141,7 +141,7 @@ fn read_draft(section: &Section<'_>) -> Draft {
     }
 }
 
-fn read_offer(section: &Section<'_>) -> ScopePolicy {
+fn read_scope_policy(section: &Section<'_>) -> ScopePolicy {
     let default_scopes = section
         .list(
             "default_scopes",

@@ -28,7 +28,7 @@ const PUSHING: value_type::Enum<ParMode> = value_type::Enum(&[
     ("never", ParMode::Never),
 ]);
 
-pub(super) fn read_pushing(section: &Section<'_>) -> ParMode {
+pub(super) fn read_par_mode(section: &Section<'_>) -> ParMode {
     section.or(
         "pushed_authorization",
         &PUSHING,

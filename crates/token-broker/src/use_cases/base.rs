@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_domain::{chance::RandomSource, clock::Clock};
+use hubkey_domain::{clock::Clock, random::RandomSource};
 use hubkey_store::Store;
 use hubkey_store::keys::LookupMacKey;
 use tokio::sync::Semaphore;

@@ -65,8 +65,8 @@ pub(crate) fn message(provider: &dyn IdentityProvider) -> Provider {
     Provider {
         id: config.id.clone(),
         display_name: config.display_name.clone(),
-        default_scopes: config.offer.default_scopes.clone(),
-        allowed_scopes: config.offer.allowed_scopes.clone(),
+        default_scopes: config.scope_policy.default_scopes.clone(),
+        allowed_scopes: config.scope_policy.allowed_scopes.clone(),
         api_origins: config.api_origins.clone(),
         status: provider.status(),
     }

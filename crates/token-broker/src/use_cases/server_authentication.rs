@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use hubkey_domain::kernel::ServerIdentity;
+use hubkey_domain::identity::ServerIdentity;
 use hubkey_protocol::secret::ServerToken;
 
 use crate::{

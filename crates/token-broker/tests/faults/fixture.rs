@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::PathBuf, sync::Arc, time::Duration};
 use hubkey_domain::{
     clock::{Clock, Timestamp},
     connection::Connection,
-    kernel::{HubUser, ServerIdentity, ServerName},
+    identity::{HubUser, ServerIdentity, ServerName},
     refresh_state::Lifetime,
 };
 use hubkey_fakes::{

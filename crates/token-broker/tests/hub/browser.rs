@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hubkey_domain::{
     clock::Timestamp,
-    kernel::{HubUser, ServerName},
+    identity::{HubUser, ServerName},
 };
 use hubkey_fakes::fake_http::{Pace, Reply};
 use hubkey_fakes::pkce;

@@ -1,6 +1,6 @@
 //! Which answers of the Hub are a kernel's proof and which are not.
 
-use hubkey_domain::kernel::ServerIdentity;
+use hubkey_domain::identity::ServerIdentity;
 use hubkey_fakes::fake_http::Reply;
 use hubkey_fakes::scripted_hub::models;
 use hubkey_protocol::secret::ServerToken;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hubkey_domain::clock::{Clock, TestClock, Timestamp};
-use hubkey_domain::kernel::{HubUser, ServerIdentity};
+use hubkey_domain::identity::{HubUser, ServerIdentity};
 use hubkey_fakes::scripted_hub::{HubClient, HubEndpoint, ScriptedHub};
 use hubkey_protocol::secret::{
     AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, ServerToken,

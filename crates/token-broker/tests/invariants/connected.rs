@@ -4,7 +4,7 @@ use hubkey_domain::{
     access_request::AccessRequest,
     clock::Timestamp,
     connection::{Connection, Grant, IdTokenAnchor},
-    kernel::ServerIdentity,
+    identity::ServerIdentity,
     refresh_state::{Lifetime, RefreshState},
     token_set::TokenSet,
 };

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use hubkey_domain::{chance::RandomSource, clock::Clock, kernel::ServerIdentity};
+use hubkey_domain::{clock::Clock, identity::ServerIdentity, random::RandomSource};
 use hubkey_protocol::{ConnectionId, ShortId};
 use hubkey_store::{Change, Expect, Key, Outcome, Store};
 use hubkey_token_broker::use_cases::{Broker, failure::KernelFailure};

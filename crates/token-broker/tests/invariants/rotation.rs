@@ -13,11 +13,11 @@ use std::{
 
 use futures_util::{StreamExt, future::join_all, stream};
 use hubkey_domain::{
-    chance::RandomSource,
     clock::{Clock, Timestamp},
     connection::Connection,
-    kernel::{HubUser, ServerIdentity, ServerName},
+    identity::{HubUser, ServerIdentity, ServerName},
     keyed_hash::KeyedHash,
+    random::RandomSource,
     refresh_state::{Lifetime, RefreshTimes},
 };
 use hubkey_protocol::{

@@ -11,9 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use hubkey_domain::{
-    chance::RandomSource,
     clock::{Clock, Timestamp},
-    kernel::ServerIdentity,
+    identity::ServerIdentity,
+    random::RandomSource,
 };
 use hubkey_protocol::secret::ServerToken;
 use hubkey_store::{Change, Key, Outcome, Record, Store, StoreError, Watch};

@@ -1,6 +1,6 @@
 //! Who a real browser is, and with whom a real server is shared.
 
-use hubkey_domain::kernel::{HubUser, ServerName};
+use hubkey_domain::identity::{HubUser, ServerName};
 use hubkey_protocol::secret::{
     AuthorizationCode, HubAccessToken, PkceVerifier, Secret as _, State,
 };

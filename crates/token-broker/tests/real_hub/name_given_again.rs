@@ -1,6 +1,6 @@
 //! Whom a real Hub means by a name: after a rename, and after it made somebody else of that name.
 
-use hubkey_domain::kernel::HubUser;
+use hubkey_domain::identity::HubUser;
 use hubkey_protocol::secret::{HubAccessToken, Secret as _};
 use hubkey_token_broker::hub::{BrowserAuthenticator as _, KernelError};
 use reqwest::Method;

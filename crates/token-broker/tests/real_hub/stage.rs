@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hubkey_domain::clock::{Clock, TestClock, Timestamp};
-use hubkey_domain::kernel::ServerIdentity;
+use hubkey_domain::identity::ServerIdentity;
 use hubkey_protocol::secret::{ClientSecret, ServerToken};
 use hubkey_starters::jupyterhub::{HubOptions, JupyterHub, Registration};
 use hubkey_starters::process::{RunFolder, checkout};

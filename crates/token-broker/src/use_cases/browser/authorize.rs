@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     flow::{AtProvider, FlowStage, RedirectTarget, StateRecord},
+    random::RandomSource,
     sign_in::SignIn,
 };
 use hubkey_oidc::{Authorization, AuthorizationRequest, IdentityProvider};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hubkey_domain::chance::RandomSource;
+use hubkey_domain::random::RandomSource;
 use hubkey_protocol::internal::{BrowserAnswer, BrowserReply, Refusal};
 use hubkey_store::StoreError;
 

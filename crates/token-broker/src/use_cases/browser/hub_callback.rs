@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     flow::{FlowStage, RedirectTarget, TicketRecord},
-    kernel::HubUser,
+    identity::HubUser,
+    random::RandomSource,
     sign_in::{SignIn, SignInState},
 };
 use hubkey_protocol::{

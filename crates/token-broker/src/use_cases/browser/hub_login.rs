@@ -5,7 +5,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hubkey_domain::{chance::RandomSource, kernel::HubUser};
+use hubkey_domain::{identity::HubUser, random::RandomSource};
 use hubkey_protocol::{
     ShortId,
     internal::{BrowserAnswer, BrowserReply, Refusal},

@@ -43,7 +43,8 @@ impl Labels {
     /// Scopes at a provider, as a page shows them.
     pub(crate) fn labels_of(&self, provider: &ProviderId, scopes: &Scopes) -> Vec<ScopeLabel> {
         let provider = self.providers.get(provider);
-        let descriptions = provider.map(|provider| &provider.config().offer.scope_descriptions);
+        let descriptions =
+            provider.map(|provider| &provider.config().scope_policy.scope_descriptions);
         scopes
             .iter()
             .map(|scope| ScopeLabel {

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hubkey_domain::{
-    chance::RandomSource,
     clock::{Clock, Timestamp},
     connection::Connection,
     flow::{Flow, FlowStage, Visiting},
-    kernel::HubUser,
+    identity::HubUser,
+    random::RandomSource,
     refresh_state::RefreshState,
 };
 use hubkey_protocol::{

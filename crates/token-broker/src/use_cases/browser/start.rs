@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     flow::{Flow, FlowStage, RedirectTarget, StateRecord, TicketRecord},
+    random::RandomSource,
     sign_in::{SignIn, SignInState},
 };
 use hubkey_protocol::{

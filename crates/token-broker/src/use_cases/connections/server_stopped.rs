@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_domain::{
     clock::{Clock, Timestamp},
     connection::Connection,
-    kernel::{HubUser, ServerIdentity, ServerName},
+    identity::{HubUser, ServerIdentity, ServerName},
     keyed_hash::KeyedHash,
 };
 use hubkey_protocol::{ConnectionId, Nonce, ServerStopped};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubkey_domain::{
     connection::Connection,
-    kernel::ServerIdentity,
+    identity::ServerIdentity,
     refresh_state::{Lease, RefreshState},
 };
 use hubkey_protocol::ConnectionId;

@@ -6,7 +6,7 @@ use hubkey_domain::{
     clock::Clock,
     connection::Connection,
     derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenSet},
-    kernel::ServerIdentity,
+    identity::ServerIdentity,
 };
 use hubkey_protocol::{ConnectionId, secret::AccessToken};
 use hubkey_store::{

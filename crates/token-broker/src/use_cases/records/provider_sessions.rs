@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hubkey_domain::{
     clock::Clock,
     connection::{Connection, PendingConnection},
-    kernel::ServerIdentity,
+    identity::ServerIdentity,
     keyed_hash::KeyedHash,
     provider_session::{ProviderSession, ProviderSessionIndex},
     sign_in::SignIn,

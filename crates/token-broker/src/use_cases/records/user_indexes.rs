@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use hubkey_domain::{
     clock::{Clock, Timestamp},
-    kernel::HubUser,
+    identity::HubUser,
     sign_in::SignIn,
     user_index::UserIndex,
 };

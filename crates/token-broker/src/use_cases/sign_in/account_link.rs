@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_domain::{
     account_link::{AccountLink, AccountOwner},
     connection::Grant,
-    kernel::HubUser,
+    identity::HubUser,
     keyed_hash::KeyedHash,
     provider::IdentityPolicy,
     sign_in::SignIn,

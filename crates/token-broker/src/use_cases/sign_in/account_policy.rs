@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use hubkey_domain::{
-    chance::RandomSource,
     connection::PendingConnection,
+    random::RandomSource,
     sign_in::{SignIn, SignInState},
 };
 use hubkey_oidc::Granted;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::{Connection, PendingConnection},
     flow::FlowStage,
     provider::ConnectionScope,
+    random::RandomSource,
     refresh_state::RefreshState,
     sign_in::{SignIn, SignInState},
     user_index::IndexedConnection,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     connection::Grant,
     flow::FlowStage,
+    random::RandomSource,
     sign_in::{SignIn, SignInState},
 };
 use hubkey_oidc::{IdpError, OAuthError, UserinfoError};

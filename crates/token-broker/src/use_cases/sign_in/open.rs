@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::Connection,
     flow::TicketRecord,
-    kernel::{HubUser, ServerIdentity},
+    identity::{HubUser, ServerIdentity},
     provider::ConnectionScope,
+    random::RandomSource,
     sign_in::{SignIn, SignInState},
     user_index::{OpenSignIn, UserIndex},
 };

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::Connection,
+    random::RandomSource,
     sign_in::{SignIn, SignInState},
 };
 use hubkey_protocol::trace::TRACE;

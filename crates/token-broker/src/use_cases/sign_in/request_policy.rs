@@ -32,7 +32,7 @@ pub(crate) fn wanted(
     request: &CreateSignIn,
 ) -> Result<ProviderRequest, KernelFailure> {
     let provider = Arc::clone(chosen_provider(providers, request)?);
-    let wish = wish(request, &provider.config().offer)?;
+    let wish = wish(request, &provider.config().scope_policy)?;
     Ok(ProviderRequest {
         login_hint: wish.account.clone(),
         more_scopes: None,

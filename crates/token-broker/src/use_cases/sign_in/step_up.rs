@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    clock::Clock, connection::Connection, kernel::ServerIdentity, provider::ConnectionScope,
+    clock::Clock, connection::Connection, identity::ServerIdentity, provider::ConnectionScope,
     user_index::UserIndex,
 };
 use hubkey_protocol::Scope;
@@ -46,7 +46,7 @@ impl StepUp {
         let scopes = wanted.wish.scopes.iter();
         wanted.more_scopes = Some(scopes.filter(|scope| !has(scope)).cloned().collect());
         // What was asked for then, as far as it may be asked for now: it does not grow by what providers add.
-        let allowed = &wanted.provider.config().offer.allowed_scopes;
+        let allowed = &wanted.provider.config().scope_policy.allowed_scopes;
         let kept = base.wish.scopes.iter().filter(|had| allowed.contains(had));
         wanted.wish.scopes = wanted.wish.scopes.iter().chain(kept).cloned().collect();
         let account = base.grant.account.email;

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::Connection,
     derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
+    random::RandomSource,
     refresh_state::{RefreshState, TokenNeed, Trouble},
     token_set::TokenSet,
 };

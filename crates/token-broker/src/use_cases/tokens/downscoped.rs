@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use hubkey_domain::{
     connection::Connection,
     derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
-    kernel::ServerIdentity,
+    identity::ServerIdentity,
     refresh_state::{Lease, RefreshAction, RefreshState, Trouble},
     token_set::TokenSet,
 };
@@ -110,7 +110,10 @@ impl DownscopedTokens {
     ) -> Result<TokenAnswer, KernelFailure> {
         let (connection, targets) = self.derived.own_with_derived(kernel, id).await?;
         let provider = self.providers.get(&connection.value.provider);
-        let offer = &provider.ok_or(KernelFailure::NotFound)?.config().offer;
+        let offer = &provider
+            .ok_or(KernelFailure::NotFound)?
+            .config()
+            .scope_policy;
         let Some(target) = request_policy::scoped_target(request, offer, &connection.value)? else {
             let drawn = self
                 .valid_tokens

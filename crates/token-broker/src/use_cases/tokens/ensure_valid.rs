@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::Connection,
+    random::RandomSource,
     refresh_state::{TokenNeed, Trouble},
 };
 use hubkey_protocol::{ProviderId, SignInCause};

@@ -158,7 +158,7 @@ async fn need_10_a_grant_that_outlives_its_session_is_counted_apart() {
     let world = World::with(WorldOptions {
         adjust: |config| {
             let scopes = "openid projects:read projects:write offline_access";
-            config.offer.allowed_scopes = Scopes::parse(scopes).expect("scopes");
+            config.scope_policy.allowed_scopes = Scopes::parse(scopes).expect("scopes");
         },
         ..WorldOptions::default()
     })

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode, header};
-use hubkey_domain::{chance::RandomSource, user_index::OpenLimits};
+use hubkey_domain::{random::RandomSource, user_index::OpenLimits};
 use hubkey_protocol::{ConnectionId, Nonce, ShortId};
-use hubkey_token_broker::system::SystemChance;
+use hubkey_token_broker::system::SystemRandom;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -127,7 +127,7 @@ async fn same(kernel: &TestKernel, nonces: &[(String, String)]) -> Answer {
 }
 
 fn guess() -> (String, String) {
-    let chance: &dyn RandomSource = &SystemChance;
+    let chance: &dyn RandomSource = &SystemRandom;
     let nonce = chance.nonce(&chance.short_id());
     (nonce.as_str().to_owned(), "a".repeat(43))
 }

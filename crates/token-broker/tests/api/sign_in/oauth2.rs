@@ -25,8 +25,8 @@ use crate::support::{
 fn plain(config: &mut ProviderConfig) {
     let issuer = config.endpoints.issuer().to_owned();
     let url = |path: &str| Url::parse(&format!("{issuer}{path}")).unwrap();
-    config.offer.default_scopes = hubkey_protocol::Scopes::parse("repo read:user").unwrap();
-    config.offer.allowed_scopes = config.offer.default_scopes.clone();
+    config.scope_policy.default_scopes = hubkey_protocol::Scopes::parse("repo read:user").unwrap();
+    config.scope_policy.allowed_scopes = config.scope_policy.default_scopes.clone();
     config.endpoints = Endpoints::OAuth2(OAuth2Endpoints {
         authorization: url("/authorize"),
         token: url("/token"),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use hubkey_domain::{kernel::HubUser, provider::IdentityPolicy};
+use hubkey_domain::{identity::HubUser, provider::IdentityPolicy};
 use hubkey_fakes::hostile_provider::Account;
 use hubkey_protocol::ProviderId;
 use hubkey_store::Key;

@@ -11,12 +11,12 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hubkey_domain::{
-    chance::RandomSource,
     clock::{Clock, TestClock},
     provider::{
         ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules,
         IdentityPolicy, OutboundRules, ParMode, ProviderConfig, RequestedIssuerMethod, ScopePolicy,
     },
+    random::RandomSource,
     refresh_state::RefreshTimes,
     user_index::OpenLimits,
 };
@@ -33,7 +33,7 @@ use hubkey_token_broker::{
         kernel::HubKernelAuthenticator,
     },
     routes,
-    system::{SystemChance, SystemClock},
+    system::{SystemClock, SystemRandom},
     use_cases::{Backends, Broker, Providers, Rules, SharedServers},
 };
 use serde_json::Value;
@@ -162,7 +162,7 @@ impl World {
             browsers,
             providers: Arc::new(providers),
             clock: clock.clone(),
-            chance: Arc::new(SystemChance),
+            chance: Arc::new(SystemRandom),
             lookup_mac_key,
             rules: Arc::new(rules),
             polls: Arc::new(Semaphore::new(256)),
@@ -413,7 +413,7 @@ fn providers(
     options: &WorldOptions,
     clock: &Arc<TestClock>,
 ) -> Providers {
-    let chance: Arc<dyn RandomSource> = Arc::new(SystemChance);
+    let chance: Arc<dyn RandomSource> = Arc::new(SystemRandom);
     let made = places.iter().map(|(provider, id)| {
         let mut config = provider_config(
             provider,
@@ -442,8 +442,8 @@ fn provider_config(
         },
         client_id: "hubkey".to_owned(),
         token_endpoint_auth_method: ClientAuthentication::Basic(ClientSecret::new(CLIENT_SECRET)),
-        pushing: ParMode::Auto,
-        offer: ScopePolicy {
+        par_mode: ParMode::Auto,
+        scope_policy: ScopePolicy {
             default_scopes: scopes("openid projects:read"),
             allowed_scopes: scopes("openid projects:read projects:write"),
             allowed_audiences: vec!["https://api.example.org".to_owned()],

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use hubkey_domain::{
-    chance::RandomSource,
     connection::Connection,
     derived_token::DerivedTokenKey,
+    random::RandomSource,
     refresh_state::{Lease, RefreshState, Trouble},
     refusal::Refusal,
 };

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
+    random::RandomSource,
     refresh_state::{RefreshState, Trouble},
 };
 use hubkey_protocol::SignInCause;

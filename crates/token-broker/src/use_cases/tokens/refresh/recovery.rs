@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::Connection,
+    random::RandomSource,
     refresh_state::{Recovery, RefreshState, SUSPENDED_FOR},
     refusal::Refusal,
 };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::{Connection, Unverified},
+    random::RandomSource,
     refresh_state::{Lease, RefreshAction, RefreshState},
 };
 use hubkey_oidc::{IdentityProvider, Known, Refreshed, VerifyError};

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    chance::RandomSource,
     clock::Clock,
     connection::Unverified,
+    random::RandomSource,
     refresh_state::{RefreshState, Trouble},
 };
 use hubkey_protocol::secret::RefreshToken;
