@@ -13,7 +13,7 @@ pub mod connections;
 pub mod failure;
 pub mod providers;
 mod records;
-mod refusals;
+mod refusal_log;
 pub mod rules;
 pub mod server_authentication;
 pub mod sign_in;

@@ -87,8 +87,8 @@ fn the_manuals_examples_are_taken_together() {
 #[test]
 fn polls_look_every_half_minute_and_refreshes_every_two_seconds() {
     let rules = settings_of_the_manual().rules;
-    assert_eq!(rules.poll_safety, Duration::from_secs(30));
-    assert_eq!(rules.refresh_safety, Duration::from_secs(2));
+    assert_eq!(rules.poll_recheck_interval, Duration::from_secs(30));
+    assert_eq!(rules.refresh_recheck_interval, Duration::from_secs(2));
 }
 
 /// The mistakes of a provider with these settings and a file of so many keys.

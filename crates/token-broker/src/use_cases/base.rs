@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     hub::{BrowserAuthenticator, KernelAuthenticator},
     use_cases::{
-        providers::Providers, refusals::Refusals, rules::Rules, tokens::single_flight::SingleFlight,
+        providers::Providers, refusal_log::RefusalLog, rules::Rules,
+        tokens::single_flight::SingleFlight,
     },
 };
 
@@ -53,7 +54,7 @@ pub(crate) struct Base {
     pub(crate) polls: Arc<Semaphore>,
     pub(crate) stopping: CancellationToken,
     pub(crate) single_flight: Arc<SingleFlight>,
-    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) refusal_log: Arc<RefusalLog>,
 }
 
 impl Base {
@@ -71,7 +72,7 @@ impl Base {
             stopping,
         } = backends;
         Self {
-            refusals: Arc::new(Refusals::new(Arc::clone(&clock))),
+            refusal_log: Arc::new(RefusalLog::new(Arc::clone(&clock))),
             single_flight: Arc::new(SingleFlight::default()),
             store,
             kernels,

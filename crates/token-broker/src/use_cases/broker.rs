@@ -96,7 +96,7 @@ pub struct Browsers {
     pub pages: Arc<ShowPage>,
     /// "My connections".
     pub my_connections: Arc<MyConnections>,
-    /// Refusals.
+    /// Refusals that a browser sees.
     pub error_pages: Arc<ErrorPages>,
 }
 

@@ -21,6 +21,7 @@
 pub mod authorize;
 pub mod confirm;
 pub mod consent;
+mod early_exit;
 pub mod error_pages;
 pub mod flow;
 pub mod hub_callback;
@@ -30,4 +31,3 @@ pub mod my_connections;
 pub mod pages;
 pub mod provider_callback;
 pub mod start;
-mod stop;

@@ -1,4 +1,4 @@
-//! What a trace tells of a sign-in.
+//! The span of a sign-in.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use hubkey_service::telemetry::traces::{self, Interval};
 
 use crate::use_cases::base::Base;
 
-/// Tells traces how a `connect()` ended.
+/// Exports the span of a `connect()` when it ends.
 #[derive(Debug)]
 pub(crate) struct ConnectSpans {
     clock: Arc<dyn Clock>,
@@ -24,22 +24,22 @@ impl ConnectSpans {
         }
     }
 
-    /// Tells of the `connect()` that waited for a sign-in: it is over.
-    pub(crate) fn tell_connect(&self, sign_in: &SignIn, outcome: &'static str) {
+    /// Exports the `connect()` that waited for a sign-in: it is over.
+    pub(crate) fn export_connect(&self, sign_in: &SignIn, outcome: &'static str) {
         if let Some(span) = &sign_in.span {
-            self.tell_span(span, sign_in.asked_at, &sign_in.provider, outcome);
+            self.export_span(span, sign_in.asked_at, &sign_in.provider, outcome);
         }
     }
 
-    /// Tells of a `connect()` that needed no sign-in, or got none.
-    pub(crate) fn tell_short_connect(&self, provider: &ProviderId, outcome: &'static str) {
+    /// Exports a `connect()` that needed no sign-in, or got none.
+    pub(crate) fn export_short_connect(&self, provider: &ProviderId, outcome: &'static str) {
         if let Some(span) = traces::sign_in_span() {
-            self.tell_span(&span, self.clock.now(), provider, outcome);
+            self.export_span(&span, self.clock.now(), provider, outcome);
         }
     }
 
     /// The same, where the sign-in itself is gone.
-    pub(crate) fn tell_span(
+    pub(crate) fn export_span(
         &self,
         span: &SignInSpan,
         from: Timestamp,

@@ -34,7 +34,7 @@ pub enum KernelFailure {
     NotFound,
     /// Delivered and acknowledged, or long delivered.
     #[error("delivered already")]
-    Gone,
+    AlreadyDelivered,
     /// A newer poll took over.
     #[error("a newer poll took over")]
     Superseded,
@@ -43,7 +43,7 @@ pub enum KernelFailure {
     SignInRequired(Option<SignInCause>),
     /// A token of that connection is valid for no longer than so many seconds.
     #[error("no token is valid for so long")]
-    TokenTooShort(u64),
+    TokenLifetimeTooShort(u64),
     /// Another replica refreshes the token, or nobody knows yet how that ended.
     #[error("the token is being refreshed")]
     RefreshInProgress,
@@ -69,7 +69,7 @@ pub enum KernelFailure {
 
 impl KernelFailure {
     /// Whether nothing of the connection may be handed out any more, also where it would still be valid.
-    pub(crate) fn says_it_is_over(&self) -> bool {
+    pub(crate) fn ends_access(&self) -> bool {
         matches!(
             self,
             Self::SignInRequired(Some(SignInCause::AccessEnded)) | Self::NotFound
@@ -78,10 +78,10 @@ impl KernelFailure {
 
     /// Why a person should be asked to sign in where a connection gave this instead of a token; absent where it is worth
     /// waiting a moment, and for what a sign-in does not mend.
-    pub(crate) fn asks_for_a_person(&self) -> Option<SignInCause> {
+    pub(crate) fn sign_in_cause(&self) -> Option<SignInCause> {
         match self {
             Self::SignInRequired(cause) => Some(cause.unwrap_or(SignInCause::AccessEnded)),
-            Self::TokenTooShort(_) | Self::NotFound => Some(SignInCause::AccessEnded),
+            Self::TokenLifetimeTooShort(_) | Self::NotFound => Some(SignInCause::AccessEnded),
             Self::Provider(Trouble::Misconfigured, _) => Some(SignInCause::RegistrationRefused),
             Self::Provider(Trouble::Refused, _) => Some(SignInCause::NotRenewed),
             _ => None,
@@ -104,10 +104,10 @@ impl KernelFailure {
             | Self::Policy { .. }
             | Self::NotTheHub
             | Self::NotFound
-            | Self::Gone
+            | Self::AlreadyDelivered
             | Self::Superseded
             | Self::SignInRequired(_)
-            | Self::TokenTooShort(_)
+            | Self::TokenLifetimeTooShort(_)
             | Self::Provider(Trouble::Misconfigured | Trouble::Refused, _)
             | Self::Userinfo(_)
             | Self::KeyReused => None,

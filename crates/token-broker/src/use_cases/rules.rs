@@ -24,9 +24,9 @@ pub struct Rules {
     /// How long one poll waits.
     pub poll_timeout: Duration,
     /// How often a waiting poll reads again without being woken.
-    pub poll_safety: Duration,
+    pub poll_recheck_interval: Duration,
     /// How often who waits for another's refresh reads again without being woken.
-    pub refresh_safety: Duration,
+    pub refresh_recheck_interval: Duration,
     /// How long a result is repeated to a kernel that does not acknowledge.
     pub redelivery: Duration,
     /// How many sign-ins one hub user may open.

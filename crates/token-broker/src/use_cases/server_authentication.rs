@@ -1,4 +1,4 @@
-//! Which server asks: its token, judged by the Hub.
+//! Which server asks: its token, as the Hub knows it.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -8,7 +8,7 @@ use hubkey_protocol::secret::ServerToken;
 use crate::{
     audit::{Event, EventKind},
     hub::{Freshness, KernelAuthenticator, KernelError},
-    use_cases::{base::Base, failure::KernelFailure, refusals::Refusals},
+    use_cases::{base::Base, failure::KernelFailure, refusal_log::RefusalLog},
 };
 
 /// A kernel request's proof, and where it came from.
@@ -24,14 +24,14 @@ pub struct KernelCredentials {
 #[derive(Debug)]
 pub(crate) struct ServerAuthentication {
     kernels: Arc<dyn KernelAuthenticator>,
-    refusals: Arc<Refusals>,
+    refusal_log: Arc<RefusalLog>,
 }
 
 impl ServerAuthentication {
     pub(crate) fn new(base: &Base) -> Self {
         Self {
             kernels: Arc::clone(&base.kernels),
-            refusals: Arc::clone(&base.refusals),
+            refusal_log: Arc::clone(&base.refusal_log),
         }
     }
 
@@ -48,7 +48,7 @@ impl ServerAuthentication {
     }
 
     /// A token that the Hub knows and that is no kernel's is somebody's attempt, or the operator's mistake. What the Hub
-    /// does not know is told by its measurements only: guesses would flood the audit stream.
+    /// does not know appears in its measurements only: guesses would flood the audit stream.
     fn audit_refusal(&self, error: KernelError, credentials: &KernelCredentials) {
         let reason = match error {
             KernelError::NotAServerToken => "not_a_server_token",
@@ -60,7 +60,7 @@ impl ServerAuthentication {
         };
         let source = credentials.client.map(|client| client.to_string());
         let event = Event::new().source(source.as_deref()).reason(reason);
-        self.refusals.emit(event, EventKind::PolicyDenied);
+        self.refusal_log.emit(event, EventKind::PolicyDenied);
     }
 
     /// Who asks, where only a kernel that the Hub still knows may.

@@ -12,4 +12,4 @@ pub mod poll;
 pub mod request_policy;
 pub mod shared_servers;
 pub mod step_up;
-pub mod undone;
+pub mod unstored_grant;

@@ -318,7 +318,7 @@ pub(crate) fn broker(
         chance,
         rules: Arc::new(Rules {
             renewal: TIMES,
-            refresh_safety: Duration::from_millis(50),
+            refresh_recheck_interval: Duration::from_millis(50),
             ..Rules::clone(&first.rules)
         }),
         ..first.clone()

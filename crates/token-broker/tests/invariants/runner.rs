@@ -129,7 +129,7 @@ fn run(
 async fn options(redis: Option<&Redis>) -> WorldOptions {
     let mut options = WorldOptions {
         poll_timeout: Duration::from_millis(1),
-        poll_safety: Duration::from_millis(1),
+        poll_recheck_interval: Duration::from_millis(1),
         open: OpenLimits {
             open: 50,
             per_minute: 100,

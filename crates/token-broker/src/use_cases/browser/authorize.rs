@@ -30,30 +30,30 @@ use crate::use_cases::{
 
 /// How a browser is sent on: by a redirect, or after a POST by a page that refreshes (DESIGN section 8).
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Via {
+pub(crate) enum RedirectMethod {
     Redirect,
     Page,
 }
 
-/// What goes along when a browser leaves.
-pub(crate) struct Leaving {
+/// What an authorization needs beside its sign-in.
+pub(crate) struct AuthorizationContext {
     /// To ask the Hub again at the callback.
     pub hub_token: HubAccessToken,
-    pub via: Via,
+    pub method: RedirectMethod,
     /// Further changes of the same commit.
-    pub use_up: Vec<Change>,
+    pub further_changes: Vec<Change>,
 }
 
 /// The one-time values of one authorization.
-struct OneTime {
+struct OneTimeValues {
     state: State,
     oidc_nonce: OidcNonce,
     verifier: PkceVerifier,
 }
 
-struct Destination {
+struct PreparedRedirect {
     authorization: Authorization,
-    once: OneTime,
+    once: OneTimeValues,
     redirect_uri: String,
 }
 
@@ -85,32 +85,32 @@ impl AuthorizationRedirect {
     }
 
     /// `claimed → authorizing`, and off to the provider.
-    pub(crate) async fn leave(
+    pub(crate) async fn redirect(
         &self,
         browser: Browser<'_>,
         claimed: Loaded<SignIn>,
-        leaving: Leaving,
+        context: AuthorizationContext,
     ) -> Result<BrowserReply, StoreError> {
         let Some(provider) = self.providers.get(&claimed.value.provider).map(Arc::clone) else {
             return Ok(self.error_pages.invalid_link(browser.source));
         };
-        let once = self.one_time(&browser);
+        let once = self.one_time_values(&browser);
         let redirect_uri = self.redirect_uri(provider.as_ref());
         match provider
             .authorize(&request(&claimed.value, &once, &redirect_uri))
             .await
         {
             Ok(authorization) => {
-                let destination = Destination {
+                let prepared = PreparedRedirect {
                     authorization,
                     once,
                     redirect_uri,
                 };
-                self.commit_redirect(browser, claimed, leaving, destination)
+                self.commit_redirect(browser, claimed, context, prepared)
                     .await
             }
             Err(error) => {
-                let ending = SignInOutcome::provider(error).using_up(leaving.use_up);
+                let ending = SignInOutcome::provider(error).with_changes(context.further_changes);
                 self.endings.end_with_page(browser, claimed, ending).await
             }
         }
@@ -120,14 +120,14 @@ impl AuthorizationRedirect {
         &self,
         browser: Browser<'_>,
         claimed: Loaded<SignIn>,
-        leaving: Leaving,
-        destination: Destination,
+        context: AuthorizationContext,
+        prepared: PreparedRedirect,
     ) -> Result<BrowserReply, StoreError> {
-        let Destination {
+        let PreparedRedirect {
             authorization,
             once,
             redirect_uri,
-        } = destination;
+        } = prepared;
         let Ok(authorizing) = claimed.try_map(SignIn::authorize) else {
             return Ok(self.error_pages.forbidden(browser.source, "sign_in_state"));
         };
@@ -141,39 +141,44 @@ impl AuthorizationRedirect {
         };
         let state_key = Key::state(&browser.short, &once.state);
         let stage = FlowStage::AtProvider(Box::new(AtProvider {
-            hub_token: leaving.hub_token,
+            hub_token: context.hub_token,
             verifier: once.verifier,
             oidc_nonce: once.oidc_nonce,
             issuer: authorization.issuer,
             redirect_uri,
         }));
         let life = self.rules.sign_in_lifetime;
-        let mut changes = leaving.use_up;
+        let mut changes = context.further_changes;
         changes.push(browser.put(stage, life)?);
         changes.push(Change::put(state_key, Expect::Absent, &record, life)?);
         changes.push(self.sign_ins.put(&authorizing)?);
         match self.store.commit(changes).await? {
-            Outcome::Done => Ok(reply(self.sent(
+            Outcome::Done => Ok(reply(self.redirect_answer(
                 &authorizing.value,
                 authorization.url,
-                leaving.via,
+                context.method,
             ))),
             Outcome::Conflict => Ok(self.error_pages.invalid_link(browser.source)),
         }
     }
 
-    fn sent(&self, sign_in: &SignIn, location: SecretUrl, via: Via) -> BrowserAnswer {
-        match via {
-            Via::Redirect => BrowserAnswer::Redirect { location },
-            Via::Page => BrowserAnswer::RedirectPage {
+    fn redirect_answer(
+        &self,
+        sign_in: &SignIn,
+        location: SecretUrl,
+        method: RedirectMethod,
+    ) -> BrowserAnswer {
+        match method {
+            RedirectMethod::Redirect => BrowserAnswer::Redirect { location },
+            RedirectMethod::Page => BrowserAnswer::RedirectPage {
                 location,
                 provider: self.labels.label(&sign_in.provider).display_name,
             },
         }
     }
 
-    fn one_time(&self, browser: &Browser<'_>) -> OneTime {
-        OneTime {
+    fn one_time_values(&self, browser: &Browser<'_>) -> OneTimeValues {
+        OneTimeValues {
             state: self.chance.state(&browser.short),
             oidc_nonce: self.chance.oidc_nonce(),
             verifier: self.chance.pkce_verifier(),
@@ -191,7 +196,7 @@ impl AuthorizationRedirect {
 
 fn request<'a>(
     sign_in: &'a SignIn,
-    once: &'a OneTime,
+    once: &'a OneTimeValues,
     redirect_uri: &'a str,
 ) -> AuthorizationRequest<'a> {
     AuthorizationRequest {

@@ -21,7 +21,7 @@ use crate::{
         common::Common,
         records::{Records, sign_ins::SignInRecords},
         sign_in::{
-            account_link::{AccountLinks, Linked},
+            account_link::{AccountLinks, LinkOutcome},
             account_policy::AccountPolicy,
             complete::CompleteSignIn,
             ending::{SignInEndings, SignInOutcome},
@@ -61,12 +61,12 @@ impl ConfirmAccount {
         }
     }
 
-    /// Links the account and makes the connection, or ends the sign-in and gives the tokens back.
+    /// Links the account and makes the connection, or ends the sign-in and revokes the tokens.
     pub async fn confirm(&self, request: SubmitDecision) -> Result<BrowserReply, StoreError> {
         let source = request.source.as_deref();
         let opened = self
             .flows
-            .browser(&request.flow, request.flow_cookie.as_ref(), source)
+            .load(&request.flow, request.flow_cookie.as_ref(), source)
             .await?;
         let Some((browser, FlowStage::Confirming { hub_token, csrf })) = opened else {
             return Ok(self.error_pages.forbidden(source, "flow_cookie"));
@@ -88,7 +88,7 @@ impl ConfirmAccount {
             .check_user(&hub_token, &loaded.value.kernel.user)
             .await
         {
-            UserCheck::Same => self.confirmed(browser, loaded).await,
+            UserCheck::Same => self.link_and_connect(browser, loaded).await,
             UserCheck::Gone(word) => {
                 self.endings
                     .deny_and_refuse(browser, loaded, EventKind::HubUserMismatch, word)
@@ -99,7 +99,7 @@ impl ConfirmAccount {
         }
     }
 
-    async fn confirmed(
+    async fn link_and_connect(
         &self,
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
@@ -111,7 +111,7 @@ impl ConfirmAccount {
             .account_links
             .link(&loaded.value, &candidate.grant)
             .await?;
-        if linked != Linked::Done {
+        if linked != LinkOutcome::Done {
             let ending = self
                 .account_policy
                 .not_linked(&loaded.value, &candidate, linked);
@@ -130,7 +130,7 @@ impl ConfirmAccount {
         self.complete
             .connect(browser, loaded, candidate)
             .await
-            .map_err(|undone| undone.error)
+            .map_err(|unstored| unstored.error)
     }
 }
 

@@ -8,7 +8,7 @@ use hubkey_store::StoreError;
 
 use crate::use_cases::{
     browser::{
-        authorize::{AuthorizationRedirect, Leaving, Via},
+        authorize::{AuthorizationContext, AuthorizationRedirect, RedirectMethod},
         error_pages::ErrorPages,
         flow::BrowserFlows,
     },
@@ -47,7 +47,7 @@ impl ContinueToProvider {
         let source = request.source.as_deref();
         let opened = self
             .flows
-            .browser(&request.flow, request.flow_cookie.as_ref(), source)
+            .load(&request.flow, request.flow_cookie.as_ref(), source)
             .await?;
         let Some((browser, FlowStage::Asked { hub_token, csrf })) = opened else {
             return Ok(self.error_pages.forbidden(source, "flow_cookie"));
@@ -64,12 +64,12 @@ impl ContinueToProvider {
         }
         match request.decision {
             Decision::Accept => {
-                let leaving = Leaving {
+                let context = AuthorizationContext {
                     hub_token,
-                    via: Via::Page,
-                    use_up: Vec::new(),
+                    method: RedirectMethod::Page,
+                    further_changes: Vec::new(),
                 };
-                self.authorization.leave(browser, loaded, leaving).await
+                self.authorization.redirect(browser, loaded, context).await
             }
             Decision::Cancel => {
                 self.endings

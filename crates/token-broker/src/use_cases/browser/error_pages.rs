@@ -8,21 +8,21 @@ use hubkey_store::StoreError;
 
 use crate::{
     audit::{Event, EventKind},
-    use_cases::{base::Base, refusals::Refusals},
+    use_cases::{base::Base, refusal_log::RefusalLog},
 };
 
 /// Makes the refusals of browsers.
 #[derive(Debug)]
 pub struct ErrorPages {
     chance: Arc<dyn RandomSource>,
-    refusals: Arc<Refusals>,
+    refusal_log: Arc<RefusalLog>,
 }
 
 impl ErrorPages {
     pub(crate) fn new(base: &Base) -> Self {
         Self {
             chance: Arc::clone(&base.chance),
-            refusals: Arc::clone(&base.refusals),
+            refusal_log: Arc::clone(&base.refusal_log),
         }
     }
 
@@ -34,7 +34,7 @@ impl ErrorPages {
         event: Event<'_>,
     ) -> BrowserReply {
         let reference = self.chance.reference();
-        self.refusals.emit(event.reference(&reference), kind);
+        self.refusal_log.emit(event.reference(&reference), kind);
         reply(BrowserAnswer::Refused { refusal, reference })
     }
 
@@ -69,7 +69,7 @@ impl ErrorPages {
     }
 
     /// As [`Self::forbidden`], where nothing is wrong but that another request was first.
-    pub(crate) fn moved_meanwhile(&self, source: Option<&str>) -> BrowserReply {
+    pub(crate) fn conflict(&self, source: Option<&str>) -> BrowserReply {
         self.refuse(
             Refusal::Forbidden,
             EventKind::RequestFailed,

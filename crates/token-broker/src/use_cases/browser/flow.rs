@@ -79,7 +79,7 @@ impl BrowserFlows {
     }
 
     /// The flow of a page.
-    pub(crate) async fn browser<'a>(
+    pub(crate) async fn load<'a>(
         &self,
         short: &ShortId,
         cookie: Option<&'a FlowCookie>,
@@ -89,7 +89,7 @@ impl BrowserFlows {
             return Ok(None);
         };
         let flow: Option<Loaded<Flow>> = self.store.load(&Key::flow(short, cookie)).await?;
-        Ok(flow.map(|flow| self.opened(flow, cookie, source)))
+        Ok(flow.map(|flow| self.browser_of(flow, cookie, source)))
     }
 
     /// The flow of a redirect that came back. The state is used up in any case where it exists: exactly one of
@@ -119,7 +119,7 @@ impl BrowserFlows {
         }
         let record = record.value;
         if let (Some(flow), Some(cookie)) = (flow, cookie) {
-            let (browser, at) = self.opened(flow, cookie, source);
+            let (browser, at) = self.browser_of(flow, cookie, source);
             if record.leg == *leg && record.flow.matches(&browser.fingerprint) {
                 return Ok(CallbackMatch::Matches(browser, at));
             }
@@ -142,7 +142,7 @@ impl BrowserFlows {
         }
     }
 
-    fn opened<'a>(
+    fn browser_of<'a>(
         &self,
         flow: Loaded<Flow>,
         cookie: &'a FlowCookie,

@@ -26,7 +26,7 @@ use crate::{
     use_cases::{
         base::Base,
         browser::{
-            authorize::{AuthorizationRedirect, Leaving, Via},
+            authorize::{AuthorizationContext, AuthorizationRedirect, RedirectMethod},
             error_pages::{ErrorPages, reply},
             flow::{Browser, BrowserFlows, CallbackMatch},
             hub_login::{Admission, HubLogin, HubReturn},
@@ -103,7 +103,7 @@ impl HubCallbacks {
         if let Some(visit) = self.my_connections.visit_of(&request.state, cookie) {
             return self
                 .my_connections
-                .visited(visit, request.code, hub_return, source)
+                .hub_callback(visit, request.code, hub_return, source)
                 .await;
         }
         let live = self.live_flow(&request.state, cookie).await?;
@@ -151,7 +151,7 @@ impl HubCallbacks {
             return Ok(None);
         };
         let Some((browser, FlowStage::AtHub { .. })) =
-            self.flows.browser(&short, cookie, None).await?
+            self.flows.load(&short, cookie, None).await?
         else {
             return Ok(None);
         };
@@ -187,11 +187,13 @@ impl HubCallbacks {
         hub_token: HubAccessToken,
         ticket: &Ticket,
     ) -> Result<BrowserReply, StoreError> {
-        let Some((loaded, use_up)) = self.waiting_for(&browser, ticket).await? else {
+        let Some((loaded, further_changes)) = self.waiting_for(&browser, ticket).await? else {
             return Ok(self.error_pages.invalid_link(browser.source));
         };
         if !loaded.value.kernel.user.may_be(user) {
-            return self.invalidate_link(browser, loaded, user, use_up).await;
+            return self
+                .invalidate_link(browser, loaded, user, further_changes)
+                .await;
         }
         if loaded.value.is_expired(self.clock.now()) {
             return Ok(self.error_pages.invalid_link(browser.source));
@@ -203,14 +205,15 @@ impl HubCallbacks {
             .source(browser.source)
             .emit(EventKind::LinkOpened);
         if self.asks_first(&claimed.value).await? {
-            self.ask_first(browser, claimed, hub_token, use_up).await
+            self.ask_first(browser, claimed, hub_token, further_changes)
+                .await
         } else {
-            let leaving = Leaving {
+            let context = AuthorizationContext {
                 hub_token,
-                via: Via::Redirect,
-                use_up: vec![use_up],
+                method: RedirectMethod::Redirect,
+                further_changes: vec![further_changes],
             };
-            self.authorization.leave(browser, claimed, leaving).await
+            self.authorization.redirect(browser, claimed, context).await
         }
     }
 
@@ -237,7 +240,7 @@ impl HubCallbacks {
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
         user: &HubUser,
-        use_up: Change,
+        further_changes: Change,
     ) -> Result<BrowserReply, StoreError> {
         let reference = self.chance.reference();
         Event::for_sign_in(&loaded.value)
@@ -249,7 +252,7 @@ impl HubCallbacks {
             .end_sign_in(
                 loaded,
                 KernelOutcome::Denied,
-                vec![use_up, browser.delete()],
+                vec![further_changes, browser.delete()],
             )
             .await?;
         let answer = BrowserAnswer::Refused {
@@ -269,14 +272,14 @@ impl HubCallbacks {
         browser: Browser<'_>,
         claimed: Loaded<SignIn>,
         hub_token: HubAccessToken,
-        use_up: Change,
+        further_changes: Change,
     ) -> Result<BrowserReply, StoreError> {
         let stage = FlowStage::Asked {
             hub_token,
             csrf: self.chance.csrf(),
         };
         let changes = vec![
-            use_up,
+            further_changes,
             browser.put(stage, self.rules.sign_in_lifetime)?,
             self.sign_ins.put(&claimed)?,
         ];
@@ -290,6 +293,6 @@ impl HubCallbacks {
 
     /// Whether to ask the person before going to the provider: on a shared origin, where nothing asks afterwards.
     async fn asks_first(&self, sign_in: &SignIn) -> Result<bool, StoreError> {
-        Ok(self.rules.shared_origin && !self.account_links.confirms_later(sign_in).await?)
+        Ok(self.rules.shared_origin && !self.account_links.will_confirm(sign_in).await?)
     }
 }

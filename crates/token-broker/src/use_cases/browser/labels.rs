@@ -51,14 +51,14 @@ impl Labels {
                 scope: scope.as_str().to_owned(),
                 description: descriptions
                     .and_then(|known| known.get(scope).cloned())
-                    .or_else(|| standard(scope.as_str()).map(str::to_owned)),
+                    .or_else(|| standard_description(scope.as_str()).map(str::to_owned)),
             })
             .collect()
     }
 }
 
 /// What the scopes of OpenID Connect Core 1.0 section 5.4 and 11 permit, where the operator says nothing else.
-pub(crate) fn standard(scope: &str) -> Option<&'static str> {
+pub(crate) fn standard_description(scope: &str) -> Option<&'static str> {
     match scope {
         "openid" => Some("know which account is yours"),
         "profile" => Some("know your name"),

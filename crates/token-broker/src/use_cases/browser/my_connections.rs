@@ -52,7 +52,7 @@ const TIME_DIGITS: usize = 9;
 const CLOCKS_APART: Duration = Duration::from_mins(1);
 
 /// A browser on its way: the name of its cookie, and the cookie.
-pub(crate) type Visit<'a> = (ShortId, &'a FlowCookie);
+pub(crate) type PageVisit<'a> = (ShortId, &'a FlowCookie);
 
 /// Shows a hub user their connections, and ends them.
 #[derive(Debug)]
@@ -118,14 +118,14 @@ impl MyConnections {
     }
 
     /// It says when it was made, to the second.
-    fn state_of(&self, (short, cookie): &Visit<'_>, made_at: Timestamp) -> State {
+    fn state_of(&self, (short, cookie): &PageVisit<'_>, made_at: Timestamp) -> State {
         let time = format!("{:0TIME_DIGITS$x}", made_at.as_secs());
         let parts = length_prefixed(&[short.as_str(), cookie.expose(), &time]);
         let random = URL_SAFE_NO_PAD.encode(self.lookup_mac_key.hash("visit-state", &parts));
         State::new(format!("{}.{time}{random}", short.as_str()))
     }
 
-    fn verifier_of(&self, visit: &Visit<'_>) -> PkceVerifier {
+    fn verifier_of(&self, visit: &PageVisit<'_>) -> PkceVerifier {
         let (short, cookie) = visit;
         let parts = length_prefixed(&[short.as_str(), cookie.expose()]);
         PkceVerifier::new(
@@ -138,7 +138,7 @@ impl MyConnections {
         &self,
         state: &State,
         cookie: Option<&'a FlowCookie>,
-    ) -> Option<(Visit<'a>, Timestamp)> {
+    ) -> Option<(PageVisit<'a>, Timestamp)> {
         let visit = (ShortId::of(state.expose()).ok()?, cookie?);
         let (_, made) = state.expose().split_once('.')?;
         let seconds = u64::from_str_radix(made.get(..TIME_DIGITS)?, 16).ok()?;
@@ -148,35 +148,35 @@ impl MyConnections {
     }
 
     /// Whether a visit that began then may still go on. Replicas' clocks may be a little apart.
-    fn is_lately(&self, began: Timestamp) -> bool {
+    fn is_recent(&self, began: Timestamp) -> bool {
         let now = self.clock.now();
         began <= now.after(CLOCKS_APART) && now < began.after(self.rules.sign_in_lifetime)
     }
 
     /// Back from the Hub, perhaps: this browser has been here.
-    pub(crate) async fn visited(
+    pub(crate) async fn hub_callback(
         &self,
-        (visit, began): (Visit<'_>, Timestamp),
+        (visit, began): (PageVisit<'_>, Timestamp),
         code: Option<AuthorizationCode>,
         hub_return: HubReturn<'_>,
         source: Option<&str>,
     ) -> Result<BrowserReply, StoreError> {
-        if !self.is_lately(began) {
+        if !self.is_recent(began) {
             return Ok(self.error_pages.forbidden(source, "visit_too_old"));
         }
         let Some(code) = code else {
             return Ok(self.hub_login.refusal_page(BrowserError::Refused, source));
         };
         match self.hub_login.admit(hub_return).await {
-            Ok(admission) => self.arrive(visit, (code, admission), source).await,
+            Ok(admission) => self.open_page(visit, (code, admission), source).await,
             Err(rejection) => Ok(self.hub_login.rejection_page(rejection, source)),
         }
     }
 
     /// The Hub's code is good once, and with this browser's verifier only.
-    async fn arrive(
+    async fn open_page(
         &self,
-        visit: Visit<'_>,
+        visit: PageVisit<'_>,
         (code, admission): (AuthorizationCode, Admission),
         source: Option<&str>,
     ) -> Result<BrowserReply, StoreError> {
@@ -204,7 +204,7 @@ impl MyConnections {
         let put = Change::put(Key::flow(&short, cookie), Expect::Absent, &flow, life)?;
         match self.store.commit(vec![put]).await? {
             Outcome::Done => Ok(reply(BrowserAnswer::Connections { flow: short })),
-            Outcome::Conflict => Ok(self.error_pages.moved_meanwhile(source)),
+            Outcome::Conflict => Ok(self.error_pages.conflict(source)),
         }
     }
 
@@ -214,10 +214,10 @@ impl MyConnections {
         browser: Browser<'_>,
         visiting: Visiting,
     ) -> Result<BrowserReply, StoreError> {
-        if let Some(refused) = self.stranger(&browser, &visiting).await? {
+        if let Some(refused) = self.refuse_other_user(&browser, &visiting).await? {
             return Ok(refused);
         }
-        let found = self.all_of(&visiting.user).await?;
+        let found = self.live_connections(&visiting.user).await?;
         let page = ConnectionsPage {
             flow: browser.short,
             csrf: visiting.csrf,
@@ -241,7 +241,7 @@ impl MyConnections {
         let source = request.source.as_deref();
         let opened = self
             .flows
-            .browser(&request.flow, request.flow_cookie.as_ref(), source)
+            .load(&request.flow, request.flow_cookie.as_ref(), source)
             .await?;
         let Some((browser, FlowStage::Visiting(mut visiting))) = opened else {
             return Ok(self.error_pages.forbidden(source, "flow_cookie"));
@@ -249,7 +249,7 @@ impl MyConnections {
         if !visiting.csrf.matches(&request.csrf) {
             return Ok(self.error_pages.forbidden(source, "csrf"));
         }
-        if let Some(refused) = self.stranger(&browser, &visiting).await? {
+        if let Some(refused) = self.refuse_other_user(&browser, &visiting).await? {
             return Ok(refused);
         }
         let ended = match &request.connection {
@@ -258,7 +258,7 @@ impl MyConnections {
         };
         visiting.just_ended = Some(ended);
         let put = browser.put(FlowStage::Visiting(visiting), self.rules.sign_in_lifetime)?;
-        // In a second tab something else was ended at the same time, and is what the page tells.
+        // In a second tab something else was ended at the same time, and is what the page shows.
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
         Ok(reply(BrowserAnswer::Connections {
             flow: browser.short,
@@ -266,7 +266,7 @@ impl MyConnections {
     }
 
     /// The refusal for a browser whose person the Hub does not vouch for any more.
-    async fn stranger(
+    async fn refuse_other_user(
         &self,
         browser: &Browser<'_>,
         visiting: &Visiting,
@@ -297,14 +297,14 @@ impl MyConnections {
     }
 
     /// What a hub user has, newest first.
-    async fn all_of(&self, user: &HubUser) -> Result<Vec<Connection>, StoreError> {
+    async fn live_connections(&self, user: &HubUser) -> Result<Vec<Connection>, StoreError> {
         let index = self.indexes.load(user).await?;
         let ids = index.map(|loaded| loaded.value.ids()).unwrap_or_default();
         let mut all = Vec::new();
         for id in ids {
             let found = self
                 .connections
-                .newest(&id)
+                .load_newest(&id)
                 .await?
                 .map(|loaded: Loaded<_>| loaded.value);
             all.extend(found.filter(|one| is_live(one, user)));
@@ -317,14 +317,14 @@ impl MyConnections {
         user: &HubUser,
         id: &ConnectionId,
     ) -> Result<EndedConnections, StoreError> {
-        let found = self.connections.newest(id).await?;
+        let found = self.connections.load_newest(id).await?;
         let Some(connection) = found
             .map(|loaded| loaded.value)
             .filter(|one| is_live(one, user))
         else {
             return Ok(EndedConnections::Nothing);
         };
-        Ok(if self.end_of(user, id).await? {
+        Ok(if self.end_connection(user, id).await? {
             EndedConnections::One {
                 provider: self.labels.label(&connection.provider),
                 account: connection.grant.account.label().to_owned(),
@@ -336,14 +336,14 @@ impl MyConnections {
 
     async fn end_all(&self, user: &HubUser) -> Result<EndedConnections, StoreError> {
         let mut count = 0;
-        for connection in self.all_of(user).await? {
-            count += usize::from(self.end_of(user, &connection.id).await?);
+        for connection in self.live_connections(user).await? {
+            count += usize::from(self.end_connection(user, &connection.id).await?);
         }
         Ok(EndedConnections::All { count })
     }
 
     /// `false` where it had ended before.
-    async fn end_of(&self, user: &HubUser, id: &ConnectionId) -> Result<bool, StoreError> {
+    async fn end_connection(&self, user: &HubUser, id: &ConnectionId) -> Result<bool, StoreError> {
         let theirs = |connection: &Connection| connection.kernel.user.is(user);
         match self
             .sign_out

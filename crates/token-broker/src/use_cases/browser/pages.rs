@@ -61,7 +61,7 @@ impl ShowPage {
         let source = request.source.as_deref();
         let opened = self
             .flows
-            .browser(&request.flow, request.flow_cookie.as_ref(), source)
+            .load(&request.flow, request.flow_cookie.as_ref(), source)
             .await?;
         let Some((browser, stage)) = opened else {
             return Ok(self.error_pages.invalid_link(source));
@@ -81,7 +81,7 @@ impl ShowPage {
                 reference,
             })),
             FlowStage::Asked { csrf, .. } | FlowStage::Confirming { csrf, .. } => {
-                self.question(&browser, csrf).await?
+                self.form_page(&browser, csrf).await?
             }
             FlowStage::Visiting(visiting) => {
                 return self
@@ -97,7 +97,7 @@ impl ShowPage {
         ))
     }
 
-    async fn question(
+    async fn form_page(
         &self,
         browser: &Browser<'_>,
         csrf: CsrfToken,

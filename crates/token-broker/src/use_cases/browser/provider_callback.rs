@@ -20,10 +20,10 @@ use crate::{
     use_cases::{
         base::Base,
         browser::{
+            early_exit::EarlyExit,
             error_pages::ErrorPages,
             flow::{Browser, BrowserFlows, CallbackMatch},
             hub_login::{HubLogin, UserCheck},
-            stop::Stop,
         },
         common::Common,
         providers::Providers,
@@ -36,14 +36,14 @@ use crate::{
 };
 
 /// What a redirect carried, beside the state.
-struct Response {
+struct AuthorizationResponse {
     code: Option<AuthorizationCode>,
     iss: Option<String>,
     error: Option<String>,
     too_long: Option<TooLong>,
 }
 
-impl Response {
+impl AuthorizationResponse {
     fn take_from(request: &mut ProviderCallback) -> Self {
         Self {
             code: request.code.take(),
@@ -102,7 +102,7 @@ impl ProviderCallbacks {
         request: ProviderCallback,
     ) -> Result<BrowserReply, StoreError> {
         let done = self.steps(provider, request).await;
-        done.or_else(Stop::into_reply)
+        done.or_else(EarlyExit::into_reply)
     }
 
     /// The steps between a provider's redirect and the next page, in this order. The first that stops ends the sign-in, or
@@ -114,36 +114,36 @@ impl ProviderCallbacks {
     /// 3. The response is this provider's (RFC 9207), whole, and no error (RFC 6749 section 4.1.2.1).
     /// 4. The Hub says now that the browser is the sign-in's hub user.
     /// 5. The sign-in is taken over: of concurrent callbacks one comes so far.
-    /// 6. The code is redeemed with this flow's verifier (RFC 7636), and the ID token judged (OpenID Connect Core 1.0
+    /// 6. The code is redeemed with this flow's verifier (RFC 7636), and the ID token validated (OpenID Connect Core 1.0
     ///    section 3.1.3.7).
-    /// 7. The account fits the hub user; the grant is kept, confirmed by its person, or given back.
+    /// 7. The account fits the hub user; the grant is kept, confirmed by its person, or revoked.
     async fn steps(
         &self,
         provider: &ProviderId,
         mut request: ProviderCallback,
-    ) -> Result<BrowserReply, Stop> {
-        let response = Response::take_from(&mut request);
+    ) -> Result<BrowserReply, EarlyExit> {
+        let response = AuthorizationResponse::take_from(&mut request);
         let (browser, at) = self.match_browser(provider, &request).await?;
         let (sign_in, provider) = self.load_sign_in(&browser).await?;
         let (sign_in, code) = self
             .check_response(&browser, sign_in, (provider.as_ref(), &at), response)
             .await?;
-        let sign_in = self.same_person(&browser, sign_in, &at).await?;
-        let exchanging = self.take_over(&browser, sign_in).await?;
+        let sign_in = self.check_user(&browser, sign_in, &at).await?;
+        let exchanging = self.begin_exchange(&browser, sign_in).await?;
         let (redemption, hub_token) = redemption(at, &exchanging.value.wish, code);
         let (exchanging, granted) = self
             .redeem(&browser, exchanging, (provider.as_ref(), redemption))
             .await?;
         let policy = &self.account_policy;
-        let judged = policy.judge(browser, exchanging, granted, hub_token);
-        Ok(Box::pin(judged).await?)
+        let applied = policy.apply(browser, exchanging, granted, hub_token);
+        Ok(Box::pin(applied).await?)
     }
 
     async fn match_browser<'a>(
         &self,
         provider: &ProviderId,
         request: &'a ProviderCallback,
-    ) -> Result<(Browser<'a>, AtProvider), Stop> {
+    ) -> Result<(Browser<'a>, AtProvider), EarlyExit> {
         let (source, cookie) = (request.source.as_deref(), request.flow_cookie.as_ref());
         let leg = RedirectTarget::Provider {
             id: provider.clone(),
@@ -185,7 +185,7 @@ impl ProviderCallbacks {
     async fn load_sign_in(
         &self,
         browser: &Browser<'_>,
-    ) -> Result<(Loaded<SignIn>, Arc<dyn IdentityProvider>), Stop> {
+    ) -> Result<(Loaded<SignIn>, Arc<dyn IdentityProvider>), EarlyExit> {
         let sign_in = self.sign_ins.load_open(&browser.nonce).await?;
         let found = sign_in.and_then(|sign_in| {
             let provider = self.providers.get(&sign_in.value.provider)?;
@@ -200,8 +200,8 @@ impl ProviderCallbacks {
         browser: &Browser<'_>,
         sign_in: Loaded<SignIn>,
         (provider, at): (&dyn IdentityProvider, &AtProvider),
-        response: Response,
-    ) -> Result<(Loaded<SignIn>, AuthorizationCode), Stop> {
+        response: AuthorizationResponse,
+    ) -> Result<(Loaded<SignIn>, AuthorizationCode), EarlyExit> {
         let issuer = response.iss.as_deref();
         let checked = match response.too_long {
             Some(what) => Err(SignInOutcome::too_long(what)),
@@ -216,12 +216,12 @@ impl ProviderCallbacks {
         }
     }
 
-    async fn same_person(
+    async fn check_user(
         &self,
         browser: &Browser<'_>,
         sign_in: Loaded<SignIn>,
         at: &AtProvider,
-    ) -> Result<Loaded<SignIn>, Stop> {
+    ) -> Result<Loaded<SignIn>, EarlyExit> {
         let user = &sign_in.value.kernel.user;
         match self.hub_login.check_user(&at.hub_token, user).await {
             UserCheck::Same => Ok(sign_in),
@@ -238,11 +238,11 @@ impl ProviderCallbacks {
     }
 
     /// `authorizing → exchanging`.
-    async fn take_over(
+    async fn begin_exchange(
         &self,
         browser: &Browser<'_>,
         sign_in: Loaded<SignIn>,
-    ) -> Result<Loaded<SignIn>, Stop> {
+    ) -> Result<Loaded<SignIn>, EarlyExit> {
         if let Ok(exchanging) = sign_in.try_map(|sign_in| sign_in.exchange(&browser.fingerprint)) {
             let put = self.sign_ins.put(&exchanging)?;
             if self.store.commit(vec![put]).await? == Outcome::Done {
@@ -258,7 +258,7 @@ impl ProviderCallbacks {
         browser: &Browser<'_>,
         exchanging: Loaded<SignIn>,
         (provider, redemption): (&dyn IdentityProvider, Redemption),
-    ) -> Result<(Loaded<SignIn>, Granted), Stop> {
+    ) -> Result<(Loaded<SignIn>, Granted), EarlyExit> {
         match provider.redeem(redemption).await {
             Ok(granted) => Ok((exchanging, granted)),
             Err(error) => {
@@ -273,7 +273,7 @@ impl ProviderCallbacks {
         browser: &Browser<'_>,
         sign_in: Loaded<SignIn>,
         ending: SignInOutcome,
-    ) -> Result<T, Stop> {
+    ) -> Result<T, EarlyExit> {
         let endings = &self.endings;
         let ended = endings.end_with_page(browser.clone(), sign_in, ending);
         Err(ended.await?.into())

@@ -60,7 +60,7 @@ impl StartSignIn {
 
     /// Ties the browser to a new flow and sends it to the Hub to say who its person is.
     pub async fn start(&self, request: OpenLink) -> Result<BrowserReply, StoreError> {
-        let Some(sign_in) = self.waiting(&request).await? else {
+        let Some(sign_in) = self.sign_in_of_ticket(&request).await? else {
             return Ok(self.invalid_link(&request));
         };
         let chance = &self.chance;
@@ -114,7 +114,7 @@ impl StartSignIn {
     }
 
     /// The sign-in of a live ticket.
-    async fn waiting(&self, request: &OpenLink) -> Result<Option<SignIn>, StoreError> {
+    async fn sign_in_of_ticket(&self, request: &OpenLink) -> Result<Option<SignIn>, StoreError> {
         let Ok(short) = ShortId::of(request.ticket.expose()) else {
             return Ok(None);
         };

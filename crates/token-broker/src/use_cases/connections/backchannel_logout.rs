@@ -1,5 +1,6 @@
 //! A provider says that a session there has ended (OpenID Connect Back-Channel Logout 1.0): the connections that came
-//! of it end too, and their kernels are told to sign in. So do sign-ins that wait for their person's confirmation.
+//! of it end too, and their kernels learn that a person has to sign in. So do sign-ins that wait for their person's
+//! confirmation.
 
 use std::sync::Arc;
 
@@ -31,23 +32,23 @@ use crate::{
             Records, connections::ConnectionRecords, provider_sessions::ProviderSessions,
             sign_ins::SignInRecords,
         },
-        refusals::Refusals,
+        refusal_log::RefusalLog,
         sign_in::ending::{KernelOutcome, SignInEndings},
         tokens::single_flight::SingleFlight,
     },
 };
 
 /// How often a change is tried against concurrent ones of the same record.
-const TRIES: usize = 16;
+const MAX_ATTEMPTS: usize = 16;
 
-/// Carries out logouts that a provider tells of.
+/// Carries out logouts that a provider reports.
 #[derive(Debug)]
 pub struct BackchannelLogouts {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
     single_flight: Arc<SingleFlight>,
     logout_failures: FailureLimiter,
-    refusals: Arc<Refusals>,
+    refusal_log: Arc<RefusalLog>,
     connections: Arc<ConnectionRecords>,
     endings: Arc<SignInEndings>,
     revocation: Arc<Revocation>,
@@ -62,7 +63,7 @@ impl BackchannelLogouts {
             providers: Arc::clone(&base.providers),
             single_flight: Arc::clone(&base.single_flight),
             logout_failures: FailureLimiter::new(Arc::clone(&base.clock)),
-            refusals: Arc::clone(&base.refusals),
+            refusal_log: Arc::clone(&base.refusal_log),
             connections: Arc::clone(&records.connections),
             endings: Arc::clone(&common.endings),
             revocation: Arc::clone(&common.revocation),
@@ -71,7 +72,7 @@ impl BackchannelLogouts {
         }
     }
 
-    /// Judges the token and ends what it names. A token is good once; ending what has ended is no failure.
+    /// Validates the token and ends what it names. A token is good once; ending what has ended is no failure.
     pub async fn backchannel_logout(
         &self,
         provider: &ProviderId,
@@ -80,7 +81,7 @@ impl BackchannelLogouts {
         let source = request.source.as_deref();
         let client = source.and_then(|source| source.parse().ok());
         let Some(slot) = self.logout_failures.acquire(client).await else {
-            return Ok(told(provider, LogoutOutcome::TooMany));
+            return Ok(count_logout(provider, LogoutOutcome::TooMany));
         };
         let event = Event::new().provider(provider).source(source);
         let Some(at) = self.providers.get(provider).map(Arc::clone) else {
@@ -90,7 +91,7 @@ impl BackchannelLogouts {
             Ok(logout) => match self.log_out(&at, &logout).await? {
                 None => {
                     slot.refund();
-                    return Ok(told(provider, LogoutOutcome::Done));
+                    return Ok(count_logout(provider, LogoutOutcome::Done));
                 }
                 Some(word) => word,
             },
@@ -107,11 +108,11 @@ impl BackchannelLogouts {
             Err(_) => "refused",
         };
         let refused = event.reason(word);
-        self.refusals.emit(refused, EventKind::PolicyDenied);
-        Ok(told(provider, LogoutOutcome::Refused))
+        self.refusal_log.emit(refused, EventKind::PolicyDenied);
+        Ok(count_logout(provider, LogoutOutcome::Refused))
     }
 
-    /// Ends what a judged token names; a word where it is refused after all.
+    /// Ends what a valid token names; a word where it is refused after all.
     async fn log_out(
         &self,
         provider: &Arc<dyn IdentityProvider>,
@@ -126,14 +127,14 @@ impl BackchannelLogouts {
             }
             Err(error) => return Err(error),
         }
-        let Some(logins) = self.logins(logout).await? else {
+        let Some(logins) = self.affected_sessions(logout).await? else {
             return Ok(Some("logout_token_sub_of_another_session"));
         };
         let ours = logins
             .iter()
             .filter(|login| self.revocation.is_of_registration(login, provider));
         for login in ours {
-            if !self.end_login(login).await? {
+            if !self.end_session(login).await? {
                 return Ok(Some("contended"));
             }
         }
@@ -149,7 +150,10 @@ impl BackchannelLogouts {
     }
 
     /// What a token names; nothing where its session is another account's.
-    async fn logins(&self, logout: &Logout) -> Result<Option<Vec<ProviderSession>>, StoreError> {
+    async fn affected_sessions(
+        &self,
+        logout: &Logout,
+    ) -> Result<Option<Vec<ProviderSession>>, StoreError> {
         let mut logins = Vec::new();
         if let Some(session) = &logout.session {
             let key = Key::logins_of_session(&logout.issuer, session);
@@ -170,19 +174,19 @@ impl BackchannelLogouts {
     }
 
     /// Ends the connection, or the sign-in that was to become one. `false` where they changed too often.
-    async fn end_login(&self, login: &ProviderSession) -> Result<bool, StoreError> {
+    async fn end_session(&self, login: &ProviderSession) -> Result<bool, StoreError> {
         if let Some(nonce) = &login.waiting
-            && !self.end_waiting(nonce).await?
+            && !self.end_pending_sign_in(nonce).await?
         {
             return Ok(false);
         }
         // After the sign-in, which may have become it meanwhile.
-        self.end_connection_of(&login.connection).await
+        self.end_connection(&login.connection).await
     }
 
     /// Nobody is asked any more whether the accounts belong together. `false` where the sign-in changed too often.
-    async fn end_waiting(&self, nonce: &Nonce) -> Result<bool, StoreError> {
-        for _ in 0..TRIES {
+    async fn end_pending_sign_in(&self, nonce: &Nonce) -> Result<bool, StoreError> {
+        for _ in 0..MAX_ATTEMPTS {
             let Some(waiting) = self.sign_ins.load_open(nonce).await? else {
                 return Ok(true);
             };
@@ -204,8 +208,8 @@ impl BackchannelLogouts {
 
     /// The connection stays, without tokens, so that its kernel learns that a person has to sign in. `false` where it
     /// changed too often.
-    async fn end_connection_of(&self, id: &ConnectionId) -> Result<bool, StoreError> {
-        for _ in 0..TRIES {
+    async fn end_connection(&self, id: &ConnectionId) -> Result<bool, StoreError> {
+        for _ in 0..MAX_ATTEMPTS {
             let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
             let Some(found) = found.filter(|found| found.value.renewal != RefreshState::Ended)
             else {
@@ -214,11 +218,11 @@ impl BackchannelLogouts {
             let put = self.connections.put(&without_tokens(found.clone()))?;
             let outcome = self.store.commit(vec![put]).await?;
             // What is held in memory may be older than what was stored at last.
-            self.single_flight.let_go(id);
+            self.single_flight.release(id);
             if outcome == Outcome::Done {
                 let event = Event::for_connection(&found.value).reason("backchannel_logout");
                 event.emit(EventKind::TokenRevoked);
-                self.revocation.revoke_whole(found.value).await;
+                self.revocation.revoke_completely(found.value).await;
                 return Ok(true);
             }
         }
@@ -233,8 +237,8 @@ fn without_tokens(mut found: Loaded<Connection>) -> Loaded<Connection> {
     found
 }
 
-/// Measured.
-pub(crate) fn told(provider: &ProviderId, outcome: LogoutOutcome) -> LogoutOutcome {
+/// Counts a logout by its outcome.
+pub(crate) fn count_logout(provider: &ProviderId, outcome: LogoutOutcome) -> LogoutOutcome {
     let word = match outcome {
         LogoutOutcome::Done => "done",
         LogoutOutcome::Refused => "refused",

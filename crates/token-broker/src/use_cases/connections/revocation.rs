@@ -1,9 +1,9 @@
-//! The tokens of what has ended go back to their provider (RFC 7009), as far as no other connection rests on them.
+//! Revokes the tokens of what has ended (RFC 7009), as far as no other connection uses them.
 //!
 //! At a provider with sessions (`sid`) all sign-ins of one client in one session may be one grant: with one refresh token
-//! all others end. So only the last connection of a session gives its refresh token back (ADR 43). Whoever asks what is
-//! left has deleted its own record before; of several that end at once the last one to delete finds nothing, and at least
-//! one gives the grant back.
+//! all others end. So only with the last connection of a session its refresh token is revoked (ADR 43). Whoever asks what
+//! is left has deleted its own record before; of several that end at once the last one to delete finds nothing, and at least
+//! one revokes the grant.
 
 use std::sync::Arc;
 
@@ -34,9 +34,9 @@ use crate::use_cases::{
 };
 
 /// How often a list of a session's connections is tried to be shortened against concurrent changes.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
-/// Gives ended connections' tokens back (RFC 7009).
+/// Revokes the tokens of ended connections (RFC 7009).
 #[derive(Debug)]
 pub(crate) struct Revocation {
     store: Arc<dyn Store>,
@@ -75,29 +75,29 @@ impl Revocation {
         its == Some(registration(provider))
     }
 
-    /// Gives an ended connection's tokens back, and forgets those beside its own.
+    /// Revokes an ended connection's tokens, and forgets those derived from its own.
     pub(crate) async fn revoke(&self, connection: Connection) {
-        let extent = self
-            .extent(&connection.provider, &connection.id, &connection.grant)
+        let scope = self
+            .revocation_scope(&connection.provider, &connection.id, &connection.grant)
             .await;
-        self.revoke_connection(connection, extent).await;
+        self.revoke_connection(connection, scope).await;
     }
 
-    /// As [`Self::revoke`], of a connection whose session has ended at the provider: nothing rests on it any more.
-    pub(crate) async fn revoke_whole(&self, connection: Connection) {
+    /// As [`Self::revoke`], of a connection whose session has ended at the provider: nothing uses it any more.
+    pub(crate) async fn revoke_completely(&self, connection: Connection) {
         self.revoke_connection(connection, RevocationScope::Grant)
             .await;
     }
 
-    /// Gives back a grant that is no connection's any more, or never was one's.
+    /// Revokes a grant that is no connection's any more, or never was one's.
     pub(crate) async fn revoke_grant(
         &self,
         provider: &ProviderId,
         id: &ConnectionId,
         grant: Grant,
     ) {
-        let extent = self.extent(provider, id, &grant).await;
-        self.revoke_at_provider(provider, grant, (extent, Vec::new()));
+        let scope = self.revocation_scope(provider, id, &grant).await;
+        self.revoke_at_provider(provider, grant, (scope, Vec::new()));
     }
 
     /// Nobody waits for it.
@@ -111,9 +111,9 @@ impl Revocation {
         });
     }
 
-    async fn revoke_connection(&self, connection: Connection, extent: RevocationScope) {
-        let beside = self.derived.forget(&connection.id, extent).await;
-        self.revoke_at_provider(&connection.provider, connection.grant, (extent, beside));
+    async fn revoke_connection(&self, connection: Connection, scope: RevocationScope) {
+        let derived = self.derived.forget(&connection.id, scope).await;
+        self.revoke_at_provider(&connection.provider, connection.grant, (scope, derived));
     }
 
     /// Of the grant, then of the tokens beside its own: where an exchanged token goes first, the provider may not know the
@@ -122,7 +122,7 @@ impl Revocation {
         &self,
         provider: &ProviderId,
         grant: Grant,
-        (extent, beside): (RevocationScope, Vec<AccessToken>),
+        (scope, derived): (RevocationScope, Vec<AccessToken>),
     ) {
         let Some(provider) = self.providers.get(provider).map(Arc::clone) else {
             return;
@@ -130,19 +130,19 @@ impl Revocation {
         let refresh_token = grant
             .tokens
             .refresh_token
-            .filter(|_| extent == RevocationScope::Grant);
+            .filter(|_| scope == RevocationScope::Grant);
         self.single_flight.spawn(async move {
             provider
                 .revoke(&grant.tokens.access_token, refresh_token.as_ref())
                 .await;
-            let told = beside.iter().map(|token| provider.revoke(token, None));
-            join_all(told).await;
+            let revoked = derived.iter().map(|token| provider.revoke(token, None));
+            join_all(revoked).await;
         });
     }
 
-    /// How much of the grant goes back. All of it where nobody can say: better that a person signs in again than that a
+    /// How much of the grant is revoked. All of it where nobody can say: better that a person signs in again than that a
     /// grant stays behind.
-    async fn extent(
+    async fn revocation_scope(
         &self,
         provider: &ProviderId,
         id: &ConnectionId,
@@ -188,7 +188,7 @@ impl Revocation {
         id: &ConnectionId,
     ) -> Result<Vec<ProviderSession>, StoreError> {
         let mut others = Vec::new();
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let found: Found<ProviderSessionIndex> = self.store.load(key).await?;
             let Some(mut found) = found else {
                 return Ok(Vec::new());
@@ -209,14 +209,14 @@ impl Revocation {
         Ok(others)
     }
 
-    /// Whether what this entry names is there, and will give back what it has in common with the grant.
+    /// Whether what this entry names is there, and will revoke what it has in common with the grant.
     async fn shares_grant(
         &self,
         login: &ProviderSession,
         grant: &Grant,
     ) -> Result<bool, StoreError> {
         if let Some(nonce) = &login.waiting
-            && self.waits_with(nonce, grant).await?
+            && self.pending_shares_grant(nonce, grant).await?
         {
             return Ok(true);
         }
@@ -229,7 +229,7 @@ impl Revocation {
         }))
     }
 
-    async fn waits_with(&self, nonce: &Nonce, grant: &Grant) -> Result<bool, StoreError> {
+    async fn pending_shares_grant(&self, nonce: &Nonce, grant: &Grant) -> Result<bool, StoreError> {
         let found = self.sign_ins.load_open(nonce).await?;
         let state = found.map(|found| found.value.state);
         Ok(matches!(

@@ -1,4 +1,4 @@
-//! The Hub tells that a single-user server ended.
+//! The Hub reports that a single-user server ended.
 
 use std::sync::Arc;
 
@@ -30,31 +30,31 @@ use crate::{
     },
 };
 
-/// A server, and when the Hub told of its end. What was made later is of its next start.
-pub(crate) struct Ended {
+/// A server, and when the Hub reported its end. What was made later is of its next start.
+pub(crate) struct StoppedServer {
     user: HubUser,
     server: ServerName,
     /// Of its token, where the Hub still knew that.
     token: Option<KeyedHash>,
-    told: Timestamp,
+    reported_at: Timestamp,
 }
 
-impl Ended {
+impl StoppedServer {
     /// By the very token, whatever the owner is called by now; or by name.
-    fn is(&self, kernel: &ServerIdentity) -> bool {
+    fn matches(&self, kernel: &ServerIdentity) -> bool {
         let by_token = self.token.as_ref();
         by_token.is_some_and(|token| token.matches(&kernel.fingerprint))
             || (kernel.user.may_be(&self.user) && kernel.server == self.server)
     }
 
-    fn made(&self, kernel: &ServerIdentity, at: Timestamp) -> bool {
-        self.is(kernel) && at <= self.told
+    fn created(&self, kernel: &ServerIdentity, at: Timestamp) -> bool {
+        self.matches(kernel) && at <= self.reported_at
     }
 }
 
-/// What may be of a server: hints, their records are the truth.
+/// What may belong to a server: hints, their records are the truth.
 #[derive(Default)]
-struct Belongings {
+struct OwnedRecords {
     sign_ins: Vec<Nonce>,
     connections: Vec<ConnectionId>,
 }
@@ -96,44 +96,44 @@ impl StoppedServers {
 
     /// Ends what the server has: connections, with revocation at the provider, and sign-ins that wait for a person.
     ///
-    /// The Hub tells it while the stop goes on, so there is no later start of that server yet, and no token of it that
+    /// The Hub reports it while the stop goes on, so there is no later start of that server yet, and no token of it that
     /// is still good.
     pub async fn server_stopped(
         &self,
         credentials: &KernelCredentials,
-        ended: &ServerStopped,
+        stopped: &ServerStopped,
     ) -> Result<(), KernelFailure> {
         if !self.kernels.is_service_token(&credentials.token) {
             return Err(KernelFailure::NotTheHub);
         }
         let (Some(user), Some(server)) = (
-            HubUser::parse(&ended.user),
-            ServerName::parse(&ended.server),
+            HubUser::parse(&stopped.user),
+            ServerName::parse(&stopped.server),
         ) else {
             return Ok(());
         };
-        let created = ended.created.as_deref().and_then(Timestamp::from_rfc3339);
-        let token = ended.token.as_ref();
-        self.end_all_of(&Ended {
+        let created = stopped.created.as_deref().and_then(Timestamp::from_rfc3339);
+        let token = stopped.token.as_ref();
+        self.end_all(&StoppedServer {
             user: user.made_at(created),
             server,
             token: token.map(|token| self.lookup_mac_key.fingerprint(token)),
-            told: self.clock.now(),
+            reported_at: self.clock.now(),
         })
         .await
     }
 
-    async fn end_all_of(&self, ended: &Ended) -> Result<(), KernelFailure> {
-        let belongings = self.belongings(ended).await?;
-        for nonce in &belongings.sign_ins {
-            self.end_open(nonce, ended).await?;
+    async fn end_all(&self, stopped: &StoppedServer) -> Result<(), KernelFailure> {
+        let owned_records = self.owned_records(stopped).await?;
+        for nonce in &owned_records.sign_ins {
+            self.end_sign_in_of(nonce, stopped).await?;
         }
-        for id in &belongings.connections {
+        for id in &owned_records.connections {
             // One that other servers share goes on without this one.
             let only = |connection: &Connection| {
                 connection
                     .servers()
-                    .all(|kernel| ended.made(kernel, connection.since))
+                    .all(|kernel| stopped.created(kernel, connection.since))
             };
             match self
                 .sign_out
@@ -143,7 +143,7 @@ impl StoppedServers {
                 Ok(()) => {}
                 Err(KernelFailure::NotFound) => {
                     self.sharing
-                        .leave_connection(id, |kernel| ended.is(kernel))
+                        .remove_servers(id, |kernel| stopped.matches(kernel))
                         .await?;
                 }
                 Err(failure) => return Err(failure),
@@ -153,15 +153,15 @@ impl StoppedServers {
     }
 
     /// By the token first: a user who was renamed has another index, and who got their name too.
-    async fn belongings(&self, ended: &Ended) -> Result<Belongings, StoreError> {
-        let mut found = Belongings::default();
-        if let Some(token) = &ended.token {
+    async fn owned_records(&self, stopped: &StoppedServer) -> Result<OwnedRecords, StoreError> {
+        let mut found = OwnedRecords::default();
+        if let Some(token) = &stopped.token {
             for login in self.sessions.load(&of_server(token)).await?.logins {
                 found.sign_ins.extend(login.waiting);
                 found.connections.push(login.connection);
             }
         }
-        if let Some(index) = self.indexes.load(&ended.user).await? {
+        if let Some(index) = self.indexes.load(&stopped.user).await? {
             let open = index.value.open.iter().map(|open| open.nonce.clone());
             found.sign_ins.extend(open);
             found.connections.extend(index.value.ids());
@@ -169,9 +169,14 @@ impl StoppedServers {
         Ok(found)
     }
 
-    async fn end_open(&self, nonce: &Nonce, ended: &Ended) -> Result<(), StoreError> {
+    async fn end_sign_in_of(
+        &self,
+        nonce: &Nonce,
+        stopped: &StoppedServer,
+    ) -> Result<(), StoreError> {
         let found = self.sign_ins.load_open(nonce).await?;
-        let of_it = found.filter(|loaded| ended.made(&loaded.value.kernel, loaded.value.asked_at));
+        let of_it =
+            found.filter(|loaded| stopped.created(&loaded.value.kernel, loaded.value.asked_at));
         if let Some(loaded) = of_it {
             // Where it moved meanwhile, it ended or became a connection, which is looked for next.
             self.endings

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How often a change is tried against concurrent ones of the same connection.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
 /// Shares a connection among the servers of one hub user.
 #[derive(Debug)]
@@ -68,10 +68,10 @@ impl ConnectionSharing {
     pub(crate) async fn of_another_server(
         self: &Arc<Self>,
         kernel: &ServerIdentity,
-        wanted: &ProviderRequest,
+        requested: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Arc<Connection>>, KernelFailure> {
-        let config = wanted.provider.config();
+        let config = requested.provider.config();
         let (Some(index), ConnectionScope::User) = (index, config.connection_scope) else {
             return Ok(None);
         };
@@ -79,7 +79,7 @@ impl ConnectionSharing {
             let found: Found<Connection> = self.store.load(&Key::connection(&entry.id)).await?;
             let of_this_user = |found: &Loaded<Connection>| {
                 found.value.kernel.user.is(&kernel.user)
-                    && found.value.satisfies(&config.id, &wanted.wish)
+                    && found.value.satisfies(&config.id, &requested.wish)
             };
             let Some(found) = found.filter(of_this_user) else {
                 continue;
@@ -88,7 +88,7 @@ impl ConnectionSharing {
             if self.shared_servers.check(kernel).await? {
                 return Ok(None);
             }
-            if let Ok(connection) = self.valid_tokens.ensure_worthwhile(found).await?
+            if let Ok(connection) = self.valid_tokens.ensure_usable(found).await?
                 && self.share(&connection.id, kernel).await?
             {
                 return Ok(Some(connection));
@@ -103,12 +103,12 @@ impl ConnectionSharing {
         id: &ConnectionId,
         kernel: &ServerIdentity,
     ) -> Result<bool, KernelFailure> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
             let Some(mut loaded) = found else {
                 return Ok(false);
             };
-            if !self.connections.is_at_rest(&loaded.value) {
+            if !self.connections.is_refresh_idle(&loaded.value) {
                 return Err(KernelFailure::RefreshInProgress);
             }
             loaded.value.share_with(kernel);
@@ -141,18 +141,18 @@ impl ConnectionSharing {
     }
 
     /// Some of the connection's servers ended, and not all. What goes wrong here costs a name in a list.
-    pub(crate) async fn leave_connection(
+    pub(crate) async fn remove_servers(
         &self,
         id: &ConnectionId,
         ended: impl Fn(&ServerIdentity) -> bool,
     ) -> Result<(), KernelFailure> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let found: Found<Connection> = self.store.load(&Key::connection(id)).await?;
             let Some(mut loaded) = found.filter(|found| found.value.servers().any(&ended)) else {
                 return Ok(());
             };
-            if !self.connections.is_at_rest(&loaded.value) {
-                tokio::time::sleep(self.rules.refresh_safety).await;
+            if !self.connections.is_refresh_idle(&loaded.value) {
+                tokio::time::sleep(self.rules.refresh_recheck_interval).await;
                 continue;
             }
             if !loaded.value.leave(&ended) {

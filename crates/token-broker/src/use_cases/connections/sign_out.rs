@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often the end is tried against refreshes of the same connection.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
 /// Ends connections.
 #[derive(Debug)]
@@ -63,24 +63,24 @@ impl SignOut {
         fits: impl Fn(&Connection) -> bool,
         why: &'static str,
     ) -> Result<(), KernelFailure> {
-        for _ in 0..TRIES {
-            let found = self.connections.newest(id).await?;
+        for _ in 0..MAX_ATTEMPTS {
+            let found = self.connections.load_newest(id).await?;
             let found = found.filter(|found| fits(&found.value));
             let found = found.ok_or(KernelFailure::NotFound)?;
             let delete = Change::delete(Key::connection(id), found.generation);
             if self.store.commit(vec![delete]).await? == Outcome::Conflict {
                 // What is held in memory may be older than what was stored at last.
-                self.single_flight.let_go(id);
+                self.single_flight.release(id);
                 continue;
             }
-            self.single_flight.let_go(id);
-            self.ended(found.value, why).await;
+            self.single_flight.release(id);
+            self.clean_up(found.value, why).await;
             return Ok(());
         }
         Err(KernelFailure::Contended)
     }
 
-    async fn ended(&self, connection: Connection, why: &'static str) {
+    async fn clean_up(&self, connection: Connection, why: &'static str) {
         Event::for_connection(&connection)
             .reason(why)
             .emit(EventKind::TokenRevoked);

@@ -44,7 +44,7 @@ impl ConnectionRecords {
         self.store.commit(changes?).await
     }
 
-    /// Removes the record of a connection that nobody was told of. Left behind, it ends by itself, and its tokens are
+    /// Removes the record of a connection that nobody knows of. Left behind, it ends by itself, and its tokens are
     /// revoked.
     pub(crate) async fn forget(&self, id: &ConnectionId) {
         let delete = Change::delete(Key::connection(id), FIRST_GENERATION);
@@ -83,7 +83,7 @@ impl ConnectionRecords {
     }
 
     /// Whether nobody is using its refresh token: who does must find the record as they left it.
-    pub(crate) fn is_at_rest(&self, connection: &Connection) -> bool {
+    pub(crate) fn is_refresh_idle(&self, connection: &Connection) -> bool {
         self.single_flight.held(&connection.id).is_none()
             && matches!(
                 connection.renewal,
@@ -95,19 +95,19 @@ impl ConnectionRecords {
     }
 
     /// A connection of this very server token.
-    pub(crate) async fn own(
+    pub(crate) async fn load_own(
         &self,
         kernel: &ServerIdentity,
         id: &ConnectionId,
     ) -> Result<Loaded<Connection>, KernelFailure> {
-        let found = self.newest(id).await?;
+        let found = self.load_newest(id).await?;
         found
             .filter(|loaded| loaded.value.is_of(kernel))
             .ok_or(KernelFailure::NotFound)
     }
 
     /// The connection as it is known here at last: what a refresh brought may not be stored yet.
-    pub(crate) async fn newest(
+    pub(crate) async fn load_newest(
         &self,
         id: &ConnectionId,
     ) -> Result<Option<Loaded<Connection>>, StoreError> {

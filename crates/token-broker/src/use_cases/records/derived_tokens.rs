@@ -17,17 +17,17 @@ use hubkey_store::{
 use crate::use_cases::{base::Base, failure::KernelFailure, tokens::single_flight::SingleFlight};
 
 /// How long the record lives at least.
-const SHORTEST_LIFE: Duration = Duration::from_mins(1);
+const MIN_LIFETIME: Duration = Duration::from_mins(1);
 
 /// How often a write is tried against others of the same connection.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
-/// What a provider is told to forget.
+/// How much of a grant is revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RevocationScope {
     /// All of a grant.
     Grant,
-    /// Only access tokens that came straight from the grant: others still rest on it. The end of an exchanged token may be
+    /// Only access tokens that came straight from the grant: others still use it. The end of an exchanged token may be
     /// the end of the session that it came of (seen at Keycloak).
     AccessTokens,
 }
@@ -50,7 +50,7 @@ impl DerivedTokenRecords {
     }
 
     /// A connection of this very server token, and its tokens beside its own.
-    pub(crate) async fn own_with_derived(
+    pub(crate) async fn load_own_with_derived(
         &self,
         kernel: &ServerIdentity,
         id: &ConnectionId,
@@ -65,7 +65,7 @@ impl DerivedTokenRecords {
     /// Keeps what is known about a target. If that fails, it is asked for again.
     pub(crate) async fn note(&self, id: &ConnectionId, entry: DerivedTokenEntry) {
         let put = |found| self.put(id, found, entry.clone());
-        if let Err(error) = self.store.amend(&Key::targets(id), TRIES, put).await {
+        if let Err(error) = self.store.amend(&Key::targets(id), MAX_ATTEMPTS, put).await {
             tracing::warn!(%error, "a token beside a connection's own could not be kept");
         }
     }
@@ -80,8 +80,8 @@ impl DerivedTokenRecords {
         let now = self.clock.now();
         let (mut targets, expect) = Loaded::or_new(found);
         targets.put(entry, now);
-        let life = targets.end().map_or(SHORTEST_LIFE, |end| now.until(end));
-        Change::put(Key::targets(id), expect, &targets, life.max(SHORTEST_LIFE))
+        let life = targets.end().map_or(MIN_LIFETIME, |end| now.until(end));
+        Change::put(Key::targets(id), expect, &targets, life.max(MIN_LIFETIME))
     }
 
     /// Forgets the tokens beside a connection's own, and says which are to be revoked. Those of a provider behind it are never
@@ -89,7 +89,7 @@ impl DerivedTokenRecords {
     pub(crate) async fn forget(
         &self,
         id: &ConnectionId,
-        extent: RevocationScope,
+        scope: RevocationScope,
     ) -> Vec<AccessToken> {
         let found: Result<Found<DerivedTokenSet>, _> = self.store.load(&Key::targets(id)).await;
         let Ok(Some(found)) = found else {
@@ -99,7 +99,7 @@ impl DerivedTokenRecords {
         if self.store.commit(vec![delete]).await.is_err() {
             tracing::warn!("tokens of an ended connection stay sealed in the store until they end");
         }
-        let own = found.value.iter().filter(|entry| match extent {
+        let own = found.value.iter().filter(|entry| match scope {
             RevocationScope::Grant => entry.target.requested_issuer.is_none(),
             RevocationScope::AccessTokens => entry.target.way == DerivedBy::Refresh,
         });

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How often a change is tried against concurrent ones of the same record.
-const TRIES: usize = 16;
+const MAX_ATTEMPTS: usize = 16;
 
 /// Reads and changes the lists of connections by provider session, account and server.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl ProviderSessions {
             index.enter(login.clone(), now);
             Change::put(key.clone(), expect, &index, now.until(index.ends_at(now)))
         };
-        if self.store.amend(key, TRIES, put).await? == Outcome::Conflict {
+        if self.store.amend(key, MAX_ATTEMPTS, put).await? == Outcome::Conflict {
             tracing::warn!(
                 "the list of an account's or a server's connections changed too often to be written; a logout at the \
                  provider, or the end of the server, would miss this one"

@@ -16,10 +16,10 @@ use hubkey_store::{
 use crate::use_cases::base::Base;
 
 /// How long a repeated request gets the same answer.
-pub(crate) const REPEATABLE: Duration = Duration::from_mins(1);
+pub(crate) const IDEMPOTENCY_RETENTION: Duration = Duration::from_mins(1);
 
 /// How often a change is tried against concurrent ones of the same hub user.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
 /// Reads and changes the list of a hub user's sign-ins and connections.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl UserIndexes {
             change(&mut index);
             self.put(user, expect, &index)
         };
-        if self.store.amend(&key, TRIES, put).await? == Outcome::Conflict {
+        if self.store.amend(&key, MAX_ATTEMPTS, put).await? == Outcome::Conflict {
             tracing::warn!(
                 "a user's index changed too often to be written; it mends itself at the next sign-in"
             );
@@ -97,7 +97,7 @@ impl UserIndexes {
             Key::user_index(user),
             expect,
             index,
-            longest.max(REPEATABLE),
+            longest.max(IDEMPOTENCY_RETENTION),
         )
     }
 }

@@ -24,7 +24,7 @@ use crate::use_cases::{base::Base, providers::Providers, rules::Rules};
 pub(crate) const ACCOUNT_DIFFERS: &str = "account_differs";
 
 /// The word for an account of another hub user.
-pub(crate) const OF_ANOTHER: &str = "account_of_another_user";
+pub(crate) const ACCOUNT_OF_ANOTHER: &str = "account_of_another_user";
 
 /// What the identity policy says of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,18 +45,18 @@ pub(crate) enum Verdict {
 /// How an attempt to link an account ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Linked {
+pub(crate) enum LinkOutcome {
     /// It is this hub user's.
     Done,
     /// It is another hub user's.
-    OfAnother,
+    OwnedByOther,
     /// As [`Verdict::OwnerUnreadable`].
     OwnerUnreadable(RetiredKey),
 }
 
 /// Whose an account is, as far as it can be read.
-enum Owned {
-    Nobodys,
+enum Ownership {
+    Free,
     By(Loaded<AccountOwner>),
     Unreadable(RetiredKey),
 }
@@ -81,7 +81,7 @@ impl AccountLinks {
     }
 
     /// Whether the confirmation page will ask the person after the sign-in at the provider.
-    pub(crate) async fn confirms_later(&self, sign_in: &SignIn) -> Result<bool, StoreError> {
+    pub(crate) async fn will_confirm(&self, sign_in: &SignIn) -> Result<bool, StoreError> {
         let policy = self
             .providers
             .get(&sign_in.provider)
@@ -119,32 +119,32 @@ impl AccountLinks {
                 None => Verdict::Refused("claim_missing"),
             }),
             IdentityPolicy::Confirm => {
-                self.linked(sign_in, &granted.issuer, &granted.account.sub)
+                self.check_link(sign_in, &granted.issuer, &granted.account.sub)
                     .await
             }
         }
     }
 
-    async fn linked(
+    async fn check_link(
         &self,
         sign_in: &SignIn,
         issuer: &str,
         subject: &str,
     ) -> Result<Verdict, StoreError> {
         let user = &sign_in.kernel.user;
-        let owned = self.owned(&Key::owner(issuer, subject)).await?;
-        if matches!(&owned, Owned::By(other) if is_kept(other, user)) {
-            return Ok(Verdict::Refused(OF_ANOTHER));
+        let owner = self.load_owner(&Key::owner(issuer, subject)).await?;
+        if matches!(&owner, Ownership::By(other) if belongs_to_other(other, user)) {
+            return Ok(Verdict::Refused(ACCOUNT_OF_ANOTHER));
         }
         let link = self.link_of(user, &sign_in.provider).await?;
         let account = self.account(issuer, subject);
         let same = is_same(link.as_ref(), &account);
         // Without its owner record an account is not reserved for this user.
-        let reserved = match owned {
-            Owned::Nobodys => false,
-            Owned::By(other) => other.value.user.is(user),
-            Owned::Unreadable(_) if same => true,
-            Owned::Unreadable(retired) => return Ok(Verdict::OwnerUnreadable(retired)),
+        let reserved = match owner {
+            Ownership::Free => false,
+            Ownership::By(other) => other.value.user.is(user),
+            Ownership::Unreadable(_) if same => true,
+            Ownership::Unreadable(retired) => return Ok(Verdict::OwnerUnreadable(retired)),
         };
         let named = sign_in.wish.account.is_some();
         Ok(match link {
@@ -172,7 +172,11 @@ impl AccountLinks {
 
     /// Remembers that the account belongs to the hub user: first the account's owner, which decides between two hub
     /// users, then the user's account link.
-    pub(crate) async fn link(&self, sign_in: &SignIn, grant: &Grant) -> Result<Linked, StoreError> {
+    pub(crate) async fn link(
+        &self,
+        sign_in: &SignIn,
+        grant: &Grant,
+    ) -> Result<LinkOutcome, StoreError> {
         let user = &sign_in.kernel.user;
         let key = Key::account_link(user, &sign_in.provider);
         let link = AccountLink {
@@ -187,42 +191,49 @@ impl AccountLinks {
         let reserved = self.reserve(user, &owner, same).await?;
         // One of several accounts that a notebook names does not become the one for those that name none.
         let beside = sign_in.wish.account.is_some() && mine.is_some() && !same;
-        if reserved != Linked::Done || beside {
+        if reserved != LinkOutcome::Done || beside {
             return Ok(reserved);
         }
         let expect = found.as_ref().map_or(Expect::Absent, Loaded::expect);
         let put = Change::put(key, expect, &link, self.rules.account_link_lifetime)?;
         // A concurrent confirmation of the same hub user linked meanwhile: the last one to ask stands as well.
         let (Outcome::Done | Outcome::Conflict) = self.store.commit(vec![put]).await?;
-        Ok(Linked::Done)
+        Ok(LinkOutcome::Done)
     }
 
     /// A sign-in with the linked account keeps the account link alive.
-    pub(crate) async fn renew_pin(
+    pub(crate) async fn renew_link(
         &self,
         sign_in: &SignIn,
         grant: &Grant,
-    ) -> Result<Linked, StoreError> {
+    ) -> Result<LinkOutcome, StoreError> {
         let provider = self.providers.get(&sign_in.provider);
         if provider
             .is_some_and(|provider| provider.config().account_policy == IdentityPolicy::Confirm)
         {
             return self.link(sign_in, grant).await;
         }
-        Ok(Linked::Done)
+        Ok(LinkOutcome::Done)
     }
 
     /// Makes the account this hub user's. An owner record that nobody can read any more is replaced where the user's account link
     /// is the same account's: an account link is written only after its account was reserved, and opens with a key that is held
     /// (ADR 58).
-    async fn reserve(&self, user: &HubUser, key: &Key, linked: bool) -> Result<Linked, StoreError> {
+    async fn reserve(
+        &self,
+        user: &HubUser,
+        key: &Key,
+        linked: bool,
+    ) -> Result<LinkOutcome, StoreError> {
         loop {
-            let expect = match self.owned(key).await? {
-                Owned::Nobodys => Expect::Absent,
-                Owned::By(owner) if is_kept(&owner, user) => return Ok(Linked::OfAnother),
-                Owned::By(owner) => owner.expect(),
-                Owned::Unreadable(retired) if linked => Expect::Generation(retired.generation),
-                Owned::Unreadable(retired) => return Ok(Linked::OwnerUnreadable(retired)),
+            let expect = match self.load_owner(key).await? {
+                Ownership::Free => Expect::Absent,
+                Ownership::By(owner) if belongs_to_other(&owner, user) => {
+                    return Ok(LinkOutcome::OwnedByOther);
+                }
+                Ownership::By(owner) => owner.expect(),
+                Ownership::Unreadable(retired) if linked => Expect::Generation(retired.generation),
+                Ownership::Unreadable(retired) => return Ok(LinkOutcome::OwnerUnreadable(retired)),
             };
             let owner = AccountOwner { user: user.clone() };
             let put = Change::put(
@@ -232,15 +243,15 @@ impl AccountLinks {
                 self.rules.account_link_lifetime,
             )?;
             if self.store.commit(vec![put]).await? == Outcome::Done {
-                return Ok(Linked::Done);
+                return Ok(LinkOutcome::Done);
             }
         }
     }
 
-    async fn owned(&self, key: &Key) -> Result<Owned, StoreError> {
+    async fn load_owner(&self, key: &Key) -> Result<Ownership, StoreError> {
         match self.store.load(key).await {
-            Ok(found) => Ok(found.map_or(Owned::Nobodys, Owned::By)),
-            Err(StoreError::KeyRetired(retired)) => Ok(Owned::Unreadable(retired)),
+            Ok(found) => Ok(found.map_or(Ownership::Free, Ownership::By)),
+            Err(StoreError::KeyRetired(retired)) => Ok(Ownership::Unreadable(retired)),
             Err(error) => Err(error),
         }
     }
@@ -255,7 +266,7 @@ impl AccountLinks {
 
 /// Whether an account stays another hub user's. Where the name was given again, or a Hub's database was made anew, its
 /// new holder may have the account, if they say so on the confirmation page; another name may not.
-fn is_kept(owner: &Loaded<AccountOwner>, user: &HubUser) -> bool {
+fn belongs_to_other(owner: &Loaded<AccountOwner>, user: &HubUser) -> bool {
     owner.value.user.as_str() != user.as_str()
 }
 
@@ -295,7 +306,7 @@ fn is_asked_for(sign_in: &SignIn, granted: &Granted) -> bool {
 }
 
 /// The grant of an answer.
-pub(crate) fn grant(mut granted: Granted) -> Grant {
+pub(crate) fn grant_of(mut granted: Granted) -> Grant {
     let refresh_token = granted.tokens.refresh_token.take();
     granted.tokens.refresh_token = refresh_token.filter(|token| !token.expose().is_empty());
     Grant {

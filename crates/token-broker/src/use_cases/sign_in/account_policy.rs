@@ -1,4 +1,5 @@
-//! What a provider granted is judged, and then kept or given back. Whatever fails, no grant is left alive that nobody has.
+//! The account policy is applied to a grant, which is then kept or revoked. Whatever fails, no grant is left alive that
+//! nobody has.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,30 +30,30 @@ use crate::{
         connections::revocation::Revocation,
         records::{Records, connections::ConnectionRecords, sign_ins::SignInRecords},
         sign_in::{
-            account_link::{AccountLinks, Linked, OF_ANOTHER, Verdict, grant},
+            account_link::{ACCOUNT_OF_ANOTHER, AccountLinks, LinkOutcome, Verdict, grant_of},
             complete::CompleteSignIn,
             ending::{SignInEndings, SignInOutcome},
-            undone::{Left, Undone},
+            unstored_grant::{GrantLocation, UnstoredGrant},
         },
     },
 };
 
 /// How often the store is asked what became of a grant, and how long after each time that it did not say.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
-const PAUSE: Duration = Duration::from_millis(300);
+const RETRY_PAUSE: Duration = Duration::from_millis(300);
 
 /// A grant of which the store did not say that it has it.
-struct Loose<'a> {
+struct AttemptedGrant<'a> {
     browser: Browser<'a>,
     exchanging: Loaded<SignIn>,
     candidate: PendingConnection,
 }
 
 /// What became of it.
-enum Fate {
+enum StoredState {
     /// The sign-in has it.
-    Kept,
+    InSignIn,
     /// The sign-in ended without it, and this is what its person sees.
     Ended(Box<BrowserReply>),
     /// It can be nowhere any more.
@@ -94,7 +95,7 @@ impl AccountPolicy {
     }
 
     /// Applies the identity policy to what a provider granted.
-    pub(crate) async fn judge(
+    pub(crate) async fn apply(
         &self,
         browser: Browser<'_>,
         exchanging: Loaded<SignIn>,
@@ -108,10 +109,10 @@ impl AccountPolicy {
         let replaces = matches!(verdict, Ok(Verdict::Ask { replaces: true }));
         let candidate = PendingConnection {
             connection: self.chance.connection_id(),
-            grant: grant(granted),
+            grant: grant_of(granted),
             replaces_account: replaces,
         };
-        let loose = Loose {
+        let attempted = AttemptedGrant {
             browser: browser.clone(),
             exchanging: exchanging.clone(),
             candidate: candidate.clone(),
@@ -119,26 +120,29 @@ impl AccountPolicy {
         let done = match verdict {
             Ok(Verdict::Ask { .. }) => {
                 self.complete
-                    .ask(browser, exchanging, candidate, hub_token)
+                    .ask_for_confirmation(browser, exchanging, candidate, hub_token)
                     .await
             }
-            Ok(verdict) => self.judged(browser, exchanging, candidate, verdict).await,
-            Err(error) => Err(Undone::unwritten(error)),
+            Ok(verdict) => {
+                self.apply_verdict(browser, exchanging, candidate, verdict)
+                    .await
+            }
+            Err(error) => Err(UnstoredGrant::unwritten(error)),
         };
         match done {
             Ok(reply) => Ok(reply),
             // On the heap: it is rare, and long.
-            Err(undone) => Box::pin(self.undone(loose, undone)).await,
+            Err(unstored) => Box::pin(self.recover(attempted, unstored)).await,
         }
     }
 
-    async fn judged(
+    async fn apply_verdict(
         &self,
         browser: Browser<'_>,
         exchanging: Loaded<SignIn>,
         candidate: PendingConnection,
         verdict: Verdict,
-    ) -> Result<BrowserReply, Undone> {
+    ) -> Result<BrowserReply, UnstoredGrant> {
         let refused = match verdict {
             Verdict::Refused(word) => SignInOutcome::account(word),
             Verdict::OwnerUnreadable(retired) => {
@@ -147,10 +151,10 @@ impl AccountPolicy {
             Verdict::Fits | Verdict::Ask { .. } => {
                 let linked = self
                     .account_links
-                    .renew_pin(&exchanging.value, &candidate.grant)
+                    .renew_link(&exchanging.value, &candidate.grant)
                     .await;
-                match linked.map_err(Undone::unwritten)? {
-                    Linked::Done => {
+                match linked.map_err(UnstoredGrant::unwritten)? {
+                    LinkOutcome::Done => {
                         return self.complete.connect(browser, exchanging, candidate).await;
                     }
                     refused => self.not_linked(&exchanging.value, &candidate, refused),
@@ -159,7 +163,7 @@ impl AccountPolicy {
         };
         self.refuse_candidate(browser, exchanging, candidate, refused)
             .await
-            .map_err(Undone::given_back)
+            .map_err(UnstoredGrant::revoked)
     }
 
     /// How a sign-in ends whose account was not linked.
@@ -167,15 +171,19 @@ impl AccountPolicy {
         &self,
         sign_in: &SignIn,
         candidate: &PendingConnection,
-        linked: Linked,
+        linked: LinkOutcome,
     ) -> SignInOutcome {
         match linked {
-            Linked::OwnerUnreadable(retired) => self.owner_unreadable(sign_in, candidate, retired),
-            Linked::OfAnother | Linked::Done => SignInOutcome::account(OF_ANOTHER),
+            LinkOutcome::OwnerUnreadable(retired) => {
+                self.owner_unreadable(sign_in, candidate, retired)
+            }
+            LinkOutcome::OwnedByOther | LinkOutcome::Done => {
+                SignInOutcome::account(ACCOUNT_OF_ANOTHER)
+            }
         }
     }
 
-    /// Tells the operator who cannot sign in any more, and what to do.
+    /// Logs for the operator who cannot sign in any more, and what to do.
     fn owner_unreadable(
         &self,
         sign_in: &SignIn,
@@ -198,7 +206,7 @@ impl AccountPolicy {
         SignInOutcome::owner_unreadable(retired.key, reference)
     }
 
-    /// The account is another hub user's, or does not fit this one: its tokens are given back.
+    /// The account is another hub user's, or does not fit this one: its tokens are revoked.
     pub(crate) async fn refuse_candidate(
         &self,
         browser: Browser<'_>,
@@ -219,20 +227,24 @@ impl AccountPolicy {
     }
 
     /// The store failed somewhere between the provider's answer and the end of the step. What was granted is found again
-    /// in the sign-in, or goes back. Where the store still does not say whether the sign-in has it, it is left: it may be
+    /// in the sign-in, or revoked. Where the store still does not say whether the sign-in has it, it is left: it may be
     /// in use.
-    async fn undone(&self, loose: Loose<'_>, undone: Undone) -> Result<BrowserReply, StoreError> {
-        let Undone { error, left } = undone;
-        if left == Left::GivenBack {
+    async fn recover(
+        &self,
+        attempted: AttemptedGrant<'_>,
+        unstored: UnstoredGrant,
+    ) -> Result<BrowserReply, StoreError> {
+        let UnstoredGrant { error, location } = unstored;
+        if location == GrantLocation::Revoked {
             return Err(error);
         }
-        let source = loose.browser.source;
-        let flow = loose.browser.short.clone();
-        let answer = match self.fate(&loose).await {
-            Ok(Fate::Kept) => return Ok(reply(BrowserAnswer::View { flow })),
-            Ok(Fate::Ended(page)) => Ok(*page),
-            Ok(Fate::Nowhere) => Ok(self.error_pages.moved_meanwhile(source)),
-            Err(again) if left == Left::Perhaps => {
+        let source = attempted.browser.source;
+        let flow = attempted.browser.short.clone();
+        let answer = match self.stored_state(&attempted).await {
+            Ok(StoredState::InSignIn) => return Ok(reply(BrowserAnswer::View { flow })),
+            Ok(StoredState::Ended(page)) => Ok(*page),
+            Ok(StoredState::Nowhere) => Ok(self.error_pages.conflict(source)),
+            Err(again) if location == GrantLocation::Perhaps => {
                 tracing::warn!(error = %again, "nobody knows whether what a provider granted was stored; it is left");
                 return Err(error);
             }
@@ -240,50 +252,59 @@ impl AccountPolicy {
         };
         let PendingConnection {
             connection, grant, ..
-        } = loose.candidate;
+        } = attempted.candidate;
         self.connections.forget(&connection).await;
         self.endings
-            .revoke(&loose.exchanging.value, &connection, grant)
+            .revoke(&attempted.exchanging.value, &connection, grant)
             .await;
         answer
     }
 
     /// Looks for the grant until the store answers, and ends the sign-in where that does not have it: then what may still
     /// be on its way to the store comes too late.
-    async fn fate(&self, loose: &Loose<'_>) -> Result<Fate, StoreError> {
+    async fn stored_state(
+        &self,
+        attempted: &AttemptedGrant<'_>,
+    ) -> Result<StoredState, StoreError> {
         let mut tries = 0;
         loop {
-            match self.fate_now(loose).await {
-                Ok(Some(fate)) => return Ok(fate),
-                Ok(None) if tries == TRIES => return Ok(Fate::Nowhere),
-                Err(error) if tries == TRIES => return Err(error),
+            match self.look_up(attempted).await {
+                Ok(Some(state)) => return Ok(state),
+                Ok(None) if tries == MAX_ATTEMPTS => return Ok(StoredState::Nowhere),
+                Err(error) if tries == MAX_ATTEMPTS => return Err(error),
                 Ok(None) => {}
-                Err(_) => sleep(PAUSE).await,
+                Err(_) => sleep(RETRY_PAUSE).await,
             }
             tries += 1;
         }
     }
 
     /// Nothing where the sign-in moves while it is looked at.
-    async fn fate_now(&self, loose: &Loose<'_>) -> Result<Option<Fate>, StoreError> {
-        let before = &loose.exchanging;
+    async fn look_up(
+        &self,
+        attempted: &AttemptedGrant<'_>,
+    ) -> Result<Option<StoredState>, StoreError> {
+        let before = &attempted.exchanging;
         let Some(now) = self.sign_ins.load(&before.value.nonce).await? else {
-            return Ok(Some(Fate::Nowhere));
+            return Ok(Some(StoredState::Nowhere));
         };
-        if has(&now.value.state, &loose.candidate.connection) {
-            return Ok(Some(Fate::Kept));
+        if has_grant(&now.value.state, &attempted.candidate.connection) {
+            return Ok(Some(StoredState::InSignIn));
         }
         if now.generation != before.generation {
-            return Ok(Some(Fate::Nowhere));
+            return Ok(Some(StoredState::Nowhere));
         }
-        let (browser, ending) = (loose.browser.clone(), SignInOutcome::store_unavailable());
+        let (browser, ending) = (
+            attempted.browser.clone(),
+            SignInOutcome::store_unavailable(),
+        );
         let ended = self.endings.end_unless_moved(browser, now, ending).await?;
-        Ok(ended.map(|page| Fate::Ended(Box::new(page))))
+        Ok(ended.map(|page| StoredState::Ended(Box::new(page))))
     }
 }
 
 /// Whether a sign-in has the grant that was to become this connection.
-pub(crate) fn has(state: &SignInState, id: &ConnectionId) -> bool {
+pub(crate) fn has_grant(state: &SignInState, id: &ConnectionId) -> bool {
     match state {
         SignInState::Confirming { candidate, .. } => candidate.connection == *id,
         SignInState::Ready { connection } | SignInState::Delivered { connection, .. } => {

@@ -12,7 +12,7 @@ use crate::use_cases::{
 };
 
 /// How often an acknowledgement is tried against another one of the same sign-in.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// Closes a delivered sign-in.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl AcknowledgeSignIn {
         nonce: &Nonce,
         secret: &PollSecret,
     ) -> Result<(), KernelFailure> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let loaded = self.own_sign_ins.load(credentials, nonce, secret).await?;
             if matches!(loaded.value.state, SignInState::Closed) {
                 return Ok(());

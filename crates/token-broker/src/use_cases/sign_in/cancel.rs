@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How often a cancellation is tried against the steps of a browser.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// Ends a sign-in that its kernel gives up.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl CancelSignIn {
         nonce: &Nonce,
         secret: &PollSecret,
     ) -> Result<(), KernelFailure> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let loaded = self.own_sign_ins.load(credentials, nonce, secret).await?;
             if !loaded.value.is_open() {
                 return Ok(());
@@ -60,7 +60,7 @@ impl CancelSignIn {
             {
                 if let Some(span) = span {
                     self.connect_spans
-                        .tell_span(&span, asked_at, &provider, "cancelled");
+                        .export_span(&span, asked_at, &provider, "cancelled");
                 }
                 let event = Event::new().kernel(&kernel).provider(&provider);
                 event.sign_in(nonce).emit(EventKind::SignInCancelled);

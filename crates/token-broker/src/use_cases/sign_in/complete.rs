@@ -36,7 +36,7 @@ use crate::{
         rules::Rules,
         sign_in::{
             ending::{SignInEndings, count},
-            undone::Undone,
+            unstored_grant::UnstoredGrant,
         },
         tokens::refresh::{Refresh, recovery::Recoveries},
     },
@@ -44,7 +44,7 @@ use crate::{
 
 /// What a new connection concerns among what is of the same server token.
 #[derive(Default)]
-struct Concerned {
+struct AffectedRecords {
     /// Open sign-ins that it satisfies.
     satisfied: Vec<Nonce>,
     /// Other connections at the same provider.
@@ -87,19 +87,19 @@ impl CompleteSignIn {
     }
 
     /// `exchanging → confirming`: the person is to compare the accounts.
-    pub(crate) async fn ask(
+    pub(crate) async fn ask_for_confirmation(
         &self,
         browser: Browser<'_>,
         exchanging: Loaded<SignIn>,
         candidate: PendingConnection,
         hub_token: HubAccessToken,
-    ) -> Result<BrowserReply, Undone> {
+    ) -> Result<BrowserReply, UnstoredGrant> {
         let (id, granted) = (candidate.connection.clone(), candidate.grant.clone());
         // Before it waits: a logout has to find it.
         self.sessions
             .note_candidate(&candidate, &exchanging.value)
             .await
-            .map_err(Undone::unwritten)?;
+            .map_err(UnstoredGrant::unwritten)?;
         let Ok(confirming) = exchanging.try_map(|sign_in| sign_in.ask(candidate)) else {
             return Ok(self.error_pages.forbidden(browser.source, "sign_in_state"));
         };
@@ -123,12 +123,12 @@ impl CompleteSignIn {
             // Ended meanwhile, by its kernel or by time: nobody is asked, so nothing is kept.
             Outcome::Conflict => {
                 self.endings.revoke(&confirming.value, &id, granted).await;
-                Ok(self.error_pages.moved_meanwhile(browser.source))
+                Ok(self.error_pages.conflict(browser.source))
             }
         }
     }
 
-    /// `exchanging | confirming → ready`. First the connection, which nobody is told of; then the sign-in, which
+    /// `exchanging | confirming → ready`. First the connection, which nobody knows of yet; then the sign-in, which
     /// decides against a concurrent end of it; last the user's index. A crash between leaves a connection that ends by
     /// itself, or one that its kernel has and no list names.
     pub(crate) async fn connect(
@@ -136,12 +136,14 @@ impl CompleteSignIn {
         browser: Browser<'_>,
         loaded: Loaded<SignIn>,
         candidate: PendingConnection,
-    ) -> Result<BrowserReply, Undone> {
+    ) -> Result<BrowserReply, UnstoredGrant> {
         let connection = self.connection_of(&loaded.value, candidate);
-        self.create(&connection).await.map_err(Undone::unwritten)?;
+        self.create(&connection)
+            .await
+            .map_err(UnstoredGrant::unwritten)?;
         // Before anybody has it: a logout has to find it.
-        let entered = self.sessions.note(&connection).await;
-        entered.map_err(Undone::unwritten)?;
+        let noted = self.sessions.note(&connection).await;
+        noted.map_err(UnstoredGrant::unwritten)?;
         let Ok(ready) = loaded.try_map(|sign_in| sign_in.finish(connection.id.clone())) else {
             return Ok(self.error_pages.forbidden(browser.source, "sign_in_state"));
         };
@@ -155,15 +157,15 @@ impl CompleteSignIn {
             self.sign_ins.put(&ready).map(Change::waking),
         ];
         if self.commit_grant(changes).await? == Outcome::Conflict {
-            let overtaken = self.overtaken(browser, &ready.value, connection).await;
-            return overtaken.map_err(Undone::unknown);
+            let reply = self.on_conflict(browser, &ready.value, connection).await;
+            return reply.map_err(UnstoredGrant::unknown);
         }
         Event::for_sign_in(&ready.value)
             .connection(&connection.id)
             .source(browser.source)
             .emit(EventKind::TokenIssued);
         count(&connection.provider, "connected");
-        self.satisfy_others(&connection, &ready.value.nonce).await;
+        self.complete_waiting(&connection, &ready.value.nonce).await;
         Ok(reply(BrowserAnswer::View {
             flow: browser.short,
         }))
@@ -173,15 +175,18 @@ impl CompleteSignIn {
     async fn commit_grant(
         &self,
         changes: [Result<Change, StoreError>; 2],
-    ) -> Result<Outcome, Undone> {
+    ) -> Result<Outcome, UnstoredGrant> {
         let changes = changes.into_iter().collect::<Result<_, _>>();
-        let changes = changes.map_err(Undone::unwritten)?;
-        self.store.commit(changes).await.map_err(Undone::unknown)
+        let changes = changes.map_err(UnstoredGrant::unwritten)?;
+        self.store
+            .commit(changes)
+            .await
+            .map_err(UnstoredGrant::unknown)
     }
 
-    /// The sign-in moved while its connection was made. Where it ended without one, what was granted is given back;
+    /// The sign-in moved while its connection was made. Where it ended without one, what was granted is revoked;
     /// else the same confirmation came twice, and the connection is in use.
-    async fn overtaken(
+    async fn on_conflict(
         &self,
         browser: Browser<'_>,
         sign_in: &SignIn,
@@ -200,7 +205,7 @@ impl CompleteSignIn {
                 .revoke(sign_in, &connection.id, connection.grant)
                 .await;
         }
-        Ok(self.error_pages.moved_meanwhile(browser.source))
+        Ok(self.error_pages.conflict(browser.source))
     }
 
     fn connection_of(&self, sign_in: &SignIn, candidate: PendingConnection) -> Connection {
@@ -233,17 +238,17 @@ impl CompleteSignIn {
     }
 
     /// Notes the connection in its user's index, and answers with what of the same server token it concerns.
-    async fn enter_connection(
+    async fn index_connection(
         &self,
         connection: &Connection,
         finished: &Nonce,
-    ) -> Result<Concerned, StoreError> {
+    ) -> Result<AffectedRecords, StoreError> {
         let end = connection.since.after(self.rules.connection_lifetime);
         let shares = self
             .providers
             .get(&connection.provider)
             .is_some_and(|provider| provider.config().connection_scope != ConnectionScope::SignIn);
-        let mut concerned = Concerned::default();
+        let mut affected = AffectedRecords::default();
         self.indexes
             .change(&connection.kernel.user, |index| {
                 let satisfied: Vec<_> = index
@@ -254,39 +259,43 @@ impl CompleteSignIn {
                 for nonce in satisfied.iter().chain([finished]) {
                     index.ended(nonce);
                 }
-                concerned = Concerned {
+                affected = AffectedRecords {
                     satisfied,
                     others: index.others_there(connection),
                 };
                 index.connected(IndexedConnection::of(connection, &connection.kernel, end));
             })
             .await?;
-        Ok(concerned)
+        Ok(affected)
     }
 
     /// Lists the connection, and completes what else waits for such a one. The sign-in is finished, so its person is
-    /// not told of a fault here.
-    async fn satisfy_others(&self, connection: &Connection, finished: &Nonce) {
-        let concerned = self.enter_connection(connection, finished).await;
-        let concerned = concerned.unwrap_or_else(|error| {
+    /// not shown a fault here.
+    async fn complete_waiting(&self, connection: &Connection, finished: &Nonce) {
+        let affected = self.index_connection(connection, finished).await;
+        let affected = affected.unwrap_or_else(|error| {
             tracing::warn!(%error, "a connection is missing in its user's index");
-            Concerned::default()
+            AffectedRecords::default()
         });
         if let Err(error) = self
             .recoveries
-            .replace_suspended(connection, &concerned.others)
+            .replace_suspended(connection, &affected.others)
             .await
         {
             tracing::warn!(%error, "a suspended connection stays beside the one that takes its place");
         }
-        for nonce in concerned.satisfied {
-            if let Err(error) = self.satisfy(&connection.id, &nonce).await {
+        for nonce in affected.satisfied {
+            if let Err(error) = self.complete_one(&connection.id, &nonce).await {
                 tracing::warn!(%error, "a waiting sign-in could not be completed by another one's connection");
             }
         }
     }
 
-    async fn satisfy(&self, connection: &ConnectionId, nonce: &Nonce) -> Result<(), StoreError> {
+    async fn complete_one(
+        &self,
+        connection: &ConnectionId,
+        nonce: &Nonce,
+    ) -> Result<(), StoreError> {
         let Some(loaded) = self.sign_ins.load_open(nonce).await? else {
             return Ok(());
         };

@@ -44,8 +44,8 @@ pub(crate) enum KernelOutcome {
 pub(crate) struct SignInOutcome {
     failure: SignInFailure,
     word: &'static str,
-    use_up: Vec<Change>,
-    /// The encryption key that is missing, and what the person was already told of it by.
+    further_changes: Vec<Change>,
+    /// The encryption key that is missing, and the reference under which that was logged.
     missing: Option<(KeyId, ErrorReference)>,
 }
 
@@ -65,7 +65,7 @@ impl SignInOutcome {
         Self::new(failure, word)
     }
 
-    /// Nobody can read any more whose the account is; the operator was told, with this reference.
+    /// Nobody can read any more whose the account is; the operator finds it in the log, with this reference.
     pub(crate) fn owner_unreadable(key: KeyId, reference: ErrorReference) -> Self {
         Self {
             missing: Some((key, reference)),
@@ -144,15 +144,18 @@ impl SignInOutcome {
     }
 
     /// Together with further changes of the sign-in's aggregate.
-    pub(crate) fn using_up(self, use_up: Vec<Change>) -> Self {
-        Self { use_up, ..self }
+    pub(crate) fn with_changes(self, further_changes: Vec<Change>) -> Self {
+        Self {
+            further_changes,
+            ..self
+        }
     }
 
     fn new(failure: SignInFailure, word: &'static str) -> Self {
         Self {
             failure,
             word,
-            use_up: Vec::new(),
+            further_changes: Vec::new(),
             missing: None,
         }
     }
@@ -232,7 +235,7 @@ impl SignInEndings {
     ) -> Result<BrowserReply, StoreError> {
         let source = browser.source;
         let ended = self.end_unless_moved(browser, loaded, ending).await?;
-        Ok(ended.unwrap_or_else(|| self.error_pages.moved_meanwhile(source)))
+        Ok(ended.unwrap_or_else(|| self.error_pages.conflict(source)))
     }
 
     /// The same; nothing where the sign-in had moved meanwhile.
@@ -257,14 +260,14 @@ impl SignInEndings {
             reason: ending.failure,
             reference,
         };
-        let mut changes = ending.use_up;
+        let mut changes = ending.further_changes;
         changes.push(browser.put(stage, self.rules.sign_in_lifetime)?);
         let ended = self.end_sign_in(loaded, end, changes).await?;
         let flow = browser.short;
         Ok(ended.then(|| reply(BrowserAnswer::View { flow })))
     }
 
-    /// Denies the sign-in, ends the flow, and tells the browser nothing but that it may not.
+    /// Denies the sign-in, ends the flow, and says nothing to the browser but that it may not.
     pub(crate) async fn deny_and_refuse(
         &self,
         browser: Browser<'_>,
@@ -291,7 +294,7 @@ impl SignInEndings {
         })
     }
 
-    /// Gives back the tokens of a grant that does not become the connection of this id. Nothing waits for the provider.
+    /// Revokes the tokens of a grant that does not become the connection of this id. Nothing waits for the provider.
     pub(crate) async fn revoke(&self, sign_in: &SignIn, id: &ConnectionId, grant: Grant) {
         Event::for_sign_in(sign_in).emit(EventKind::TokenRevoked);
         self.revocation

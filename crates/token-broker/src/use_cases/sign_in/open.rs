@@ -37,7 +37,7 @@ use crate::{
         records::{
             Records,
             sign_ins::SignInRecords,
-            user_indexes::{REPEATABLE, UserIndexes},
+            user_indexes::{IDEMPOTENCY_RETENTION, UserIndexes},
         },
         rules::Rules,
         server_authentication::{KernelCredentials, ServerAuthentication},
@@ -52,7 +52,7 @@ use crate::{
 };
 
 /// How often a commit is tried against concurrent ones of the same hub user.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
 /// The answer to a request that may come again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl IdempotencyRecord {
 
 struct NewSignIn {
     kernel: ServerIdentity,
-    wanted: ProviderRequest,
+    requested: ProviderRequest,
     shared_server: bool,
     cause: Option<SignInCause>,
 }
@@ -87,14 +87,14 @@ struct NewSignIn {
 /// A connection with a token; else why there is none, where there is a connection.
 type Existing = Result<Arc<Connection>, Option<SignInCause>>;
 
-struct Draft {
+struct PreparedSignIn {
     sign_in: SignIn,
     opened: SignInOpened,
     ticket: Ticket,
 }
 
 /// How a request enters its user's index.
-pub(crate) enum Entry {
+pub(crate) enum IndexEntry {
     /// It came before, and was answered so.
     Earlier(SignInOpened),
     /// By these changes.
@@ -165,49 +165,52 @@ impl SignInRequests {
             .servers
             .authenticate(credentials, Freshness::Fresh)
             .await?;
-        let wanted = request_policy::wanted(&self.providers, request).inspect_err(|_| {
+        let requested = request_policy::requested(&self.providers, request).inspect_err(|_| {
             Event::new()
                 .kernel(&kernel)
                 .reason("wish_refused")
                 .emit(EventKind::PolicyDenied);
         })?;
         let index = self.indexes.load(&kernel.user).await?;
-        let cause = match self.found(&kernel, &wanted, index.as_ref()).await? {
+        let cause = match self
+            .find_connection(&kernel, &requested, index.as_ref())
+            .await?
+        {
             Ok(connection) => {
                 self.connect_spans
-                    .tell_short_connect(&connection.provider, "existing");
-                return Ok(connected(&connection, &kernel, &wanted));
+                    .export_short_connect(&connection.provider, "existing");
+                return Ok(connected(&connection, &kernel, &requested));
             }
             Err(cause) => cause,
         };
         if !request.interactive {
             self.connect_spans
-                .tell_short_connect(&wanted.provider.config().id, "sign_in_required");
+                .export_short_connect(&requested.provider.config().id, "sign_in_required");
             return Err(KernelFailure::SignInRequired(cause));
         }
         let idempotency = idempotency_key.map(|key| self.idempotency(&kernel, request, key));
-        let earlier = self.without_room(index.as_ref(), idempotency.as_ref());
+        let earlier = self.check_limits(index.as_ref(), idempotency.as_ref());
         if let Some(earlier) = earlier.await? {
             return Ok(CreateSignInAnswer::Opened(earlier));
         }
         let shared_server = self.shared_servers.check(&kernel).await?;
-        let wanted = self
+        let requested = self
             .step_up
-            .stepped_up(&kernel, wanted, index.as_ref())
+            .apply(&kernel, requested, index.as_ref())
             .await?;
-        let opening = NewSignIn {
+        let new_sign_in = NewSignIn {
             kernel,
-            wanted,
+            requested,
             shared_server,
             cause,
         };
         Ok(CreateSignInAnswer::Opened(
-            self.open(opening, idempotency).await?,
+            self.open(new_sign_in, idempotency).await?,
         ))
     }
 
     /// Where no more sign-ins may be opened, the Hub is asked nothing: there is an earlier answer, or too many are open.
-    async fn without_room(
+    async fn check_limits(
         &self,
         index: Option<&Loaded<UserIndex>>,
         idempotency: Option<&IdempotencyKey>,
@@ -228,17 +231,17 @@ impl SignInRequests {
 
     /// A connection of this server, or one that another server of its user shares with it; else why those of this server
     /// give no token, where there are some.
-    async fn found(
+    async fn find_connection(
         self: &Arc<Self>,
         kernel: &ServerIdentity,
-        wanted: &ProviderRequest,
+        requested: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Existing, KernelFailure> {
-        match self.existing(kernel, wanted, index).await? {
+        match self.own_connection(kernel, requested, index).await? {
             Err(cause) => {
                 let others = self
                     .sharing
-                    .of_another_server(kernel, wanted, index)
+                    .of_another_server(kernel, requested, index)
                     .await?;
                 Ok(others.ok_or(cause))
             }
@@ -247,14 +250,14 @@ impl SignInRequests {
     }
 
     /// The newest connection of this very server token that is what is asked for and has a token, or gets one.
-    async fn existing(
+    async fn own_connection(
         self: &Arc<Self>,
         kernel: &ServerIdentity,
-        wanted: &ProviderRequest,
+        requested: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Existing, KernelFailure> {
         let (Some(index), ConnectionScope::Server | ConnectionScope::User) =
-            (index, wanted.provider.config().connection_scope)
+            (index, requested.provider.config().connection_scope)
         else {
             return Ok(Err(None));
         };
@@ -269,11 +272,11 @@ impl SignInRequests {
             };
             let connection = &found.value;
             if !connection.is_of(kernel)
-                || !connection.satisfies(&wanted.provider.config().id, &wanted.wish)
+                || !connection.satisfies(&requested.provider.config().id, &requested.wish)
             {
                 continue;
             }
-            match self.valid_tokens.ensure_worthwhile(found).await? {
+            match self.valid_tokens.ensure_usable(found).await? {
                 Ok(connection) => return Ok(Ok(connection)),
                 Err(cause) => newest = newest.or(Some(cause)),
             }
@@ -295,36 +298,36 @@ impl SignInRequests {
         }
     }
 
-    /// Opens a sign-in: first its own records, which nobody is told of yet, then the entry in its user's index, which
+    /// Opens a sign-in: first its own records, which nobody knows of yet, then the entry in its user's index, which
     /// counts. A crash between leaves records that end by themselves, and never an answer without a sign-in.
     async fn open(
         &self,
-        opening: NewSignIn,
+        new_sign_in: NewSignIn,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<SignInOpened, KernelFailure> {
-        let draft = self.draft(opening);
-        let mut entry = self.entry(&draft, idempotency.as_ref()).await?;
-        if let Entry::New(_) = entry {
-            self.write(&draft).await?;
+        let prepared = self.prepare(new_sign_in);
+        let mut entry = self.index_entry(&prepared, idempotency.as_ref()).await?;
+        if let IndexEntry::New(_) = entry {
+            self.write_records(&prepared).await?;
         }
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             match entry {
-                Entry::Earlier(opened) => return Ok(opened),
-                Entry::New(changes) => {
+                IndexEntry::Earlier(opened) => return Ok(opened),
+                IndexEntry::New(changes) => {
                     if self.store.commit(changes).await? == Outcome::Done {
-                        audit_started(&draft.sign_in);
-                        return Ok(draft.opened);
+                        audit_started(&prepared.sign_in);
+                        return Ok(prepared.opened);
                     }
                 }
             }
-            entry = self.entry(&draft, idempotency.as_ref()).await?;
+            entry = self.index_entry(&prepared, idempotency.as_ref()).await?;
         }
         Err(KernelFailure::Contended)
     }
 
     /// Writes the sign-in and its ticket.
-    async fn write(&self, draft: &Draft) -> Result<(), KernelFailure> {
-        let sign_in = &draft.sign_in;
+    async fn write_records(&self, prepared: &PreparedSignIn) -> Result<(), KernelFailure> {
+        let sign_in = &prepared.sign_in;
         let nonce = &sign_in.nonce;
         let life = self.sign_ins.lifetime_until(sign_in.expires_at);
         let ticket = TicketRecord {
@@ -333,7 +336,7 @@ impl SignInRequests {
         let changes = vec![
             Change::put(Key::sign_in(nonce), Expect::Absent, sign_in, life)?,
             Change::put(
-                Key::ticket(&nonce.short(), &draft.ticket),
+                Key::ticket(&nonce.short(), &prepared.ticket),
                 Expect::Absent,
                 &ticket,
                 self.rules.sign_in_lifetime,
@@ -345,19 +348,19 @@ impl SignInRequests {
         }
     }
 
-    fn draft(&self, opening: NewSignIn) -> Draft {
+    fn prepare(&self, new_sign_in: NewSignIn) -> PreparedSignIn {
         let NewSignIn {
             kernel,
-            wanted,
+            requested,
             shared_server,
             cause,
-        } = opening;
+        } = new_sign_in;
         let now = self.clock.now();
         let chance = &self.chance;
         let short = chance.short_id();
         let ticket = chance.ticket(&short);
         let poll_secret = chance.poll_secret();
-        let config = wanted.provider.config();
+        let config = requested.provider.config();
         let opened = SignInOpened {
             nonce: chance.nonce(&short),
             poll_secret: poll_secret.clone(),
@@ -370,15 +373,15 @@ impl SignInRequests {
             provider: config.id.clone(),
             display_name: config.display_name.clone(),
             user: kernel.user.as_str().to_owned(),
-            more_scopes: wanted.more_scopes,
+            more_scopes: requested.more_scopes,
             cause,
         };
         let sign_in = SignIn {
             nonce: opened.nonce.clone(),
             kernel,
             provider: config.id.clone(),
-            wish: wanted.wish,
-            login_hint: wanted.login_hint,
+            wish: requested.wish,
+            login_hint: requested.login_hint,
             poll_secret: self.own_sign_ins.poll_secret_hash(&poll_secret),
             shared_server,
             asked_at: now,
@@ -386,7 +389,7 @@ impl SignInRequests {
             span: traces::sign_in_span(),
             state: SignInState::Created,
         };
-        Draft {
+        PreparedSignIn {
             sign_in,
             opened,
             ticket,
@@ -395,19 +398,23 @@ impl SignInRequests {
 
     /// What notes the sign-in in its user's index, within the limits; the earlier sign-in where the request came
     /// before.
-    async fn entry(
+    async fn index_entry(
         &self,
-        draft: &Draft,
+        prepared: &PreparedSignIn,
         idempotency: Option<&IdempotencyKey>,
-    ) -> Result<Entry, KernelFailure> {
-        let user = &draft.sign_in.kernel.user;
+    ) -> Result<IndexEntry, KernelFailure> {
+        let user = &prepared.sign_in.kernel.user;
         let (index, earlier) = self.read_index(user, idempotency).await?;
         match (earlier, idempotency) {
             (Some(earlier), Some(idempotency)) => {
-                Ok(Entry::Earlier(earlier.value.answer_to(idempotency)?))
+                Ok(IndexEntry::Earlier(earlier.value.answer_to(idempotency)?))
             }
             (Some(_), None) => Err(KernelFailure::KeyReused),
-            (None, idempotency) => Ok(Entry::New(self.changes(draft, index, idempotency)?)),
+            (None, idempotency) => Ok(IndexEntry::New(self.changes(
+                prepared,
+                index,
+                idempotency,
+            )?)),
         }
     }
 
@@ -425,11 +432,11 @@ impl SignInRequests {
 
     fn changes(
         &self,
-        draft: &Draft,
+        prepared: &PreparedSignIn,
         index: Found<UserIndex>,
         idempotency: Option<&IdempotencyKey>,
     ) -> Result<Vec<Change>, KernelFailure> {
-        let sign_in = &draft.sign_in;
+        let sign_in = &prepared.sign_in;
         let (mut index, expect) = Loaded::or_new(index);
         // The Hub said just now whose the name is.
         index.belong_to(&sign_in.kernel.user);
@@ -440,13 +447,13 @@ impl SignInRequests {
         if let Some(idempotency) = idempotency {
             let record = IdempotencyRecord {
                 request: idempotency.request,
-                answer: draft.opened.clone(),
+                answer: prepared.opened.clone(),
             };
             changes.push(Change::put(
                 idempotency.key.clone(),
                 Expect::Absent,
                 &record,
-                REPEATABLE,
+                IDEMPOTENCY_RETENTION,
             )?);
         }
         Ok(changes)
@@ -456,13 +463,13 @@ impl SignInRequests {
 pub(crate) fn connected(
     connection: &Connection,
     kernel: &ServerIdentity,
-    wanted: &ProviderRequest,
+    requested: &ProviderRequest,
 ) -> CreateSignInAnswer {
     Event::for_connection(connection)
         .kernel(kernel)
         .emit(EventKind::TokenDelivered);
     CreateSignInAnswer::Connected {
-        connection: connection.message(wanted.provider.config()),
+        connection: connection.message(requested.provider.config()),
         token: connection.token(),
     }
 }

@@ -45,10 +45,10 @@ impl OwnSignIns {
         secret: &PollSecret,
     ) -> Result<Loaded<SignIn>, KernelFailure> {
         let found = self.sign_ins.load(nonce).await?;
-        self.owned(credentials, secret, found)
+        self.check_owner(credentials, secret, found)
     }
 
-    pub(crate) fn owned(
+    pub(crate) fn check_owner(
         &self,
         credentials: &KernelCredentials,
         secret: &PollSecret,

@@ -52,7 +52,7 @@ impl Stored for NewestPoll {
 }
 
 /// What a poll may do next.
-enum Look {
+enum PollStep {
     Answer(Box<SignInStatus>),
     /// Until somebody changes the sign-in, and no longer than it lasts.
     Wait {
@@ -60,7 +60,7 @@ enum Look {
     },
 }
 
-impl Look {
+impl PollStep {
     fn answer(status: SignInStatus) -> Self {
         Self::Answer(Box::new(status))
     }
@@ -112,17 +112,17 @@ impl PollSignIn {
             .clone()
             .try_acquire_owned()
             .map_err(|_| KernelFailure::Overloaded)?;
-        let number = self.take_over(credentials, nonce, secret).await?;
-        let deadline = Instant::now() + self.hold();
+        let number = self.supersede_older(credentials, nonce, secret).await?;
+        let deadline = Instant::now() + self.poll_timeout();
         loop {
             let woken = self.wakeup(nonce).await?;
             // On the heap for as long as it takes: a poll that waits is to hold little.
-            let look = Box::pin(self.look(credentials, nonce, secret, number));
-            let left = match look.await? {
-                Look::Answer(status) => return Ok(*status),
-                Look::Wait { left } => left,
+            let step = Box::pin(self.check(credentials, nonce, secret, number));
+            let left = match step.await? {
+                PollStep::Answer(status) => return Ok(*status),
+                PollStep::Wait { left } => left,
             };
-            let until = deadline.min(Instant::now() + left.min(self.safety()));
+            let until = deadline.min(Instant::now() + left.min(self.recheck_interval()));
             let waiting = tracing::info_span!(target: TRACE, "wait for wake-up");
             let wait = timeout_at(until, woken).instrument(waiting);
             tokio::select! {
@@ -136,7 +136,7 @@ impl PollSignIn {
     }
 
     /// Makes this poll the newest one; older ones end as superseded.
-    async fn take_over(
+    async fn supersede_older(
         &self,
         credentials: &KernelCredentials,
         nonce: &Nonce,
@@ -147,7 +147,10 @@ impl PollSignIn {
                 .store
                 .load_pair::<SignIn, NewestPoll>(&Key::sign_in(nonce), &Key::poll(nonce))
                 .await?;
-            let sign_in = self.own_sign_ins.owned(credentials, secret, sign_in)?.value;
+            let sign_in = self
+                .own_sign_ins
+                .check_owner(credentials, secret, sign_in)?
+                .value;
             let number = newest.as_ref().map_or(1, |newest| newest.value.number + 1);
             let expect = newest.as_ref().map_or(Expect::Absent, Loaded::expect);
             let life = self.sign_ins.lifetime_until(sign_in.expires_at);
@@ -170,24 +173,26 @@ impl PollSignIn {
         })
     }
 
-    async fn look(
+    async fn check(
         &self,
         credentials: &KernelCredentials,
         nonce: &Nonce,
         secret: &PollSecret,
         number: u64,
-    ) -> Result<Look, KernelFailure> {
+    ) -> Result<PollStep, KernelFailure> {
         let (sign_in, newest) = self
             .store
             .load_pair::<SignIn, NewestPoll>(&Key::sign_in(nonce), &Key::poll(nonce))
             .await?;
-        let loaded = self.own_sign_ins.owned(credentials, secret, sign_in)?;
+        let loaded = self
+            .own_sign_ins
+            .check_owner(credentials, secret, sign_in)?;
         if newest.is_some_and(|newest| newest.value.number > number) {
             return Err(KernelFailure::Superseded);
         }
         if loaded.value.is_expired(self.clock.now()) {
-            self.connect_spans.tell_connect(&loaded.value, "expired");
-            return Ok(Look::answer(SignInStatus::Expired));
+            self.connect_spans.export_connect(&loaded.value, "expired");
+            return Ok(PollStep::answer(SignInStatus::Expired));
         }
         self.answer(credentials, loaded).await
     }
@@ -196,13 +201,13 @@ impl PollSignIn {
         &self,
         credentials: &KernelCredentials,
         loaded: Loaded<SignIn>,
-    ) -> Result<Look, KernelFailure> {
+    ) -> Result<PollStep, KernelFailure> {
         match &loaded.value.state {
             SignInState::Created
             | SignInState::Claimed { .. }
             | SignInState::Authorizing { .. }
             | SignInState::Exchanging { .. }
-            | SignInState::Confirming { .. } => Ok(self.wait_for(&loaded.value)),
+            | SignInState::Confirming { .. } => Ok(self.wait_until_expiry(&loaded.value)),
             SignInState::Ready { .. } => {
                 let span = tracing::info_span!(target: TRACE, "delivery");
                 self.first_delivery(credentials, loaded)
@@ -211,18 +216,18 @@ impl PollSignIn {
             }
             SignInState::Delivered { since, .. } => {
                 if self.clock.now() > since.after(self.rules.redelivery) {
-                    return Err(KernelFailure::Gone);
+                    return Err(KernelFailure::AlreadyDelivered);
                 }
-                self.deliver(&loaded.value).await.map(Look::answer)
+                self.deliver(&loaded.value).await.map(PollStep::answer)
             }
-            SignInState::Closed => Err(KernelFailure::Gone),
+            SignInState::Closed => Err(KernelFailure::AlreadyDelivered),
             SignInState::Denied => {
-                self.connect_spans.tell_connect(&loaded.value, "denied");
-                Ok(Look::answer(SignInStatus::Denied))
+                self.connect_spans.export_connect(&loaded.value, "denied");
+                Ok(PollStep::answer(SignInStatus::Denied))
             }
             SignInState::Failed { reason, reference } => {
-                self.connect_spans.tell_connect(&loaded.value, "failed");
-                Ok(Look::answer(SignInStatus::Failed {
+                self.connect_spans.export_connect(&loaded.value, "failed");
+                Ok(PollStep::answer(SignInStatus::Failed {
                     reason: *reason,
                     reference: reference.clone(),
                 }))
@@ -235,7 +240,7 @@ impl PollSignIn {
         &self,
         credentials: &KernelCredentials,
         loaded: Loaded<SignIn>,
-    ) -> Result<Look, KernelFailure> {
+    ) -> Result<PollStep, KernelFailure> {
         let kernel = self
             .servers
             .authenticate(credentials, Freshness::Fresh)
@@ -256,11 +261,11 @@ impl PollSignIn {
             Outcome::Done => {
                 Event::for_sign_in(&delivered).emit(EventKind::TokenDelivered);
                 self.observe_duration(&delivered);
-                self.connect_spans.tell_connect(&delivered, "connected");
-                Ok(Look::answer(status))
+                self.connect_spans.export_connect(&delivered, "connected");
+                Ok(PollStep::answer(status))
             }
             // Another poll of the same kernel was faster; the next look finds it delivered.
-            Outcome::Conflict => Ok(Look::Wait {
+            Outcome::Conflict => Ok(PollStep::Wait {
                 left: Duration::ZERO,
             }),
         }
@@ -297,18 +302,20 @@ impl PollSignIn {
     }
 
     /// The hold of one poll, spread by up to a tenth either way, so that polls do not come back in step.
-    fn hold(&self) -> Duration {
+    fn poll_timeout(&self) -> Duration {
         self.rules.poll_timeout.mul_f64(self.chance.spread())
     }
 
     /// How long a poll waits without being woken, spread likewise.
-    fn safety(&self) -> Duration {
-        self.rules.poll_safety.mul_f64(self.chance.spread())
+    fn recheck_interval(&self) -> Duration {
+        self.rules
+            .poll_recheck_interval
+            .mul_f64(self.chance.spread())
     }
 
     /// Nobody wakes a poll whose sign-in runs out.
-    fn wait_for(&self, sign_in: &SignIn) -> Look {
-        Look::Wait {
+    fn wait_until_expiry(&self, sign_in: &SignIn) -> PollStep {
+        PollStep::Wait {
             left: self.clock.now().until(sign_in.expires_at),
         }
     }

@@ -27,12 +27,12 @@ pub(crate) struct ProviderRequest {
 }
 
 /// What a kernel's request asks for, where the operator permits it.
-pub(crate) fn wanted(
+pub(crate) fn requested(
     providers: &Providers,
     request: &CreateSignIn,
 ) -> Result<ProviderRequest, KernelFailure> {
     let provider = Arc::clone(chosen_provider(providers, request)?);
-    let wish = wish(request, &provider.config().scope_policy)?;
+    let wish = access_request(request, &provider.config().scope_policy)?;
     Ok(ProviderRequest {
         login_hint: wish.account.clone(),
         more_scopes: None,
@@ -71,7 +71,10 @@ fn ids(providers: &Providers) -> String {
 }
 
 /// What a request asks for, with what it left out filled in.
-fn wish(request: &CreateSignIn, offer: &ScopePolicy) -> Result<AccessRequest, KernelFailure> {
+fn access_request(
+    request: &CreateSignIn,
+    offer: &ScopePolicy,
+) -> Result<AccessRequest, KernelFailure> {
     Ok(AccessRequest {
         scopes: scopes(request.scopes.as_ref(), offer)?,
         audience: choose(
@@ -106,7 +109,7 @@ pub(crate) fn account(asked: Option<&String>) -> Result<Option<String>, KernelFa
 }
 
 /// What part of a connection's access a request asks for; absent where it is all of it.
-pub(crate) fn scoped_target(
+pub(crate) fn downscoped_key(
     request: &TokenRequest,
     offer: &ScopePolicy,
     connection: &Connection,
@@ -115,7 +118,7 @@ pub(crate) fn scoped_target(
     let granted = &connection.grant.tokens.scopes;
     let scopes = request.scopes.as_ref().filter(|asked| *asked != granted);
     if let Some(asked) = scopes {
-        within(asked, granted)?;
+        check_scopes(asked, granted)?;
     }
     let target = DerivedTokenKey {
         way: DerivedBy::Refresh,
@@ -141,12 +144,12 @@ pub(crate) fn scoped_target(
 }
 
 /// What a request wants a token exchanged for.
-pub(crate) fn exchange_target(
+pub(crate) fn exchange_key(
     request: &ExchangeRequest,
     offer: &ExchangeOffer,
 ) -> Result<DerivedTokenKey, KernelFailure> {
     if let Some(asked) = &request.scopes {
-        within(asked, &offer.allowed_scopes)?;
+        check_scopes(asked, &offer.allowed_scopes)?;
     }
     let listed =
         |asked: Option<&String>, allowed: &[String], code| choose(asked, None, allowed, code);
@@ -193,7 +196,7 @@ fn check_form(target: &DerivedTokenKey, offer: &ExchangeOffer) -> Result<(), Ker
 }
 
 /// No scope beyond those, and at least one.
-pub(crate) fn within(asked: &Scopes, allowed: &Scopes) -> Result<(), KernelFailure> {
+pub(crate) fn check_scopes(asked: &Scopes, allowed: &Scopes) -> Result<(), KernelFailure> {
     if !asked.is_empty() && allowed.covers(asked) {
         return Ok(());
     }

@@ -31,37 +31,37 @@ impl StepUp {
 
     /// Where this server has a connection that would do but for its scopes: what it has goes along, and its account is
     /// suggested. That connection stays as it is.
-    pub(crate) async fn stepped_up(
+    pub(crate) async fn apply(
         &self,
         kernel: &ServerIdentity,
-        mut wanted: ProviderRequest,
+        mut requested: ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<ProviderRequest, StoreError> {
-        let Some(base) = self.base(kernel, &wanted, index).await? else {
-            return Ok(wanted);
+        let Some(base) = self.base_connection(kernel, &requested, index).await? else {
+            return Ok(requested);
         };
         let has = |scope: &Scope| {
             base.wish.scopes.contains(scope) || base.grant.tokens.scopes.contains(scope)
         };
-        let scopes = wanted.wish.scopes.iter();
-        wanted.more_scopes = Some(scopes.filter(|scope| !has(scope)).cloned().collect());
+        let scopes = requested.wish.scopes.iter();
+        requested.more_scopes = Some(scopes.filter(|scope| !has(scope)).cloned().collect());
         // What was asked for then, as far as it may be asked for now: it does not grow by what providers add.
-        let allowed = &wanted.provider.config().scope_policy.allowed_scopes;
+        let allowed = &requested.provider.config().scope_policy.allowed_scopes;
         let kept = base.wish.scopes.iter().filter(|had| allowed.contains(had));
-        wanted.wish.scopes = wanted.wish.scopes.iter().chain(kept).cloned().collect();
+        requested.wish.scopes = requested.wish.scopes.iter().chain(kept).cloned().collect();
         let account = base.grant.account.email;
-        wanted.login_hint = wanted.login_hint.or(account);
-        Ok(wanted)
+        requested.login_hint = requested.login_hint.or(account);
+        Ok(requested)
     }
 
     /// The newest live connection of this server that lacks nothing but scopes.
-    async fn base(
+    async fn base_connection(
         &self,
         kernel: &ServerIdentity,
-        wanted: &ProviderRequest,
+        requested: &ProviderRequest,
         index: Option<&Loaded<UserIndex>>,
     ) -> Result<Option<Connection>, StoreError> {
-        let config = wanted.provider.config();
+        let config = requested.provider.config();
         let (Some(index), ConnectionScope::Server | ConnectionScope::User) =
             (index, config.connection_scope)
         else {
@@ -76,9 +76,9 @@ impl StepUp {
             };
             let same = connection.is_of(kernel)
                 && connection.provider == config.id
-                && connection.wish.audience == wanted.wish.audience
-                && connection.wish.resource == wanted.wish.resource
-                && connection.is_of_account(wanted.wish.account.as_deref());
+                && connection.wish.audience == requested.wish.audience
+                && connection.wish.resource == requested.wish.resource
+                && connection.is_of_account(requested.wish.account.as_deref());
             let live = !connection.waits_for_a_person(now)
                 && (connection.grant.tokens.refresh_token.is_some()
                     || connection.is_valid_for(now, 1));

@@ -33,17 +33,17 @@ use crate::{
 };
 
 /// Ways to tokens beside a connection's own that a hub user goes at once, and after that one in each interval.
-const TARGETS: (u32, Duration) = (20, Duration::from_millis(200));
+const PER_USER: (u32, Duration) = (20, Duration::from_millis(200));
 /// How long a provider is not asked again for what it refused.
-const REFUSED_REST: Duration = Duration::from_secs(30);
+const REFUSED_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Takes a flight off the list, however it ended.
-struct Leaving {
+/// Removes a flight from the list, however it ended.
+struct FlightGuard {
     single_flight: Arc<SingleFlight>,
     to: (ConnectionId, DerivedTokenKey),
 }
 
-impl Drop for Leaving {
+impl Drop for FlightGuard {
     fn drop(&mut self) {
         self.single_flight.end_derived(&self.to);
     }
@@ -67,7 +67,7 @@ pub(crate) struct DerivedTokens {
     chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
     single_flight: Arc<SingleFlight>,
-    targets: Pacer<String>,
+    pacer: Pacer<String>,
     backoff: Arc<Backoff>,
     derived: Arc<DerivedTokenRecords>,
     extension: Arc<Extension>,
@@ -80,7 +80,7 @@ impl DerivedTokens {
             chance: Arc::clone(&base.chance),
             rules: Arc::clone(&base.rules),
             single_flight: Arc::clone(&base.single_flight),
-            targets: Pacer::new(TARGETS.0, TARGETS.1),
+            pacer: Pacer::new(PER_USER.0, PER_USER.1),
             backoff: Arc::clone(&refresh.backoff),
             derived: Arc::clone(&records.derived),
             extension: Arc::clone(&refresh.extension),
@@ -90,103 +90,114 @@ impl DerivedTokens {
     /// A token for a target that is valid for `min_valid` seconds, measured.
     pub(crate) async fn ensure_valid(
         self: &Arc<Self>,
-        aim: DerivedTokenRequest,
+        request: DerivedTokenRequest,
         min_valid: u64,
         fetch: Fetch,
     ) -> Result<Arc<TokenSet>, KernelFailure> {
-        let provider = aim.connection.value.provider.clone();
-        let way = match aim.entry.target.way {
+        let provider = request.connection.value.provider.clone();
+        let way = match request.entry.target.way {
             DerivedBy::Refresh => "downscoped",
             DerivedBy::Exchange => "exchange",
         };
-        let before = aim.entry.mark;
-        let drawn = self.ensure_valid_unmeasured(aim, min_valid, fetch).await;
-        match &drawn {
+        let before = request.entry.mark;
+        let valid_token = self
+            .ensure_valid_unmeasured(request, min_valid, fetch)
+            .await;
+        match &valid_token {
             Ok((_, mark)) if *mark == Some(before) => count(&provider, "cache", "ok"),
             Ok(_) => count(&provider, way, "ok"),
             Err(failure) => count(&provider, way, outcome(failure)),
         }
-        drawn.map(|(token, _)| token)
+        valid_token.map(|(token, _)| token)
     }
 
     /// With the mark of the token if it was there already.
     async fn ensure_valid_unmeasured(
         self: &Arc<Self>,
-        aim: DerivedTokenRequest,
+        request: DerivedTokenRequest,
         min_valid: u64,
         fetch: Fetch,
     ) -> Result<(Arc<TokenSet>, Option<u64>), KernelFailure> {
-        if aim.connection.value.renewal == RefreshState::Ended {
+        if request.connection.value.renewal == RefreshState::Ended {
             return Err(KernelFailure::SignInRequired(Some(
                 SignInCause::AccessEnded,
             )));
         }
         let (need, mark) = (
-            aim.entry
+            request
+                .entry
                 .need(self.clock.now(), min_valid, self.chance.spread()),
-            aim.entry.mark,
+            request.entry.mark,
         );
         let usable = match need {
             TokenNeed::Nothing => true,
             TokenNeed::Refresh { usable } => usable,
-            TokenNeed::TooLong(seconds) => return Err(KernelFailure::TokenTooShort(seconds)),
+            TokenNeed::TooLong(seconds) => {
+                return Err(KernelFailure::TokenLifetimeTooShort(seconds));
+            }
             TokenNeed::SignIn => {
                 return Err(KernelFailure::SignInRequired(Some(
                     SignInCause::AccessEnded,
                 )));
             }
         };
-        let token = aim.entry.token.clone().filter(|_| usable);
+        let token = request.entry.token.clone().filter(|_| usable);
         let kept = token.map(|token| (Arc::new(token), Some(mark)));
         if need == TokenNeed::Nothing {
-            self.extension.touch(&aim.connection);
+            self.extension.touch(&request.connection);
             return kept.ok_or(KernelFailure::RefreshInProgress);
         }
-        match self.fetched(aim, (min_valid, usable), fetch).await {
+        match self.fetch_within(request, (min_valid, usable), fetch).await {
             Ok(token) => Ok((token, None)),
-            Err(failure) if failure.says_it_is_over() => Err(failure),
+            Err(failure) if failure.ends_access() => Err(failure),
             Err(failure) => kept.ok_or(failure),
         }
     }
 
-    async fn fetched(
+    async fn fetch_within(
         self: &Arc<Self>,
-        aim: DerivedTokenRequest,
+        request: DerivedTokenRequest,
         (min_valid, usable): (u64, bool),
         fetch: Fetch,
     ) -> Result<Arc<TokenSet>, KernelFailure> {
-        if let Some((rest, trouble)) = aim.entry.renewal.rest(self.clock.now()) {
+        if let Some((rest, trouble)) = request.entry.renewal.rest(self.clock.now()) {
             return Err(KernelFailure::Provider(trouble, rest));
         }
         let times = self.rules.renewal;
-        let patience = if usable { times.patience } else { times.wait };
-        let fetched = timeout(patience, self.fetch(aim, fetch)).await;
+        let wait = if usable { times.patience } else { times.wait };
+        let fetched = timeout(wait, self.fetch(request, fetch)).await;
         let token = fetched.map_err(|_| KernelFailure::RefreshInProgress)??;
         let (now, lifetime) = (self.clock.now(), token.lifetime());
         if lifetime.is_valid_for(now, min_valid.max(1)) {
             Ok(token)
         } else {
-            Err(KernelFailure::TokenTooShort(lifetime.seconds_left(now)))
+            Err(KernelFailure::TokenLifetimeTooShort(
+                lifetime.seconds_left(now),
+            ))
         }
     }
 
-    /// A newer token than that of the aim, by this process' one flight to it.
-    async fn fetch(self: &Arc<Self>, aim: DerivedTokenRequest, fetch: Fetch) -> DerivedTokenResult {
-        let user = aim.connection.value.kernel.user.as_str().to_owned();
-        let to = (aim.connection.value.id, aim.entry.target);
-        let mark = aim.entry.mark;
+    /// A newer token than that of the request, by this process' one flight to it.
+    async fn fetch(
+        self: &Arc<Self>,
+        request: DerivedTokenRequest,
+        fetch: Fetch,
+    ) -> DerivedTokenResult {
+        let user = request.connection.value.kernel.user.as_str().to_owned();
+        let to = (request.connection.value.id, request.entry.target);
+        let mark = request.entry.mark;
         let begin = || {
-            let leaving = Leaving {
+            let guard = FlightGuard {
                 single_flight: Arc::clone(&self.single_flight),
                 to: to.clone(),
             };
             let this = Arc::clone(self);
             async move {
-                let turn = this.targets.wait(&user);
+                let turn = this.pacer.wait(&user);
                 timeout(this.rules.renewal.wait, turn)
                     .await
                     .map_err(|_| RefreshFailure::InProgress)?;
-                let (id, target) = leaving.to.clone();
+                let (id, target) = guard.to.clone();
                 fetch(id, target, mark).await
             }
             .boxed()
@@ -209,22 +220,22 @@ impl DerivedTokens {
     }
 
     /// There is no token for this target, and it is not asked for again at once.
-    pub(crate) async fn miss_target(
+    pub(crate) async fn record_failure(
         &self,
         id: &ConnectionId,
         entry: DerivedTokenEntry,
         (trouble, asked): (Trouble, Option<Duration>),
     ) -> DerivedTokenResult {
         let asked = match trouble {
-            Trouble::Refused => Some(REFUSED_REST),
+            Trouble::Refused => Some(REFUSED_BACKOFF),
             Trouble::Unavailable | Trouble::Misconfigured => asked,
         };
         let renewal = self.backoff.retry_later(&entry.renewal, trouble, asked);
-        let missed = self.backoff.failure(&renewal, trouble);
+        let failure = self.backoff.failure(&renewal, trouble);
         self.derived
             .note(id, DerivedTokenEntry { renewal, ..entry })
             .await;
-        Err(missed)
+        Err(failure)
     }
 }
 
@@ -246,7 +257,7 @@ pub(crate) fn newer(entry: &DerivedTokenEntry, mark: u64) -> Option<Arc<TokenSet
 }
 
 /// Why there is no token to exchange.
-pub(crate) fn missed(failure: KernelFailure) -> RefreshFailure {
+pub(crate) fn refresh_failure(failure: KernelFailure) -> RefreshFailure {
     match failure {
         KernelFailure::SignInRequired(cause) => {
             RefreshFailure::SignIn(cause.unwrap_or(SignInCause::AccessEnded))

@@ -35,7 +35,7 @@ use crate::{
             ensure_valid::ValidTokens,
             refresh::{
                 Refresh,
-                attempt::{Intent, NotReady, Readiness, RefreshAttempts, trouble_of},
+                attempt::{AttemptKind, Intent, ProviderUnavailable, RefreshAttempts, trouble_of},
                 backoff::Backoff,
                 outcome::RefreshOutcomes,
                 refresher::Refresher,
@@ -49,7 +49,7 @@ use crate::{
 };
 
 /// What an attempt found.
-struct Scene {
+struct AttemptState {
     connection: Loaded<Connection>,
     lease: Found<Lease>,
     targets: Found<DerivedTokenSet>,
@@ -102,29 +102,30 @@ impl DownscopedTokens {
     }
 
     /// A token for a part of what the connection may.
-    pub(crate) async fn scoped_token(
+    pub(crate) async fn get(
         self: &Arc<Self>,
         kernel: &ServerIdentity,
         id: &ConnectionId,
         request: &TokenRequest,
     ) -> Result<TokenAnswer, KernelFailure> {
-        let (connection, targets) = self.derived.own_with_derived(kernel, id).await?;
+        let (connection, targets) = self.derived.load_own_with_derived(kernel, id).await?;
         let provider = self.providers.get(&connection.value.provider);
         let offer = &provider
             .ok_or(KernelFailure::NotFound)?
             .config()
             .scope_policy;
-        let Some(target) = request_policy::scoped_target(request, offer, &connection.value)? else {
-            let drawn = self
+        let Some(target) = request_policy::downscoped_key(request, offer, &connection.value)?
+        else {
+            let valid_token = self
                 .valid_tokens
                 .ensure_valid(connection, request.min_valid_seconds)
                 .await?;
-            Event::for_connection(&drawn.connection)
+            Event::for_connection(&valid_token.connection)
                 .kernel(kernel)
                 .emit(EventKind::TokenDelivered);
-            return Ok(drawn.connection.token());
+            return Ok(valid_token.connection.token());
         };
-        let aim = DerivedTokenRequest {
+        let derived_request = DerivedTokenRequest {
             entry: entry_of(targets.as_ref(), &target),
             connection: connection.clone(),
         };
@@ -134,7 +135,7 @@ impl DownscopedTokens {
         });
         let token = self
             .derived_tokens
-            .ensure_valid(aim, request.min_valid_seconds, fetch)
+            .ensure_valid(derived_request, request.min_valid_seconds, fetch)
             .await?;
         Event::for_connection(&connection.value)
             .kernel(kernel)
@@ -152,25 +153,25 @@ impl DownscopedTokens {
         let end = Instant::now() + self.rules.renewal.wait;
         loop {
             let woken = self.store.watch(&Key::connection(id)).await?;
-            let scene = self.scene(id, target).await?;
-            if let Some(token) = newer(&scene.entry, mark) {
+            let state = self.state(id, target).await?;
+            if let Some(token) = newer(&state.entry, mark) {
                 return Ok(token);
             }
-            let renewal = &scene.connection.value.renewal;
-            let resting = [renewal, &scene.entry.renewal];
-            if let Some(missed) = resting
+            let renewal = &state.connection.value.renewal;
+            let resting = [renewal, &state.entry.renewal];
+            if let Some(failure) = resting
                 .into_iter()
                 .find_map(|one| self.backoff.not_before(one))
             {
-                return Err(missed);
+                return Err(failure);
             }
-            match renewal.next(scene.lease.is_some()) {
+            match renewal.next(state.lease.is_some()) {
                 RefreshAction::Nothing => {
                     return Err(RefreshFailure::SignIn(SignInCause::AccessEnded));
                 }
                 RefreshAction::Refresh => {
-                    if let Some(landing) = self.attempt_scoped(scene).await {
-                        return landing;
+                    if let Some(result) = self.attempt(state).await {
+                        return result;
                     }
                 }
                 RefreshAction::Wait => self.refresher.pause(end, woken).await?,
@@ -179,7 +180,7 @@ impl DownscopedTokens {
                 | RefreshAction::GiveUp
                 | RefreshAction::TryAgain
                 | RefreshAction::Verify => {
-                    self.refresher.refresh(&scene.connection.value).await?;
+                    self.refresher.refresh(&state.connection.value).await?;
                 }
             }
             if Instant::now() >= end {
@@ -188,16 +189,16 @@ impl DownscopedTokens {
         }
     }
 
-    async fn scene(
+    async fn state(
         &self,
         id: &ConnectionId,
         target: &DerivedTokenKey,
-    ) -> Result<Scene, RefreshFailure> {
+    ) -> Result<AttemptState, RefreshFailure> {
         let (connection, lease) = self.connections.load_with_lease(id).await?;
         let connection = connection.ok_or(RefreshFailure::Gone)?;
         // Read after the connection, so that it is as new at least.
         let targets: Found<DerivedTokenSet> = self.store.load(&Key::targets(id)).await?;
-        Ok(Scene {
+        Ok(AttemptState {
             entry: entry_of(targets.as_ref(), target),
             connection,
             lease,
@@ -206,8 +207,8 @@ impl DownscopedTokens {
     }
 
     /// Refreshes, once; absent where somebody else was faster.
-    async fn attempt_scoped(self: &Arc<Self>, scene: Scene) -> Option<DerivedTokenResult> {
-        let found = scene.connection;
+    async fn attempt(self: &Arc<Self>, state: AttemptState) -> Option<DerivedTokenResult> {
+        let found = state.connection;
         let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
             return Some(Err(RefreshFailure::SignIn(SignInCause::AccessEnded)));
         };
@@ -215,43 +216,40 @@ impl DownscopedTokens {
             let refused = (Trouble::Refused, None);
             return Some(
                 self.derived_tokens
-                    .miss_target(&found.value.id, scene.entry, refused)
+                    .record_failure(&found.value.id, state.entry, refused)
                     .await,
             );
         }
         if let Err(error) = provider.ready().await {
-            let setback = NotReady {
+            let unavailable = ProviderUnavailable {
                 trouble: trouble_of(error),
                 asked: provider.retry_after(),
             };
-            let landing = self
+            let result = self
                 .attempts
-                .not_ready(found, Readiness::First, setback)
+                .on_unavailable(found, AttemptKind::First, unavailable)
                 .await?;
-            return Some(landing.and(Err(RefreshFailure::InProgress)));
+            return Some(result.and(Err(RefreshFailure::InProgress)));
         }
-        let lease = scene.lease.as_ref().map_or(Expect::Absent, Loaded::expect);
-        let intent = match self.attempts.intend(found, lease, Readiness::First).await {
+        let lease = state.lease.as_ref().map_or(Expect::Absent, Loaded::expect);
+        let intent = match self.attempts.intend(found, lease, AttemptKind::First).await {
             Ok(intent) => intent?,
             Err(error) => return Some(Err(error.into())),
         };
-        let target = Some(&scene.entry.target);
+        let target = Some(&state.entry.target);
         Some(
             match self.attempts.send(provider.as_ref(), &intent, target).await {
                 Ok(refreshed) => {
-                    let kept = (scene.targets, scene.entry);
-                    self.keep_scoped(&provider, intent, kept, refreshed).await
+                    let kept = (state.targets, state.entry);
+                    self.on_success(&provider, intent, kept, refreshed).await
                 }
-                Err(error) => {
-                    self.miss_scoped(&provider, intent, scene.entry, error)
-                        .await
-                }
+                Err(error) => self.on_failure(&provider, intent, state.entry, error).await,
             },
         )
     }
 
     /// There is a token for the target, and perhaps a new refresh token: both are stored in one commit.
-    async fn keep_scoped(
+    async fn on_success(
         self: &Arc<Self>,
         provider: &Arc<dyn IdentityProvider>,
         intent: Intent,
@@ -260,12 +258,12 @@ impl DownscopedTokens {
     ) -> DerivedTokenResult {
         let mut connection = intent.connection;
         let replaced = intent.replaced;
-        let token = take(&mut connection.value, &entry.target, refreshed);
+        let token = apply_refreshed(&mut connection.value, &entry.target, refreshed);
         let entry = self.derived_tokens.with_token(entry, token.clone());
         let id = connection.value.id.clone();
         let both = self.connections.put(&connection).and_then(|put| {
-            let beside = self.derived.put(&id, targets, entry.clone())?;
-            Ok(vec![put, beside])
+            let derived = self.derived.put(&id, targets, entry.clone())?;
+            Ok(vec![put, derived])
         });
         let stored = match self.connections.commit(both).await {
             // Perhaps only another target changed. The refresh token must not get lost for that.
@@ -283,8 +281,8 @@ impl DownscopedTokens {
             Ok(Outcome::Conflict) => {
                 self.revocation
                     .revoke_later(Arc::clone(provider), token.access_token);
-                let landing = self.writes.too_late(connection.value).await;
-                return landing.and(Err(RefreshFailure::InProgress));
+                let result = self.writes.on_conflict(connection.value).await;
+                return result.and(Err(RefreshFailure::InProgress));
             }
             Err(error) => self.writes.hold_in_memory(&connection, replaced, &error),
         }
@@ -295,7 +293,7 @@ impl DownscopedTokens {
     }
 
     /// There is none. What is wrong with the target alone leaves the connection as it was.
-    async fn miss_scoped(
+    async fn on_failure(
         self: &Arc<Self>,
         provider: &Arc<dyn IdentityProvider>,
         intent: Intent,
@@ -315,7 +313,7 @@ impl DownscopedTokens {
                 self.refresher.refresh(&connection).await?;
                 return self
                     .derived_tokens
-                    .miss_target(&id, entry, (Trouble::Refused, None))
+                    .record_failure(&id, entry, (Trouble::Refused, None))
                     .await;
             }
             // What came is not the connection's own token, and nobody gets it; the refresh token beside it is kept.
@@ -325,8 +323,8 @@ impl DownscopedTokens {
             } => {
                 unverified.own = false;
                 let kept = (refresh_token, *unverified);
-                let landing = self.unverified.keep_unverified(intent, kept).await;
-                return landing.and(Err(RefreshFailure::InProgress));
+                let result = self.unverified.keep_unverified(intent, kept).await;
+                return result.and(Err(RefreshFailure::InProgress));
             }
             error @ (RefreshError::NotSent
             | RefreshError::CircuitOpen
@@ -334,13 +332,16 @@ impl DownscopedTokens {
             | RefreshError::Lost
             | RefreshError::Unusable { .. }
             | RefreshError::Foreign { .. }) => {
-                let landing = self.outcomes.miss(provider.as_ref(), intent, error).await;
-                return landing.and(Err(RefreshFailure::InProgress));
+                let result = self
+                    .outcomes
+                    .on_failure(provider.as_ref(), intent, error)
+                    .await;
+                return result.and(Err(RefreshFailure::InProgress));
             }
         };
         self.withdraw(intent).await?;
         self.derived_tokens
-            .miss_target(&id, entry, (trouble, None))
+            .record_failure(&id, entry, (trouble, None))
             .await
     }
 
@@ -355,7 +356,11 @@ impl DownscopedTokens {
 }
 
 /// Takes what a refresh for a derived token brought: the token, and the next refresh token into the connection.
-fn take(connection: &mut Connection, key: &DerivedTokenKey, refreshed: Refreshed) -> TokenSet {
+fn apply_refreshed(
+    connection: &mut Connection,
+    key: &DerivedTokenKey,
+    refreshed: Refreshed,
+) -> TokenSet {
     let grant = &mut connection.grant;
     let asked = || {
         let scopes = key.scopes.as_ref();

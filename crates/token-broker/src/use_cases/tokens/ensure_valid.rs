@@ -1,4 +1,4 @@
-//! A kernel draws an access token from a connection.
+//! A kernel gets an access token of a connection.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::use_cases::{
 };
 
 /// A connection whose last token ends sooner is not worth handing out.
-const WORTHWHILE_SECONDS: u64 = 10;
+const MIN_USABLE_SECONDS: u64 = 10;
 
 /// A connection whose token is as a kernel wants it.
 pub(crate) struct ValidToken {
@@ -54,14 +54,14 @@ impl ValidTokens {
 
     /// The connection with a token that is worth handing out, or why a person should sign in. A failure only where it is
     /// worth waiting a moment.
-    pub(crate) async fn ensure_worthwhile(
+    pub(crate) async fn ensure_usable(
         self: &Arc<Self>,
         found: Loaded<Connection>,
     ) -> Result<Result<Arc<Connection>, SignInCause>, KernelFailure> {
-        let min_valid = worthwhile(&found.value);
+        let min_valid = min_usable_seconds(&found.value);
         match self.ensure_valid(found, min_valid).await {
-            Ok(drawn) => Ok(Ok(drawn.connection)),
-            Err(failure) => failure.asks_for_a_person().map(Err).ok_or(failure),
+            Ok(valid_token) => Ok(Ok(valid_token.connection)),
+            Err(failure) => failure.sign_in_cause().map(Err).ok_or(failure),
         }
     }
 
@@ -72,13 +72,13 @@ impl ValidTokens {
         min_valid: u64,
     ) -> Result<ValidToken, KernelFailure> {
         let provider = connection.value.provider.clone();
-        let drawn = self.ensure_valid_unmeasured(connection, min_valid).await;
-        let (source, outcome) = match &drawn {
-            Ok(drawn) => (drawn.source, "ok"),
+        let valid_token = self.ensure_valid_unmeasured(connection, min_valid).await;
+        let (source, outcome) = match &valid_token {
+            Ok(valid_token) => (valid_token.source, "ok"),
             Err(failure) => ("refresh", outcome(failure)),
         };
         count(&provider, source, outcome);
-        drawn
+        valid_token
     }
 
     /// The same, unmeasured.
@@ -94,9 +94,9 @@ impl ValidTokens {
                 Ok(cached(connection))
             }
             TokenNeed::Refresh { usable } => {
-                Box::pin(self.refreshed(connection, min_valid, usable)).await
+                Box::pin(self.refresh_and_check(connection, min_valid, usable)).await
             }
-            TokenNeed::TooLong(seconds) => Err(KernelFailure::TokenTooShort(seconds)),
+            TokenNeed::TooLong(seconds) => Err(KernelFailure::TokenLifetimeTooShort(seconds)),
             TokenNeed::SignIn => Err(KernelFailure::SignInRequired(Some(
                 SignInCause::AccessEnded,
             ))),
@@ -104,24 +104,24 @@ impl ValidTokens {
     }
 
     /// After a refresh. A token that is there and would do is good enough if the refresh fails or takes long.
-    async fn refreshed(
+    async fn refresh_and_check(
         self: &Arc<Self>,
         connection: Loaded<Connection>,
         min_valid: u64,
         usable: bool,
     ) -> Result<ValidToken, KernelFailure> {
-        if let Some(missed) = self.backoff.not_before(&connection.value.renewal) {
+        if let Some(failure) = self.backoff.not_before(&connection.value.renewal) {
             if usable {
                 return Ok(cached(connection));
             }
-            return Err(missed.into());
+            return Err(failure.into());
         }
         let times = self.rules.renewal;
-        let patience = if usable { times.patience } else { times.wait };
-        match timeout(patience, self.refresher.refresh(&connection.value)).await {
-            Ok(Ok(refreshed)) => self.enough(refreshed, min_valid),
-            Ok(Err(missed)) => match KernelFailure::from(missed) {
-                failure if failure.says_it_is_over() => Err(failure),
+        let wait = if usable { times.patience } else { times.wait };
+        match timeout(wait, self.refresher.refresh(&connection.value)).await {
+            Ok(Ok(refreshed)) => self.check_lifetime(refreshed, min_valid),
+            Ok(Err(failure)) => match KernelFailure::from(failure) {
+                failure if failure.ends_access() => Err(failure),
                 _ if usable => Ok(cached(connection)),
                 failure => Err(failure),
             },
@@ -131,7 +131,7 @@ impl ValidTokens {
     }
 
     /// A new token may be shorter than the one before.
-    fn enough(
+    fn check_lifetime(
         &self,
         refreshed: Arc<Connection>,
         min_valid: u64,
@@ -144,15 +144,15 @@ impl ValidTokens {
             });
         }
         let left = refreshed.grant.seconds_left(now);
-        Err(KernelFailure::TokenTooShort(left))
+        Err(KernelFailure::TokenLifetimeTooShort(left))
     }
 }
 
 /// How long a connection's token has to be valid to be handed out.
-fn worthwhile(connection: &Connection) -> u64 {
+fn min_usable_seconds(connection: &Connection) -> u64 {
     match connection.grant.tokens.refresh_token {
         Some(_) => 1,
-        None => WORTHWHILE_SECONDS,
+        None => MIN_USABLE_SECONDS,
     }
 }
 
@@ -166,7 +166,7 @@ fn cached(connection: Loaded<Connection>) -> ValidToken {
 pub(crate) fn outcome(failure: &KernelFailure) -> &'static str {
     match failure {
         KernelFailure::SignInRequired(_) => "sign_in_required",
-        KernelFailure::TokenTooShort(_) => "lifetime_too_short",
+        KernelFailure::TokenLifetimeTooShort(_) => "lifetime_too_short",
         KernelFailure::RefreshInProgress => "refresh_in_progress",
         KernelFailure::Provider(Trouble::Unavailable, _) => "provider_unavailable",
         KernelFailure::Provider(Trouble::Misconfigured, _) => "provider_misconfigured",

@@ -28,7 +28,9 @@ use crate::{
         server_authentication::{KernelCredentials, ServerAuthentication},
         sign_in::request_policy,
         tokens::{
-            derived::{DerivedTokenRequest, DerivedTokens, Fetch, entry_of, missed, newer},
+            derived::{
+                DerivedTokenRequest, DerivedTokens, Fetch, entry_of, newer, refresh_failure,
+            },
             ensure_valid::ValidTokens,
             refresh::{Refresh, refresher::Refresher},
             single_flight::{DerivedTokenResult, RefreshFailure, SingleFlight},
@@ -78,15 +80,15 @@ impl TokenExchange {
         request: &ExchangeRequest,
     ) -> Result<TokenAnswer, KernelFailure> {
         let kernel = self.servers.recognise(credentials).await?;
-        let (connection, targets) = self.derived.own_with_derived(&kernel, id).await?;
+        let (connection, targets) = self.derived.load_own_with_derived(&kernel, id).await?;
         let provider = self.providers.get(&connection.value.provider);
         let offer = &provider
             .ok_or(KernelFailure::NotFound)?
             .config()
             .token_exchange;
-        let target = request_policy::exchange_target(request, offer)?;
+        let target = request_policy::exchange_key(request, offer)?;
         let origins = offer.origins_of(&target);
-        let aim = DerivedTokenRequest {
+        let derived_request = DerivedTokenRequest {
             entry: entry_of(targets.as_ref(), &target),
             connection: connection.clone(),
         };
@@ -96,7 +98,7 @@ impl TokenExchange {
         });
         let token = self
             .derived_tokens
-            .ensure_valid(aim, request.min_valid_seconds, fetch)
+            .ensure_valid(derived_request, request.min_valid_seconds, fetch)
             .await?;
         Event::for_connection(&connection.value)
             .kernel(&kernel)
@@ -129,17 +131,15 @@ impl TokenExchange {
             .valid_tokens
             .ensure_valid_unmeasured(found, 0)
             .await
-            .map_err(missed)?;
+            .map_err(refresh_failure)?;
         match self
             .exchanged(&provider, &subject.connection, &entry)
             .await?
         {
-            Ok(exchanged) => Ok(self
-                .keep_exchanged(&subject.connection, entry, exchanged)
-                .await),
+            Ok(exchanged) => Ok(self.on_success(&subject.connection, entry, exchanged).await),
             Err(error) => {
                 self.derived_tokens
-                    .miss_target(id, entry, trouble(error))
+                    .record_failure(id, entry, trouble(error))
                     .await
             }
         }
@@ -162,7 +162,7 @@ impl TokenExchange {
         Ok(provider.exchange(exchange(&renewed, &entry.target)).await)
     }
 
-    async fn keep_exchanged(
+    async fn on_success(
         &self,
         connection: &Connection,
         entry: DerivedTokenEntry,

@@ -49,16 +49,16 @@ impl AccessTokens {
     ) -> Result<TokenAnswer, KernelFailure> {
         let kernel = self.servers.recognise(credentials).await?;
         if request.scopes.is_some() || request.audience.is_some() || request.resource.is_some() {
-            return Box::pin(self.downscoped.scoped_token(&kernel, id, request)).await;
+            return Box::pin(self.downscoped.get(&kernel, id, request)).await;
         }
-        let connection = self.connections.own(&kernel, id).await?;
-        let drawn = self
+        let connection = self.connections.load_own(&kernel, id).await?;
+        let valid_token = self
             .valid_tokens
             .ensure_valid(connection, request.min_valid_seconds)
             .await?;
-        Event::for_connection(&drawn.connection)
+        Event::for_connection(&valid_token.connection)
             .kernel(&kernel)
             .emit(EventKind::TokenDelivered);
-        Ok(drawn.connection.token())
+        Ok(valid_token.connection.token())
     }
 }

@@ -45,8 +45,8 @@ impl From<StoreError> for RefreshFailure {
 }
 
 impl From<RefreshFailure> for KernelFailure {
-    fn from(missed: RefreshFailure) -> Self {
-        match missed {
+    fn from(failure: RefreshFailure) -> Self {
+        match failure {
             RefreshFailure::SignIn(cause) => Self::SignInRequired(Some(cause)),
             RefreshFailure::InProgress => Self::RefreshInProgress,
             RefreshFailure::Provider(trouble, rest) => Self::Provider(trouble, rest),
@@ -85,9 +85,9 @@ pub(crate) struct SingleFlight {
 
 impl SingleFlight {
     /// Waits for what is under way, for that long.
-    pub(crate) async fn finish(&self, patience: Duration) {
+    pub(crate) async fn finish(&self, limit: Duration) {
         self.tasks.close();
-        if timeout(patience, self.tasks.wait()).await.is_err() {
+        if timeout(limit, self.tasks.wait()).await.is_err() {
             tracing::warn!("refreshes or revocations were still under way when the process ended");
         }
     }
@@ -102,7 +102,7 @@ impl SingleFlight {
     }
 
     /// Ends the flight: who comes later begins a new one.
-    pub(crate) fn leave(&self, id: &ConnectionId) {
+    pub(crate) fn remove(&self, id: &ConnectionId) {
         lock(&self.running).remove(id);
     }
 
@@ -153,7 +153,7 @@ impl SingleFlight {
         lock(&self.held).get(id).cloned()
     }
 
-    pub(crate) fn let_go(&self, id: &ConnectionId) {
+    pub(crate) fn release(&self, id: &ConnectionId) {
         lock(&self.held).remove(id);
     }
 }

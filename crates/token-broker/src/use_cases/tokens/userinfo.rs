@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// Of so many connections is remembered what userinfo said; an answer has up to 64 KiB.
-const MOST_USERINFO: u64 = 256;
+const MAX_USERINFO: u64 = 256;
 /// When to try again.
-const REST: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// So long an answer stays as it is, and a refusal too.
 const REMEMBER: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ impl UserInfoRequests {
             providers: Arc::clone(&base.providers),
             lookup_mac_key: base.lookup_mac_key.clone(),
             single_flight: Arc::clone(&base.single_flight),
-            userinfo: CoalescingCache::new(Arc::clone(&base.clock), MOST_USERINFO),
+            userinfo: CoalescingCache::new(Arc::clone(&base.clock), MAX_USERINFO),
             connections: Arc::clone(&records.connections),
             servers: Arc::clone(&common.servers),
             valid_tokens: Arc::clone(valid_tokens),
@@ -61,7 +61,7 @@ impl UserInfoRequests {
     }
 
     /// What the userinfo endpoint says of a connection of this very server token. It is asked with the access token that
-    /// the kernel can draw, so the kernel learns nothing that it could not ask itself. Asked again within seconds, the
+    /// the kernel can get, so the kernel learns nothing that it could not ask itself. Asked again within seconds, the
     /// answer is the same.
     pub async fn userinfo(
         self: &Arc<Self>,
@@ -69,11 +69,11 @@ impl UserInfoRequests {
         id: &ConnectionId,
     ) -> Result<UserInfo, KernelFailure> {
         let kernel = self.servers.recognise(credentials).await?;
-        let connection = self.connections.own(&kernel, id).await?;
+        let connection = self.connections.load_own(&kernel, id).await?;
         let provider = self.providers.get(&connection.value.provider).cloned();
         let provider = provider.ok_or(KernelFailure::NotFound)?;
-        let drawn = self.valid_tokens.ensure_valid(connection, 0).await?;
-        let connection = drawn.connection;
+        let valid_token = self.valid_tokens.ensure_valid(connection, 0).await?;
+        let connection = valid_token.connection;
         let claims = self.claims(provider, Arc::clone(&connection)).await;
         claims
             .map(|claims| UserInfo {
@@ -108,7 +108,7 @@ impl UserInfoRequests {
 /// What may be over in a moment is asked for again in a moment.
 pub(crate) fn remember(error: Option<&IdpError>) -> Duration {
     match error {
-        Some(IdpError::Unavailable | IdpError::OutcomeUnknown) => REST,
+        Some(IdpError::Unavailable | IdpError::OutcomeUnknown) => RETRY_AFTER,
         Some(
             IdpError::Refused(_)
             | IdpError::ProtocolViolation(_)
@@ -124,7 +124,7 @@ pub(crate) fn remember(error: Option<&IdpError>) -> Duration {
 fn failure(error: IdpError, connection: &Connection) -> KernelFailure {
     match error {
         IdpError::Unavailable | IdpError::OutcomeUnknown => {
-            return KernelFailure::Provider(Trouble::Unavailable, REST);
+            return KernelFailure::Provider(Trouble::Unavailable, RETRY_AFTER);
         }
         IdpError::Refused(_)
         | IdpError::ProtocolViolation(_)
@@ -135,7 +135,7 @@ fn failure(error: IdpError, connection: &Connection) -> KernelFailure {
     let provider = connection.provider.as_str();
     tracing::warn!(provider, %error, "a provider's userinfo could not be used");
     let IdpError::Userinfo(reason) = error else {
-        return KernelFailure::Provider(Trouble::Misconfigured, REST);
+        return KernelFailure::Provider(Trouble::Misconfigured, RETRY_AFTER);
     };
     if reason == UserinfoError::SubjectMismatch {
         Event::for_connection(connection)

@@ -11,7 +11,7 @@ const A_MOMENT: Duration = Duration::from_millis(50);
 async fn world(hold: Duration, safety: Duration) -> World {
     World::with(WorldOptions {
         poll_timeout: hold,
-        poll_safety: safety,
+        poll_recheck_interval: safety,
         ..WorldOptions::default()
     })
     .await

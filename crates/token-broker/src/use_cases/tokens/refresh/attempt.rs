@@ -27,7 +27,7 @@ use crate::use_cases::{
 };
 
 /// How often a provider that could not be reached is tried again at once; no byte was sent.
-const CONNECT_TRIES: u32 = 3;
+const MAX_CONNECT_ATTEMPTS: u32 = 3;
 
 const CONNECT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -37,7 +37,7 @@ const SKIPPED: u64 = 1 << 20;
 
 /// Whether the refresh token was tried before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Readiness {
+pub(crate) enum AttemptKind {
     /// It was not.
     First,
     /// It was, and nobody knows how that ended: the last time.
@@ -53,7 +53,7 @@ pub(crate) struct Intent {
     /// What stood there before.
     pub(crate) before: RefreshState,
     pub(crate) replaced: Replaced,
-    pub(crate) ready: Readiness,
+    pub(crate) kind: AttemptKind,
     /// The refresh token is not sent after that.
     send_before: Instant,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Replaced {
 }
 
 /// Why nothing was risked, and for how long the provider is not asked, if that is known.
-pub(crate) struct NotReady {
+pub(crate) struct ProviderUnavailable {
     pub(crate) trouble: Trouble,
     pub(crate) asked: Option<Duration>,
 }
@@ -97,7 +97,7 @@ impl RefreshAttempts {
         &self,
         found: Loaded<Connection>,
         lease: Expect,
-        ready: Readiness,
+        kind: AttemptKind,
     ) -> Result<Option<Intent>, StoreError> {
         let send_before = Instant::now() + self.rules.renewal.send_within;
         let before = found.value.renewal.clone();
@@ -107,9 +107,9 @@ impl RefreshAttempts {
         };
         let attempt = self.chance.number();
         let mut begun = found;
-        begun.value.renewal = match ready {
-            Readiness::First => RefreshState::Refreshing { attempt },
-            Readiness::Recovery => RefreshState::Recovering { attempt },
+        begun.value.renewal = match kind {
+            AttemptKind::First => RefreshState::Refreshing { attempt },
+            AttemptKind::Recovery => RefreshState::Recovering { attempt },
         };
         let skipped = attempt % SKIPPED;
         let changes = vec![
@@ -122,7 +122,7 @@ impl RefreshAttempts {
             lease: Expect::Generation(lease.next()),
             before,
             replaced,
-            ready,
+            kind,
             send_before,
         };
         match outcome {
@@ -144,7 +144,7 @@ impl RefreshAttempts {
         target: Option<&DerivedTokenKey>,
     ) -> Result<Refreshed, RefreshError> {
         let began = Instant::now();
-        let result = self.sent_once(provider, intent, target).await;
+        let result = self.send_once(provider, intent, target).await;
         let outcome = result.as_ref().map_or_else(RefreshError::outcome, |_| "ok");
         metrics::histogram!(
             "hubkey_token_refresh_duration_seconds",
@@ -156,7 +156,7 @@ impl RefreshAttempts {
     }
 
     /// Only what never left may be sent again here.
-    async fn sent_once(
+    async fn send_once(
         &self,
         provider: &dyn IdentityProvider,
         intent: &Intent,
@@ -181,7 +181,7 @@ impl RefreshAttempts {
             resource: resource.as_deref(),
             scopes: target.and_then(|target| target.scopes.as_ref()),
         };
-        for _ in 1..CONNECT_TRIES {
+        for _ in 1..MAX_CONNECT_ATTEMPTS {
             if Instant::now() >= intent.send_before {
                 return Err(RefreshError::NotSent);
             }
@@ -194,15 +194,15 @@ impl RefreshAttempts {
     }
 
     /// The provider does not work, and nothing was risked.
-    pub(crate) async fn not_ready(
+    pub(crate) async fn on_unavailable(
         &self,
         found: Loaded<Connection>,
-        ready: Readiness,
-        NotReady { trouble, asked }: NotReady,
+        kind: AttemptKind,
+        ProviderUnavailable { trouble, asked }: ProviderUnavailable,
     ) -> Option<RefreshResult> {
         let mut found = found;
-        let changes = match ready {
-            Readiness::First => {
+        let changes = match kind {
+            AttemptKind::First => {
                 let rest = self
                     .backoff
                     .retry_later(&found.value.renewal, trouble, asked);
@@ -210,7 +210,7 @@ impl RefreshAttempts {
                 self.connections.put(&found).map(|put| vec![put])
             }
             // Nobody else tries for a while.
-            Readiness::Recovery => {
+            AttemptKind::Recovery => {
                 let rest = self.rules.renewal.recover_after;
                 put_lease(&found.value, Expect::Absent, rest).map(|put| vec![put])
             }

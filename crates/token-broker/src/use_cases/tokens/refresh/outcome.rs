@@ -19,7 +19,7 @@ use crate::{
         rules::Rules,
         tokens::{
             refresh::{
-                attempt::{Intent, Readiness},
+                attempt::{AttemptKind, Intent},
                 recovery::Recoveries,
                 suspended::RefusedRefreshes,
                 timing::RefreshTiming,
@@ -63,14 +63,14 @@ impl RefreshOutcomes {
     }
 
     /// There is a new token. It is stored before anybody gets it; if the store fails, it is held here meanwhile.
-    pub(crate) async fn keep(
+    pub(crate) async fn on_success(
         self: &Arc<Self>,
         intent: Intent,
         refreshed: Refreshed,
     ) -> RefreshResult {
         let mut connection = intent.connection;
         let replaced = intent.replaced;
-        connection.value.grant = renewed(connection.value.grant, refreshed);
+        connection.value.grant = renew_grant(connection.value.grant, refreshed);
         connection.value.renewal = RefreshState::Idle;
         let now = self.clock.now();
         let extends = connection
@@ -79,8 +79,8 @@ impl RefreshOutcomes {
         if extends {
             connection.value.extended_at = now;
         }
-        if let Some(landing) = self.writes.write_or_hold(&connection, replaced).await {
-            return landing;
+        if let Some(result) = self.writes.write_or_hold(&connection, replaced).await {
+            return result;
         }
         self.recoveries
             .note(&connection.value, &intent.before)
@@ -93,7 +93,7 @@ impl RefreshOutcomes {
     }
 
     /// There is no new token.
-    pub(crate) async fn miss(
+    pub(crate) async fn on_failure(
         self: &Arc<Self>,
         provider: &dyn IdentityProvider,
         intent: Intent,
@@ -102,12 +102,18 @@ impl RefreshOutcomes {
         use RefreshError as E;
         let (writes, refused, unverified) = (&self.writes, &self.refused, &self.unverified);
         match error {
-            E::NotSent | E::CircuitOpen => writes.rest(intent, Trouble::Unavailable, None).await,
-            E::Misconfigured => writes.rest(intent, Trouble::Misconfigured, None).await,
+            E::NotSent | E::CircuitOpen => {
+                writes.back_off(intent, Trouble::Unavailable, None).await
+            }
+            E::Misconfigured => writes.back_off(intent, Trouble::Misconfigured, None).await,
             E::Later {
                 refusal,
                 retry_after,
-            } => refused.rest_or_suspend(intent, refusal, retry_after).await,
+            } => {
+                refused
+                    .back_off_or_suspend(intent, refusal, retry_after)
+                    .await
+            }
             E::Registration(refusal) => refused.refuse_registration(intent, &refusal).await,
             E::Rejected { refusal, everybody } => refused.reject(intent, refusal, everybody).await,
             E::Unusable { refresh_token } => {
@@ -120,12 +126,12 @@ impl RefreshOutcomes {
                 let kept = (refresh_token, *held_back);
                 unverified.keep_unverified(intent, kept).await
             }
-            E::Lost if intent.ready == Readiness::First => self.lose(intent).await,
+            E::Lost if intent.kind == AttemptKind::First => self.on_lost(intent).await,
             E::Lost => self.give_up(intent.connection).await,
             E::Revoked => {
-                let kind = match intent.ready {
-                    Readiness::First => EventKind::TokenRevoked,
-                    Readiness::Recovery => EventKind::ReuseDetected,
+                let kind = match intent.kind {
+                    AttemptKind::First => EventKind::TokenRevoked,
+                    AttemptKind::Recovery => EventKind::ReuseDetected,
                 };
                 writes.end(intent.connection, kind, "invalid_grant").await
             }
@@ -135,15 +141,15 @@ impl RefreshOutcomes {
                 refresh_token,
             } => {
                 let (connection, kind) = (intent.connection, EventKind::AccountLinkConflict);
-                let landing = writes.end(connection, kind, word).await;
+                let result = writes.end(connection, kind, word).await;
                 provider.revoke(&access_token, refresh_token.as_ref()).await;
-                landing
+                result
             }
         }
     }
 
     /// Nobody knows whether the refresh token was used.
-    async fn lose(&self, intent: Intent) -> RefreshResult {
+    async fn on_lost(&self, intent: Intent) -> RefreshResult {
         Event::for_connection(&intent.connection.value)
             .reason("refresh_lost")
             .emit(EventKind::ProviderFailed);
@@ -162,7 +168,7 @@ impl RefreshOutcomes {
 }
 
 /// The grant after a refresh. Without a new refresh token the old one stays (RFC 6749 section 6).
-pub(crate) fn renewed(old: Grant, refreshed: Refreshed) -> Grant {
+pub(crate) fn renew_grant(old: Grant, refreshed: Refreshed) -> Grant {
     let mut proof = old.proof;
     proof.issued_at = refreshed.issued_at.unwrap_or(proof.issued_at);
     let mut tokens = refreshed.tokens.requested(|| old.tokens.scopes);

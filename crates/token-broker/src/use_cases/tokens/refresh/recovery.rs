@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How often the record of a recovery is tried against concurrent ones.
-const TRIES: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 /// Finds out which suspended grants may be tried again.
 #[derive(Debug)]
@@ -79,13 +79,13 @@ impl Recoveries {
             let expect = Loaded::expect_of(found.as_ref());
             Change::put(key.clone(), expect, &recovery, SUSPENDED_FOR)
         };
-        if let Err(error) = self.store.amend(&key, TRIES, put).await {
+        if let Err(error) = self.store.amend(&key, MAX_ATTEMPTS, put).await {
             tracing::warn!(%error, "that a provider renews again could not be noted");
         }
     }
 
     /// A new sign-in takes the place of those suspended ones among a server's `others` that it would do for: their refresh tokens are
-    /// deleted. The provider is not told, since some end all tokens of an account with one.
+    /// deleted. The tokens are not revoked there, since some end all tokens of an account with one.
     pub(crate) async fn replace_suspended(
         &self,
         connection: &Connection,

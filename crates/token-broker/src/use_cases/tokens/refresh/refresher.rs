@@ -26,9 +26,12 @@ use crate::{
         rules::Rules,
         tokens::{
             refresh::{
-                attempt::{Intent, NotReady, Readiness, RefreshAttempts, recoverable, trouble_of},
+                attempt::{
+                    AttemptKind, Intent, ProviderUnavailable, RefreshAttempts, recoverable,
+                    trouble_of,
+                },
                 backoff::Backoff,
-                outcome::{RefreshOutcomes, renewed},
+                outcome::{RefreshOutcomes, renew_grant},
                 recovery::Recoveries,
                 steps::RefreshSteps,
                 timing::RefreshTiming,
@@ -39,15 +42,15 @@ use crate::{
     },
 };
 
-/// Takes a flight off the list, however it ended.
-struct Leaving {
+/// Removes a flight from the list, however it ended.
+struct FlightGuard {
     refresher: Arc<Refresher>,
     id: ConnectionId,
 }
 
-impl Drop for Leaving {
+impl Drop for FlightGuard {
     fn drop(&mut self) {
-        self.refresher.single_flight.leave(&self.id);
+        self.refresher.single_flight.remove(&self.id);
     }
 }
 
@@ -96,40 +99,44 @@ impl Refresher {
         self: &Arc<Self>,
         found: Loaded<Connection>,
         lease: Found<Lease>,
-        ready: Readiness,
+        kind: AttemptKind,
     ) -> Option<RefreshResult> {
         let Some(provider) = self.providers.get(&found.value.provider).map(Arc::clone) else {
             return Some(Err(RefreshFailure::SignIn(SignInCause::AccessEnded)));
         };
-        // Before anything is risked: an answer that cannot be judged would be lost, and a provider that is down would
+        // Before anything is risked: an answer that cannot be verified would be lost, and a provider that is down would
         // not answer the last time either.
-        let setback = match ready {
-            Readiness::First => provider.ready().await.err().map(trouble_of),
-            Readiness::Recovery => recoverable(provider.probe().await).err(),
+        let unavailable = match kind {
+            AttemptKind::First => provider.ready().await.err().map(trouble_of),
+            AttemptKind::Recovery => recoverable(provider.probe().await).err(),
         };
-        if let Some(trouble) = setback {
+        if let Some(trouble) = unavailable {
             let asked = provider.retry_after();
             return self
                 .attempts
-                .not_ready(found, ready, NotReady { trouble, asked })
+                .on_unavailable(found, kind, ProviderUnavailable { trouble, asked })
                 .await;
         }
         let lease = lease.as_ref().map_or(Expect::Absent, Loaded::expect);
-        match self.attempts.intend(found, lease, ready).await {
-            Ok(Some(intent)) => Some(self.carry_out(&provider, intent).await),
+        match self.attempts.intend(found, lease, kind).await {
+            Ok(Some(intent)) => Some(self.execute(&provider, intent).await),
             Ok(None) => None,
             Err(error) => Some(Err(error.into())),
         }
     }
 
-    async fn carry_out(
+    async fn execute(
         self: &Arc<Self>,
         provider: &Arc<dyn IdentityProvider>,
         intent: Intent,
     ) -> RefreshResult {
         match self.attempts.send(provider.as_ref(), &intent, None).await {
-            Ok(refreshed) => self.outcomes.keep(intent, refreshed).await,
-            Err(error) => self.outcomes.miss(provider.as_ref(), intent, error).await,
+            Ok(refreshed) => self.outcomes.on_success(intent, refreshed).await,
+            Err(error) => {
+                self.outcomes
+                    .on_failure(provider.as_ref(), intent, error)
+                    .await
+            }
         }
     }
 
@@ -138,11 +145,11 @@ impl Refresher {
         let (id, serial) = (old.id.clone(), old.grant.serial);
         let refresher = Arc::clone(self);
         let begin = || {
-            let leaving = Leaving {
+            let guard = FlightGuard {
                 refresher: Arc::clone(&refresher),
                 id: id.clone(),
             };
-            async move { leaving.refresher.run(&leaving.id, serial).await }.boxed()
+            async move { guard.refresher.run(&guard.id, serial).await }.boxed()
         };
         self.single_flight.join(&old.id, begin).await
     }
@@ -158,20 +165,20 @@ impl Refresher {
             if connection.value.grant.serial != serial {
                 return Ok(Arc::new(connection.value));
             }
-            if let Some(missed) = self.backoff.not_before(&connection.value.renewal) {
-                return Err(missed);
+            if let Some(failure) = self.backoff.not_before(&connection.value.renewal) {
+                return Err(failure);
             }
-            // Whoever is at it may only be late: an intent is given up for lost when it is seen so twice.
+            // The holder may only be slow: an intent without a lease counts as lost when it is seen twice.
             let seen = orphan == Some(connection.generation);
-            let ready = match connection.value.renewal.next(lease.is_some()) {
+            let kind = match connection.value.renewal.next(lease.is_some()) {
                 RefreshAction::Nothing => {
                     return Err(RefreshFailure::SignIn(SignInCause::AccessEnded));
                 }
-                RefreshAction::Refresh => Readiness::First,
+                RefreshAction::Refresh => AttemptKind::First,
                 RefreshAction::TryAgain
                     if self.recoveries.may_try_again(&connection.value).await? =>
                 {
-                    Readiness::First
+                    AttemptKind::First
                 }
                 RefreshAction::TryAgain => {
                     return Err(RefreshFailure::SignIn(SignInCause::NotRenewed));
@@ -185,7 +192,7 @@ impl Refresher {
                         continue;
                     }
                 },
-                RefreshAction::Recover if seen => Readiness::Recovery,
+                RefreshAction::Recover if seen => AttemptKind::Recovery,
                 RefreshAction::GiveUp if seen => return self.outcomes.give_up(connection).await,
                 RefreshAction::Recover | RefreshAction::GiveUp | RefreshAction::Wait => {
                     orphan = lease.is_none().then_some(connection.generation);
@@ -193,8 +200,8 @@ impl Refresher {
                     continue;
                 }
             };
-            if let Some(landing) = self.attempt(connection, lease, ready).await {
-                return landing;
+            if let Some(result) = self.attempt(connection, lease, kind).await {
+                return result;
             }
         }
     }
@@ -205,7 +212,7 @@ impl Refresher {
         end: Instant,
         woken: impl Future<Output = ()>,
     ) -> Result<(), RefreshFailure> {
-        let until = end.min(Instant::now() + self.rules.refresh_safety);
+        let until = end.min(Instant::now() + self.rules.refresh_recheck_interval);
         // Either way it is time to look.
         let _ = timeout_at(until, woken).await;
         if Instant::now() >= end {
@@ -214,7 +221,7 @@ impl Refresher {
         Ok(())
     }
 
-    /// Judges what was held back. The connection with it, where it is good; nothing where somebody else was faster.
+    /// Verifies what was held back. The connection with it, where it is good; nothing where somebody else was faster.
     async fn verify(
         &self,
         found: Loaded<Connection>,
@@ -236,7 +243,7 @@ impl Refresher {
         match provider.verify(known, &unverified).await {
             Ok(issued_at) => {
                 found.value.renewal = RefreshState::Idle;
-                found.value = with_judged(found.value, unverified, issued_at);
+                found.value = with_verified(found.value, unverified, issued_at);
                 self.verified(found).await
             }
             Err(VerifyError::NotYet) => {
@@ -259,14 +266,14 @@ impl Refresher {
 
     async fn verified(
         &self,
-        judged: Loaded<Connection>,
+        verified: Loaded<Connection>,
     ) -> Result<Option<Arc<Connection>>, RefreshFailure> {
-        let put = self.connections.put(&judged).map(|put| vec![put]);
+        let put = self.connections.put(&verified).map(|put| vec![put]);
         if self.connections.commit(put).await? == Outcome::Conflict {
             return Ok(None);
         }
-        Event::for_connection(&judged.value).emit(EventKind::TokenRefreshed);
-        Ok(Some(Arc::new(judged.value)))
+        Event::for_connection(&verified.value).emit(EventKind::TokenRefreshed);
+        Ok(Some(Arc::new(verified.value)))
     }
 
     /// The key is still not there.
@@ -289,17 +296,17 @@ impl Refresher {
 }
 
 /// The connection with what was held back. A token for a part of what it may is asked for again by whoever wants it.
-fn with_judged(
+fn with_verified(
     mut connection: Connection,
-    judged: Unverified,
+    verified: Unverified,
     issued_at: Option<u64>,
 ) -> Connection {
-    if judged.own {
+    if verified.own {
         let refreshed = Refreshed {
-            tokens: judged.tokens,
+            tokens: verified.tokens,
             issued_at,
         };
-        connection.grant = renewed(connection.grant, refreshed);
+        connection.grant = renew_grant(connection.grant, refreshed);
     } else {
         let proof = &mut connection.grant.proof;
         proof.issued_at = issued_at.unwrap_or(proof.issued_at);

@@ -19,7 +19,7 @@ use crate::{
         records::{Records, connections::ConnectionRecords},
         tokens::{
             refresh::{
-                attempt::{Intent, Readiness},
+                attempt::{AttemptKind, Intent},
                 recovery::Recoveries,
                 timing::RefreshTiming,
                 write::RefreshWrites,
@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// Suspends grants whose refresh was refused, and tells the operator.
+/// Suspends grants whose refresh was refused, and warns the operator.
 #[derive(Debug)]
 pub(crate) struct RefusedRefreshes {
     clock: Arc<dyn Clock>,
@@ -60,8 +60,8 @@ impl RefusedRefreshes {
         refusal: Refusal,
         everybody: Option<bool>,
     ) -> RefreshResult {
-        tell_operator(&intent.connection.value, &refusal, everybody);
-        if intent.ready == Readiness::Recovery {
+        warn_operator(&intent.connection.value, &refusal, everybody);
+        if intent.kind == AttemptKind::Recovery {
             return self
                 .writes
                 .end(
@@ -75,15 +75,19 @@ impl RefusedRefreshes {
     }
 
     /// The provider asks for patience. After a lost answer the refresh token has had its second and last try at once.
-    pub(crate) async fn rest_or_suspend(
+    pub(crate) async fn back_off_or_suspend(
         &self,
         intent: Intent,
         refusal: Refusal,
         asked: Option<Duration>,
     ) -> RefreshResult {
-        match intent.ready {
-            Readiness::First => self.writes.rest(intent, Trouble::Unavailable, asked).await,
-            Readiness::Recovery => self.suspend(intent, refusal).await,
+        match intent.kind {
+            AttemptKind::First => {
+                self.writes
+                    .back_off(intent, Trouble::Unavailable, asked)
+                    .await
+            }
+            AttemptKind::Recovery => self.suspend(intent, refusal).await,
         }
     }
 
@@ -104,7 +108,9 @@ impl RefusedRefreshes {
         Event::for_connection(connection)
             .reason("registration_refused")
             .emit(EventKind::ProviderFailed);
-        self.writes.rest(intent, Trouble::Misconfigured, None).await
+        self.writes
+            .back_off(intent, Trouble::Misconfigured, None)
+            .await
     }
 
     async fn suspend(&self, intent: Intent, refusal: Refusal) -> RefreshResult {
@@ -126,7 +132,7 @@ impl RefusedRefreshes {
     }
 }
 
-fn tell_operator(connection: &Connection, refusal: &Refusal, everybody: Option<bool>) {
+fn warn_operator(connection: &Connection, refusal: &Refusal, everybody: Option<bool>) {
     let whose = match everybody {
         Some(true) => "all",
         Some(false) => "this_token",

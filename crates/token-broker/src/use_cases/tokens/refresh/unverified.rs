@@ -1,5 +1,5 @@
-//! What a refresh brought whose ID token cannot be judged yet, since its key is out of reach: the refresh token is the
-//! connection's at once, the access token is held back until it is judged (OpenID Connect Core 1.0 section 12.2).
+//! What a refresh brought whose ID token cannot be verified yet, since its key is out of reach: the refresh token is the
+//! connection's at once, the access token is held back until it is verified (OpenID Connect Core 1.0 section 12.2).
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Keeps what a refresh brought where it cannot be judged yet, or is of no use.
+/// Keeps what a refresh brought where it cannot be verified yet, or is of no use.
 #[derive(Debug)]
 pub(crate) struct UnverifiedRefreshes {
     clock: Arc<dyn Clock>,
@@ -58,12 +58,12 @@ impl UnverifiedRefreshes {
         connection.value.unverified = Some(unverified);
         connection.value.renewal =
             RefreshState::Idle.unverified_again(self.clock.now(), self.chance.spread());
-        if let Some(landing) = self
+        if let Some(result) = self
             .writes
             .write_or_hold(&connection, intent.replaced)
             .await
         {
-            return landing;
+            return result;
         }
         self.recoveries
             .note(&connection.value, &intent.before)
@@ -87,12 +87,12 @@ impl UnverifiedRefreshes {
         connection.value.renewal =
             self.backoff
                 .retry_later(&intent.before, Trouble::Misconfigured, None);
-        if let Some(landing) = self
+        if let Some(result) = self
             .writes
             .write_or_hold(&connection, intent.replaced)
             .await
         {
-            return landing;
+            return result;
         }
         Event::for_connection(&connection.value)
             .reason("answer_unusable")

@@ -23,7 +23,7 @@ use crate::{
         rules::Rules,
         tokens::{
             refresh::{
-                attempt::{Intent, Readiness, Replaced, put_lease},
+                attempt::{AttemptKind, Intent, Replaced, put_lease},
                 backoff::Backoff,
                 timing::RefreshTiming,
             },
@@ -60,7 +60,7 @@ impl RefreshWrites {
         }
     }
 
-    /// Writes what came, or holds it here while the store fails. A landing where somebody else was faster.
+    /// Writes what came, or holds it here while the store fails. A result where somebody else was faster.
     pub(crate) async fn write_or_hold(
         self: &Arc<Self>,
         connection: &Loaded<Connection>,
@@ -68,7 +68,7 @@ impl RefreshWrites {
     ) -> Option<RefreshResult> {
         match self.write_result(connection, replaced).await {
             Ok(Outcome::Done) => None,
-            Ok(Outcome::Conflict) => Some(self.too_late(connection.value.clone()).await),
+            Ok(Outcome::Conflict) => Some(self.on_conflict(connection.value.clone()).await),
             Err(error) => {
                 self.hold_in_memory(connection, replaced, &error);
                 None
@@ -77,8 +77,8 @@ impl RefreshWrites {
     }
 
     /// Somebody took this attempt for lost, and what is stored now stands; or the connection was ended meanwhile, and
-    /// what came goes back.
-    pub(crate) async fn too_late(&self, connection: Connection) -> RefreshResult {
+    /// what came is revoked.
+    pub(crate) async fn on_conflict(&self, connection: Connection) -> RefreshResult {
         let key = Key::connection(&connection.id);
         let stored: Found<Connection> = self.store.load(&key).await?;
         let ended = match stored {
@@ -108,14 +108,18 @@ impl RefreshWrites {
         self.single_flight.hold(connection);
         let (this, connection) = (Arc::clone(self), connection.clone());
         self.single_flight.spawn(async move {
-            if !this.stored_at_last(&connection, replaced).await {
+            if !this.retry_until_stored(&connection, replaced).await {
                 tracing::error!("a refreshed token could not be stored and is lost");
             }
-            this.single_flight.let_go(&connection.value.id);
+            this.single_flight.release(&connection.value.id);
         });
     }
 
-    async fn stored_at_last(&self, connection: &Loaded<Connection>, replaced: Replaced) -> bool {
+    async fn retry_until_stored(
+        &self,
+        connection: &Loaded<Connection>,
+        replaced: Replaced,
+    ) -> bool {
         let times = self.rules.renewal;
         let end = Instant::now() + times.hold;
         while Instant::now() < end {
@@ -163,13 +167,13 @@ impl RefreshWrites {
     }
 
     /// The refresh token was not used: as before, but not at once.
-    pub(crate) async fn rest(
+    pub(crate) async fn back_off(
         &self,
         intent: Intent,
         trouble: Trouble,
         asked: Option<Duration>,
     ) -> RefreshResult {
-        if intent.ready == Readiness::Recovery {
+        if intent.kind == AttemptKind::Recovery {
             self.forget_outcome(intent.connection, intent.lease).await?;
             return Err(self.backoff.failure(&RefreshState::Unknown, trouble));
         }

@@ -4,14 +4,14 @@ use hubkey_protocol::internal::BrowserReply;
 use hubkey_store::StoreError;
 
 /// No later step runs.
-pub(crate) enum Stop {
+pub(crate) enum EarlyExit {
     /// The browser is answered now.
     Reply(Box<BrowserReply>),
     /// The store failed; whoever called the step answers.
     Store(StoreError),
 }
 
-impl Stop {
+impl EarlyExit {
     /// The answer, where there is one.
     pub(crate) fn into_reply(self) -> Result<BrowserReply, StoreError> {
         match self {
@@ -21,13 +21,13 @@ impl Stop {
     }
 }
 
-impl From<BrowserReply> for Stop {
+impl From<BrowserReply> for EarlyExit {
     fn from(reply: BrowserReply) -> Self {
         Self::Reply(Box::new(reply))
     }
 }
 
-impl From<StoreError> for Stop {
+impl From<StoreError> for EarlyExit {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }

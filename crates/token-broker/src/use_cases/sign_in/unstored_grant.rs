@@ -3,38 +3,38 @@
 use hubkey_store::StoreError;
 
 /// The store failed before it was known to have what was granted.
-pub(crate) struct Undone {
+pub(crate) struct UnstoredGrant {
     /// How.
     pub(crate) error: StoreError,
-    pub(crate) left: Left,
+    pub(crate) location: GrantLocation,
 }
 
 /// Where the grant is then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Left {
-    /// Nowhere that somebody was told of.
+pub(crate) enum GrantLocation {
+    /// Nowhere that anybody knows of.
     Nowhere,
     /// Perhaps in the sign-in: nobody knows whether that was written.
     Perhaps,
-    /// It is given back.
-    GivenBack,
+    /// It is revoked.
+    Revoked,
 }
 
-impl Undone {
+impl UnstoredGrant {
     /// Nobody has the grant.
     pub(crate) fn unwritten(error: StoreError) -> Self {
-        let left = Left::Nowhere;
-        Self { error, left }
+        let location = GrantLocation::Nowhere;
+        Self { error, location }
     }
 
     /// The sign-in may have it.
     pub(crate) fn unknown(error: StoreError) -> Self {
-        let left = Left::Perhaps;
-        Self { error, left }
+        let location = GrantLocation::Perhaps;
+        Self { error, location }
     }
 
-    pub(crate) fn given_back(error: StoreError) -> Self {
-        let left = Left::GivenBack;
-        Self { error, left }
+    pub(crate) fn revoked(error: StoreError) -> Self {
+        let location = GrantLocation::Revoked;
+        Self { error, location }
     }
 }

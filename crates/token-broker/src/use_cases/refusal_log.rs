@@ -11,7 +11,7 @@ use hubkey_domain::clock::{Clock, Timestamp};
 use crate::audit::{Event, EventKind};
 
 /// So many of a kind are written in a minute. An honest person's reference is found; a flood's is not.
-const WRITTEN: u64 = 10;
+const MAX_PER_MINUTE: u64 = 10;
 
 const MINUTE_MILLIS: u64 = 60_000;
 
@@ -20,7 +20,7 @@ type RefusalKey = (&'static str, String);
 
 /// What was refused in the present minute, by event and reason: both are words of ours, so there are few.
 #[derive(Debug)]
-pub(crate) struct Refusals {
+pub(crate) struct RefusalLog {
     clock: Arc<dyn Clock>,
     counts: Mutex<HashMap<RefusalKey, Count>>,
 }
@@ -33,7 +33,7 @@ struct Count {
     suppressed: u64,
 }
 
-impl Refusals {
+impl RefusalLog {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
@@ -48,7 +48,7 @@ impl Refusals {
             return;
         }
         let reason = event.reason_or_empty().to_owned();
-        match self.passes((kind.name(), reason.clone()), self.clock.now()) {
+        match self.admit((kind.name(), reason.clone()), self.clock.now()) {
             Some(suppressed) => event.suppressed(suppressed).emit(kind),
             None => metrics::counter!(
                 "hubkey_audit_suppressed_total",
@@ -60,7 +60,7 @@ impl Refusals {
     }
 
     /// How many were suppressed before this one; absent where this one is.
-    fn passes(&self, key: RefusalKey, now: Timestamp) -> Option<u64> {
+    fn admit(&self, key: RefusalKey, now: Timestamp) -> Option<u64> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key).or_default();
         let minute = now.as_millis() / MINUTE_MILLIS;
@@ -72,7 +72,7 @@ impl Refusals {
             };
         }
         count.seen += 1;
-        if count.seen > WRITTEN {
+        if count.seen > MAX_PER_MINUTE {
             count.suppressed += 1;
             return None;
         }
@@ -89,11 +89,11 @@ mod tests {
     #[test]
     fn the_first_of_each_kind_and_minute_pass_and_the_rest_are_counted() {
         let clock = Arc::new(TestClock::at(Timestamp::from_millis(600_000)));
-        let refusals = Refusals::new(Arc::<TestClock>::clone(&clock));
+        let refusal_log = RefusalLog::new(Arc::<TestClock>::clone(&clock));
         let passed = |reason: &str| {
             let key = || ("policy_denied", reason.to_owned());
-            let told = (0..300).map(|_| refusals.passes(key(), clock.now()));
-            told.flatten().collect::<Vec<_>>()
+            let admitted = (0..300).map(|_| refusal_log.admit(key(), clock.now()));
+            admitted.flatten().collect::<Vec<_>>()
         };
         assert_eq!(passed("one").len(), 10);
         assert_eq!(passed("another").len(), 10, "each kind by itself");
