@@ -6,7 +6,7 @@
 //! | --- | --- | --- | --- |
 //! | [`open`](crate::use_cases::sign_in::open) | a kernel | its server token is known to the Hub; the request is within the operator's lists and limits | a link, good once |
 //! | [`start`] | any browser | the link is good; nothing is used up | to the Hub, with a cookie |
-//! | [`hub_callback`] | the same browser | its cookie and state; the Hub says that it is the sign-in's hub user | the link is used up |
+//! | [`hub_callback`] | the same browser | the six steps that it lists: its cookie and state; the Hub says that it is the sign-in's hub user | the link is used up |
 //! | [`consent`] | the same browser | its cookie and CSRF token; on a shared origin the person wants this sign-in | on |
 //! | [`authorize`] | | | to the provider, with state, nonce and PKCE |
 //! | [`provider_callback`] | the same browser | the seven steps that it lists | the code is redeemed, once |

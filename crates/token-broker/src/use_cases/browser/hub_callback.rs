@@ -12,7 +12,7 @@ use hubkey_domain::{
 use hubkey_protocol::{
     ShortId,
     internal::{BrowserAnswer, BrowserReply, HubCallback, Refusal},
-    secret::{AuthorizationCode, FlowCookie, HubAccessToken, PkceVerifier, Secret, State, Ticket},
+    secret::{AuthorizationCode, HubAccessToken, PkceVerifier, Secret, Ticket},
 };
 use hubkey_store::{
     Change, Key, Outcome, Store, StoreError,
@@ -27,6 +27,7 @@ use crate::{
         base::Base,
         browser::{
             authorize::{AuthorizationContext, AuthorizationRedirect, RedirectMethod},
+            early_exit::EarlyExit,
             error_pages::{ErrorPages, reply},
             flow::{Browser, BrowserFlows, CallbackMatch},
             hub_login::{Admission, HubLogin, HubReturn},
@@ -87,8 +88,7 @@ impl HubCallbacks {
     }
 
     /// Uses the ticket up, if the Hub says that the browser is the sign-in's hub user, and shows the start page or goes
-    /// on to the provider. Until it is the browser's turn to be asked about nothing is used up; who has `gone` by then is
-    /// not asked about.
+    /// on to the provider. Who has `gone` by the time that the Hub may be asked is not asked about.
     pub async fn hub_callback(
         &self,
         request: HubCallback,
@@ -106,50 +106,59 @@ impl HubCallbacks {
                 .hub_callback(visit, request.code, hub_return, source)
                 .await;
         }
-        let live = self.live_flow(&request.state, cookie).await?;
-        let sign_in = live.as_ref();
-        let question = match request.code.filter(|_| sign_in.is_some()) {
-            Some(code) => match self
-                .hub_login
-                .admit(HubReturn {
-                    sign_in,
-                    ..hub_return
-                })
-                .await
-            {
-                Ok(admission) => Some((code, admission)),
-                Err(rejection) => return Ok(self.hub_login.rejection_page(rejection, source)),
-            },
-            None => None,
-        };
-        let arrival = self
-            .flows
-            .match_callback(&request.state, cookie, &RedirectTarget::Hub, source)
+        let done = self.steps(request, hub_return).await;
+        done.or_else(EarlyExit::into_reply)
+    }
+
+    /// The steps between the Hub's redirect and the next page, in this order. The first that stops refuses the browser;
+    /// none after it runs.
+    ///
+    /// 1. The cookie opens the flow of a sign-in that waits for this browser, or it is an unknown browser. Nothing is
+    ///    used up.
+    /// 2. Where there is a code to redeem, a permit to ask the Hub. Nothing is used up: the page may be loaded again.
+    /// 3. State and flow cookie belong together, and the state leads back from the Hub (RFC 6749 section 10.12). The
+    ///    state is used up.
+    /// 4. The code is redeemed with this flow's verifier (RFC 7636), and the Hub says who the browser is.
+    /// 5. The link is good still, and that is its hub user; for another hub user it ends. The sign-in is claimed.
+    /// 6. The start page, or on to the provider. The ticket is used up: of concurrent callbacks one comes so far.
+    async fn steps(
+        &self,
+        mut request: HubCallback,
+        hub_return: HubReturn<'_>,
+    ) -> Result<BrowserReply, EarlyExit> {
+        let code = request.code.take();
+        let live = self.live_flow(&request).await?;
+        let question = self
+            .admit(code, live.as_ref(), hub_return, &request)
             .await?;
-        let CallbackMatch::Matches(browser, FlowStage::AtHub { ticket, verifier }) = arrival else {
-            return Ok(self.error_pages.forbidden(source, "hub_state_or_cookie"));
+        let (browser, ticket, verifier) = self.match_browser(&request).await?;
+        let (user, hub_token) = match question {
+            Some(question) => self.redeem(&browser, question, verifier).await?,
+            None => return Err(self.nothing_to_redeem(&browser, live.is_some()).into()),
         };
-        match question {
-            Some((code, admission)) => {
-                let grant = (code, verifier);
-                self.back_from_hub(browser, grant, &ticket, admission).await
-            }
-            None if live.is_some() => {
-                Ok(self.hub_login.refusal_page(BrowserError::Refused, source))
-            }
-            None => Ok(self.error_pages.invalid_link(source)),
+        let (claimed, consume_ticket) = self.claim(&browser, &user, &ticket).await?;
+        if self.asks_first(&claimed.value).await? {
+            return self
+                .show_start_page(browser, claimed, hub_token, consume_ticket)
+                .await;
         }
+        let context = AuthorizationContext {
+            hub_token,
+            method: RedirectMethod::Redirect,
+            further_changes: vec![consume_ticket],
+        };
+        Ok(self
+            .authorization
+            .redirect(browser, claimed, context)
+            .await?)
     }
 
     /// The sign-in that waits for this browser to come back from the Hub, if its cookie opens a flow of one.
-    async fn live_flow(
-        &self,
-        state: &State,
-        cookie: Option<&FlowCookie>,
-    ) -> Result<Option<ShortId>, StoreError> {
-        let Ok(short) = ShortId::of(state.expose()) else {
+    async fn live_flow(&self, request: &HubCallback) -> Result<Option<ShortId>, EarlyExit> {
+        let Ok(short) = ShortId::of(request.state.expose()) else {
             return Ok(None);
         };
+        let cookie = request.flow_cookie.as_ref();
         let Some((browser, FlowStage::AtHub { .. })) =
             self.flows.load(&short, cookie, None).await?
         else {
@@ -162,59 +171,103 @@ impl HubCallbacks {
         Ok(waiting.map(|_| short))
     }
 
-    async fn back_from_hub(
+    /// The code with a permit for its question; nothing where there is no code, or no sign-in that waits.
+    async fn admit(
         &self,
-        browser: Browser<'_>,
-        (code, verifier): (AuthorizationCode, PkceVerifier),
-        ticket: &Ticket,
-        admission: Admission,
-    ) -> Result<BrowserReply, StoreError> {
+        code: Option<AuthorizationCode>,
+        sign_in: Option<&ShortId>,
+        hub_return: HubReturn<'_>,
+        request: &HubCallback,
+    ) -> Result<Option<(AuthorizationCode, Admission)>, EarlyExit> {
+        let Some(code) = code.filter(|_| sign_in.is_some()) else {
+            return Ok(None);
+        };
+        let hub_return = HubReturn {
+            sign_in,
+            ..hub_return
+        };
+        match self.hub_login.admit(hub_return).await {
+            Ok(admission) => Ok(Some((code, admission))),
+            Err(rejection) => {
+                let source = request.source.as_deref();
+                Err(self.hub_login.rejection_page(rejection, source).into())
+            }
+        }
+    }
+
+    async fn match_browser<'a>(
+        &self,
+        request: &'a HubCallback,
+    ) -> Result<(Browser<'a>, Ticket, PkceVerifier), EarlyExit> {
+        let (source, cookie) = (request.source.as_deref(), request.flow_cookie.as_ref());
+        let matched = self
+            .flows
+            .match_callback(&request.state, cookie, &RedirectTarget::Hub, source)
+            .await?;
+        match matched {
+            CallbackMatch::Matches(browser, FlowStage::AtHub { ticket, verifier }) => {
+                Ok((browser, ticket, verifier))
+            }
+            CallbackMatch::Matches(..)
+            | CallbackMatch::WrongBrowser(_)
+            | CallbackMatch::Unknown => {
+                let pages = &self.error_pages;
+                Err(pages.forbidden(source, "hub_state_or_cookie").into())
+            }
+        }
+    }
+
+    /// The Hub gave no code, or the link is not good any more.
+    fn nothing_to_redeem(&self, browser: &Browser<'_>, waits: bool) -> BrowserReply {
+        if waits {
+            self.hub_login
+                .refusal_page(BrowserError::Refused, browser.source)
+        } else {
+            self.error_pages.invalid_link(browser.source)
+        }
+    }
+
+    async fn redeem(
+        &self,
+        browser: &Browser<'_>,
+        (code, admission): (AuthorizationCode, Admission),
+        verifier: PkceVerifier,
+    ) -> Result<(HubUser, HubAccessToken), EarlyExit> {
         let (slot, permit) = admission.spend();
         let answer = self.browsers.redeem(permit, code, verifier).await;
         if !matches!(answer, Err(BrowserError::Refused)) {
             slot.refund();
         }
-        match answer {
-            Ok((user, hub_token)) => self.claim(browser, &user, hub_token, ticket).await,
-            Err(error) => Ok(self.hub_login.refusal_page(error, browser.source)),
-        }
+        answer.map_err(|error| self.hub_login.refusal_page(error, browser.source).into())
     }
 
+    /// `created → claimed`, and the change that uses the ticket up; both are not written yet.
     async fn claim(
         &self,
-        browser: Browser<'_>,
+        browser: &Browser<'_>,
         user: &HubUser,
-        hub_token: HubAccessToken,
         ticket: &Ticket,
-    ) -> Result<BrowserReply, StoreError> {
-        let Some((loaded, further_changes)) = self.waiting_for(&browser, ticket).await? else {
-            return Ok(self.error_pages.invalid_link(browser.source));
-        };
-        if !loaded.value.kernel.user.may_be(user) {
-            return self
-                .invalidate_link(browser, loaded, user, further_changes)
-                .await;
+    ) -> Result<(Loaded<SignIn>, Change), EarlyExit> {
+        let invalid_link = || EarlyExit::from(self.error_pages.invalid_link(browser.source));
+        let (sign_in, consume_ticket) = self
+            .waiting_for(browser, ticket)
+            .await?
+            .ok_or_else(invalid_link)?;
+        if !sign_in.value.kernel.user.may_be(user) {
+            let changes = vec![consume_ticket, browser.delete()];
+            let refused = self.invalidate_link(browser, sign_in, user, changes);
+            return Err(refused.await?.into());
         }
-        if loaded.value.is_expired(self.clock.now()) {
-            return Ok(self.error_pages.invalid_link(browser.source));
+        if sign_in.value.is_expired(self.clock.now()) {
+            return Err(invalid_link());
         }
-        let Ok(claimed) = loaded.try_map(|sign_in| sign_in.claim(browser.fingerprint)) else {
-            return Ok(self.error_pages.invalid_link(browser.source));
-        };
+        let claimed = sign_in
+            .try_map(|sign_in| sign_in.claim(browser.fingerprint))
+            .map_err(|_| invalid_link())?;
         Event::for_sign_in(&claimed.value)
             .source(browser.source)
             .emit(EventKind::LinkOpened);
-        if self.asks_first(&claimed.value).await? {
-            self.ask_first(browser, claimed, hub_token, further_changes)
-                .await
-        } else {
-            let context = AuthorizationContext {
-                hub_token,
-                method: RedirectMethod::Redirect,
-                further_changes: vec![further_changes],
-            };
-            self.authorization.redirect(browser, claimed, context).await
-        }
+        Ok((claimed, consume_ticket))
     }
 
     /// The sign-in that waits for this ticket, and the change that uses the ticket up.
@@ -234,26 +287,22 @@ impl HubCallbacks {
             .map(|(sign_in, record)| (sign_in, Change::delete(key, record.generation))))
     }
 
-    /// The link was opened by another hub user: it is burned, and the page does not say so (SECURITY B1).
+    /// The link was opened by another hub user: it ends, and the page does not say so (SECURITY B1).
     async fn invalidate_link(
         &self,
-        browser: Browser<'_>,
-        loaded: Loaded<SignIn>,
+        browser: &Browser<'_>,
+        sign_in: Loaded<SignIn>,
         user: &HubUser,
-        further_changes: Change,
+        changes: Vec<Change>,
     ) -> Result<BrowserReply, StoreError> {
         let reference = self.chance.reference();
-        Event::for_sign_in(&loaded.value)
+        Event::for_sign_in(&sign_in.value)
             .actor(user.as_str())
             .source(browser.source)
             .reference(&reference)
             .emit(EventKind::LinkOpenedByOtherUser);
         self.endings
-            .end_sign_in(
-                loaded,
-                KernelOutcome::Denied,
-                vec![further_changes, browser.delete()],
-            )
+            .end_sign_in(sign_in, KernelOutcome::Denied, changes)
             .await?;
         let answer = BrowserAnswer::Refused {
             refusal: Refusal::InvalidLink,
@@ -262,24 +311,23 @@ impl HubCallbacks {
         Ok(BrowserReply {
             answer,
             set_cookie: None,
-            clear_cookie: Some(browser.short),
+            clear_cookie: Some(browser.short.clone()),
         })
     }
 
-    /// Shows the start page.
-    async fn ask_first(
+    async fn show_start_page(
         &self,
         browser: Browser<'_>,
         claimed: Loaded<SignIn>,
         hub_token: HubAccessToken,
-        further_changes: Change,
-    ) -> Result<BrowserReply, StoreError> {
+        consume_ticket: Change,
+    ) -> Result<BrowserReply, EarlyExit> {
         let stage = FlowStage::Asked {
             hub_token,
             csrf: self.chance.csrf(),
         };
         let changes = vec![
-            further_changes,
+            consume_ticket,
             browser.put(stage, self.rules.sign_in_lifetime)?,
             self.sign_ins.put(&claimed)?,
         ];
@@ -287,7 +335,7 @@ impl HubCallbacks {
             Outcome::Done => Ok(reply(BrowserAnswer::View {
                 flow: browser.short,
             })),
-            Outcome::Conflict => Ok(self.error_pages.invalid_link(browser.source)),
+            Outcome::Conflict => Err(self.error_pages.invalid_link(browser.source).into()),
         }
     }
 
