@@ -84,7 +84,19 @@ impl KernelFailure {
             Self::TokenLifetimeTooShort(_) | Self::NotFound => Some(SignInCause::AccessEnded),
             Self::Provider(Trouble::Misconfigured, _) => Some(SignInCause::RegistrationRefused),
             Self::Provider(Trouble::Refused, _) => Some(SignInCause::NotRenewed),
-            _ => None,
+            Self::Provider(Trouble::Unavailable, _)
+            | Self::Kernel(_)
+            | Self::NotTheHub
+            | Self::Store(_)
+            | Self::Policy { .. }
+            | Self::AlreadyDelivered
+            | Self::Superseded
+            | Self::RefreshInProgress
+            | Self::Userinfo(_)
+            | Self::TooMany(_)
+            | Self::Overloaded
+            | Self::KeyReused
+            | Self::Contended => None,
         }
     }
 

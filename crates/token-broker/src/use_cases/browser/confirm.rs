@@ -148,6 +148,15 @@ fn take_candidate(
             };
             Some((Loaded { value, generation }, *candidate))
         }
-        _ => None,
+        SignInState::Created
+        | SignInState::Claimed { .. }
+        | SignInState::Authorizing { .. }
+        | SignInState::Exchanging { .. }
+        | SignInState::Confirming { .. }
+        | SignInState::Ready { .. }
+        | SignInState::Delivered { .. }
+        | SignInState::Closed
+        | SignInState::Denied
+        | SignInState::Failed { .. } => None,
     }
 }

@@ -122,7 +122,16 @@ impl ShowPage {
                     self.confirm_page(browser, &sign_in, candidate, csrf),
                 ))
             }
-            _ => None,
+            SignInState::Created
+            | SignInState::Claimed { .. }
+            | SignInState::Authorizing { .. }
+            | SignInState::Exchanging { .. }
+            | SignInState::Confirming { .. }
+            | SignInState::Ready { .. }
+            | SignInState::Delivered { .. }
+            | SignInState::Closed
+            | SignInState::Denied
+            | SignInState::Failed { .. } => None,
         })
     }
 

@@ -105,7 +105,9 @@ impl BackchannelLogouts {
                 | IdpError::Misconfigured(word)
                 | IdpError::NotSupported(word),
             ) => word,
-            Err(_) => "refused",
+            Err(IdpError::OutcomeUnknown | IdpError::Refused(_) | IdpError::Userinfo(_)) => {
+                "refused"
+            }
         };
         let refused = event.reason(word);
         self.refusal_log.emit(refused, EventKind::PolicyDenied);

@@ -312,6 +312,11 @@ pub(crate) fn has_grant(state: &SignInState, id: &ConnectionId) -> bool {
         }
         // Only one that was delivered is closed.
         SignInState::Closed => true,
-        _ => false,
+        SignInState::Created
+        | SignInState::Claimed { .. }
+        | SignInState::Authorizing { .. }
+        | SignInState::Exchanging { .. }
+        | SignInState::Denied
+        | SignInState::Failed { .. } => false,
     }
 }

@@ -315,7 +315,15 @@ fn without_candidate(loaded: Loaded<SignIn>) -> (Loaded<SignIn>, Option<(Connect
             let left = (candidate.connection, candidate.grant);
             (Loaded { value, generation }, Some(left))
         }
-        _ => (Loaded { value, generation }, None),
+        SignInState::Created
+        | SignInState::Claimed { .. }
+        | SignInState::Authorizing { .. }
+        | SignInState::Exchanging { .. }
+        | SignInState::Ready { .. }
+        | SignInState::Delivered { .. }
+        | SignInState::Closed
+        | SignInState::Denied
+        | SignInState::Failed { .. } => (Loaded { value, generation }, None),
     }
 }
 

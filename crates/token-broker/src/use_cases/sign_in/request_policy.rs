@@ -190,7 +190,7 @@ fn check_form(target: &DerivedTokenKey, offer: &ExchangeOffer) -> Result<(), Ker
         {
             "Leave audience, resource and scopes out: the token of a requested_issuer is given as it is."
         }
-        _ => return Ok(()),
+        None | Some(_) => return Ok(()),
     };
     Err(refused(ErrorCode::BadRequest, detail.to_owned()))
 }

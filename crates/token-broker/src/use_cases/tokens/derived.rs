@@ -265,6 +265,17 @@ pub(crate) fn refresh_failure(failure: KernelFailure) -> RefreshFailure {
         KernelFailure::NotFound => RefreshFailure::Gone,
         KernelFailure::Provider(trouble, rest) => RefreshFailure::Provider(trouble, rest),
         KernelFailure::Store(error) => error.into(),
-        _ => RefreshFailure::InProgress,
+        KernelFailure::Kernel(_)
+        | KernelFailure::NotTheHub
+        | KernelFailure::Policy { .. }
+        | KernelFailure::AlreadyDelivered
+        | KernelFailure::Superseded
+        | KernelFailure::TokenLifetimeTooShort(_)
+        | KernelFailure::RefreshInProgress
+        | KernelFailure::Userinfo(_)
+        | KernelFailure::TooMany(_)
+        | KernelFailure::Overloaded
+        | KernelFailure::KeyReused
+        | KernelFailure::Contended => RefreshFailure::InProgress,
     }
 }

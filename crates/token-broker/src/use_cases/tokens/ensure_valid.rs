@@ -171,7 +171,18 @@ pub(crate) fn outcome(failure: &KernelFailure) -> &'static str {
         KernelFailure::Provider(Trouble::Unavailable, _) => "provider_unavailable",
         KernelFailure::Provider(Trouble::Misconfigured, _) => "provider_misconfigured",
         KernelFailure::Provider(Trouble::Refused, _) => "refused",
-        _ => "failed",
+        KernelFailure::Kernel(_)
+        | KernelFailure::NotTheHub
+        | KernelFailure::Store(_)
+        | KernelFailure::Policy { .. }
+        | KernelFailure::NotFound
+        | KernelFailure::AlreadyDelivered
+        | KernelFailure::Superseded
+        | KernelFailure::Userinfo(_)
+        | KernelFailure::TooMany(_)
+        | KernelFailure::Overloaded
+        | KernelFailure::KeyReused
+        | KernelFailure::Contended => "failed",
     }
 }
 
