@@ -37,18 +37,18 @@ fn visitor(name: &str, admin: bool) -> Value {
         format!("read:users:groups!user={name}"), format!("read:users:name!user={name}")]})
 }
 
-async fn judge(stage: &Stage, model: Value) -> Result<ServerIdentity, KernelError> {
+async fn authenticate(stage: &Stage, model: Value) -> Result<ServerIdentity, KernelError> {
     stage.asked(&stage.hub.token_of(model)).await
 }
 
-async fn judge_reply(stage: &Stage, reply: Reply) -> Result<ServerIdentity, KernelError> {
+async fn authenticate_reply(stage: &Stage, reply: Reply) -> Result<ServerIdentity, KernelError> {
     stage.asked(&stage.hub.token_with_reply(reply)).await
 }
 
 #[tokio::test]
 async fn security_k1_only_the_token_of_a_server_is_a_kernels() {
     let stage = Stage::set().await;
-    let kernel = judge(&stage, shipped_server_token()).await;
+    let kernel = authenticate(&stage, shipped_server_token()).await;
     assert_eq!(of(kernel), owned("alice", "gpu"));
 
     let token = stage.hub.server_token("alice", "");
@@ -77,14 +77,16 @@ async fn found_e1_with_its_owners_model_a_token_is_taken_for_what_it_was_before(
         model.extend(more);
         json!(model)
     };
-    let kernel = judge(&stage, whole(shipped_server_token())).await.unwrap();
+    let kernel = authenticate(&stage, whole(shipped_server_token()))
+        .await
+        .unwrap();
     assert!(kernel.user.created().is_some());
     assert_eq!(of(Ok(kernel)), owned("alice", "gpu"));
     for (whose, model) in models::rejects() {
-        let before = refusal(judge(&stage, model.clone()).await);
+        let before = refusal(authenticate(&stage, model.clone()).await);
         assert!(before.is_some(), "{whose}");
         assert_eq!(
-            refusal(judge(&stage, whole(model)).await),
+            refusal(authenticate(&stage, whole(model)).await),
             before,
             "{whose}"
         );
@@ -110,7 +112,7 @@ async fn security_k1_alices_oauth_tokens_in_other_hands_are_refused() {
         ),
     ];
     for (holder, model) in table {
-        let answer = judge(&stage, model).await;
+        let answer = authenticate(&stage, model).await;
         assert_eq!(
             refusal(answer),
             Some(KernelError::NotAServerToken),
@@ -141,7 +143,7 @@ async fn security_k2_tokens_of_visitors_services_and_wide_ones_are_refused() {
         ("a server's scopes, out of a browser", with_session),
     ];
     for (whose, model) in table {
-        let answer = judge(&stage, model).await;
+        let answer = authenticate(&stage, model).await;
         assert_eq!(
             refusal(answer),
             Some(KernelError::NotAServerToken),
@@ -149,7 +151,7 @@ async fn security_k2_tokens_of_visitors_services_and_wide_ones_are_refused() {
         );
     }
     for (whose, model) in models::rejects() {
-        assert!(judge(&stage, model).await.is_err(), "{whose}");
+        assert!(authenticate(&stage, model).await.is_err(), "{whose}");
     }
 }
 
@@ -159,15 +161,15 @@ async fn security_k3_a_server_token_without_the_kernel_scope_is_told_so() {
     let mut foreign = shipped_server_token();
     foreign["scopes"][2] = json!("custom:hubkey:kernel!user=mallory");
     for model in [plain_server_token(), foreign] {
-        let answer = judge(&stage, model).await;
+        let answer = authenticate(&stage, model).await;
         assert_eq!(refusal(answer), Some(KernelError::MissingKernelScope));
     }
 
     let lenient = Stage::set_with(|config| config.server_scope.clear()).await;
-    let kernel = judge(&lenient, plain_server_token()).await;
+    let kernel = authenticate(&lenient, plain_server_token()).await;
     assert_eq!(of(kernel), owned("alice", ""));
     let oauth = oauth("dfde", "access:servers!server=alice/");
-    let answer = judge(&lenient, oauth).await;
+    let answer = authenticate(&lenient, oauth).await;
     assert_eq!(refusal(answer), Some(KernelError::NotAServerToken));
 }
 
@@ -177,15 +179,18 @@ async fn a_token_minted_with_exactly_a_servers_scopes_is_accepted() {
     let stage = Stage::set().await;
     let minted = json!({"kind":"user","name":"alice","session_id":null,"token_id":"a12","scopes":[
         "access:servers!server=alice/","custom:hubkey:kernel!user=alice","users:activity!user=alice"]});
-    assert_eq!(of(judge(&stage, minted).await), owned("alice", ""));
+    assert_eq!(of(authenticate(&stage, minted).await), owned("alice", ""));
 }
 
 #[tokio::test]
 async fn security_k5_answers_without_or_with_odd_members_are_no_kernels() {
     let stage = Stage::set().await;
-    let mut unsaid = shipped_server_token();
-    unsaid.as_object_mut().unwrap().remove("session_id");
-    let answer = judge(&stage, unsaid).await;
+    let mut without_session = shipped_server_token();
+    without_session
+        .as_object_mut()
+        .unwrap()
+        .remove("session_id");
+    let answer = authenticate(&stage, without_session).await;
     assert_eq!(refusal(answer), Some(KernelError::NotAServerToken));
 
     let edits: [(&str, Value); 12] = [
@@ -205,7 +210,7 @@ async fn security_k5_answers_without_or_with_odd_members_are_no_kernels() {
     for (member, odd) in edits {
         let mut model = shipped_server_token();
         model[member] = odd.clone();
-        let answer = judge(&stage, model).await;
+        let answer = authenticate(&stage, model).await;
         assert_eq!(
             refusal(answer),
             Some(KernelError::HubUnavailable),
@@ -215,7 +220,7 @@ async fn security_k5_answers_without_or_with_odd_members_are_no_kernels() {
     for member in ["scopes", "name", "kind"] {
         let mut model = shipped_server_token();
         model.as_object_mut().unwrap().remove(member);
-        let answer = judge(&stage, model).await;
+        let answer = authenticate(&stage, model).await;
         assert_eq!(
             refusal(answer),
             Some(KernelError::HubUnavailable),
@@ -245,7 +250,7 @@ async fn security_k5_what_is_no_model_is_no_kernel() {
         "NaN".to_owned(),
     ];
     for text in texts {
-        let answer = judge_reply(&stage, Reply::json_text(text.clone())).await;
+        let answer = authenticate_reply(&stage, Reply::json_text(text.clone())).await;
         assert_eq!(
             refusal(answer),
             Some(KernelError::HubUnavailable),
@@ -257,7 +262,7 @@ async fn security_k5_what_is_no_model_is_no_kernel() {
         Reply::html("<!doctype html><title>Log in</title>"),
         Reply::json_text(invalid),
     ] {
-        let answer = judge_reply(&stage, reply).await;
+        let answer = authenticate_reply(&stage, reply).await;
         assert_eq!(refusal(answer), Some(KernelError::HubUnavailable));
     }
 }

@@ -48,7 +48,7 @@ fn security_k1_a_real_browsers_token_proves_the_browser_and_no_kernel() {
         assert_eq!(user.as_str(), "alice");
         let again = stage.browsers.recheck(&token).await.unwrap();
         assert_eq!(again.as_str(), "alice");
-        let kernel = stage.judge(token.expose()).await;
+        let kernel = stage.authenticate(token.expose()).await;
         assert_eq!(kernel.err(), Some(KernelError::NotAServerToken));
     });
 }

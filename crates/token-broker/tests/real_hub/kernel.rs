@@ -9,7 +9,7 @@ use crate::stage::{EVIL_CALLBACK, EVIL_SECRET, Stage, on_stage};
 
 /// The server, if the token is taken for its.
 async fn server_of(stage: &Stage, token: &str) -> Result<(String, String), KernelError> {
-    let kernel = stage.judge(token).await?;
+    let kernel = stage.authenticate(token).await?;
     Ok((
         kernel.user.as_str().to_owned(),
         kernel.server.as_str().to_owned(),
@@ -71,8 +71,8 @@ fn security_k1_a_real_kernels_token_is_accepted_and_tells_named_servers_apart() 
         assert_eq!(server_of(stage, &default).await, owned(""));
         assert_eq!(server_of(stage, &named).await, owned("gpu"));
         let [default, named] = [
-            stage.judge(&default).await.unwrap(),
-            stage.judge(&named).await.unwrap(),
+            stage.authenticate(&default).await.unwrap(),
+            stage.authenticate(&named).await.unwrap(),
         ];
         assert!(!default.fingerprint.matches(&named.fingerprint));
     });
@@ -156,18 +156,18 @@ fn security_k3_a_real_token_without_the_kernel_scope_is_refused() {
 fn security_k8_a_real_token_dies_with_its_server_and_not_with_a_logout() {
     on_stage(async |stage| {
         let before = stage.token_in_kernel("bob", "").await;
-        let old = stage.judge(&before).await.unwrap();
+        let old = stage.authenticate(&before).await.unwrap();
 
         let bob = Person::logged_in(stage, "bob").await;
         bob.log_out().await;
-        assert!(stage.judge(&before).await.is_ok());
+        assert!(stage.authenticate(&before).await.is_ok());
 
         stage.stopped("bob", "").await;
         let verdict = server_of(stage, &before).await;
         assert_eq!(verdict, Err(KernelError::Unknown));
 
         let after = stage.token_in_kernel("bob", "").await;
-        let new = stage.judge(&after).await.unwrap();
+        let new = stage.authenticate(&after).await.unwrap();
         assert!(!new.fingerprint.matches(&old.fingerprint));
         let verdict = server_of(stage, &before).await;
         assert_eq!(verdict, Err(KernelError::Unknown));

@@ -12,7 +12,7 @@ use crate::stage::{Stage, on_stage};
 
 /// The owner of this token, as a kernel's.
 async fn owner(stage: &Stage, token: &str) -> HubUser {
-    let kernel = stage.judge(token).await.unwrap();
+    let kernel = stage.authenticate(token).await.unwrap();
     assert!(kernel.user.created().is_some(), "the Hub does not say it");
     kernel.user
 }
@@ -39,7 +39,7 @@ fn found_e1_a_real_hub_says_the_same_of_a_server_and_of_its_owners_browser() {
         let again = stage.browsers.recheck(&token).await.unwrap();
         assert!(again.is(&server));
         // And still no token is taken for what it is not.
-        let kernel = stage.judge(token.expose()).await;
+        let kernel = stage.authenticate(token.expose()).await;
         assert_eq!(kernel.err(), Some(KernelError::NotAServerToken));
     });
 }
@@ -62,7 +62,7 @@ fn found_e1_a_rename_of_a_real_user_keeps_the_time_and_ends_the_server_token() {
             "{model}"
         );
         assert!(!model.to_string().contains("access:servers"), "{model}");
-        let kernel = stage.judge(&token).await;
+        let kernel = stage.authenticate(&token).await;
         assert_eq!(kernel.err(), Some(KernelError::NotAServerToken));
         let after = stage.browsers.recheck(&browser).await.unwrap();
         assert_eq!(after.as_str(), "erin2");
@@ -86,7 +86,10 @@ fn found_e1_a_real_user_who_was_deleted_and_made_again_is_another() {
         answer(stage, Method::DELETE, "fay", None).await;
         let after = owner(stage, &stage.token_in_kernel("fay", "").await).await;
         assert!(!after.may_be(&before), "{after:?} {before:?}");
-        assert_eq!(stage.judge(&token).await.err(), Some(KernelError::Unknown));
+        assert_eq!(
+            stage.authenticate(&token).await.err(),
+            Some(KernelError::Unknown)
+        );
         assert!(stage.browsers.recheck(&browser).await.is_err());
         let (person, _) = in_a_browser(stage, "fay").await;
         assert!(person.is(&after));

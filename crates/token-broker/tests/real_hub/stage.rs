@@ -106,7 +106,7 @@ impl Stage {
     }
 
     /// What the broker takes the holder of a token for.
-    pub(crate) async fn judge(&self, token: &str) -> Result<ServerIdentity, KernelError> {
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<ServerIdentity, KernelError> {
         let token = ServerToken::new(token);
         self.kernels
             .authenticate(&token, Freshness::Fresh, None)

@@ -70,14 +70,14 @@ async fn feature_g11_a_person_sees_and_ends_what_their_notebooks_reach() {
 
     let reply = end(&mut browser, &shown, Some(&two.id)).await;
     assert_eq!(reply.kind(), "connections");
-    let gone = gpu.draw(&two.id, 0).await;
+    let gone = gpu.get_token(&two.id, 0).await;
     gone.assert_problem(StatusCode::NOT_FOUND, "not_found");
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
     assert!(trail.says("token_revoked", "reason=my_connections"));
     let after = page(&mut browser, &flow).await;
     assert_eq!(after["just_ended"]["ended"], "one");
     assert_eq!(rows(&after).len(), 1);
-    assert_eq!(first.draw(&one.id, 0).await.status, StatusCode::OK);
+    assert_eq!(first.get_token(&one.id, 0).await.status, StatusCode::OK);
 
     // Twice is as good as once.
     end(&mut browser, &shown, Some(&two.id)).await;
@@ -87,7 +87,7 @@ async fn feature_g11_a_person_sees_and_ends_what_their_notebooks_reach() {
     let none = page(&mut browser, &flow).await;
     assert_eq!(none["just_ended"], json!({"ended": "all", "count": 1}));
     assert!(rows(&none).is_empty());
-    let gone = first.draw(&one.id, 0).await;
+    let gone = first.get_token(&one.id, 0).await;
     gone.assert_problem(StatusCode::NOT_FOUND, "not_found");
 }
 
@@ -107,7 +107,10 @@ async fn security_i7_another_hub_user_sees_nothing_and_ends_nothing() {
     let after = page(&mut mallory, &flow).await;
     assert_eq!(after["just_ended"]["ended"], "nothing");
     end(&mut mallory, &shown, None).await;
-    assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+    assert_eq!(
+        kernel.get_token(&connection.id, 0).await.status,
+        StatusCode::OK
+    );
     assert!(world.provider.revoked().is_empty());
 }
 
@@ -133,7 +136,10 @@ async fn security_b2_the_page_wants_the_cookie_the_form_token_and_the_same_hub_u
     assert_refused(&other.view(&flow).await, "invalid_link");
     let reply = end(&mut other, &shown, Some(&connection.id)).await;
     assert_refused(&reply, "forbidden");
-    assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+    assert_eq!(
+        kernel.get_token(&connection.id, 0).await.status,
+        StatusCode::OK
+    );
 
     // A state on the way to the Hub that comes without its cookie, or with another one, opens nothing.
     let traces = world.traces();
@@ -159,5 +165,8 @@ async fn security_b2_the_page_wants_the_cookie_the_form_token_and_the_same_hub_u
     assert_refused(&reply, "forbidden");
     assert_told(&trail, "hub_user_mismatch");
     assert_refused(&browser.view(&flow).await, "invalid_link");
-    assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+    assert_eq!(
+        kernel.get_token(&connection.id, 0).await.status,
+        StatusCode::OK
+    );
 }

@@ -67,11 +67,11 @@ async fn connect(world: &World, session: &str) -> (TestKernel, Connected) {
 }
 
 async fn is_alive(kernel: &TestKernel, connection: &Connected) -> bool {
-    let drawn = kernel.draw(&connection.id, 0).await;
-    if drawn.status == StatusCode::OK {
+    let token_answer = kernel.get_token(&connection.id, 0).await;
+    if token_answer.status == StatusCode::OK {
         return true;
     }
-    drawn.assert_problem(StatusCode::CONFLICT, "sign_in_required");
+    token_answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     false
 }
 
@@ -301,10 +301,10 @@ async fn security_p90_a_refresh_that_is_under_way_does_not_bring_a_connection_ba
     world
         .provider
         .next_reply(Endpoint::Token, move |reply| reply.pace = held);
-    let drawing = {
+    let token_request = {
         let kernel = world.kernel_with(&kernel.token);
         let id = connection.id.clone();
-        tokio::spawn(async move { kernel.draw(&id, 60).await })
+        tokio::spawn(async move { kernel.get_token(&id, 60).await })
     };
     for _ in 0..400 {
         if world.provider.grants().refreshes() == 1 {
@@ -320,8 +320,13 @@ async fn security_p90_a_refresh_that_is_under_way_does_not_bring_a_connection_ba
     // The provider's clock did not move.
     let honest = token(&world, |token| token.shift("exp", 300));
     assert_eq!(logout(&world, &honest).await, "done");
-    let drawn = drawing.await.unwrap();
-    assert_ne!(drawn.status, StatusCode::OK, "{}", drawn.text());
+    let token_answer = token_request.await.unwrap();
+    assert_ne!(
+        token_answer.status,
+        StatusCode::OK,
+        "{}",
+        token_answer.text()
+    );
     assert!(!is_alive(&kernel, &connection).await);
 }
 

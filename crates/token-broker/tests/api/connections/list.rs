@@ -17,9 +17,9 @@ async fn security_k10_a_restarted_server_sees_nothing_of_the_one_before() {
     let after = world.kernel("alice", "");
     assert!(after.connections().await.is_empty());
     let traces = world.traces();
-    let old = after.draw(&connection.id, 0).await;
+    let old = after.get_token(&connection.id, 0).await;
     old.assert_problem(StatusCode::NOT_FOUND, "not_found");
-    let unknown = after.draw("abcdef.AAAAAAAAAAAAAAAAAAAAAA", 0).await;
+    let unknown = after.get_token("abcdef.AAAAAAAAAAAAAAAAAAAAAA", 0).await;
     assert_eq!(old, unknown);
     let headless = after.create(&json!({"interactive": false})).await;
     headless.assert_problem(StatusCode::CONFLICT, "sign_in_required");
@@ -65,7 +65,7 @@ async fn security_k11_users_that_look_alike_do_not_meet() {
         assert_eq!(list.len(), 1);
         assert_eq!(list[0]["id"], own.id);
         for (_, other) in kernels.iter().filter(|(_, other)| other.id != own.id) {
-            let answer = kernel.draw(&other.id, 0).await;
+            let answer = kernel.get_token(&other.id, 0).await;
             answer.assert_problem(StatusCode::NOT_FOUND, "not_found");
         }
     }

@@ -51,7 +51,7 @@ async fn sign_out((kernel, connection): &Server) {
 }
 
 async fn is_alive((kernel, connection): &Server) -> bool {
-    kernel.draw(&connection.id, 0).await.status == StatusCode::OK
+    kernel.get_token(&connection.id, 0).await.status == StatusCode::OK
 }
 
 /// How many refresh tokens and access tokens the provider was told to forget, when all was told.

@@ -37,7 +37,7 @@ async fn security_k10_what_a_server_had_ends_with_it_and_nothing_else_does() {
     let told = tell(&world, SERVICE_TOKEN, "alice", "").await;
 
     assert_eq!(told.status, StatusCode::NO_CONTENT, "{}", told.text());
-    let gone = kernel.draw(&ended.id, 0).await;
+    let gone = kernel.get_token(&ended.id, 0).await;
     gone.assert_problem(StatusCode::NOT_FOUND, "not_found");
     assert!(kernel.connections().await.is_empty());
     assert_eq!(kernel.state(&waiting).await, "denied");
@@ -46,7 +46,10 @@ async fn security_k10_what_a_server_had_ends_with_it_and_nothing_else_does() {
     assert_eq!(tokens.len(), 2, "nothing else was revoked");
     assert!(trail.says("token_revoked", "reason=server_stopped"));
     for (other, connection) in [(&gpu, &kept), (&bob, &bobs)] {
-        assert_eq!(other.draw(&connection.id, 0).await.status, StatusCode::OK);
+        assert_eq!(
+            other.get_token(&connection.id, 0).await.status,
+            StatusCode::OK
+        );
     }
     let again = tell(&world, SERVICE_TOKEN, "alice", "").await;
     assert_eq!(again.status, StatusCode::NO_CONTENT);
@@ -69,5 +72,8 @@ async fn security_i7_only_the_hub_can_say_that_a_server_ended() {
         refused.assert_problem(StatusCode::FORBIDDEN, "not_the_hub");
     }
     assert_eq!(world.traces(), traces);
-    assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+    assert_eq!(
+        kernel.get_token(&connection.id, 0).await.status,
+        StatusCode::OK
+    );
 }

@@ -30,7 +30,7 @@ async fn end(world: &World, server: &str) {
 }
 
 async fn status_of(kernel: &TestKernel, connection: &str) -> StatusCode {
-    kernel.draw(connection, 0).await.status
+    kernel.get_token(connection, 0).await.status
 }
 
 #[tokio::test]

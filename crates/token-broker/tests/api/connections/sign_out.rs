@@ -44,7 +44,7 @@ async fn feature_e6_g7_need_10_a_sign_out_forgets_and_revokes() {
     assert!(tokens.contains(&stage.connection.access_token));
     assert!(stage.kernel.connections().await.is_empty());
     for gone in [
-        stage.draw(0).await,
+        stage.get_token(0).await,
         sign_out(&stage.kernel, &stage.connection.id).await,
     ] {
         gone.assert_problem(StatusCode::NOT_FOUND, "not_found");
@@ -61,7 +61,7 @@ async fn need_10_a_sign_out_does_not_wait_for_the_provider() {
     let patience = Duration::from_secs(2);
     let done = tokio::time::timeout(patience, sign_out(&stage.kernel, &stage.connection.id)).await;
     assert_eq!(done.unwrap().status, StatusCode::NO_CONTENT);
-    let gone = stage.draw(0).await;
+    let gone = stage.get_token(0).await;
     gone.assert_problem(StatusCode::NOT_FOUND, "not_found");
 }
 
@@ -117,12 +117,12 @@ async fn need_10_what_a_refresh_brings_after_the_sign_out_is_revoked_too() {
         reply.pace = Pace::After(Duration::from_millis(300));
     });
     stage.advance(ENDED);
-    let (drawn, done) = tokio::join!(stage.draw(0), async {
+    let (token_answer, done) = tokio::join!(stage.get_token(0), async {
         stage.until_asked(1).await;
         sign_out(&stage.kernel, &stage.connection.id).await
     });
     assert_eq!(done.status, StatusCode::NO_CONTENT);
-    drawn.assert_problem(StatusCode::NOT_FOUND, "not_found");
+    token_answer.assert_problem(StatusCode::NOT_FOUND, "not_found");
     let tokens = revoked(&stage, 4).await;
     assert!(tokens.contains(&stage.connection.access_token));
 }

@@ -76,7 +76,7 @@ async fn told(world: &World, body: &Value) {
 }
 
 async fn is_gone(kernel: &TestKernel, connection: &Connected) {
-    let gone = kernel.draw(&connection.id, 0).await;
+    let gone = kernel.get_token(&connection.id, 0).await;
     gone.assert_problem(StatusCode::NOT_FOUND, "not_found");
 }
 
@@ -159,7 +159,10 @@ async fn found_e1_where_the_hub_does_not_say_it_nothing_is_handed_over() {
         let connection = world.connect(&kernel, "alice").await;
         world.hub.made("alice", second);
         // What was made for this very server token is its own still.
-        assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+        assert_eq!(
+            kernel.get_token(&connection.id, 0).await.status,
+            StatusCode::OK
+        );
         assert_eq!(kernel.connections().await.len(), 1);
         let again = kernel.create(&json!({})).await;
         assert_eq!(connected(&again.json()), connection);
@@ -289,7 +292,7 @@ async fn found_e1_a_renamed_persons_server_is_told_clearly_and_serves_nobody() {
     world.hub.made("alice", Some(NEW));
     // What is remembered of the token ends after 30 seconds.
     world.clock.advance(std::time::Duration::from_secs(31));
-    let refused = kernel.draw(&connection.id, 0).await;
+    let refused = kernel.get_token(&connection.id, 0).await;
     refused.assert_problem(StatusCode::FORBIDDEN, "not_a_server_token");
     assert!(refused.text().contains("restart the server"));
 
@@ -312,7 +315,10 @@ async fn found_e1_where_the_hub_takes_the_token_for_the_renamed_persons_the_conn
     let renamed = models::server("alice2", "");
     world.hub.set_model(&kernel.token, renamed);
     world.clock.advance(std::time::Duration::from_secs(31));
-    assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+    assert_eq!(
+        kernel.get_token(&connection.id, 0).await.status,
+        StatusCode::OK
+    );
     let next = world.kernel("alice", "");
     assert_eq!(next.create(&json!({})).await.status, StatusCode::CREATED);
     is_gone(&next, &connection).await;
@@ -356,7 +362,7 @@ async fn found_e1_the_end_of_a_renamed_persons_server_is_found_by_its_token() {
     gone.retain(|token| *token == kept.access_token);
     assert!(gone.is_empty(), "the new person's goes on");
     assert_eq!(kernel.state(&waiting).await, "denied");
-    assert_eq!(new.draw(&kept.id, 0).await.status, StatusCode::OK);
+    assert_eq!(new.get_token(&kept.id, 0).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -368,7 +374,7 @@ async fn found_e1_the_end_of_a_server_of_the_former_ends_nothing_of_the_new_pers
     let kept = world.connect(&new, "alice").await;
     let late = json!({"user": "alice", "server": "", "created": FORMER});
     told(&world, &late).await;
-    assert_eq!(new.draw(&kept.id, 0).await.status, StatusCode::OK);
+    assert_eq!(new.get_token(&kept.id, 0).await.status, StatusCode::OK);
     // By the same name and time, without a token: after a restart the Hub does not know it any more.
     let right = json!({"user": "alice", "server": "", "created": "2026-11-20T09:30:12Z"});
     told(&world, &right).await;
@@ -382,7 +388,7 @@ async fn found_e1_where_the_message_is_lost_the_dead_token_and_twelve_hours_end_
     let connection = world.connect(&kernel, "alice").await;
     given_again(&world);
     world.clock.advance(std::time::Duration::from_secs(31));
-    let refused = kernel.draw(&connection.id, 0).await;
+    let refused = kernel.get_token(&connection.id, 0).await;
     refused.assert_problem(StatusCode::FORBIDDEN, "invalid_token");
     world.clock.advance(std::time::Duration::from_hours(12));
     let late = json!({"user": "alice", "server": "", "created": FORMER, "token": kernel.token});

@@ -88,14 +88,14 @@ async fn feature_a9_need_7_more_scopes_are_asked_for_beside_those_that_are_there
     let opened = kernel.create(&write).await;
     assert_eq!(opened.status, StatusCode::CREATED);
     assert_eq!(*more(&opened.json()), json!(["projects:write"]));
-    assert_eq!(kernel.draw(&old.id, 0).await.status, StatusCode::OK);
+    assert_eq!(kernel.get_token(&old.id, 0).await.status, StatusCode::OK);
     let (url, new) = connect(&world, &kernel, &write, "op-alice").await;
     let asked = parameter(&url, "scope").unwrap();
     let mut asked: Vec<_> = asked.split(' ').collect();
     asked.sort_unstable();
     assert_eq!(asked, ["openid", "projects:read", "projects:write"]);
 
-    assert_eq!(kernel.draw(&old.id, 0).await.status, StatusCode::OK);
+    assert_eq!(kernel.get_token(&old.id, 0).await.status, StatusCode::OK);
     for fits in [&read, &write] {
         let answer = kernel.create(fits).await;
         assert_eq!(connected(&answer.json()), new, "the new one can do both");

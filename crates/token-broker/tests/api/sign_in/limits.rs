@@ -166,10 +166,10 @@ async fn security_q9_two_thousand_guesses_learn_nothing() {
         "abcdef.AAAAAAAAAAAAAAAAAAAAAA",
         "nonsense",
     ] {
-        assert_eq!(mallory.draw(id, 0).await, polled, "{id}");
+        assert_eq!(mallory.get_token(id, 0).await, polled, "{id}");
     }
     let id = ConnectionId::from_random(&short, [8; 16]);
-    assert_eq!(mallory.draw(id.as_str(), 0).await, polled);
+    assert_eq!(mallory.get_token(id.as_str(), 0).await, polled);
     assert_eq!(world.traces(), before);
     let elsewhere = mallory.send(Method::GET, "/v1/nothing", None).await;
     assert_eq!(elsewhere.bytes, polled.bytes);

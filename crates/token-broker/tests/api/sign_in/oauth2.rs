@@ -107,8 +107,13 @@ async fn feature_a8_a_plain_provider_signs_in_by_a_number_scopes_with_commas_and
     kernel.acknowledge(&sign_in).await;
     world.clock.advance(Duration::from_hours(11));
     let id = connection["id"].as_str().unwrap();
-    let drawn = kernel.draw(id, 300).await;
-    assert_eq!(drawn.status, StatusCode::OK, "{}", drawn.code());
+    let token_answer = kernel.get_token(id, 300).await;
+    assert_eq!(
+        token_answer.status,
+        StatusCode::OK,
+        "{}",
+        token_answer.code()
+    );
     assert_eq!(exchanges(&world), 1);
 }
 

@@ -137,7 +137,7 @@ async fn found_b1_claims_that_nobody_reads_end_no_connection_at_a_refresh() {
             .provider
             .next_id_token(move |token| claim(token, &claims));
         stage.advance(DUE);
-        let answer = stage.draw(60).await;
+        let answer = stage.get_token(60).await;
         assert_eq!(answer.status, 200, "{said}: {}", answer.text());
         let token = answer.json()["access_token"].as_str().unwrap().to_owned();
         assert_ne!(token, before, "{said}");
@@ -169,7 +169,7 @@ async fn found_b1_members_that_say_nothing_end_neither() {
         let kernel = stage.world.kernel("alice", "second");
         stage.world.connect(&kernel, "alice").await;
         stage.advance(DUE);
-        let answer = stage.draw(60).await;
+        let answer = stage.get_token(60).await;
         assert_eq!(answer.status, 200, "{n} {name}: {}", answer.text());
         assert_ne!(
             answer.json()["access_token"],

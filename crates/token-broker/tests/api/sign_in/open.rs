@@ -150,7 +150,7 @@ async fn security_k9_no_answer_holds_more_than_the_access_token() {
         created,
         ready,
         kernel.create(&json!({})).await,
-        kernel.draw(&connection.id, 1).await,
+        kernel.get_token(&connection.id, 1).await,
         kernel.send(Method::GET, "/v1/connections", None).await,
         kernel.send(Method::GET, "/v1/providers", None).await,
         kernel.send(Method::GET, "/v1/openapi.json", None).await,
@@ -205,7 +205,7 @@ async fn feature_k7_a_sign_in_that_is_finished_late_is_found_by_the_next_request
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
     assert_eq!(answer.json()["status"], "connected");
     let id = connected(&answer.json()).id;
-    assert_eq!(kernel.draw(&id, 60).await.status, StatusCode::OK);
+    assert_eq!(kernel.get_token(&id, 60).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -182,8 +182,8 @@ async fn feature_a12_two_providers_at_once_never_mix() {
             let ready = kernel.poll(sign_in).await.json();
             assert_eq!(ready["connection"]["provider"], provider);
             let connection = connected(&ready);
-            let drawn = kernel.draw(&connection.id, 1).await;
-            assert_eq!(drawn.json()["access_token"], connection.access_token);
+            let token_answer = kernel.get_token(&connection.id, 1).await;
+            assert_eq!(token_answer.json()["access_token"], connection.access_token);
             tokens.push(connection.access_token);
         }
         assert_ne!(tokens[0], tokens[1]);

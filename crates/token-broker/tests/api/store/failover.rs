@@ -96,7 +96,10 @@ async fn commits() -> (usize, usize) {
             token.shift(claim, 301);
         }
     });
-    assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+    assert_eq!(
+        kernel.get_token(&connection.id, 0).await.status,
+        StatusCode::OK
+    );
     (sign_in, world.probe.commits() - sign_in)
 }
 
@@ -158,7 +161,7 @@ impl Stage {
     async fn sign_in(&self) {
         self.doomed.die_at(self.case.at, self.case.moment);
         let connection = self.persist().await;
-        let answer = self.until_told(|| self.kernel.draw(&connection.id, 0));
+        let answer = self.until_told(|| self.kernel.get_token(&connection.id, 0));
         let answer = answer.await;
         assert_eq!(
             answer.status,
@@ -287,7 +290,7 @@ impl Stage {
             self.world.kernel(&mallory, ""),
             self.world.kernel(&self.user, "other"),
         ] {
-            let refused = self.until_told(|| kernel.draw(&connection.id, 0));
+            let refused = self.until_told(|| kernel.get_token(&connection.id, 0));
             refused
                 .await
                 .assert_problem(StatusCode::NOT_FOUND, "not_found");
@@ -325,7 +328,7 @@ impl Stage {
             scoped.json()
         );
         let own = self
-            .until_told(|| self.kernel.draw(&connection.id, 0))
+            .until_told(|| self.kernel.get_token(&connection.id, 0))
             .await;
         assert_eq!(own.status, StatusCode::OK, "{:?} {}", self.case, own.json());
         assert_eq!(self.world.provider.grants().reuses(), 0, "{:?}", self.case);
@@ -346,10 +349,10 @@ impl Stage {
     async fn refresh(&self) {
         let connection = self.connected_and_ended().await;
         self.doomed.die_at(self.case.at, self.case.moment);
-        let first = self.until_told(|| self.kernel.draw(&connection.id, 0));
+        let first = self.until_told(|| self.kernel.get_token(&connection.id, 0));
         let first = first.await;
         self.doomed.recover().await;
-        let again = self.until_told(|| self.kernel.draw(&connection.id, 0));
+        let again = self.until_told(|| self.kernel.get_token(&connection.id, 0));
         let again = again.await;
         self.nobody_else(&connection).await;
         let result_is_lost = matches!(self.case.moment, Moment::Lost)

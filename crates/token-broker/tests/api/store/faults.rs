@@ -34,7 +34,7 @@ async fn security_i6_while_the_store_is_down_every_request_is_refused_and_recove
         kernel.poll(&sign_in).await,
         kernel.acknowledge(&sign_in).await,
         kernel.cancel(&sign_in).await,
-        kernel.draw(&connection.id, 0).await,
+        kernel.get_token(&connection.id, 0).await,
         kernel.send(Method::GET, "/v1/connections", None).await,
     ];
     for answer in &answers {
@@ -46,7 +46,10 @@ async fn security_i6_while_the_store_is_down_every_request_is_refused_and_recove
     world.probe.set_down(false);
     assert_eq!(world.traces(), before);
     assert_eq!(kernel.state(&sign_in).await, "pending");
-    assert_eq!(kernel.draw(&connection.id, 0).await.status, StatusCode::OK);
+    assert_eq!(
+        kernel.get_token(&connection.id, 0).await.status,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]

@@ -73,8 +73,8 @@ async fn found_a11_first_aid_what_a_retired_key_sealed_is_gone_and_connect_opens
         kernel.create_with_key(&repeated, "key").await;
         stage.leak();
 
-        let drawn = kernel.draw(&connection.id, 0).await;
-        drawn.assert_problem(StatusCode::NOT_FOUND, "not_found");
+        let token_answer = kernel.get_token(&connection.id, 0).await;
+        token_answer.assert_problem(StatusCode::NOT_FOUND, "not_found");
         let exchange = format!("/v1/connections/{}/exchange", connection.id);
         let exchanged = kernel
             .send(
@@ -282,8 +282,13 @@ async fn found_a11_first_aid_rotation_as_documented_loses_nobody() {
             let found = kernel.create(&json!({"provider": "lab-api"})).await;
             assert_eq!(found.status, StatusCode::OK, "{}", found.json());
             assert_eq!(found.json()["connection"]["id"], connection.id.as_str());
-            let drawn = kernel.draw(&connection.id, 0).await;
-            assert_eq!(drawn.status, StatusCode::OK, "{}", drawn.json());
+            let token_answer = kernel.get_token(&connection.id, 0).await;
+            assert_eq!(
+                token_answer.status,
+                StatusCode::OK,
+                "{}",
+                token_answer.json()
+            );
         };
         stage.keys(["k1", "k2"]);
         find().await;

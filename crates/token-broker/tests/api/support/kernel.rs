@@ -130,7 +130,7 @@ impl TestKernel {
         connected(&ready.json())
     }
 
-    pub(crate) async fn draw(&self, connection: &str, min_valid: u64) -> Answer {
+    pub(crate) async fn get_token(&self, connection: &str, min_valid: u64) -> Answer {
         let path = format!("/v1/connections/{connection}/token");
         self.send(
             Method::POST,

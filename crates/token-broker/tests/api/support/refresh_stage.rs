@@ -106,13 +106,13 @@ impl Stage {
         self.keep_time();
     }
 
-    pub(crate) async fn draw(&self, min_valid: u64) -> Answer {
-        self.kernel.draw(&self.connection.id, min_valid).await
+    pub(crate) async fn get_token(&self, min_valid: u64) -> Answer {
+        self.kernel.get_token(&self.connection.id, min_valid).await
     }
 
     /// A token; the test ends where there is none.
     pub(crate) async fn token(&self, min_valid: u64) -> String {
-        token(&self.draw(min_valid).await)
+        token(&self.get_token(min_valid).await)
     }
 
     /// The same kernel at another replica.

@@ -20,13 +20,13 @@ const READ: &str = "projects:read";
 const AUDIENCE: &str = "https://api.example.org";
 const RESOURCE: &str = "https://api.example.org/v1";
 
-async fn draw_at(stage: &Stage, kernel: &TestKernel, body: Value) -> Answer {
+async fn get_token_at(stage: &Stage, kernel: &TestKernel, body: Value) -> Answer {
     let path = format!("/v1/connections/{}/token", stage.connection.id);
     kernel.send(Method::POST, &path, Some(&body)).await
 }
 
-async fn draw(stage: &Stage, body: Value) -> Answer {
-    draw_at(stage, &stage.kernel, body).await
+async fn get_token(stage: &Stage, body: Value) -> Answer {
+    get_token_at(stage, &stage.kernel, body).await
 }
 
 fn narrow() -> Value {
@@ -44,10 +44,10 @@ async fn feature_f4_audiences_and_scopes_are_cached_apart() {
     ];
     let mut tokens = BTreeSet::from([stage.token(0).await]);
     for wish in &wishes {
-        let answer = draw(&stage, wish.clone()).await;
+        let answer = get_token(&stage, wish.clone()).await;
         assert!(tokens.insert(token(&answer)), "{wish}");
         assert_eq!(
-            token(&draw(&stage, wish.clone()).await),
+            token(&get_token(&stage, wish.clone()).await),
             token(&answer),
             "{wish}"
         );
@@ -64,7 +64,7 @@ async fn feature_f4_audiences_and_scopes_are_cached_apart() {
     assert_eq!(last.form_value("audience").as_deref(), Some(AUDIENCE));
     stage.advance(ENDED);
     stage.token(0).await;
-    let again: BTreeSet<_> = join_all(wishes.map(|wish| draw(&stage, wish)))
+    let again: BTreeSet<_> = join_all(wishes.map(|wish| get_token(&stage, wish)))
         .await
         .iter()
         .map(token)
@@ -79,7 +79,7 @@ async fn what_the_connection_is_for_anyway_is_its_own_token() {
     let stage = Stage::new().await;
     let whole = json!({"scopes": ["openid", READ]});
     assert_eq!(
-        token(&draw(&stage, whole).await),
+        token(&get_token(&stage, whole).await),
         stage.connection.access_token
     );
     assert_eq!(stage.asked(), 0);
@@ -98,11 +98,11 @@ async fn security_k9_no_token_of_a_connection_permits_more_than_it_was_granted()
             "resource_not_allowed",
         ),
     ] {
-        draw(&stage, body)
+        get_token(&stage, body)
             .await
             .assert_problem(StatusCode::BAD_REQUEST, code);
     }
-    let foreign = draw_at(&stage, &stage.world.kernel("mallory", ""), narrow()).await;
+    let foreign = get_token_at(&stage, &stage.world.kernel("mallory", ""), narrow()).await;
     foreign.assert_problem(StatusCode::NOT_FOUND, "not_found");
     assert_eq!(stage.world.traces(), before);
 }
@@ -128,7 +128,7 @@ async fn share_one_refresh_token(stage: &Stage) {
     ];
     stage.advance(ENDED);
     let draws = (0..160)
-        .map(|kernel| draw_at(stage, &replicas[kernel % 4], wishes[kernel / 4 % 4].clone()));
+        .map(|kernel| get_token_at(stage, &replicas[kernel % 4], wishes[kernel / 4 % 4].clone()));
     let tokens: BTreeSet<_> = join_all(draws).await.iter().map(token).collect();
     assert_eq!(tokens.len(), 4, "one for each wish");
     assert_eq!(stage.asked(), 4);
@@ -141,9 +141,9 @@ async fn feature_f4_a_target_that_fails_harms_no_other_and_not_the_connection() 
     let stage = Stage::new().await;
     stage.world.provider.grants().refuse_target(RESOURCE);
     for _ in 0..3 {
-        let refused = draw(&stage, json!({"resource": RESOURCE})).await;
+        let refused = get_token(&stage, json!({"resource": RESOURCE})).await;
         refused.assert_problem(StatusCode::FORBIDDEN, "invalid_target");
-        token(&draw(&stage, narrow()).await);
+        token(&get_token(&stage, narrow()).await);
         assert_eq!(stage.token(0).await, stage.connection.access_token);
     }
     assert_eq!(
@@ -161,18 +161,18 @@ async fn a_refused_grant_ends_the_connection_only_if_its_own_token_is_refused_to
     let stage = Stage::new().await;
     let refusal = Reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_grant");
     stage.world.provider.answer_next(Endpoint::Token, refusal);
-    draw(&stage, narrow())
+    get_token(&stage, narrow())
         .await
         .assert_problem(StatusCode::FORBIDDEN, "invalid_target");
     stage.token(60).await;
     stage.world.provider.grants().end();
     stage.advance(LEASE);
     stage.advance(LEASE);
-    draw(&stage, narrow())
+    get_token(&stage, narrow())
         .await
         .assert_problem(StatusCode::CONFLICT, "sign_in_required");
     stage
-        .draw(0)
+        .get_token(0)
         .await
         .assert_problem(StatusCode::CONFLICT, "sign_in_required");
 }
@@ -186,11 +186,11 @@ async fn security_r4_an_answer_for_a_target_that_got_lost_is_recovered_by_the_co
             .world
             .provider
             .next_reply(Endpoint::Token, |reply| reply.pace = Pace::CutAfter(20));
-        let lost = draw(&stage, narrow()).await;
+        let lost = get_token(&stage, narrow()).await;
         lost.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "refresh_in_progress");
         assert_eq!(stage.token(0).await, stage.connection.access_token);
         stage.advance(LEASE);
-        let answer = draw(&stage, narrow()).await;
+        let answer = get_token(&stage, narrow()).await;
         if recovers {
             token(&answer);
         } else {
@@ -213,7 +213,7 @@ async fn a_connection_without_a_refresh_token_has_no_token_but_its_own() {
     let answer = kernel.send(Method::POST, &path, Some(&narrow())).await;
     answer.assert_problem(StatusCode::FORBIDDEN, "invalid_target");
     assert_eq!(
-        token(&kernel.draw(&connection.id, 0).await),
+        token(&kernel.get_token(&connection.id, 0).await),
         connection.access_token
     );
     stage.advance(DUE);

@@ -17,7 +17,7 @@ async fn feature_k11_a_token_is_drawn_with_what_is_known_about_it() {
     let world = World::new().await;
     let kernel = world.kernel("alice", "");
     let connection = world.connect(&kernel, "alice").await;
-    let answer = kernel.draw(&connection.id, 60).await;
+    let answer = kernel.get_token(&connection.id, 60).await;
     assert_eq!(answer.status, StatusCode::OK);
     let token = answer.json();
     assert_eq!(token["access_token"], connection.access_token);
@@ -41,15 +41,15 @@ async fn need_1_a_token_that_ends_too_early_is_not_handed_out() {
     });
     let connection = world.connect(&kernel, "alice").await;
     assert_eq!(
-        kernel.draw(&connection.id, 299).await.status,
+        kernel.get_token(&connection.id, 299).await.status,
         StatusCode::OK
     );
-    let short = kernel.draw(&connection.id, 301).await;
+    let short = kernel.get_token(&connection.id, 301).await;
     short.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
-    let forever = kernel.draw(&connection.id, u64::MAX).await;
+    let forever = kernel.get_token(&connection.id, u64::MAX).await;
     forever.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
     world.clock.advance(Duration::from_secs(301));
-    let ended = kernel.draw(&connection.id, 0).await;
+    let ended = kernel.get_token(&connection.id, 0).await;
     ended.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     for answer in [short, forever, ended] {
         assert!(!answer.text().contains(&connection.access_token));
@@ -70,13 +70,13 @@ async fn feature_g6_no_other_kernel_draws_from_a_connection() {
     let connection = world.connect(&kernel, "alice").await;
     let delivered = trail.events().len();
     let before = world.traces();
-    let unknown = kernel.draw("abcdef.AAAAAAAAAAAAAAAAAAAAAA", 0).await;
+    let unknown = kernel.get_token("abcdef.AAAAAAAAAAAAAAAAAAAAAA", 0).await;
     for other in [
         world.kernel("mallory", ""),
         world.kernel("alice", "gpu"),
         world.kernel("alice", ""),
     ] {
-        let answer = other.draw(&connection.id, 0).await;
+        let answer = other.get_token(&connection.id, 0).await;
         answer.assert_problem(StatusCode::NOT_FOUND, "not_found");
         assert_eq!(answer, unknown);
     }

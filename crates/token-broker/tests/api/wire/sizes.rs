@@ -180,7 +180,7 @@ async fn found_c2_an_id_token_of_a_refresh_beyond_the_limit_asks_the_person() {
         .provider
         .next_id_token(|token| pad(token, ID_TOKEN + 1));
     stage.advance(ENDED);
-    let answer = stage.draw(0).await;
+    let answer = stage.get_token(0).await;
     answer.assert_problem(http::StatusCode::CONFLICT, "sign_in_required");
     stage.world.connect(&stage.kernel, "alice").await;
 }

@@ -18,13 +18,13 @@ async fn security_r9_a_grant_that_is_gone_ends_the_connection_and_is_asked_for_o
     let stage = Stage::new().await;
     stage.world.provider.grants().end();
     stage.advance(ENDED);
-    let draws = (0..50).map(|_| stage.draw(0));
+    let draws = (0..50).map(|_| stage.get_token(0));
     for answer in futures_util::future::join_all(draws).await {
         answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     }
     stage
         .at(stage.world.replica())
-        .draw(&stage.connection.id, 0)
+        .get_token(&stage.connection.id, 0)
         .await
         .assert_problem(StatusCode::CONFLICT, "sign_in_required");
     assert_eq!(stage.asked(), 1);
@@ -40,7 +40,7 @@ async fn feature_f5_a_token_of_a_grant_that_is_gone_is_not_handed_out() {
     stage.world.provider.grants().end();
     stage.advance(DUE);
     for _ in 0..2 {
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     }
     assert_eq!(stage.asked(), 1);
@@ -68,7 +68,7 @@ async fn security_r7_refresh_tokens_of_odd_forms() {
     });
     stage.world.provider.grants().rotate(Rotation::Lenient);
     stage.advance(ENDED);
-    let unknown = stage.draw(0).await;
+    let unknown = stage.get_token(0).await;
     unknown.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "refresh_in_progress");
     stage.advance(LEASE);
     stage.token(0).await;
@@ -91,10 +91,10 @@ async fn security_r8_lifetimes_of_odd_forms() {
             .provider
             .token_responses(move |answer| answer["expires_in"] = said.clone());
         stage.advance(ENDED);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         if known == Some(0) {
             for _ in 0..3 {
-                let answer = stage.draw(0).await;
+                let answer = stage.get_token(0).await;
                 answer.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
             }
             assert_eq!(stage.asked(), 1, "a storm of refreshes");
@@ -114,7 +114,7 @@ async fn security_r11_an_outage_serves_what_is_valid_and_signs_nobody_out() {
     stage.advance(DUE);
     assert_eq!(stage.token(0).await, stage.connection.access_token);
     stage.advance(DUE_TO_ENDED);
-    let down = stage.draw(0).await;
+    let down = stage.get_token(0).await;
     down.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
     stage.world.provider.set_up(true);
     stage.advance(LEASE);
@@ -135,7 +135,7 @@ async fn security_r11_a_refusal_for_now_rests_as_long_as_the_provider_says() {
         stage.world.provider.answer_next(Endpoint::Token, reply);
         stage.advance(ENDED);
         for _ in 0..3 {
-            let answer = stage.draw(0).await;
+            let answer = stage.get_token(0).await;
             answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
         }
         assert_eq!(stage.asked(), 1);
@@ -154,7 +154,7 @@ async fn a_registration_that_the_provider_refuses_is_the_operators_matter() {
         stage.advance(DUE);
         assert_eq!(stage.token(0).await, stage.connection.access_token);
         stage.advance(DUE_TO_ENDED);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         answer.assert_problem(StatusCode::BAD_GATEWAY, "provider_misconfigured");
         stage.be_honest();
         stage.advance(LEASE);
@@ -182,13 +182,13 @@ async fn security_p60_p61_p62_an_id_token_of_somebody_else_ends_the_grant() {
         let stage = Stage::new().await;
         stage.advance(ENDED);
         stage.world.provider.next_id_token(lie);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         assert!(
             trail.says("account_link_conflict", &format!("reason={word}")),
             "{word}"
         );
-        let again = stage.draw(0).await;
+        let again = stage.get_token(0).await;
         again.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         assert_eq!(stage.asked(), 1, "{word}");
         let revoked = stage.world.provider.revoked();
@@ -223,14 +223,14 @@ async fn security_r4_an_answer_that_got_lost_is_asked_for_once_more_and_never_ag
         assert_eq!(stage.token(0).await, stage.connection.access_token);
         assert_eq!(stage.asked(), 1, "too early to try again");
         stage.advance(LEASE);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         if recovers {
             assert_eq!(answer.status, StatusCode::OK);
         } else {
             answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
             assert!(trail.has("reuse_detected"));
         }
-        stage.draw(0).await;
+        stage.get_token(0).await;
         assert_eq!(stage.uses().values().copied().collect::<Vec<_>>(), [2]);
     }
 }
@@ -246,7 +246,7 @@ async fn security_r4_a_provider_that_answers_nothing_is_not_asked_the_last_time(
     stage.token(0).await;
     for _ in 0..4 {
         stage.advance(LEASE);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
     }
     assert_eq!(stage.asked(), 1);

@@ -42,17 +42,17 @@ async fn security_r4_a_broker_that_dies_with_the_answer_costs_one_more_try_at_mo
         let process = tokio::runtime::Runtime::new().unwrap();
         let dying = stage.at(stage.world.replica());
         let id = stage.connection.id.clone();
-        process.spawn(async move { dying.draw(&id, 0).await });
+        process.spawn(async move { dying.get_token(&id, 0).await });
         stage.until_asked(1).await;
         process.shutdown_background();
         stage.advance(LEASE);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         if recovers {
             assert_ne!(token(&answer), stage.connection.access_token);
         } else {
             answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         }
-        stage.draw(0).await;
+        stage.get_token(0).await;
         assert_eq!(stage.uses().values().copied().max(), Some(2));
     }
 }
@@ -76,11 +76,11 @@ async fn security_r4_a_broker_that_dies_twice_ends_the_connection() {
         faults.extend([CommitFault::Lost; 4]);
         deaf.next_commits(&faults);
         let dying = stage.at(stage.world.replica_with(deaf));
-        dying.draw(&stage.connection.id, 0).await;
+        dying.get_token(&stage.connection.id, 0).await;
         assert_eq!(stage.asked(), uses);
         stage.advance(LEASE);
     }
-    let answer = stage.draw(0).await;
+    let answer = stage.get_token(0).await;
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     assert_eq!(stage.asked(), 2);
 }
@@ -94,7 +94,7 @@ async fn security_r5_a_holder_that_stood_still_sends_nothing() {
         .world
         .probe
         .next_commits(&[CommitFault::Paused(pause)]);
-    let late = stage.draw(0).await;
+    let late = stage.get_token(0).await;
     late.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
     assert_eq!(stage.asked(), 0);
     stage.advance(LEASE);
@@ -112,7 +112,7 @@ async fn security_r5_a_holder_that_comes_back_late_overwrites_nothing() {
     stage.advance(ENDED);
     let slow = stage.at(stage.world.replica());
     let id = stage.connection.id.clone();
-    let slow = tokio::spawn(async move { slow.draw(&id, 0).await });
+    let slow = tokio::spawn(async move { slow.get_token(&id, 0).await });
     stage.until_asked(1).await;
     stage.advance(LEASE);
     let recovered = stage.token(0).await;
@@ -134,11 +134,11 @@ async fn security_r6_a_new_token_that_cannot_be_stored_is_served_and_stored_late
     assert_eq!(stage.token(0).await, fresh, "held in memory");
     let other = stage.at(stage.world.replica_with(stage.world.probe.inner()));
     stage.world.probe.set_down(false);
-    let elsewhere = other.draw(&stage.connection.id, 0).await;
+    let elsewhere = other.get_token(&stage.connection.id, 0).await;
     assert_eq!(token(&elsewhere), fresh, "stored at last");
     assert_eq!(stage.asked(), 1);
     let foreign = stage.world.kernel("mallory", "");
-    let refused = foreign.draw(&stage.connection.id, 0).await;
+    let refused = foreign.get_token(&stage.connection.id, 0).await;
     refused.assert_problem(StatusCode::NOT_FOUND, "not_found");
 }
 
@@ -154,7 +154,7 @@ async fn security_r6_a_held_token_is_nobody_elses() {
         stage.world.kernel("mallory", ""),
         stage.world.kernel("alice", ""),
     ] {
-        let refused = other.draw(&stage.connection.id, 0).await;
+        let refused = other.get_token(&stage.connection.id, 0).await;
         refused.assert_problem(StatusCode::NOT_FOUND, "not_found");
     }
 }
@@ -165,7 +165,7 @@ async fn an_intent_that_may_not_be_written_down_sends_nothing() {
         let stage = hasty().await;
         stage.advance(ENDED);
         stage.world.probe.next_commits(&[fault]);
-        let failed = stage.draw(0).await;
+        let failed = stage.get_token(0).await;
         failed.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable");
         assert_eq!(stage.asked(), 0, "{fault:?}");
         // It was withdrawn: nobody has to wait for the end of its lease.
@@ -181,7 +181,7 @@ async fn a_kernel_that_gives_up_does_not_stop_the_refresh() {
         reply.pace = Pace::After(Duration::from_millis(200));
     });
     stage.advance(ENDED);
-    let draw = stage.draw(0);
+    let draw = stage.get_token(0);
     assert!(
         tokio::time::timeout(Duration::from_millis(50), draw)
             .await
@@ -206,7 +206,7 @@ async fn security_q12_a_refresh_elsewhere_is_noticed_without_a_wake_up() {
     ];
     let draws = replicas
         .iter()
-        .map(|replica| replica.draw(&stage.connection.id, 0));
+        .map(|replica| replica.get_token(&stage.connection.id, 0));
     let answers = futures_util::future::join_all(draws).await;
     assert_eq!(token(&answers[0]), token(&answers[1]));
     assert_eq!(stage.asked(), 1);

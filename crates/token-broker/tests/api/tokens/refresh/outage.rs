@@ -38,10 +38,10 @@ fn account(name: &str) -> hubkey_fakes::hostile_provider::Account {
     hubkey_fakes::hostile_provider::Account::new(&format!("op-{name}"))
 }
 
-async fn draw_all(people: &[(TestKernel, Connected)]) -> Vec<Answer> {
+async fn get_all_tokens(people: &[(TestKernel, Connected)]) -> Vec<Answer> {
     let draws = people
         .iter()
-        .map(|(kernel, connection)| kernel.draw(&connection.id, 0));
+        .map(|(kernel, connection)| kernel.get_token(&connection.id, 0));
     join_all(draws).await
 }
 
@@ -64,7 +64,7 @@ async fn security_r11_a_provider_that_fails_is_left_alone_and_nobody_is_signed_o
     stage.world.provider.answer(Endpoint::Token, broken);
     stage.advance(DUE);
     for (kernel, connection) in &people {
-        let served = kernel.draw(&connection.id, 0).await;
+        let served = kernel.get_token(&connection.id, 0).await;
         assert_eq!(token(&served), connection.access_token);
     }
     assert_eq!(hits(&stage), 5, "failures open the circuit");
@@ -73,12 +73,12 @@ async fn security_r11_a_provider_that_fails_is_left_alone_and_nobody_is_signed_o
 
     stage.advance(DUE_TO_ENDED);
     // After the rest one caller asks for all, with a refresh token that never was.
-    for answer in draw_all(&people).await {
+    for answer in get_all_tokens(&people).await {
         answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
     }
     assert_eq!(hits(&stage), 6);
     let (kernel, connection) = people.last().unwrap();
-    let wait = assert_waits(&kernel.draw(&connection.id, 0).await);
+    let wait = assert_waits(&kernel.get_token(&connection.id, 0).await);
     assert!((1..=17).contains(&wait), "{wait}");
     assert_eq!(hits(&stage), 6, "it fails fast");
     assert!(stage.uses().values().all(|uses| *uses == 1));
@@ -87,7 +87,7 @@ async fn security_r11_a_provider_that_fails_is_left_alone_and_nobody_is_signed_o
     stage.be_honest();
     stage.advance(REST);
     for (kernel, connection) in &people {
-        let fresh = kernel.draw(&connection.id, 0).await;
+        let fresh = kernel.get_token(&connection.id, 0).await;
         assert_ne!(token(&fresh), connection.access_token);
     }
     assert_eq!(stage.world.provider.grants().reuses(), 0);
@@ -99,7 +99,7 @@ async fn security_r11_one_asks_for_all_when_a_rest_is_over() {
     let people = people(&stage).await;
     stage.world.provider.set_up(false);
     stage.advance(ENDED);
-    for answer in draw_all(&people).await {
+    for answer in get_all_tokens(&people).await {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     }
     stage.world.provider.set_up(true);
@@ -108,7 +108,7 @@ async fn security_r11_one_asks_for_all_when_a_rest_is_over() {
         reply.pace = Pace::After(Duration::from_millis(1500));
     });
     stage.advance(REST);
-    let answers = draw_all(&people).await;
+    let answers = get_all_tokens(&people).await;
     let tokens = answers
         .iter()
         .filter(|answer| answer.status == StatusCode::OK);
@@ -119,7 +119,7 @@ async fn security_r11_one_asks_for_all_when_a_rest_is_over() {
     );
     assert_eq!(hits(&stage), 2, "a probe and a refresh");
     stage.advance(REST);
-    for answer in draw_all(&people).await {
+    for answer in get_all_tokens(&people).await {
         token(&answer);
     }
     assert_eq!(stage.world.provider.grants().reuses(), 0);
@@ -132,7 +132,7 @@ async fn security_r11_grants_that_are_gone_are_no_outage() {
     stage.world.provider.grants().end();
     stage.advance(ENDED);
     for (kernel, connection) in &people {
-        let gone = kernel.draw(&connection.id, 0).await;
+        let gone = kernel.get_token(&connection.id, 0).await;
         gone.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     }
     assert_eq!(hits(&stage), PEOPLE, "each was asked for");
@@ -148,7 +148,7 @@ async fn security_r4_a_token_endpoint_that_stays_broken_costs_no_sign_in() {
     stage.world.provider.answer(Endpoint::Token, broken);
     stage.advance(ENDED);
     for _ in 0..8 {
-        let down = stage.draw(0).await;
+        let down = stage.get_token(0).await;
         assert_eq!(down.status, StatusCode::SERVICE_UNAVAILABLE);
         stage.advance(LEASE);
     }
@@ -166,7 +166,7 @@ async fn security_r3_no_code_is_sent_to_a_provider_that_is_left_alone() {
     let broken = Reply::new(StatusCode::BAD_GATEWAY);
     stage.world.provider.answer(Endpoint::Token, broken);
     stage.advance(ENDED);
-    draw_all(&people).await;
+    get_all_tokens(&people).await;
     stage.advance(REST);
     stage.world.provider.forget_requests();
     let kernel = stage.world.kernel("zoe", "");

@@ -32,7 +32,7 @@ async fn feature_f1_an_ended_token_is_replaced_without_a_person() {
     assert_eq!(stage.world.provider.grants().reuses(), 0);
     let listed = &stage.kernel.connections().await[0];
     let ends = listed["expires_at"].as_u64().unwrap();
-    assert_eq!(stage.draw(0).await.json()["expires_at"], ends);
+    assert_eq!(stage.get_token(0).await.json()["expires_at"], ends);
 }
 
 #[tokio::test]
@@ -50,11 +50,11 @@ async fn feature_f6_a_token_is_refreshed_only_if_less_than_asked_for_is_left() {
 async fn need_1_what_no_token_can_do_is_said_and_asks_nobody() {
     let stage = Stage::new().await;
     stage.advance(Duration::from_secs(100));
-    let long = stage.draw(271).await;
+    let long = stage.get_token(271).await;
     long.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
     assert!(long.text().contains("270 seconds"), "{}", long.text());
     stage.advance(ENDED);
-    let long = stage.draw(u64::MAX).await;
+    let long = stage.get_token(u64::MAX).await;
     long.assert_problem(StatusCode::CONFLICT, "token_lifetime_too_short");
     assert_eq!(stage.asked(), 0);
     stage.token(270).await;
@@ -78,7 +78,7 @@ async fn feature_f7_g2_an_opaque_token_without_an_end_is_replaced_now_and_then()
     stage.world.provider.token_responses(without);
     stage.advance(ENDED);
     let first = stage.token(60).await;
-    assert!(stage.draw(60).await.json().get("expires_at").is_none());
+    assert!(stage.get_token(60).await.json().get("expires_at").is_none());
     stage.advance(Duration::from_secs(290));
     assert_eq!(stage.token(60).await, first);
     stage.advance(Duration::from_secs(11));
@@ -111,7 +111,7 @@ async fn feature_f2_no_refresh_token_reaches_a_kernel() {
     let stage = Stage::new().await;
     stage.advance(ENDED);
     let answers = [
-        stage.draw(0).await,
+        stage.get_token(0).await,
         stage.kernel.create(&json!({})).await,
         stage
             .kernel
@@ -154,7 +154,7 @@ async fn security_r2_many_kernels_at_four_replicas_refresh_once_on_redis() {
 async fn feature_f3_twenty_reads_at_an_end_cost_one_grant_that_is_stored_before_anybody_has_it() {
     for stage in [Stage::new().await, Stage::on_redis().await] {
         stage.advance(ENDED);
-        let mut draws: FuturesUnordered<_> = (0..20).map(|_| stage.draw(0)).collect();
+        let mut draws: FuturesUnordered<_> = (0..20).map(|_| stage.get_token(0)).collect();
         let first = token(&draws.next().await.unwrap());
         assert!(stage.stored(&first).await, "it is not in the store yet");
         while let Some(answer) = draws.next().await {
@@ -173,7 +173,7 @@ async fn refresh_once(stage: &Stage) {
     for time in [DUE, ENDED] {
         let before = stage.world.provider.grants().refreshes();
         stage.advance(time);
-        let draws = (0..200).map(|kernel| replicas[kernel % 4].draw(&stage.connection.id, 30));
+        let draws = (0..200).map(|kernel| replicas[kernel % 4].get_token(&stage.connection.id, 30));
         let tokens: BTreeSet<_> = join_all(draws).await.iter().map(token).collect();
         assert_eq!(stage.world.provider.grants().refreshes() - before, 1);
         assert_eq!(stage.world.provider.grants().reuses(), 0);
@@ -234,7 +234,7 @@ async fn need_9_a_connection_lives_for_as_long_as_a_kernel_uses_it() {
         assert_eq!(stage.kernel.connections().await.len(), 1);
     }
     stage.advance(life);
-    let ended = stage.draw(0).await;
+    let ended = stage.get_token(0).await;
     ended.assert_problem(StatusCode::NOT_FOUND, "not_found");
 }
 

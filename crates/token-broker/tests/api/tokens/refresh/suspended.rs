@@ -69,7 +69,7 @@ async fn found_a1_a_refusal_in_other_words_gives_the_link_and_loses_nothing() {
         assert_eq!(usable, stage.connection.access_token, "{name}");
         stage.advance(DUE_TO_ENDED);
         for _ in 0..3 {
-            let answer = stage.draw(0).await;
+            let answer = stage.get_token(0).await;
             answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         }
         assert_eq!(stage.asked(), 1, "{name}");
@@ -91,10 +91,10 @@ async fn found_a1_the_standards_word_ends_a_grant_at_once() {
     let stage = Stage::new().await;
     stage.world.provider.grants().end();
     stage.advance(ENDED);
-    let answer = stage.draw(0).await;
+    let answer = stage.get_token(0).await;
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     stage.advance(2 * HOUR);
-    stage.draw(0).await;
+    stage.get_token(0).await;
     assert_eq!(stage.asked(), 1);
 }
 
@@ -104,7 +104,7 @@ async fn found_a1_one_passing_refusal_ends_nothing() {
     let page = Reply::html("<h1>blocked</h1>").with_status(StatusCode::FORBIDDEN);
     stage.world.provider.answer_next(Endpoint::Token, page);
     stage.advance(ENDED);
-    let answer = stage.draw(0).await;
+    let answer = stage.get_token(0).await;
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     stage.advance(HOUR);
     assert_ne!(stage.token(0).await, stage.connection.access_token);
@@ -120,7 +120,7 @@ async fn found_a1_a_wrong_client_secret_loses_no_grant() {
         stage.world.provider.answer(Endpoint::Token, refusal);
         stage.advance(ENDED);
         for _ in 0..4 {
-            let answer = stage.draw(0).await;
+            let answer = stage.get_token(0).await;
             answer.assert_problem(StatusCode::BAD_GATEWAY, "provider_misconfigured");
             stage.advance(LEASE);
         }
@@ -138,7 +138,7 @@ async fn found_a1_the_word_for_a_wrong_client_that_only_this_token_meets_suspend
     // The token that never was meets the standard's word.
     stage.world.provider.answer_next(Endpoint::Token, refusal);
     stage.advance(ENDED);
-    let answer = stage.draw(0).await;
+    let answer = stage.get_token(0).await;
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     stage.advance(HOUR);
     stage.token(0).await;
@@ -170,7 +170,7 @@ async fn found_a1_an_hour_of_refusals_for_all_loses_none_of_a_hundred_grants() {
         for minute in 0..60 {
             for (kernel, connection) in &crowd[minute..=minute + 40] {
                 kernel
-                    .draw(&connection.id, 0)
+                    .get_token(&connection.id, 0)
                     .await
                     .assert_problem(StatusCode::CONFLICT, "sign_in_required");
             }
@@ -180,8 +180,8 @@ async fn found_a1_an_hour_of_refusals_for_all_loses_none_of_a_hundred_grants() {
         stage.be_honest();
         let mut lost = 0;
         for (kernel, connection) in &crowd {
-            let drawn = kernel.draw(&connection.id, 0).await;
-            lost += usize::from(drawn.status != StatusCode::OK);
+            let token_answer = kernel.get_token(&connection.id, 0).await;
+            lost += usize::from(token_answer.status != StatusCode::OK);
         }
         // Most are tried before their hour is over: the first that works says so to all.
         assert_eq!((lost, stage.world.provider.grants().reuses()), (0, 0));
@@ -201,16 +201,16 @@ async fn found_a1_a_token_that_is_dead_in_other_words_is_let_go_at_the_next_sign
     });
     stage.advance(ENDED);
     stage
-        .draw(0)
+        .get_token(0)
         .await
         .assert_problem(StatusCode::CONFLICT, "sign_in_required");
     let again = stage.world.connect(&stage.kernel, "alice").await;
     assert_ne!(again.id, stage.connection.id);
-    token(&stage.kernel.draw(&again.id, 0).await);
+    token(&stage.kernel.get_token(&again.id, 0).await);
     assert!(trail.says("token_revoked", "reason=replaced"));
     stage.advance(2 * HOUR);
     stage
-        .draw(0)
+        .get_token(0)
         .await
         .assert_problem(StatusCode::CONFLICT, "sign_in_required");
     let uses = stage.uses();
@@ -296,17 +296,17 @@ async fn found_a3_after_a_lost_answer_a_refresh_token_is_not_sent_a_third_time()
         let provider = &stage.world.provider;
         provider.next_reply(Endpoint::Token, |reply| reply.pace = Pace::CutAfter(20));
         stage.advance(ENDED);
-        stage.draw(0).await;
+        stage.get_token(0).await;
         stage.advance(LEASE);
         // The token that never was meets the standard's word, then the second sending is refused so.
         let probed = Reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_grant");
         provider.answer_next(Endpoint::Token, probed);
         provider.answer_next(Endpoint::Token, second);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         for _ in 0..5 {
             stage.advance(LEASE);
-            let answer = stage.draw(0).await;
+            let answer = stage.get_token(0).await;
             answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
         }
         let sent: Vec<_> = stage.uses().into_values().collect();
@@ -323,12 +323,12 @@ async fn found_a3_a_refused_registration_keeps_the_second_try() {
     provider.grants().rotate(Rotation::Lenient);
     provider.next_reply(Endpoint::Token, |reply| reply.pace = Pace::CutAfter(20));
     stage.advance(ENDED);
-    stage.draw(0).await;
+    stage.get_token(0).await;
     let refusal = Reply::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client");
     provider.answer(Endpoint::Token, refusal);
     for _ in 0..3 {
         stage.advance(LEASE);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         answer.assert_problem(StatusCode::BAD_GATEWAY, "provider_misconfigured");
     }
     assert_eq!(stage.asked(), 1);
@@ -348,10 +348,10 @@ async fn found_a4_every_whole_answer_of_4xx_says_that_the_endpoint_works() {
         provider.grants().rotate(Rotation::Lenient);
         provider.next_reply(Endpoint::Token, |reply| reply.pace = Pace::CutAfter(20));
         stage.advance(ENDED);
-        stage.draw(0).await;
+        stage.get_token(0).await;
         stage.advance(LEASE);
         provider.answer_next(Endpoint::Token, words);
-        assert_eq!(stage.draw(0).await.status, StatusCode::OK, "{name}");
+        assert_eq!(stage.get_token(0).await.status, StatusCode::OK, "{name}");
     }
 }
 
@@ -367,10 +367,10 @@ async fn found_a4_5xx_429_and_silence_do_not() {
         let provider = &stage.world.provider;
         provider.next_reply(Endpoint::Token, |reply| reply.pace = Pace::CutAfter(20));
         stage.advance(ENDED);
-        stage.draw(0).await;
+        stage.get_token(0).await;
         stage.advance(LEASE);
         provider.answer_next(Endpoint::Token, Reply::new(status));
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
         assert_eq!(stage.asked(), 1, "{status}");
     }

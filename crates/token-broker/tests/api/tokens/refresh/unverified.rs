@@ -68,7 +68,7 @@ async fn found_a6_what_came_is_kept_until_its_key_is_there() {
         hide(&stage.world.provider);
         stage.advance(ENDED);
         for _ in 0..3 {
-            let answer = stage.draw(0).await;
+            let answer = stage.get_token(0).await;
             answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
             stage.advance(Duration::from_secs(40));
         }
@@ -104,7 +104,7 @@ async fn found_a6_what_ended_before_its_key_came_is_refreshed_with_the_new_refre
     let stage = Stage::new().await;
     (ways()[0].1)(&stage.world.provider);
     stage.advance(ENDED);
-    stage.draw(0).await;
+    stage.get_token(0).await;
     stage.advance(ENDED);
     stage.be_honest();
     stage.token(0).await;
@@ -120,11 +120,11 @@ async fn found_a6_what_is_of_somebody_else_ends_the_grant_once_that_can_be_seen(
     (ways()[0].1)(provider);
     provider.next_id_token(|draft| draft.claim("sub", "op-mallory"));
     stage.advance(ENDED);
-    let answer = stage.draw(0).await;
+    let answer = stage.get_token(0).await;
     answer.assert_problem(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable");
     stage.be_honest();
     stage.advance(LEASE);
-    let answer = stage.draw(0).await;
+    let answer = stage.get_token(0).await;
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     assert!(trail.says("account_link_conflict", "reason=id_token_sub"));
     assert_eq!(stage.world.provider.revoked().len(), 2);
@@ -135,9 +135,9 @@ async fn found_a6_who_waits_for_a_key_too_long_may_sign_in() {
     let stage = Stage::new().await;
     (ways()[0].1)(&stage.world.provider);
     stage.advance(ENDED);
-    stage.draw(0).await;
+    stage.get_token(0).await;
     stage.advance(Duration::from_mins(16));
-    let answer = stage.draw(0).await;
+    let answer = stage.get_token(0).await;
     answer.assert_problem(StatusCode::CONFLICT, "sign_in_required");
     let opened = stage.kernel.create(&json!({ "provider": "lab-api" })).await;
     assert_eq!(opened.status, StatusCode::CREATED);
@@ -176,7 +176,7 @@ async fn found_a6_an_answer_that_is_useless_but_for_its_refresh_token_costs_no_s
         let provider = &stage.world.provider;
         provider.next_reply(Endpoint::Token, move |reply| reply.edit_json(spoil));
         stage.advance(ENDED);
-        let answer = stage.draw(0).await;
+        let answer = stage.get_token(0).await;
         answer.assert_problem(StatusCode::BAD_GATEWAY, "provider_misconfigured");
         stage.advance(LEASE);
         stage.token(0).await;
