@@ -44,7 +44,7 @@ pub enum RefreshState {
         /// How often in a row.
         failures: u32,
         /// Why the last refresh failed.
-        trouble: Trouble,
+        reason: BackoffReason,
     },
     /// Someone has sent it or is about to, while there is a lease.
     Refreshing {
@@ -84,7 +84,7 @@ pub enum RefreshState {
 /// Why a refresh failed that may succeed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Trouble {
+pub enum BackoffReason {
     /// The provider could not be reached, or refused for now.
     Unavailable,
     /// It refuses hubkey's registration or request; the operator has to act.
@@ -131,10 +131,10 @@ impl RefreshState {
 
     /// For how long it rests, and why.
     #[must_use]
-    pub fn rest(&self, now: Timestamp) -> Option<(Duration, Trouble)> {
-        let (until, trouble) = match self {
-            Self::Resting { until, trouble, .. } => (*until, *trouble),
-            Self::Unverified { until, .. } => (*until, Trouble::Unavailable),
+    pub fn rest(&self, now: Timestamp) -> Option<(Duration, BackoffReason)> {
+        let (until, reason) = match self {
+            Self::Resting { until, reason, .. } => (*until, *reason),
+            Self::Unverified { until, .. } => (*until, BackoffReason::Unavailable),
             Self::Idle
             | Self::Refreshing { .. }
             | Self::Unknown
@@ -143,7 +143,7 @@ impl RefreshState {
             | Self::Ended => return None,
         };
         let rest = now.until(until);
-        (!rest.is_zero() && rest <= CREDIBLE_REST).then_some((rest, trouble))
+        (!rest.is_zero() && rest <= CREDIBLE_REST).then_some((rest, reason))
     }
 
     /// Whether the refresh token of a suspended grant may be tried: its time has come, or a grant that was refused in the
@@ -203,7 +203,7 @@ impl RefreshState {
     pub fn rest_again(
         &self,
         now: Timestamp,
-        trouble: Trouble,
+        reason: BackoffReason,
         asked: Option<Duration>,
         spread: f64,
     ) -> Self {
@@ -221,7 +221,7 @@ impl RefreshState {
         Self::Resting {
             until: now.after(rest.mul_f64(spread).min(CREDIBLE_REST)),
             failures,
-            trouble,
+            reason,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_domain::{refresh_state::Trouble, user_index::TooMany};
+use hubkey_domain::{refresh_state::BackoffReason, user_index::TooMany};
 use hubkey_oidc::UserinfoError;
 use hubkey_protocol::{ErrorCode, SignInCause};
 use hubkey_service::http::Failure;
@@ -64,11 +64,11 @@ fn too_fast() -> Failure {
     )
 }
 
-fn provider(trouble: Trouble) -> ErrorCode {
+fn provider(trouble: BackoffReason) -> ErrorCode {
     match trouble {
-        Trouble::Unavailable => ErrorCode::ProviderUnavailable,
-        Trouble::Misconfigured => ErrorCode::ProviderMisconfigured,
-        Trouble::Refused => ErrorCode::InvalidTarget,
+        BackoffReason::Unavailable => ErrorCode::ProviderUnavailable,
+        BackoffReason::Misconfigured => ErrorCode::ProviderMisconfigured,
+        BackoffReason::Refused => ErrorCode::InvalidTarget,
     }
 }
 

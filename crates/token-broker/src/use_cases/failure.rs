@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_domain::{refresh_state::Trouble, user_index::TooMany};
+use hubkey_domain::{refresh_state::BackoffReason, user_index::TooMany};
 use hubkey_oidc::UserinfoError;
 use hubkey_protocol::{ErrorCode, SignInCause};
 use hubkey_store::StoreError;
@@ -49,7 +49,7 @@ pub enum KernelFailure {
     RefreshInProgress,
     /// The provider did not refresh the token; not to be asked again for a while.
     #[error("the provider did not refresh the token")]
-    Provider(Trouble, Duration),
+    Provider(BackoffReason, Duration),
     /// The provider's userinfo cannot be used.
     #[error("the provider's userinfo cannot be used")]
     Userinfo(UserinfoError),
@@ -82,9 +82,11 @@ impl KernelFailure {
         match self {
             Self::SignInRequired(cause) => Some(cause.unwrap_or(SignInCause::AccessEnded)),
             Self::TokenLifetimeTooShort(_) | Self::NotFound => Some(SignInCause::AccessEnded),
-            Self::Provider(Trouble::Misconfigured, _) => Some(SignInCause::RegistrationRefused),
-            Self::Provider(Trouble::Refused, _) => Some(SignInCause::NotRenewed),
-            Self::Provider(Trouble::Unavailable, _)
+            Self::Provider(BackoffReason::Misconfigured, _) => {
+                Some(SignInCause::RegistrationRefused)
+            }
+            Self::Provider(BackoffReason::Refused, _) => Some(SignInCause::NotRenewed),
+            Self::Provider(BackoffReason::Unavailable, _)
             | Self::Kernel(_)
             | Self::NotTheHub
             | Self::Store(_)
@@ -109,7 +111,7 @@ impl KernelFailure {
             | Self::RefreshInProgress
             | Self::Overloaded
             | Self::Contended => Some(Duration::from_secs(1)),
-            Self::Provider(Trouble::Unavailable, rest) => Some(*rest),
+            Self::Provider(BackoffReason::Unavailable, rest) => Some(*rest),
             Self::TooMany(TooMany::Open(wait) | TooMany::Created(wait)) => Some(*wait),
             Self::Kernel(_)
             | Self::Store(_)
@@ -120,7 +122,7 @@ impl KernelFailure {
             | Self::Superseded
             | Self::SignInRequired(_)
             | Self::TokenLifetimeTooShort(_)
-            | Self::Provider(Trouble::Misconfigured | Trouble::Refused, _)
+            | Self::Provider(BackoffReason::Misconfigured | BackoffReason::Refused, _)
             | Self::Userinfo(_)
             | Self::KeyReused => None,
         }

@@ -9,7 +9,7 @@ use hubkey_domain::{
     connection::Connection,
     derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
     random::RandomSource,
-    refresh_state::{RefreshState, TokenNeed, Trouble},
+    refresh_state::{BackoffReason, RefreshState, TokenNeed},
     token_set::TokenSet,
 };
 use hubkey_protocol::{ConnectionId, SignInCause};
@@ -224,11 +224,11 @@ impl DerivedTokens {
         &self,
         id: &ConnectionId,
         entry: DerivedTokenEntry,
-        (trouble, asked): (Trouble, Option<Duration>),
+        (trouble, asked): (BackoffReason, Option<Duration>),
     ) -> DerivedTokenResult {
         let asked = match trouble {
-            Trouble::Refused => Some(REFUSED_BACKOFF),
-            Trouble::Unavailable | Trouble::Misconfigured => asked,
+            BackoffReason::Refused => Some(REFUSED_BACKOFF),
+            BackoffReason::Unavailable | BackoffReason::Misconfigured => asked,
         };
         let renewal = self.backoff.retry_later(&entry.renewal, trouble, asked);
         let failure = self.backoff.failure(&renewal, trouble);

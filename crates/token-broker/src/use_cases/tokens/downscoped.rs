@@ -8,7 +8,7 @@ use hubkey_domain::{
     connection::Connection,
     derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
     identity::ServerIdentity,
-    refresh_state::{Lease, RefreshAction, RefreshState, Trouble},
+    refresh_state::{BackoffReason, Lease, RefreshAction, RefreshState},
     token_set::TokenSet,
 };
 use hubkey_oidc::{IdentityProvider, RefreshError, Refreshed};
@@ -213,7 +213,7 @@ impl DownscopedTokens {
             return Some(Err(RefreshFailure::SignIn(SignInCause::AccessEnded)));
         };
         if found.value.grant.tokens.refresh_token.is_none() {
-            let refused = (Trouble::Refused, None);
+            let refused = (BackoffReason::Refused, None);
             return Some(
                 self.derived_tokens
                     .record_failure(&found.value.id, state.entry, refused)
@@ -303,9 +303,11 @@ impl DownscopedTokens {
         let id = intent.connection.value.id.clone();
         let trouble = match error {
             RefreshError::Rejected { refusal, .. } if refusal.is_of_what_was_asked() => {
-                Trouble::Refused
+                BackoffReason::Refused
             }
-            RefreshError::Misconfigured | RefreshError::Registration(_) => Trouble::Misconfigured,
+            RefreshError::Misconfigured | RefreshError::Registration(_) => {
+                BackoffReason::Misconfigured
+            }
             // The grant may be gone, or only that target be out of reach: the connection's own token tells.
             RefreshError::Revoked | RefreshError::Rejected { .. } => {
                 let connection = intent.connection.value.clone();
@@ -313,7 +315,7 @@ impl DownscopedTokens {
                 self.refresher.refresh(&connection).await?;
                 return self
                     .derived_tokens
-                    .record_failure(&id, entry, (Trouble::Refused, None))
+                    .record_failure(&id, entry, (BackoffReason::Refused, None))
                     .await;
             }
             // What came is not the connection's own token, and nobody gets it; the refresh token beside it is kept.

@@ -6,7 +6,7 @@ use hubkey_domain::{
     clock::Clock,
     connection::Connection,
     random::RandomSource,
-    refresh_state::{TokenNeed, Trouble},
+    refresh_state::{BackoffReason, TokenNeed},
 };
 use hubkey_protocol::{ProviderId, SignInCause};
 use hubkey_store::typed::Loaded;
@@ -168,9 +168,9 @@ pub(crate) fn outcome(failure: &KernelFailure) -> &'static str {
         KernelFailure::SignInRequired(_) => "sign_in_required",
         KernelFailure::TokenLifetimeTooShort(_) => "lifetime_too_short",
         KernelFailure::RefreshInProgress => "refresh_in_progress",
-        KernelFailure::Provider(Trouble::Unavailable, _) => "provider_unavailable",
-        KernelFailure::Provider(Trouble::Misconfigured, _) => "provider_misconfigured",
-        KernelFailure::Provider(Trouble::Refused, _) => "refused",
+        KernelFailure::Provider(BackoffReason::Unavailable, _) => "provider_unavailable",
+        KernelFailure::Provider(BackoffReason::Misconfigured, _) => "provider_misconfigured",
+        KernelFailure::Provider(BackoffReason::Refused, _) => "refused",
         KernelFailure::Kernel(_)
         | KernelFailure::NotTheHub
         | KernelFailure::Store(_)

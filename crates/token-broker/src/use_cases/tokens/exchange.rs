@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use hubkey_domain::{
     connection::Connection,
     derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
-    refresh_state::{RefreshState, Trouble},
+    refresh_state::{BackoffReason, RefreshState},
     token_set::TokenSet,
 };
 use hubkey_oidc::{Exchange, ExchangeError, IdentityProvider};
@@ -188,10 +188,10 @@ pub(crate) fn exchange<'a>(subject: &'a Connection, target: &'a DerivedTokenKey)
     }
 }
 
-pub(crate) fn trouble(error: ExchangeError) -> (Trouble, Option<Duration>) {
+pub(crate) fn trouble(error: ExchangeError) -> (BackoffReason, Option<Duration>) {
     match error {
-        ExchangeError::Unavailable { retry_after } => (Trouble::Unavailable, retry_after),
-        ExchangeError::Refused | ExchangeError::SubjectRefused => (Trouble::Refused, None),
-        ExchangeError::Misconfigured => (Trouble::Misconfigured, None),
+        ExchangeError::Unavailable { retry_after } => (BackoffReason::Unavailable, retry_after),
+        ExchangeError::Refused | ExchangeError::SubjectRefused => (BackoffReason::Refused, None),
+        ExchangeError::Misconfigured => (BackoffReason::Misconfigured, None),
     }
 }

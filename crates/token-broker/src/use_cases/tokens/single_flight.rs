@@ -13,7 +13,7 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use hubkey_domain::{
-    connection::Connection, derived_token::DerivedTokenKey, refresh_state::Trouble,
+    connection::Connection, derived_token::DerivedTokenKey, refresh_state::BackoffReason,
     token_set::TokenSet,
 };
 use hubkey_protocol::{ConnectionId, SignInCause};
@@ -31,7 +31,7 @@ pub(crate) enum RefreshFailure {
     /// Somebody else is at it, or nobody knows yet how it ended.
     InProgress,
     /// The provider did not; not to be asked again for so long.
-    Provider(Trouble, Duration),
+    Provider(BackoffReason, Duration),
     /// The connection is gone.
     Gone,
     /// The store failed.

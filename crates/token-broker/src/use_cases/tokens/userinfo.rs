@@ -2,7 +2,7 @@
 
 use std::{future::ready, sync::Arc, time::Duration};
 
-use hubkey_domain::{connection::Connection, refresh_state::Trouble};
+use hubkey_domain::{connection::Connection, refresh_state::BackoffReason};
 use hubkey_oidc::{IdentityProvider, IdpError, UserinfoError};
 use hubkey_protocol::{ConnectionId, UserInfo};
 use hubkey_store::keys::LookupMacKey;
@@ -124,7 +124,7 @@ pub(crate) fn remember(error: Option<&IdpError>) -> Duration {
 fn failure(error: IdpError, connection: &Connection) -> KernelFailure {
     match error {
         IdpError::Unavailable | IdpError::OutcomeUnknown => {
-            return KernelFailure::Provider(Trouble::Unavailable, RETRY_AFTER);
+            return KernelFailure::Provider(BackoffReason::Unavailable, RETRY_AFTER);
         }
         IdpError::Refused(_)
         | IdpError::ProtocolViolation(_)
@@ -135,7 +135,7 @@ fn failure(error: IdpError, connection: &Connection) -> KernelFailure {
     let provider = connection.provider.as_str();
     tracing::warn!(provider, %error, "a provider's userinfo could not be used");
     let IdpError::Userinfo(reason) = error else {
-        return KernelFailure::Provider(Trouble::Misconfigured, RETRY_AFTER);
+        return KernelFailure::Provider(BackoffReason::Misconfigured, RETRY_AFTER);
     };
     if reason == UserinfoError::SubjectMismatch {
         Event::for_connection(connection)

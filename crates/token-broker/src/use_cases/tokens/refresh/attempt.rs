@@ -6,7 +6,7 @@ use hubkey_domain::{
     connection::Connection,
     derived_token::DerivedTokenKey,
     random::RandomSource,
-    refresh_state::{Lease, RefreshState, Trouble},
+    refresh_state::{BackoffReason, Lease, RefreshState},
     refusal::Refusal,
 };
 use hubkey_oidc::{IdentityProvider, IdpError, RefreshError, Refreshable, Refreshed};
@@ -67,7 +67,7 @@ pub(crate) struct Replaced {
 
 /// Why nothing was risked, and for how long the provider is not asked, if that is known.
 pub(crate) struct ProviderUnavailable {
-    pub(crate) trouble: Trouble,
+    pub(crate) trouble: BackoffReason,
     pub(crate) asked: Option<Duration>,
 }
 
@@ -241,22 +241,24 @@ impl RefreshAttempts {
 
 /// Whether a refresh token may be tried a second time, by what one that never was met: not where hubkey's registration is
 /// refused, since the answer would say nothing of the token.
-pub(crate) fn recoverable(witness: Result<Option<Refusal>, IdpError>) -> Result<(), Trouble> {
+pub(crate) fn recoverable(witness: Result<Option<Refusal>, IdpError>) -> Result<(), BackoffReason> {
     match witness {
-        Ok(Some(refusal)) if refusal.may_mean_the_registration() => Err(Trouble::Misconfigured),
+        Ok(Some(refusal)) if refusal.may_mean_the_registration() => {
+            Err(BackoffReason::Misconfigured)
+        }
         Ok(_) => Ok(()),
         Err(error) => Err(trouble_of(error)),
     }
 }
 
-pub(crate) fn trouble_of(error: IdpError) -> Trouble {
+pub(crate) fn trouble_of(error: IdpError) -> BackoffReason {
     match error {
         IdpError::Misconfigured(_)
         | IdpError::ProtocolViolation(_)
         | IdpError::NotSupported(_)
-        | IdpError::Userinfo(_) => Trouble::Misconfigured,
+        | IdpError::Userinfo(_) => BackoffReason::Misconfigured,
         IdpError::Unavailable | IdpError::OutcomeUnknown | IdpError::Refused(_) => {
-            Trouble::Unavailable
+            BackoffReason::Unavailable
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hubkey_domain::{
     clock::Clock,
     random::RandomSource,
-    refresh_state::{RefreshState, Trouble},
+    refresh_state::{BackoffReason, RefreshState},
 };
 use hubkey_protocol::SignInCause;
 
@@ -31,13 +31,13 @@ impl Backoff {
     pub(crate) fn retry_later(
         &self,
         renewal: &RefreshState,
-        trouble: Trouble,
+        trouble: BackoffReason,
         asked: Option<Duration>,
     ) -> RefreshState {
         renewal.rest_again(self.clock.now(), trouble, asked, self.chance.spread())
     }
 
-    pub(crate) fn failure(&self, renewal: &RefreshState, trouble: Trouble) -> RefreshFailure {
+    pub(crate) fn failure(&self, renewal: &RefreshState, trouble: BackoffReason) -> RefreshFailure {
         let rest = renewal.rest(self.clock.now());
         let rest = rest.map_or(self.rules.renewal.recover_after, |(rest, _)| rest);
         RefreshFailure::Provider(trouble, rest)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hubkey_domain::{
     clock::Clock,
     connection::{Connection, Grant},
-    refresh_state::{RefreshState, Trouble},
+    refresh_state::{BackoffReason, RefreshState},
 };
 use hubkey_oidc::{IdentityProvider, RefreshError, Refreshed};
 use hubkey_store::typed::Loaded;
@@ -99,13 +99,12 @@ impl RefreshOutcomes {
         intent: Intent,
         error: RefreshError,
     ) -> RefreshResult {
+        use BackoffReason::{Misconfigured, Unavailable};
         use RefreshError as E;
         let (writes, refused, unverified) = (&self.writes, &self.refused, &self.unverified);
         match error {
-            E::NotSent | E::CircuitOpen => {
-                writes.back_off(intent, Trouble::Unavailable, None).await
-            }
-            E::Misconfigured => writes.back_off(intent, Trouble::Misconfigured, None).await,
+            E::NotSent | E::CircuitOpen => writes.back_off(intent, Unavailable, None).await,
+            E::Misconfigured => writes.back_off(intent, Misconfigured, None).await,
             E::Later {
                 refusal,
                 retry_after,

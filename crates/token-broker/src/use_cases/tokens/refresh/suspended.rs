@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use hubkey_domain::{
     clock::Clock,
     connection::Connection,
-    refresh_state::{RefreshState, SUSPENDED_FOR, Trouble},
+    refresh_state::{BackoffReason, RefreshState, SUSPENDED_FOR},
     refusal::Refusal,
 };
 use hubkey_protocol::SignInCause;
@@ -84,7 +84,7 @@ impl RefusedRefreshes {
         match intent.kind {
             AttemptKind::First => {
                 self.writes
-                    .back_off(intent, Trouble::Unavailable, asked)
+                    .back_off(intent, BackoffReason::Unavailable, asked)
                     .await
             }
             AttemptKind::Recovery => self.suspend(intent, refusal).await,
@@ -109,7 +109,7 @@ impl RefusedRefreshes {
             .reason("registration_refused")
             .emit(EventKind::ProviderFailed);
         self.writes
-            .back_off(intent, Trouble::Misconfigured, None)
+            .back_off(intent, BackoffReason::Misconfigured, None)
             .await
     }
 

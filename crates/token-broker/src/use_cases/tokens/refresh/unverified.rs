@@ -7,7 +7,7 @@ use hubkey_domain::{
     clock::Clock,
     connection::Unverified,
     random::RandomSource,
-    refresh_state::{RefreshState, Trouble},
+    refresh_state::{BackoffReason, RefreshState},
 };
 use hubkey_protocol::secret::RefreshToken;
 
@@ -73,7 +73,7 @@ impl UnverifiedRefreshes {
             .emit(EventKind::ProviderFailed);
         Err(self
             .backoff
-            .failure(&connection.value.renewal, Trouble::Unavailable))
+            .failure(&connection.value.renewal, BackoffReason::Unavailable))
     }
 
     /// The answer was of no use but for the refresh token, which takes the place of the one that was sent.
@@ -86,7 +86,7 @@ impl UnverifiedRefreshes {
         connection.value.grant.tokens.refresh_token = Some(refresh_token);
         connection.value.renewal =
             self.backoff
-                .retry_later(&intent.before, Trouble::Misconfigured, None);
+                .retry_later(&intent.before, BackoffReason::Misconfigured, None);
         if let Some(result) = self
             .writes
             .write_or_hold(&connection, intent.replaced)
@@ -99,6 +99,6 @@ impl UnverifiedRefreshes {
             .emit(EventKind::ProviderFailed);
         Err(self
             .backoff
-            .failure(&connection.value.renewal, Trouble::Misconfigured))
+            .failure(&connection.value.renewal, BackoffReason::Misconfigured))
     }
 }

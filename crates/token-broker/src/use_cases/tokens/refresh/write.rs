@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use hubkey_domain::{
     connection::Connection,
-    refresh_state::{RefreshState, Trouble},
+    refresh_state::{BackoffReason, RefreshState},
 };
 use hubkey_protocol::SignInCause;
 use hubkey_store::{
@@ -170,7 +170,7 @@ impl RefreshWrites {
     pub(crate) async fn back_off(
         &self,
         intent: Intent,
-        trouble: Trouble,
+        trouble: BackoffReason,
         asked: Option<Duration>,
     ) -> RefreshResult {
         if intent.kind == AttemptKind::Recovery {
