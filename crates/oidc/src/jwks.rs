@@ -13,6 +13,9 @@ use crate::{
 
 const MOST_KEYS: usize = 64;
 const LONGEST_KID: usize = 256;
+/// How many keys of one name are tried for one token: providers were seen to publish a key twice, or two under one name while
+/// they change it.
+const MOST_OF_ONE_NAME: usize = 4;
 /// Members that only private keys have (RFC 7518 section 6).
 const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
@@ -22,6 +25,8 @@ pub(crate) struct Key {
     kid: Option<String>,
     shape: KeyKind,
     algorithm: Option<Algorithm>,
+    /// What makes it this key and no other (RFC 7638 section 3.2).
+    material: Vec<Vec<u8>>,
     decoding: DecodingKey,
 }
 
@@ -64,16 +69,33 @@ impl KeySet {
         Ok(Self(members.into_iter().filter_map(key).collect()))
     }
 
-    /// The key for this name and algorithm; the only one that fits the algorithm where the token names none.
-    pub(crate) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Key, JwtError> {
-        let mut fitting = self
+    /// The keys that a token of this name and algorithm may be signed with, each once: a few where several have the name;
+    /// the only one that fits the algorithm where the token names none.
+    pub(crate) fn candidates(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Vec<&Key>, JwtError> {
+        let mut candidates: Vec<&Key> = Vec::new();
+        let named = |key: &&Key| kid.is_none() || key.kid.as_deref() == kid;
+        for key in self
             .0
             .iter()
-            .filter(|key| kid.is_none() || key.kid.as_deref() == kid)
-            .filter(|key| key.fits(algorithm));
-        match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Ok(key),
-            _ => Err(JwtError::Key),
+            .filter(named)
+            .filter(|key| key.fits(algorithm))
+        {
+            if candidates
+                .iter()
+                .all(|known| known.material != key.material)
+            {
+                candidates.push(key);
+            }
+        }
+        let most = kid.map_or(1, |_| MOST_OF_ONE_NAME);
+        if (1..=most).contains(&candidates.len()) {
+            Ok(candidates)
+        } else {
+            Err(JwtError::Key)
         }
     }
 }
@@ -91,11 +113,15 @@ fn key(members: &Map<String, Value>) -> Option<Key> {
     if !may_verify(members) {
         return None;
     }
-    let (shape, decoding) = material(members)?;
+    let (shape, decoding) = decoding_key(members)?;
+    let material = ["n", "e", "x", "y"].iter();
     Some(Key {
         kid,
         shape,
         algorithm,
+        material: material
+            .filter_map(|name| Some(without_zeros(&decoded(text(members, name)?)?).to_vec()))
+            .collect(),
         decoding,
     })
 }
@@ -111,7 +137,7 @@ fn may_verify(members: &Map<String, Value>) -> bool {
     signs && verifies
 }
 
-fn material(members: &Map<String, Value>) -> Option<(KeyKind, DecodingKey)> {
+fn decoding_key(members: &Map<String, Value>) -> Option<(KeyKind, DecodingKey)> {
     match (text(members, "kty")?, text(members, "crv")) {
         ("RSA", _) => Some((KeyKind::Rsa, rsa(members)?)),
         ("EC", Some("P-256")) => Some((KeyKind::P256, elliptic(members, 32)?)),

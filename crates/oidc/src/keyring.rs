@@ -154,7 +154,13 @@ impl Keyring {
 }
 
 fn verify(keys: &KeySet, token: &UnverifiedJwt<'_>) -> Result<Claims, JwtError> {
-    token.verify(keys.find(token.kid(), token.algorithm())?)
+    for key in keys.candidates(token.kid(), token.algorithm())? {
+        match token.verify(key) {
+            Err(JwtError::Signature) => {}
+            verified => return verified,
+        }
+    }
+    Err(JwtError::Signature)
 }
 
 fn read(answer: &Answer) -> Result<(KeySet, Duration), IdpError> {

@@ -11,8 +11,9 @@ use crate::{
     jwt::{Claims, JwtError},
 };
 
-/// Judges the claims of an ID token whose signature was checked: the same issuer, subject, audience and time of
-/// authentication as at the sign-in, and not an older token.
+/// Judges the claims of an ID token whose signature was checked: the same issuer, subject and audience as at the sign-in,
+/// and not an older token. Another time of authentication is told and no more: providers were seen to say when they
+/// refreshed, and who the person is hangs on the subject.
 pub(crate) fn judge_refreshed(
     claims: &Claims,
     algorithm: Algorithm,
@@ -24,7 +25,7 @@ pub(crate) fn judge_refreshed(
     same_subject(claims, subject)?;
     not_older(claims, proof)?;
     same_nonce(claims, proof)?;
-    same_authentication(claims, proof)?;
+    tell_other_authentication(claims, proof);
     half_hash(claims, "at_hash", algorithm, access_token).ok_or(JwtError::AccessTokenHash)
 }
 
@@ -51,9 +52,15 @@ fn same_nonce(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), JwtError> {
 }
 
 /// What is no time says nothing (ADR 56).
-fn same_authentication(claims: &Claims, proof: &IdTokenAnchor) -> Result<(), JwtError> {
-    match (whole_seconds(claims, "auth_time"), proof.auth_time) {
-        (Some(given), Some(first)) if given != first => Err(JwtError::AuthenticationTime),
-        _ => Ok(()),
+fn tell_other_authentication(claims: &Claims, proof: &IdTokenAnchor) {
+    let given = whole_seconds(claims, "auth_time");
+    if let (Some(given), Some(first)) = (given, proof.auth_time)
+        && given != first
+    {
+        tracing::info!(
+            given,
+            first,
+            "The ID token of a refresh has another auth_time than that of the sign-in."
+        );
     }
 }

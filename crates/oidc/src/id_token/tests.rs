@@ -52,7 +52,8 @@ impl Bench {
             contexts: &[],
         };
         let token = UnverifiedJwt::parse(token, &ALLOWED)?;
-        let claims = token.verify(keys.find(token.kid(), token.algorithm())?)?;
+        let candidates = keys.candidates(token.kid(), token.algorithm())?;
+        let claims = token.verify(candidates[0])?;
         judge(&claims, token.algorithm(), &expected, &transaction)
     }
 
@@ -273,7 +274,7 @@ proptest! {
             .collect();
         if let Ok(set) = KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()) {
             for algorithm in ALLOWED {
-                let _ = set.find(None, algorithm);
+                let _ = set.candidates(None, algorithm);
             }
         }
     }

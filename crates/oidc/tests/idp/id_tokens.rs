@@ -102,6 +102,37 @@ async fn security_p22_p23_p24_only_trusted_audiences_may_stand_beside_us() {
 }
 
 #[tokio::test]
+async fn found_b3_audiences_that_are_ours_or_trusted_need_no_authorized_party() {
+    let setup =
+        Setup::with(|config| config.id_token.additional_audiences = vec!["api".into()]).await;
+    for audience in [
+        json!(["hubkey", "api"]),
+        json!(["api", "hubkey"]),
+        json!(["hubkey", "hubkey"]),
+        json!(["hubkey"]),
+    ] {
+        let audience = audience.clone();
+        setup.op.next_id_token(move |token| {
+            token.claim("aud", audience);
+            token.without("azp");
+        });
+        setup.sign_in_honestly().await;
+    }
+    for (audience, party, refused) in [
+        (json!(["hubkey", "api"]), json!("api"), "id_token_azp"),
+        (json!(["hubkey", "api"]), json!(["hubkey"]), "id_token_azp"),
+        (json!(["hubkey", "other"]), json!("hubkey"), "id_token_aud"),
+        (json!([]), json!("hubkey"), "id_token_aud"),
+    ] {
+        setup.op.next_id_token(move |token| {
+            token.claim("aud", audience);
+            token.claim("azp", party);
+        });
+        assert_eq!(word(setup.sign_in().await), refused);
+    }
+}
+
+#[tokio::test]
 async fn security_p40_the_nonce_of_another_live_sign_in_is_refused() {
     let setup = Setup::new().await;
     setup.sign_in_honestly().await;

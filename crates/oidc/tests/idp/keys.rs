@@ -14,7 +14,7 @@ use hubkey_fakes::{
     },
 };
 use hubkey_oidc::IdpError;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Setup, word};
 
@@ -184,6 +184,62 @@ async fn security_p59_invented_kids_cause_one_fetch_in_half_a_minute() {
     assert_eq!(word(setup.sign_in().await), "id_token_key");
     assert_eq!(setup.hits(Endpoint::Jwks), 2);
     assert_eq!(setup.hits(Endpoint::UserInfo), 0);
+}
+
+/// What a provider publishes is changed: each key once more, or others under the name of the one that signs.
+fn published(keys: &mut Value, others: &[SigningKey], copies: usize) {
+    let list = keys["keys"].as_array_mut().unwrap();
+    let own = list[0].clone();
+    for other in others {
+        let mut key = other.jwk();
+        key["kid"] = own["kid"].clone();
+        list.insert(0, key);
+    }
+    for _ in 0..copies {
+        list.push(own.clone());
+    }
+}
+
+#[tokio::test]
+async fn found_b4_keys_of_one_name_are_each_tried_and_equal_ones_are_one() {
+    let others: Vec<_> = (10..14)
+        .map(|number| SigningKey::generate(Alg::Es256, number).unwrap())
+        .collect();
+    for (count, copies, accepted) in [
+        (0, 1, true),
+        (0, 9, true),
+        (1, 0, true),
+        (3, 3, true),
+        (4, 0, false),
+    ] {
+        let setup = Setup::new().await;
+        setup.op.signing_keys().generate(&[Alg::Es256]).unwrap();
+        let others = others[..count].to_vec();
+        setup.op.jwks(move |keys| published(keys, &others, copies));
+        let sign_in = setup.sign_in().await;
+        if accepted {
+            sign_in.unwrap();
+        } else {
+            assert_eq!(word(sign_in), "id_token_key");
+        }
+    }
+}
+
+#[tokio::test]
+async fn found_b4_a_key_of_the_same_name_verifies_nothing_that_it_did_not_sign() {
+    let setup = Setup::new().await;
+    setup.op.signing_keys().generate(&[Alg::Es256]).unwrap();
+    let foreign = SigningKey::generate(Alg::Es256, 15).unwrap();
+    let other = SigningKey::generate(Alg::Es256, 16).unwrap();
+    setup
+        .op
+        .jwks(move |keys| published(keys, std::slice::from_ref(&other), 1));
+    let own = setup.op.signing_keys().all()[0].kid.clone();
+    setup.op.next_id_token(move |token| {
+        token.sign_with(&foreign);
+        token.head("kid", own);
+    });
+    assert_eq!(word(setup.sign_in().await), "id_token_signature");
 }
 
 #[tokio::test]
