@@ -64,29 +64,40 @@ pub(super) fn read_authentication(section: &Section<'_>) -> Option<ClientAuthent
     }
 }
 
+/// Says what does not fit together, and what would: once for each thing that is wrong.
 fn complain(section: &Section<'_>, method: Method, has_secret: bool, has_key: bool) {
-    let wants_secret = matches!(method, Method::Basic | Method::Post);
-    let wants_key = method == Method::PrivateKey;
-    match (wants_secret, has_secret) {
-        (false, true) => section.fail(
-            "client_secret_file",
-            "remove it, or choose `client_secret_basic` or `client_secret_post` as `token_endpoint_auth_method`.",
+    match (method, has_secret, has_key) {
+        (Method::None, true, true) => section.fail(
+            "token_endpoint_auth_method",
+            "choose one way, and set only what it needs: `client_secret_file` or `private_key_file`.",
         ),
-        (true, false) => section.fail(
+        (Method::None | Method::PrivateKey, true, false) => section.fail(
+            "token_endpoint_auth_method",
+            "choose `client_secret_basic` or `client_secret_post`, since `client_secret_file` is set.",
+        ),
+        (Method::None | Method::Basic | Method::Post, false, true) => section.fail(
+            "token_endpoint_auth_method",
+            "set it to `private_key_jwt`, since `private_key_file` is set.",
+        ),
+        (Method::Basic | Method::Post, true, true) => section.fail(
+            "private_key_file",
+            "remove it, or set `token_endpoint_auth_method = \"private_key_jwt\"` and remove `client_secret_file`.",
+        ),
+        (Method::PrivateKey, true, true) => section.fail(
+            "client_secret_file",
+            "remove it: `private_key_jwt` proves hubkey by its key.",
+        ),
+        (Method::Basic | Method::Post, false, false) => section.fail(
             "client_secret_file",
             "name a file that holds the secret, or set `token_endpoint_auth_method = \"none\"`.",
         ),
-        _ => {}
-    }
-    match (wants_key, has_key) {
-        (false, true) => section.fail(
-            "private_key_file",
-            "remove it, or set `token_endpoint_auth_method = \"private_key_jwt\"`.",
-        ),
-        (true, false) => section.fail(
+        (Method::PrivateKey, false, false) => section.fail(
             "private_key_file",
             "name a file that holds the private key as PEM.",
         ),
-        _ => {}
+        // These fit together.
+        (Method::None, false, false)
+        | (Method::Basic | Method::Post, true, false)
+        | (Method::PrivateKey, false, true) => {}
     }
 }

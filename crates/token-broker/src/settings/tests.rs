@@ -140,3 +140,78 @@ fn keys_that_do_not_go_together_are_told() {
     let none = of(0, &[BY_KEY, PUBLISHED]);
     assert!(none.contains("names a file that is empty"), "{none}");
 }
+
+/// What is said of settings with this method, beside these files.
+fn told_of(method: &str, files: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::generate(Alg::Es256, 0).unwrap();
+    let key = key.private_pem().unwrap();
+    std::fs::write(folder.path().join("private_key"), key).unwrap();
+    std::fs::write(folder.path().join("client_secret"), "secret-of-a-client").unwrap();
+    let named = files.iter().map(|file| {
+        let path = folder.path().join(file);
+        format!("{file}_file = {path:?}\n")
+    });
+    let method = match method {
+        "" => String::new(),
+        method => format!("token_endpoint_auth_method = \"{method}\"\n"),
+    };
+    let table = format!("[providers.lab-api]\n{method}{}", named.collect::<String>());
+    let settings = folder.path().join("hubkey.toml");
+    std::fs::write(&settings, table).unwrap();
+    Settings::load(Some(&settings)).unwrap_err().to_string()
+}
+
+#[test]
+fn found_k8_the_hint_is_the_way_whose_file_is_set() {
+    const KEY: &str = "private_key";
+    const SECRET: &str = "client_secret";
+    for (method, files, advice) in [
+        ("", &[KEY][..], "set it to `private_key_jwt`"),
+        ("client_secret_post", &[KEY], "set it to `private_key_jwt`"),
+        ("none", &[KEY], "set it to `private_key_jwt`"),
+        ("none", &[SECRET], "choose `client_secret_basic`"),
+        ("private_key_jwt", &[SECRET], "choose `client_secret_basic`"),
+        (
+            "private_key_jwt",
+            &[SECRET, KEY],
+            "remove it: `private_key_jwt` proves",
+        ),
+        ("", &[SECRET, KEY], "remove it, or set"),
+        ("none", &[SECRET, KEY], "choose one way"),
+        ("", &[], "name a file that holds the secret"),
+        (
+            "private_key_jwt",
+            &[],
+            "name a file that holds the private key",
+        ),
+    ] {
+        let told = told_of(method, files);
+        assert!(told.contains(advice), "{method} {files:?}: {told}");
+        let of_it = |line: &&str| {
+            [
+                "token_endpoint_auth_method`:",
+                "client_secret_file`:",
+                "private_key_file`:",
+            ]
+            .iter()
+            .any(|key| line.contains(key))
+        };
+        assert_eq!(
+            told.lines().filter(of_it).count(),
+            1,
+            "{method} {files:?}: {told}"
+        );
+    }
+    for (method, file) in [
+        ("", SECRET),
+        ("private_key_jwt", KEY),
+        ("client_secret_post", SECRET),
+    ] {
+        let told = told_of(method, &[file]);
+        assert!(
+            !told.contains("auth_method`:") && !told.contains("_file`: "),
+            "{told}"
+        );
+    }
+}
