@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from html import escape
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, ClassVar, overload
 
 from hubkey._broker.client import open_broker
 from hubkey._broker.environment import read_settings
@@ -67,7 +67,7 @@ class Connections(Sequence[ConnectionInfo]):
         """Whether both list the same."""
         return self._found == other._found if isinstance(other, Connections) else NotImplemented
 
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __repr__(self) -> str:
         """Say each in a line of its own."""

@@ -41,7 +41,7 @@ class GoogleCredentials(Credentials):
         self._connection.__reduce_ex__(protocol)
 
 
-def unrestricted_google_credentials(connection: TokenSource) -> GoogleCredentials:
+def unrestricted_google_credentials(connection: TokenSource) -> Credentials:
     """Give credentials for Google's clients and `google.auth.transport.requests.AuthorizedSession`.
 
     ```python
