@@ -66,6 +66,14 @@ pub struct ExchangeOffer {
 }
 
 impl ExchangeOffer {
+    /// Whether nothing can be asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.allowed_audiences.is_empty()
+            && self.allowed_resources.is_empty()
+            && self.requested_issuers.is_empty()
+    }
+
     /// Where a token for this target is sent.
     #[must_use]
     pub fn origins_of(&self, target: &DerivedTokenKey) -> Vec<String> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConnectionId, ProviderId, Scopes,
+    ConnectionId, ProviderId, Scopes, scope,
     secret::{self, AccessToken},
 };
 
@@ -85,7 +85,11 @@ pub struct TokenRequest {
     /// The token must be valid for at least so many seconds more.
     pub min_valid_seconds: u64,
     /// A token of these scopes only; all of the connection's where left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "scope::requested",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(schema_with = scope::requested_schema)]
     pub scopes: Option<Scopes>,
     /// A token for this audience; the connection's own where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,7 +111,11 @@ pub struct ExchangeRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// What it has to permit; what the provider gives where left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "scope::requested",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(schema_with = scope::requested_schema)]
     pub scopes: Option<Scopes>,
     /// A provider behind this one whose token is wanted.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,10 +18,13 @@ impl InvalidId {
     }
 }
 
+/// A handle: its name, what an error says is expected, the pattern that the API reference shows, and the check, of which a
+/// test shows that it takes what the pattern takes.
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $pattern:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
+        #[schema(pattern = $pattern)]
         pub struct $name(String);
 
         impl $name {
@@ -58,24 +61,28 @@ id!(
     /// that holds the sign-in's records; knowing it opens nothing.
     ShortId,
     "six letters a to z",
+    "^[a-z]{6}$",
     |text| text.len() == 6 && text.bytes().all(|b| b.is_ascii_lowercase())
 );
 id!(
     /// The random public handle of one sign-in: `<short>.<22 characters of base64url>`, 128 random bits.
     Nonce,
     "a sign-in's nonce",
+    "^[a-z]{6}\\.[A-Za-z0-9_-]{22}$",
     |text| is_prefixed(text, 22)
 );
 id!(
     /// The handle of a connection: `<short>.<22 characters of base64url>`, 128 random bits.
     ConnectionId,
     "a connection's id",
+    "^[a-z]{6}\\.[A-Za-z0-9_-]{22}$",
     |text| is_prefixed(text, 22)
 );
 id!(
     /// The operator's short name of a provider, such as `lab-api`.
     ProviderId,
     "1 to 63 characters of a to z, 0 to 9 and -, beginning with a letter or digit",
+    "^[a-z0-9][a-z0-9-]{0,62}$",
     |text| (1..=63).contains(&text.len())
         && !text.starts_with('-')
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -84,6 +91,7 @@ id!(
     /// The reference on an error page, such as `7QK2-M4TX`: the operator finds it in the audit stream.
     ErrorReference,
     "eight characters in two groups",
+    "^[A-HJ-NP-Z2-9]{4}-[A-HJ-NP-Z2-9]{4}$",
     |text| text.len() == 9
         && text.bytes().enumerate().all(|(i, b)| if i == 4 { b == b'-' } else { REFERENCE_ALPHABET.contains(&b) })
 );

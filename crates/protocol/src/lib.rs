@@ -51,7 +51,7 @@ pub use failures::{ErrorCode, SignInFailure};
 pub use id::{ConnectionId, ErrorReference, InvalidId, Nonce, ProviderId, ShortId, prefixed};
 pub use problem::Problem;
 pub use provider::{Provider, ProviderList, ProviderStatus};
-pub use scope::{InvalidScope, Scope, Scopes};
+pub use scope::{InvalidScope, InvalidScopes, Scope, Scopes};
 pub use server::ServerStopped;
 pub use sign_in::{CreateSignIn, CreateSignInAnswer, SignInCause, SignInOpened, SignInStatus};
 pub use userinfo::UserInfo;

@@ -3,14 +3,30 @@
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::{
+    Ref,
+    schema::{ArrayBuilder, Schema, SchemaType, Type},
+};
 
 /// A text that is not one scope.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a scope: 1 to 255 printable ASCII characters without space, \" and \\")]
 pub struct InvalidScope;
 
+/// Texts that are not the scopes of a request.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidScopes {
+    /// One of them is no scope.
+    #[error(transparent)]
+    Scope(#[from] InvalidScope),
+    /// There is none. That is no way to ask for the default, which a program that computes its scopes would get by mistake.
+    #[error("expected at least one scope, or no such field for what counts without it")]
+    Empty,
+}
+
 /// One scope token.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
+#[schema(pattern = "^[!#-\\[\\]-~]{1,255}$")]
 pub struct Scope(String);
 
 impl Scope {
@@ -47,6 +63,24 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
+/// Reads the scopes that a request asks for.
+pub(crate) fn requested<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Scopes>, D::Error> {
+    let scopes = Option::<Scopes>::deserialize(deserializer)?;
+    let scopes = scopes.map(Scopes::not_empty).transpose();
+    scopes.map_err(serde::de::Error::custom)
+}
+
+/// The schema of what [`requested`] reads.
+pub(crate) fn requested_schema() -> Schema {
+    let list = ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(Ref::from_schema_name("Scope"))
+        .min_items(Some(1));
+    list.into()
+}
+
 /// A set of scopes; in JSON a list, in OAuth one string with spaces.
 #[derive(
     Debug,
@@ -68,6 +102,19 @@ impl Scopes {
     /// Reads a provider's or an operator's space-separated list.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         text.split_ascii_whitespace().map(Scope::parse).collect()
+    }
+
+    /// Reads the scopes that a request asks for: at least one.
+    pub fn requested(names: impl IntoIterator<Item = String>) -> Result<Self, InvalidScopes> {
+        let scopes: Result<Self, InvalidScope> = names.into_iter().map(Scope::parse).collect();
+        scopes?.not_empty()
+    }
+
+    fn not_empty(self) -> Result<Self, InvalidScopes> {
+        if self.0.is_empty() {
+            return Err(InvalidScopes::Empty);
+        }
+        Ok(self)
     }
 
     /// The OAuth form: names in order, one space between them.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Connection, ErrorReference, Nonce, ProviderId, Scopes, SignInFailure, TokenAnswer,
+    Connection, ErrorReference, Nonce, ProviderId, Scopes, SignInFailure, TokenAnswer, scope,
     secret::{self, PollSecret, SecretUrl},
 };
 
@@ -15,7 +15,11 @@ pub struct CreateSignIn {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderId>,
     /// What to ask for; the provider's default where left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "scope::requested",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(schema_with = scope::requested_schema)]
     pub scopes: Option<Scopes>,
     /// An audience out of the provider's allow-list.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +29,11 @@ pub struct CreateSignIn {
     pub resource: Option<String>,
     /// Whose account: the provider's own id of it, its e-mail address or its name. Any where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 256,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+    )]
     pub account: Option<String>,
     /// Whether a person can sign in now; `true` where left out. With `false` the answer is a connection that exists or the
     /// error `sign_in_required`, and no sign-in is opened, as with `prompt=none` of OpenID Connect.

@@ -1,8 +1,8 @@
 //! The messages of the kernel API as Python objects. Their secrets have one door each; nothing else shows them.
 
 use hubkey_protocol::{
-    Connection, CreateSignIn, ErrorReference, ExchangeRequest, ProviderId, Scope, SignInCause,
-    SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
+    Connection, CreateSignIn, ErrorReference, ExchangeRequest, ProviderId, Scope, Scopes,
+    SignInCause, SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
     failures::{CANCELLED, DECLINED, PythonException, Remedy},
     secret::Secret,
 };
@@ -27,9 +27,7 @@ impl Request {
         interactive: bool,
     ) -> PyResult<Self> {
         let provider = provider.map(ProviderId::parse).transpose();
-        let scopes = scopes
-            .map(|scopes| scopes.into_iter().map(Scope::parse).collect())
-            .transpose();
+        let scopes = scopes.map(Scopes::requested).transpose();
         Ok(Self(CreateSignIn {
             provider: provider.map_err(|error| invalid("provider", &error))?,
             scopes: scopes.map_err(|error| invalid("scopes", &error))?,
@@ -118,9 +116,7 @@ impl Exchange {
         resource: Option<String>,
         requested_issuer: Option<String>,
     ) -> PyResult<Self> {
-        let scopes = scopes
-            .map(|scopes| scopes.into_iter().map(Scope::parse).collect())
-            .transpose();
+        let scopes = scopes.map(Scopes::requested).transpose();
         Ok(Self(ExchangeRequest {
             audience,
             resource,

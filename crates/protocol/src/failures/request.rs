@@ -297,6 +297,17 @@ table_of_failures! {
             exit: Exit::Failed,
             python: Python::HubkeyError,
         }
+        /// The body is of another kind than JSON. 415
+        UnsupportedMediaType {
+            name: "unsupported_media_type",
+            status: 415,
+            transient: false,
+            title: "The body is not sent as JSON.",
+            remedy: "Send it with the header `Content-Type: application/json`.",
+            cell: None,
+            exit: Exit::Failed,
+            python: Python::HubkeyError,
+        }
         /// Too many requests of this user or server. 429
         RateLimited {
             name: "rate_limited",

@@ -44,6 +44,7 @@ _ErrorCode: TypeAlias = Literal[
     "already_delivered",
     "payload_too_large",
     "uri_too_long",
+    "unsupported_media_type",
     "rate_limited",
     "too_many_sign_ins",
     "headers_too_large",

@@ -25,9 +25,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
         if !is_json(request.headers()) {
-            return Err(bad_request(
-                "Send the body as `Content-Type: application/json`.",
-            ));
+            return Err(Failure::of(ErrorCode::UnsupportedMediaType));
         }
         let body = Bytes::from_request(request, state)
             .await
@@ -111,7 +109,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| bad_request(advice(&error)))
 }
 
-/// Names the field that is wrong. The error's own text may repeat a value, so only its first words are looked at.
+/// Names the field that is wrong. The error's own text may repeat a value, so that only its first words are looked at, and
+/// what our own types say that they expect.
 fn advice(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let text = error.inner().to_string();
     let quoted = || text.split('`').nth(1).unwrap_or_default();
@@ -119,7 +118,12 @@ fn advice(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
         return format!("Add the field `{}`.", quoted());
     }
     if text.starts_with("unknown field") {
-        return "Remove the fields that this message does not have.".to_owned();
+        return match quoted() {
+            name if is_a_name(name) => {
+                format!("Remove the field `{name}`: there is none of that name here.")
+            }
+            _ => "Remove the fields that this message does not have.".to_owned(),
+        };
     }
     let path: String = error.path().to_string();
     let is_plain = path.len() <= 64
@@ -129,8 +133,22 @@ fn advice(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     if path == "." || !is_plain {
         return NO_SUCH_MESSAGE.to_owned();
     }
-    format!("Give the field `{path}` a value of the form that the API reference shows.")
+    let expected = text.strip_prefix("expected ").unwrap_or_default();
+    match expected.split(" at line ").next().unwrap_or_default() {
+        "" => format!("Give the field `{path}` a value of the form that the API reference shows."),
+        expected => format!("Give the field `{path}` what it takes: {expected}."),
+    }
 }
+
+/// Whether a text can be what somebody took for the name of a field. It is shorter than any credential.
+fn is_a_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+}
+
+const MAX_NAME: usize = 24;
 
 fn bad_request(detail: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
     Failure::new(

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::poll::Poll;
@@ -14,12 +13,11 @@ use crate::use_cases::{KernelCredentials, sign_in::acknowledge::AcknowledgeSignI
 #[utoipa::path(
     post, path = hubkey_protocol::path::SIGN_IN_ACK, operation_id = "acknowledge", tag = "sign-ins",
     params(
-        ("nonce" = String, Path, description = "The sign-in's nonce"),
+        ("nonce" = hubkey_protocol::Nonce, Path, description = "The sign-in's nonce"),
         ("Hubkey-Poll-Secret" = String, Header, description = "What the kernel got when it opened the sign-in"),
     ),
     responses(
         (status = 204, description = "Closed"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
     ),
     security(("server_token" = []))
 )]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::poll::Poll;
@@ -14,12 +13,11 @@ use crate::use_cases::{KernelCredentials, sign_in::cancel::CancelSignIn};
 #[utoipa::path(
     delete, path = hubkey_protocol::path::SIGN_IN, operation_id = "cancel", tag = "sign-ins",
     params(
-        ("nonce" = String, Path, description = "The sign-in's nonce"),
+        ("nonce" = hubkey_protocol::Nonce, Path, description = "The sign-in's nonce"),
         ("Hubkey-Poll-Secret" = String, Header, description = "What the kernel got when it opened the sign-in"),
     ),
     responses(
         (status = 204, description = "Ended"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
     ),
     security(("server_token" = []))
 )]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use hubkey_protocol::{ConnectionList, Problem};
+use hubkey_protocol::ConnectionList;
 use hubkey_service::http::{Failure, Json};
 
 use crate::use_cases::{KernelCredentials, connections::list::ListConnections};
@@ -12,8 +12,7 @@ use crate::use_cases::{KernelCredentials, connections::list::ListConnections};
 #[utoipa::path(
     get, path = hubkey_protocol::path::CONNECTIONS, operation_id = "connections", tag = "connections",
     responses(
-        (status = 200, body = ConnectionList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = ConnectionList, description = "The connections"),
     ),
     security(("server_token" = []))
 )]

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
-use hubkey_protocol::{
-    CreateSignIn, CreateSignInAnswer, ErrorCode, Problem, path::IDEMPOTENCY_KEY_HEADER,
-};
+use hubkey_protocol::{CreateSignIn, CreateSignInAnswer, ErrorCode, path::IDEMPOTENCY_KEY_HEADER};
 use hubkey_service::http::{Failure, Json};
 
 use crate::use_cases::{KernelCredentials, sign_in::open::SignInRequests};
@@ -15,12 +13,10 @@ use crate::use_cases::{KernelCredentials, sign_in::open::SignInRequests};
 #[utoipa::path(
     post, path = hubkey_protocol::path::SIGN_INS, operation_id = "create_sign_in", tag = "sign-ins",
     request_body = CreateSignIn,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeated request gets the same answer for 60 s.")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[ -~]*$", description = "A repeated request gets the same answer for 60 s.")),
     responses(
         (status = 200, body = CreateSignInAnswer, description = "A connection that fits exists"),
         (status = 201, body = CreateSignInAnswer, description = "A person has to sign in"),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
     ),
     security(("server_token" = []))
 )]
@@ -45,7 +41,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
         return Ok(None);
     };
     match (first.to_str(), given.next()) {
-        (Ok(key), None) if (1..=255).contains(&key.len()) => Ok(Some(key)),
+        (Ok(key), None) if (1..=255).contains(&key.len()) && !key.contains('\t') => Ok(Some(key)),
         _ => Err(Failure::new(
             ErrorCode::BadRequest,
             "The idempotency key is not usable.",

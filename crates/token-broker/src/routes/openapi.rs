@@ -1,5 +1,8 @@
 //! `GET /v1/openapi.json`
 
+mod errors;
+mod variants;
+
 use http::header::CONTENT_TYPE;
 use utoipa::{
     Modify, OpenApi,
@@ -23,7 +26,8 @@ use super::{
         providers::handler, connections::handler, token::handler, exchange::handler, sign_out::handler,
         server_stopped::handler, userinfo::handler,
     ),
-    modifiers(&ServerToken)
+    components(schemas(hubkey_protocol::Problem, hubkey_protocol::Scope)),
+    modifiers(&ServerToken, &Errors, &Variants)
 )]
 struct KernelApi;
 
@@ -46,6 +50,24 @@ impl Modify for ServerToken {
                 .build();
             components.add_security_scheme(name, SecurityScheme::Http(scheme));
         }
+    }
+}
+
+/// What goes wrong is said by the table of failures.
+struct Errors;
+
+impl Modify for Errors {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        errors::add(document);
+    }
+}
+
+/// A message of several forms has a schema for each.
+struct Variants;
+
+impl Modify for Variants {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        variants::name(document);
     }
 }
 

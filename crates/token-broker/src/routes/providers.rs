@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use hubkey_protocol::{Problem, ProviderList};
+use hubkey_protocol::ProviderList;
 use hubkey_service::http::{Failure, Json};
 
 use crate::use_cases::{KernelCredentials, catalog::Catalog};
@@ -12,8 +12,7 @@ use crate::use_cases::{KernelCredentials, catalog::Catalog};
 #[utoipa::path(
     get, path = hubkey_protocol::path::PROVIDERS, operation_id = "providers", tag = "providers",
     responses(
-        (status = 200, body = ProviderList),
-        (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = ProviderList, description = "The providers"),
     ),
     security(("server_token" = []))
 )]

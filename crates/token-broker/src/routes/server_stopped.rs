@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use hubkey_protocol::{Problem, ServerStopped};
+use hubkey_protocol::ServerStopped;
 use hubkey_service::http::{Failure, Json};
 use tracing::Instrument;
 
@@ -16,8 +16,6 @@ use crate::use_cases::{KernelCredentials, connections::server_stopped::StoppedSe
     request_body = ServerStopped,
     responses(
         (status = 204, description = "Nothing of that server is left"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "Not the Hub's service"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "Not now"),
     ),
     security(("service_token" = []))
 )]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use hubkey_protocol::{Problem, SignInStatus};
+use hubkey_protocol::SignInStatus;
 use hubkey_service::http::{Failure, Json};
 
 use super::poll::Poll;
@@ -13,15 +13,11 @@ use crate::use_cases::{KernelCredentials, sign_in::poll::PollSignIn};
 #[utoipa::path(
     get, path = hubkey_protocol::path::SIGN_IN, operation_id = "sign_in_status", tag = "sign-ins",
     params(
-        ("nonce" = String, Path, description = "The sign-in's nonce"),
+        ("nonce" = hubkey_protocol::Nonce, Path, description = "The sign-in's nonce"),
         ("Hubkey-Poll-Secret" = String, Header, description = "What the kernel got when it opened the sign-in"),
     ),
     responses(
-        (status = 200, body = SignInStatus),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "A newer poll took over"),
-        (status = 410, body = Problem, content_type = "application/problem+json", description = "Delivered already"),
-        (status = "5XX", body = Problem, content_type = "application/problem+json"),
+        (status = 200, body = SignInStatus, description = "What has become of it so far"),
     ),
     security(("server_token" = []))
 )]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use hubkey_protocol::Problem;
 use hubkey_service::http::Failure;
 
 use super::of_connection::OfConnection;
@@ -13,10 +12,9 @@ use crate::use_cases::{KernelCredentials, connections::sign_out::SignOut};
 /// Ends a connection. Its tokens are revoked at the provider, which nobody waits for.
 #[utoipa::path(
     delete, path = hubkey_protocol::path::CONNECTION, operation_id = "sign_out", tag = "connections",
-    params(("id" = String, Path, description = "The connection's id")),
+    params(("id" = hubkey_protocol::ConnectionId, Path, description = "The connection's id")),
     responses(
         (status = 204, description = "Ended"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, ended, or not yours"),
     ),
     security(("server_token" = []))
 )]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use hubkey_protocol::{Problem, UserInfo};
+use hubkey_protocol::UserInfo;
 use hubkey_service::http::{Failure, Json};
 
 use super::of_connection::OfConnection;
@@ -12,13 +12,9 @@ use crate::use_cases::{KernelCredentials, tokens::userinfo::UserInfoRequests};
 /// What the provider says of the account of a connection.
 #[utoipa::path(
     get, path = hubkey_protocol::path::CONNECTION_USERINFO, operation_id = "userinfo", tag = "connections",
-    params(("id" = String, Path, description = "The connection's id")),
+    params(("id" = hubkey_protocol::ConnectionId, Path, description = "The connection's id")),
     responses(
-        (status = 200, body = UserInfo),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, or not yours"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "A person has to sign in"),
-        (status = 502, body = Problem, content_type = "application/problem+json", description = "The provider has no userinfo for this token"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "Not now"),
+        (status = 200, body = UserInfo, description = "The claims"),
     ),
     security(("server_token" = []))
 )]

@@ -7,6 +7,7 @@ mod command_line;
 mod ended;
 mod federation;
 mod fixation;
+mod generated_client;
 mod health;
 mod leaks;
 mod libraries;

@@ -96,6 +96,15 @@ impl Hubkey {
         }
     }
 
+    /// Another program, in the same environment.
+    pub(crate) fn of_program(&self, program: impl Into<OsString>) -> Self {
+        Self {
+            words: vec![program.into()],
+            environment: self.environment.clone(),
+            home: self.home.clone(),
+        }
+    }
+
     /// The program of this name in a root folder in which nothing of the system is.
     pub(crate) fn in_root(&self, folder: &Path, name: &str) -> Self {
         let mut words = static_command::in_root(folder);

@@ -60,7 +60,14 @@ async fn security_l4_rejection_names_the_field_and_never_the_value() {
             r#"{"provider": "x", "scopes": ["ok", {"canary": 1}]}"#,
             "`scopes[1]`",
         ),
-        (r#"{"provider": "x", "canary": 1}"#, "Remove the fields"),
+        (
+            r#"{"provider": "x", "canary-canary-canary-canary": 1}"#,
+            "Remove the fields",
+        ),
+        (
+            r#"{"provider": "x", "canary\u00e9": 1}"#,
+            "Remove the fields",
+        ),
         (r#"{"provider": "x", "provider": "canary"}"#, "a key twice"),
         (
             r#"{"provider": "x", "scopes": [{"a": 1, "a": "canary"}]}"#,
@@ -85,7 +92,19 @@ async fn security_l4_rejection_names_the_field_and_never_the_value() {
 }
 
 #[tokio::test]
-async fn body_of_another_media_type_is_refused() {
+async fn found_k5_a_field_that_no_message_has_is_named() {
+    let running = start(quick(), router()).await;
+    for name in ["scope", "min_valid", "Provider", "existing-only"] {
+        let body = format!(r#"{{"provider": "x", "{name}": 1}}"#);
+        let answer = send(&running, "application/json", &body).await;
+        assert_eq!(problem_code(&answer), "bad_request");
+        let advice = format!("Remove the field `{name}`");
+        assert!(answer.contains(&advice), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn found_k2_a_body_of_another_media_type_is_refused_with_415() {
     let running = start(quick(), router()).await;
     for media_type in [
         "text/plain",
@@ -93,7 +112,10 @@ async fn body_of_another_media_type_is_refused() {
         "application/jsonp",
     ] {
         let answer = send(&running, media_type, r#"{"provider": "x"}"#).await;
-        assert_eq!(problem_code(&answer), "bad_request");
+        assert_eq!(
+            (status(&answer), problem_code(&answer).as_str()),
+            (415, "unsupported_media_type")
+        );
     }
 }
 

@@ -16,6 +16,11 @@ use crate::use_cases::{failure::KernelFailure, providers::Providers};
 /// No e-mail address is longer (RFC 5321 section 4.5.3.1.3), and few ids of accounts are.
 const MAX_ACCOUNT: usize = 256;
 
+/// How it is told that a field names what the operator does not list: the code, and the field.
+const AUDIENCE: (ErrorCode, &str) = (ErrorCode::AudienceNotAllowed, "audience");
+const RESOURCE: (ErrorCode, &str) = (ErrorCode::ResourceNotAllowed, "resource");
+const ISSUER: (ErrorCode, &str) = (ErrorCode::IssuerNotAllowed, "requested_issuer");
+
 /// A provider and what is asked for there.
 pub(crate) struct ProviderRequest {
     pub(crate) provider: Arc<dyn IdentityProvider>,
@@ -81,13 +86,13 @@ fn access_request(
             request.audience.as_ref(),
             offer.default_audience.as_ref(),
             &offer.allowed_audiences,
-            ErrorCode::AudienceNotAllowed,
+            AUDIENCE,
         )?,
         resource: choose(
             request.resource.as_ref(),
             offer.default_resource.as_ref(),
             &offer.allowed_resources,
-            ErrorCode::ResourceNotAllowed,
+            RESOURCE,
         )?,
         account: account(request.account.as_ref())?,
     })
@@ -96,14 +101,16 @@ fn access_request(
 /// The name of an account: it goes to the provider as a hint, and is compared with what comes back.
 pub(crate) fn account(asked: Option<&String>) -> Result<Option<String>, KernelFailure> {
     let fits = |name: &&String| {
-        (1..=MAX_ACCOUNT).contains(&name.len()) && !name.contains(char::is_control)
+        (1..=MAX_ACCOUNT).contains(&name.chars().count()) && !name.contains(char::is_control)
     };
     match asked {
         None => Ok(None),
         Some(name) if fits(&name) => Ok(Some(name.clone())),
         Some(_) => Err(refused(
             ErrorCode::BadRequest,
-            format!("Name the account in 1 to {MAX_ACCOUNT} bytes without control characters."),
+            format!(
+                "Name the `account` in 1 to {MAX_ACCOUNT} characters, none of them a control character."
+            ),
         )),
     }
 }
@@ -126,13 +133,13 @@ pub(crate) fn downscoped_key(
             request.audience.as_ref(),
             wish.audience.as_ref(),
             &offer.allowed_audiences,
-            ErrorCode::AudienceNotAllowed,
+            AUDIENCE,
         )?,
         resource: choose(
             request.resource.as_ref(),
             wish.resource.as_ref(),
             &offer.allowed_resources,
-            ErrorCode::ResourceNotAllowed,
+            RESOURCE,
         )?,
         scopes: scopes.cloned(),
         requested_issuer: None,
@@ -148,8 +155,8 @@ pub(crate) fn exchange_key(
     request: &ExchangeRequest,
     offer: &ExchangeOffer,
 ) -> Result<DerivedTokenKey, KernelFailure> {
-    if let Some(asked) = &request.scopes {
-        check_scopes(asked, &offer.allowed_scopes)?;
+    if offer.is_empty() {
+        return Err(no_exchange(request));
     }
     let listed =
         |asked: Option<&String>, allowed: &[String], code| choose(asked, None, allowed, code);
@@ -158,25 +165,44 @@ pub(crate) fn exchange_key(
         audience: listed(
             request.audience.as_ref(),
             &offer.allowed_audiences,
-            ErrorCode::AudienceNotAllowed,
+            AUDIENCE,
         )?,
         resource: listed(
             request.resource.as_ref(),
             &offer.allowed_resources,
-            ErrorCode::ResourceNotAllowed,
+            RESOURCE,
         )?,
         scopes: request.scopes.clone(),
         requested_issuer: listed(
             request.requested_issuer.as_ref(),
             &offer.requested_issuers,
-            ErrorCode::IssuerNotAllowed,
+            ISSUER,
         )?,
     };
+    if let Some(asked) = &request.scopes {
+        check_scopes(asked, &offer.allowed_scopes)?;
+    }
     check_form(&target, offer)?;
     if target.scopes.is_none() {
         target.scopes = offer.default_scopes_of(&target);
     }
     Ok(target)
+}
+
+/// Why nothing is exchanged at a provider for which the operator lists nothing: the code is that of the first field that
+/// says what for.
+fn no_exchange(request: &ExchangeRequest) -> KernelFailure {
+    let code = if request.audience.is_some() {
+        ErrorCode::AudienceNotAllowed
+    } else if request.resource.is_some() {
+        ErrorCode::ResourceNotAllowed
+    } else if request.requested_issuer.is_some() {
+        ErrorCode::IssuerNotAllowed
+    } else {
+        ErrorCode::BadRequest
+    };
+    let detail = "No token of this provider is exchanged. Ask the operator to list under `token_exchange` what for.";
+    refused(code, detail.to_owned())
 }
 
 /// An exchange is for something, and the endpoint for stored tokens takes nothing but the provider's alias.
@@ -195,49 +221,43 @@ fn check_form(target: &DerivedTokenKey, offer: &ExchangeOffer) -> Result<(), Ker
     Err(refused(ErrorCode::BadRequest, detail.to_owned()))
 }
 
-/// No scope beyond those, and at least one.
-pub(crate) fn check_scopes(asked: &Scopes, allowed: &Scopes) -> Result<(), KernelFailure> {
-    if !asked.is_empty() && allowed.covers(asked) {
+/// No scope beyond those.
+fn check_scopes(asked: &Scopes, allowed: &Scopes) -> Result<(), KernelFailure> {
+    if allowed.covers(asked) {
         return Ok(());
     }
     let detail = if allowed.is_empty() {
-        "Leave scopes out.".to_owned()
+        "Leave `scopes` out: there is none that can be chosen here.".to_owned()
     } else {
-        format!("Ask for scopes out of: {}.", allowed.to_oauth())
+        format!("Choose `scopes` out of: {}.", allowed.to_oauth())
     };
     Err(refused(ErrorCode::ScopeNotAllowed, detail))
 }
 
-pub(crate) fn scopes(asked: Option<&Scopes>, offer: &ScopePolicy) -> Result<Scopes, KernelFailure> {
+fn scopes(asked: Option<&Scopes>, offer: &ScopePolicy) -> Result<Scopes, KernelFailure> {
     let Some(asked) = asked else {
         return Ok(offer.default_scopes.clone());
     };
-    if offer.allowed_scopes.covers(asked) {
-        return Ok(asked.clone());
-    }
-    let allowed = offer.allowed_scopes.to_oauth();
-    Err(refused(
-        ErrorCode::ScopeNotAllowed,
-        format!("Ask for scopes out of: {allowed}."),
-    ))
+    check_scopes(asked, &offer.allowed_scopes)?;
+    Ok(asked.clone())
 }
 
 fn choose(
     asked: Option<&String>,
     default: Option<&String>,
     allowed: &[String],
-    code: ErrorCode,
+    (code, field): (ErrorCode, &str),
 ) -> Result<Option<String>, KernelFailure> {
     match asked {
         None => Ok(default.cloned()),
         Some(asked) if allowed.contains(asked) || default == Some(asked) => Ok(Some(asked.clone())),
         Some(_) if allowed.is_empty() => Err(refused(
             code,
-            "Leave it out: this provider is not configured for any.".to_owned(),
+            format!("Leave `{field}` out: this provider is not configured for any."),
         )),
         Some(_) => Err(refused(
             code,
-            format!("Choose one of: {}.", allowed.join(", ")),
+            format!("Choose `{field}` out of: {}.", allowed.join(", ")),
         )),
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod attempt;
 pub(crate) mod audit;
 pub(crate) mod browser;
+pub(crate) mod contract;
 pub(crate) mod failover_stage;
 pub(crate) mod kernel;
 pub(crate) mod key_stage;

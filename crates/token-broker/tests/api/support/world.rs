@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     browser::TestBrowser,
+    contract::Operation,
     kernel::{Connected, TestKernel},
     probe::Probe,
 };
@@ -293,6 +294,7 @@ impl Answer {
 
 /// Sends one request through a router.
 pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let operation = Operation::of(&request);
     let response = tower::ServiceExt::oneshot(router.clone(), request)
         .await
         .expect("routers do not fail");
@@ -303,11 +305,13 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
         .expect("the body is whole")
         .to_bytes()
         .to_vec();
-    Answer {
+    let answer = Answer {
         status: parts.status,
         headers: parts.headers,
         bytes,
-    }
+    };
+    operation.assert_documented(&answer);
+    answer
 }
 
 /// A POST as callback-server sends it.

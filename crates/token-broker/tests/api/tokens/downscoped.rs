@@ -91,7 +91,7 @@ async fn security_k9_no_token_of_a_connection_permits_more_than_it_was_granted()
     let before = stage.world.traces();
     for (body, code) in [
         (json!({"scopes": ["projects:write"]}), "scope_not_allowed"),
-        (json!({"scopes": []}), "scope_not_allowed"),
+        (json!({"scopes": []}), "bad_request"),
         (json!({"audience": "other-api"}), "audience_not_allowed"),
         (
             json!({"resource": "https://evil.example"}),

@@ -161,7 +161,7 @@ async fn security_p80_only_what_the_operator_lists_is_exchanged_for() {
         ),
         (
             json!({"audience": "other-api", "scopes": []}),
-            "scope_not_allowed",
+            "bad_request",
         ),
         (json!({"requested_issuer": "google"}), "issuer_not_allowed"),
         (

@@ -102,8 +102,8 @@ async fn security_k9_a_draw_of_another_form_is_refused() {
             r#"{"min_valid_seconds": 1, "min_valid_seconds": 2}"#,
             "twice",
         ),
-        (r#"{"requested_issuer": "github"}"#, "fields"),
-        (r#"{"user": "alice"}"#, "fields"),
+        (r#"{"requested_issuer": "github"}"#, "`requested_issuer`"),
+        (r#"{"user": "alice"}"#, "`user`"),
     ] {
         let mut request = kernel.request(Method::POST, &path, Some(&json!({})));
         *request.body_mut() = Body::from(body);

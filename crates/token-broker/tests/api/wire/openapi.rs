@@ -1,9 +1,14 @@
 //! `GET /v1/openapi.json` and the document that is checked in.
 
 use http::{Method, StatusCode};
+use hubkey_domain::provider::ExchangeOffer;
 use hubkey_token_broker::routes;
+use serde_json::{Value, json};
 
-use crate::support::world::World;
+use crate::support::{
+    contract,
+    world::{World, WorldOptions},
+};
 
 const CHECKED_IN: &str = include_str!("../../../../../docs/reference/openapi.json");
 
@@ -43,4 +48,152 @@ async fn the_document_is_served() {
             "/v1/sign-ins/{nonce}/ack",
         ]
     );
+}
+
+/// Each operation of the document, with its name.
+fn operations(document: &Value) -> Vec<(&str, &Value)> {
+    let paths = document["paths"].as_object().expect("paths").values();
+    let operations = paths.flat_map(|item| item.as_object().expect("operations").values());
+    operations
+        .map(|operation| {
+            (
+                operation["operationId"].as_str().expect("a name"),
+                operation,
+            )
+        })
+        .collect()
+}
+
+/// That each answer of each test stands there is asserted where tests send their requests.
+#[test]
+fn found_k1_found_k2_every_operation_says_how_it_refuses_and_what_each_answer_is() {
+    let document: Value = serde_json::from_str(CHECKED_IN).unwrap();
+    for (name, operation) in operations(&document) {
+        let responses = operation["responses"].as_object().unwrap();
+        for status in [400, 401, 403, 405, 408, 413, 414, 429, 431, 500, 503] {
+            assert!(
+                responses.contains_key(&status.to_string()),
+                "{name}: {status}"
+            );
+        }
+        assert_eq!(
+            responses.contains_key("415"),
+            operation.get("requestBody").is_some(),
+            "{name}"
+        );
+        for (status, response) in responses {
+            let description = response["description"].as_str().unwrap_or_default();
+            assert!(!description.is_empty(), "{name}: {status}");
+            let header = match status.as_str() {
+                "401" => "WWW-Authenticate",
+                "405" => "Allow",
+                "429" | "503" => "Retry-After",
+                _ => continue,
+            };
+            assert!(response["headers"][header].is_object(), "{name}: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn found_k3_an_empty_list_of_scopes_is_refused_everywhere_in_the_same_words() {
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let connection = world.connect(&kernel, "alice").await;
+    let id = &connection.id;
+    let before = world.traces();
+    for path in [
+        "/v1/sign-ins".to_owned(),
+        format!("/v1/connections/{id}/token"),
+        format!("/v1/connections/{id}/exchange"),
+    ] {
+        let body = json!({"scopes": []});
+        let answer = kernel.send(Method::POST, &path, Some(&body)).await;
+        answer.assert_problem(StatusCode::BAD_REQUEST, "bad_request");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert_eq!(
+            detail,
+            "Give the field `scopes` what it takes: at least one scope, or no such field for what counts without it."
+        );
+    }
+    assert_eq!(world.traces(), before);
+}
+
+#[tokio::test]
+async fn found_k3_what_no_provider_exchanges_for_is_refused_by_its_own_field() {
+    let world = World::with(WorldOptions {
+        adjust: |config| config.token_exchange = ExchangeOffer::default(),
+        ..WorldOptions::default()
+    })
+    .await;
+    let kernel = world.kernel("alice", "");
+    let connection = world.connect(&kernel, "alice").await;
+    let path = format!("/v1/connections/{}/exchange", connection.id);
+    for (field, code) in [
+        ("audience", "audience_not_allowed"),
+        ("resource", "resource_not_allowed"),
+        ("requested_issuer", "issuer_not_allowed"),
+        ("scopes", "bad_request"),
+    ] {
+        let mut body = json!({"scopes": ["openid"]});
+        if field != "scopes" {
+            body[field] = json!("https://other.example");
+        }
+        let answer = kernel.send(Method::POST, &path, Some(&body)).await;
+        answer.assert_problem(StatusCode::BAD_REQUEST, code);
+        assert!(
+            answer.text().contains("token_exchange"),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn found_k4_what_the_schema_refuses_the_broker_refuses_and_nothing_else() {
+    let world = World::new().await;
+    let kernel = world.kernel("alice", "");
+    let long = |length: usize| "é".repeat(length);
+    let accounts = [
+        "",
+        "a",
+        "a b",
+        "a\tb",
+        "a\u{7f}",
+        "a\u{85}",
+        &long(256),
+        &long(257),
+    ];
+    let providers = [
+        "",
+        "lab-api",
+        "-lab",
+        "Lab",
+        "lab_api",
+        &"a".repeat(63),
+        &"a".repeat(64),
+    ];
+    let scopes = [
+        "",
+        "openid",
+        "a b",
+        "a\"",
+        "a\\",
+        "é",
+        &"a".repeat(255),
+        &"a".repeat(256),
+    ];
+    let bodies = (accounts.map(|name| json!({"account": name})).into_iter())
+        .chain(providers.map(|id| json!({"provider": id})))
+        .chain(scopes.map(|scope| json!({"scopes": [scope]})));
+    for body in bodies {
+        let answer = kernel.create(&body).await;
+        let refused = answer.code() == "bad_request";
+        assert_eq!(refused, !contract::accepts("CreateSignIn", &body), "{body}");
+    }
+    for key in ["a", "a b", "a\tb", &"a".repeat(255), &"a".repeat(256)] {
+        let answer = kernel.create_with_key(&json!({}), key).await;
+        let accepted = contract::accepts_header("create_sign_in", "Idempotency-Key", key);
+        assert_eq!(answer.code() == "bad_request", !accepted, "{key}");
+    }
 }

@@ -32,7 +32,10 @@ fn rows(context: &StepContext) -> anyhow::Result<Vec<String>> {
     let mut rows = Vec::new();
     let mut next = 1;
     // The names begin with numbers of four digits, so their order is that of the numbers.
-    for file in tracked(context)? {
+    let mut files = tracked(context)?;
+    // New files come after those that git knows.
+    files.sort_unstable();
+    for file in files {
         let Some(name) = file
             .strip_prefix(FOLDER)
             .filter(|name| *name != "README.md")

@@ -92,9 +92,8 @@ fn message(schema: &Value) -> String {
         let _ = write!(text, "One of {words}.\n\n");
     }
     if let Some(forms) = schema["oneOf"].as_array() {
-        for form in forms {
-            let _ = write!(text, "**{}**\n\n{}", described(form), fields(form));
-        }
+        let forms: Vec<String> = forms.iter().map(kind).collect();
+        let _ = write!(text, "One of {}.\n\n", forms.join(", "));
     }
     text.push_str(&fields(schema));
     text
