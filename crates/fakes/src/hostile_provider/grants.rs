@@ -30,6 +30,8 @@ pub(super) struct Grants {
     /// When each refresh token came.
     pub(super) uses: HashMap<String, Vec<Instant>>,
     pub(super) rotation: Rotation,
+    /// Whether the ID token of a refresh has the nonce of the sign-in.
+    pub(super) repeats_nonce: bool,
     pub(super) refreshes: usize,
     pub(super) reuses: usize,
 }

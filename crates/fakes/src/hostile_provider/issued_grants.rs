@@ -15,6 +15,12 @@ impl IssuedGrants<'_> {
         self.state().grants.rotation = rotation;
     }
 
+    /// Puts the nonce of a sign-in into the ID tokens of its refreshes too, as some providers do (OpenID Connect Core 1.0
+    /// section 12.2); not from the start.
+    pub fn repeat_nonce(&self) {
+        self.state().grants.repeats_nonce = true;
+    }
+
     /// Takes back every grant: the person signed out there, or an administrator did it.
     pub fn end(&self) {
         self.state().grants.end();

@@ -28,9 +28,10 @@ impl State {
             }
             grant.code.scope = narrower;
         }
+        let nonce = grant.code.nonce.as_deref();
         let about = About {
             client_id,
-            nonce: None,
+            nonce: nonce.filter(|_| self.grants.repeats_nonce),
             account: &grant.code.account,
             auth_time: Some(grant.auth_time),
         };

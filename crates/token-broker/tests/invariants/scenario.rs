@@ -419,6 +419,8 @@ fn next(reply: &Reply, step: &Step) -> Next {
 /// Notes what the provider hands out, and lets its ID tokens move with the test's clock.
 fn watch(provider: &HostileProvider, passed: &Arc<AtomicI64>) -> Arc<Mutex<Vec<Handed>>> {
     let passed = Arc::clone(passed);
+    // By its nonce each token is known to be of one sign-in, also after a refresh.
+    provider.grants().repeat_nonce();
     provider.id_tokens(move |token| {
         for claim in ["iat", "exp", "auth_time"] {
             token.shift(claim, passed.load(Ordering::SeqCst));
