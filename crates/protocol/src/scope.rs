@@ -20,7 +20,7 @@ pub enum InvalidScopes {
     #[error(transparent)]
     Scope(#[from] InvalidScope),
     /// There is none. That is no way to ask for the default, which a program that computes its scopes would get by mistake.
-    #[error("expected at least one scope, or no such field for what counts without it")]
+    #[error("expected at least one scope; leave it out for the default")]
     Empty,
 }
 

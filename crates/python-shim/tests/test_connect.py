@@ -120,6 +120,8 @@ async def test_feature_a3_the_only_provider_needs_no_name(broker: Broker) -> Non
         ({"provider": 7}, "provider", "expected text, not int"),
         ({"provider": " "}, "provider", "not empty"),
         ({"scopes": ["a b"]}, "scopes", "expected a scope"),
+        ({"scopes": []}, "scopes", "expected at least one scope; leave it out"),
+        ({"scopes": " "}, "scopes", "expected at least one scope; leave it out"),
         ({"scopes": [1]}, "scopes", "expected text, not int"),
         ({"scopes": 5}, "scopes", "expected names"),
         ({"audience": ""}, "audience", "not empty"),

@@ -76,7 +76,7 @@ fn main() -> ExitCode {
                 print(&format!("{} is there already.\n", path.display()))
             }
             Command::GenerateKey { path, .. } => Ok(keys::generate(&path)?),
-            Command::Openapi => print(&routes::document()),
+            Command::Openapi => print(routes::document()),
         }
     })
 }

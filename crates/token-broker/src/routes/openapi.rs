@@ -3,6 +3,8 @@
 mod errors;
 mod variants;
 
+use std::sync::LazyLock;
+
 use http::header::CONTENT_TYPE;
 use utoipa::{
     Modify, OpenApi,
@@ -27,7 +29,7 @@ use super::{
         server_stopped::handler, userinfo::handler,
     ),
     components(schemas(hubkey_protocol::Problem, hubkey_protocol::Scope)),
-    modifiers(&ServerToken, &Errors, &Variants)
+    modifiers(&ServerToken)
 )]
 struct KernelApi;
 
@@ -53,32 +55,20 @@ impl Modify for ServerToken {
     }
 }
 
-/// What goes wrong is said by the table of failures.
-struct Errors;
-
-impl Modify for Errors {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        errors::add(document);
-    }
-}
-
-/// A message of several forms has a schema for each.
-struct Variants;
-
-impl Modify for Variants {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        variants::name(document);
-    }
-}
-
-/// The OpenAPI document of the kernel API, as it is checked in under `docs/`.
+/// The OpenAPI document of the kernel API, as it is checked in under `docs/`. Made once.
 #[must_use]
-pub fn document() -> String {
-    let mut text = KernelApi::openapi().to_pretty_json().unwrap_or_default();
-    text.push('\n');
-    text
+pub fn document() -> &'static str {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+        let mut document = KernelApi::openapi();
+        errors::add(&mut document);
+        variants::name(&mut document);
+        let mut text = document.to_pretty_json().unwrap_or_default();
+        text.push('\n');
+        text
+    });
+    &DOCUMENT
 }
 
-pub(super) async fn handler() -> ([(http::HeaderName, &'static str); 1], String) {
+pub(super) async fn handler() -> ([(http::HeaderName, &'static str); 1], &'static str) {
     ([(CONTENT_TYPE, "application/json")], document())
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::support::world::{Answer, SHARED_SECRET};
 
 static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(&routes::document()).expect("a JSON document"));
+    LazyLock::new(|| serde_json::from_str(routes::document()).expect("a JSON document"));
 
 /// What was asked for, as far as the document knows it.
 pub(crate) struct Operation(Option<&'static Value>);
@@ -80,6 +80,11 @@ pub(crate) fn accepts(schema: &str, body: &Value) -> bool {
     errors(&schema, body).is_empty()
 }
 
+/// Whether a text is as a schema says.
+pub(crate) fn is_valid(schema: &Value, text: &str) -> bool {
+    errors(schema, &Value::from(text)).is_empty()
+}
+
 /// Whether a header of an operation is as its schema says.
 pub(crate) fn accepts_header(operation: &str, header: &str, text: &str) -> bool {
     let items = DOCUMENT["paths"].as_object().expect("paths").values();
@@ -89,7 +94,7 @@ pub(crate) fn accepts_header(operation: &str, header: &str, text: &str) -> bool 
     let mut parameters = parameters.as_array().expect("parameters").iter();
     let parameter = parameters.find(|parameter| parameter["name"] == header);
     let schema = &parameter.expect("the parameter")["schema"];
-    errors(schema, &Value::from(text)).is_empty()
+    is_valid(schema, text)
 }
 
 /// The contract is with kernels, and not with callback-server.

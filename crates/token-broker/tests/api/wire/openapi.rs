@@ -2,8 +2,10 @@
 
 use http::{Method, StatusCode};
 use hubkey_domain::provider::ExchangeOffer;
+use hubkey_protocol::{ConnectionId, ErrorReference, Nonce, ShortId};
 use hubkey_token_broker::routes;
 use serde_json::{Value, json};
+use utoipa::PartialSchema;
 
 use crate::support::{
     contract,
@@ -113,7 +115,7 @@ async fn found_k3_an_empty_list_of_scopes_is_refused_everywhere_in_the_same_word
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
         assert_eq!(
             detail,
-            "Give the field `scopes` what it takes: at least one scope, or no such field for what counts without it."
+            "Give the field `scopes` what it takes: at least one scope; leave it out for the default."
         );
     }
     assert_eq!(world.traces(), before);
@@ -196,4 +198,53 @@ async fn found_k4_what_the_schema_refuses_the_broker_refuses_and_nothing_else() 
         let accepted = contract::accepts_header("create_sign_in", "Idempotency-Key", key);
         assert_eq!(answer.code() == "bad_request", !accepted, "{key}");
     }
+}
+
+/// That the schema of a type takes the same texts as its parser, of texts near the edges of both.
+#[track_caller]
+fn assert_same<T: PartialSchema>(texts: &[&str], parses: impl Fn(&str) -> bool) {
+    let schema = serde_json::to_value(T::schema()).unwrap();
+    for text in texts {
+        assert_eq!(contract::is_valid(&schema, text), parses(text), "{text:?}");
+    }
+    assert!(
+        texts.iter().any(|text| parses(text)),
+        "one of them is right"
+    );
+}
+
+#[test]
+fn found_k4_patterns_of_handles_take_what_their_parsers_take() {
+    let random = "AZaz09-_AZaz09-_AZaz09";
+    let handle = |short: &str, rest: &str| format!("{short}.{rest}");
+    let handles = [
+        handle("abcdef", random),
+        handle("abcdef", &random[1..]),
+        handle("abcdef", &format!("{random}A")),
+        handle("abcdef", &random.replace('-', "+")),
+        handle("abcde", random),
+        handle("Abcdef", random),
+        handle("abcdef.", random),
+        format!("abcdef.{random}\n"),
+        String::new(),
+    ];
+    let handles: Vec<&str> = handles.iter().map(String::as_str).collect();
+    assert_same::<Nonce>(&handles, |text| Nonce::parse(text).is_ok());
+    assert_same::<ConnectionId>(&handles, |text| ConnectionId::parse(text).is_ok());
+    let shorts = [
+        "abcdef", "abcde", "abcdefg", "ABCDEF", "abcde1", "abcdef\n", "äbcdef", "",
+    ];
+    assert_same::<ShortId>(&shorts, |text| ShortId::parse(text).is_ok());
+    let references = [
+        "7QK2-M4TX",
+        "7QK2M4TX",
+        "7QK2-M4T",
+        "0QK2-M4TX",
+        "IQK2-M4TX",
+        "7qk2-m4tx",
+        "OQK2-M4TX",
+        "7QK2-M4TX\n",
+        "ZZZZ-9999",
+    ];
+    assert_same::<ErrorReference>(&references, |text| ErrorReference::parse(text).is_ok());
 }
