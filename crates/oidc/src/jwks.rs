@@ -76,18 +76,12 @@ impl KeySet {
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Vec<&Key>, JwtError> {
+        let named = |key: &Key| kid.is_none() || key.kid.as_deref() == kid;
+        let fitting = self.0.iter();
         let mut candidates: Vec<&Key> = Vec::new();
-        let named = |key: &&Key| kid.is_none() || key.kid.as_deref() == kid;
-        for key in self
-            .0
-            .iter()
-            .filter(named)
-            .filter(|key| key.fits(algorithm))
-        {
-            if candidates
-                .iter()
-                .all(|known| known.material != key.material)
-            {
+        for key in fitting.filter(|key| named(key) && key.fits(algorithm)) {
+            let is_this = |known: &&Key| known.material == key.material;
+            if !candidates.iter().any(is_this) {
                 candidates.push(key);
             }
         }

@@ -140,7 +140,7 @@ fn advice(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     }
 }
 
-/// Whether a text can be what somebody took for the name of a field. It is shorter than any credential.
+/// Whether a text can be what somebody took for the name of a field. Server tokens, access tokens and poll secrets are longer.
 fn is_a_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len())
         && text

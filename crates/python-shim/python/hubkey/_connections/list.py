@@ -67,7 +67,7 @@ class Connections(Sequence[ConnectionInfo]):
         """Whether both list the same."""
         return self._found == other._found if isinstance(other, Connections) else NotImplemented
 
-    __hash__: ClassVar[None]  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleMethodOverride]
+    __hash__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __repr__(self) -> str:
         """Say each in a line of its own."""
