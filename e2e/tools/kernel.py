@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import time
 import uuid
 from contextlib import suppress
 from datetime import datetime, timezone
@@ -19,6 +20,9 @@ import requests
 import websocket
 
 TIMEOUT = 30
+# A connection on which the kernel is not heard within this many seconds is given up for another one.
+HEARD_WITHIN = 15
+CONNECTIONS = 4
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -40,12 +44,36 @@ class Kernel:
         answer = requests.post(f"{server}api/kernels", headers=self.headers, json={"name": "python3"}, timeout=TIMEOUT)
         answer.raise_for_status()
         self.id = answer.json()["id"]
-        address = f"{server.replace('http', 'ws', 1)}api/kernels/{self.id}/channels?session_id={self.session}"
-        self.socket = websocket.create_connection(address, header=self.headers, timeout=TIMEOUT)
-        self.socket.settimeout(None)
+        self.socket = self.connected()
         self.cell = ""
         self.reply = ""
         self.idle = False
+
+    def connected(self) -> websocket.WebSocket:
+        """Connect until the kernel is heard: an open connection does not say that the kernel is at its other end."""
+        for _ in range(CONNECTIONS):
+            with suppress(OSError, websocket.WebSocketException):
+                address = f"{self.server.replace('http', 'ws', 1)}api/kernels/{self.id}/channels"
+                address += f"?session_id={self.session}"
+                self.socket = websocket.create_connection(address, header=self.headers, timeout=TIMEOUT)
+                if self.heard():
+                    self.socket.settimeout(None)
+                    return self.socket
+                self.socket.close()
+        raise TimeoutError("the kernel was not heard on any of " + str(CONNECTIONS) + " connections")
+
+    def heard(self) -> bool:
+        """Ask what the kernel is, until both its answer and its state come back."""
+        asked, missing, until = uuid.uuid4().hex, {"kernel_info_reply", "status"}, time.monotonic() + HEARD_WITHIN
+        self.socket.settimeout(2)
+        while missing and time.monotonic() < until:
+            self.send(asked, "shell", "kernel_info_request", {})
+            with suppress(websocket.WebSocketTimeoutException):
+                while missing:
+                    message = json.loads(self.socket.recv())
+                    if message["parent_header"].get("msg_id") == asked:
+                        missing.discard(message["header"]["msg_type"])
+        return not missing
 
     def send(self, identity: str, channel: str, kind: str, content: dict[str, Any]) -> None:
         """Send one message with this id."""
@@ -110,6 +138,8 @@ class Kernel:
         elif kind == "execute_reply":
             self.reply = content["status"]
         elif kind == "status":
+            if content["execution_state"] == "busy":
+                emit("begun")
             self.idle = content["execution_state"] == "idle"
         # Reply and output come over two channels: only with both is everything said.
         if self.reply and self.idle and kind in {"execute_reply", "status"}:

@@ -58,6 +58,8 @@ pub enum Event {
         /// What the notebook shows, line by line, with colours.
         traceback: Vec<String>,
     },
+    /// The kernel runs the cell.
+    Begun,
     /// The cell has ended.
     Done {
         /// `ok`, `error` or `aborted`.
@@ -113,6 +115,7 @@ pub struct Kernel {
     input: ChildStdin,
     events: Lines<BufReader<ChildStdout>>,
     id: String,
+    begun: bool,
     output: CellOutput,
     shown: Vec<(Option<String>, Map<String, Value>)>,
 }
@@ -150,6 +153,7 @@ impl Kernel {
             input,
             events: BufReader::new(output).lines(),
             id: String::new(),
+            begun: false,
             output: CellOutput::default(),
             shown: Vec::new(),
         };
@@ -175,6 +179,7 @@ impl Kernel {
     /// Starts a cell.
     pub async fn begin(&mut self, code: &str) -> anyhow::Result<()> {
         self.output = CellOutput::default();
+        self.begun = false;
         self.shown.clear();
         self.command(&json!({ "do": "execute", "code": code }))
             .await
@@ -243,7 +248,10 @@ impl Kernel {
     pub async fn next(&mut self, limit: Duration) -> anyhow::Result<Event> {
         let line = tokio::time::timeout(limit, self.events.next_line())
             .await
-            .with_context(|| format!("the kernel said nothing for {limit:?}"))??
+            .with_context(|| {
+                let begun = if self.begun { "runs" } else { "has not begun" };
+                format!("the kernel said nothing for {limit:?}, its cell {begun}")
+            })??
             .context("the kernel's driver has ended; its words are on standard error")?;
         let event: Event = serde_json::from_str(&line)?;
         self.note(&event);
@@ -278,6 +286,7 @@ impl Kernel {
                 self.output.traceback = traceback.join("\n");
                 self.output.everything.push_str(&self.output.traceback);
             }
+            Event::Begun => self.begun = true,
             Event::Ready { .. } | Event::Done { .. } | Event::Lost { .. } => {}
         }
     }
