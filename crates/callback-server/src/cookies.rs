@@ -103,16 +103,14 @@ impl FlowCookies {
         Ok(line)
     }
 
-    /// Our cookies in a request: what follows the prefix of the name, and the value.
+    /// Our cookies in a request: what follows the prefix of the name, and the value. Other cookies of the host may hold any
+    /// bytes (RFC 6265 section 5.4 sends what was set), which are not looked at.
     fn pairs<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = (&'h str, &'h str)> {
         let prefix = self.name;
-        let lines = headers
-            .get_all(COOKIE)
-            .iter()
-            .filter_map(|line| line.to_str().ok());
+        let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
         lines
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
+            .flat_map(|line| line.split(|byte| *byte == b';'))
+            .filter_map(|pair| std::str::from_utf8(pair.trim_ascii()).ok()?.split_once('='))
             .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
     }
 }
@@ -130,6 +128,35 @@ mod tests {
             .iter()
             .map(|line| (COOKIE, line.parse().unwrap()))
             .collect()
+    }
+
+    #[test]
+    fn found_c4_cookies_of_others_may_hold_any_bytes() {
+        let own = FlowCookies::below("");
+        let foreign: [&[u8]; 4] = [
+            b"name=caf\xc3\xa9",
+            b"caf\xe9=1",
+            b"\xff\xfe; a=\x80; =; ;;",
+            b"theme=\"a b\\\xe4\"",
+        ];
+        for foreign in foreign {
+            for (before, after) in [(foreign, &b""[..]), (b"", foreign), (foreign, foreign)] {
+                let line = [before, b"; __Host-Http-hk-abcdef=value; ", after].concat();
+                let line = HeaderValue::from_bytes(&line).unwrap();
+                let headers = HeaderMap::from_iter([(COOKIE, line)]);
+                let read = own.read(&headers, &flow("abcdef")).unwrap();
+                assert_eq!(read.unwrap().expose(), "value", "{foreign:?}");
+                assert!(own.surplus(&headers, &flow("abcdef")).is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn found_c4_a_value_of_ours_that_is_no_text_is_no_cookie() {
+        let own = FlowCookies::below("");
+        let line = HeaderValue::from_bytes(b"__Host-Http-hk-abcdef=\xe9").unwrap();
+        let headers = HeaderMap::from_iter([(COOKIE, line)]);
+        assert!(own.read(&headers, &flow("abcdef")).unwrap().is_none());
     }
 
     #[test]

@@ -14,14 +14,15 @@ use hubkey_protocol::{
     path,
     secret::{Secret, SecretUrl},
 };
-use hubkey_service::http::{OversizedHead, OversizedHeadPage};
+use hubkey_service::http::{ErrorPages, Failure, OversizedHead};
 use url::Url;
 
 use crate::{
     app::App,
     headers,
     pages::{
-        Confirm, Connections, Done, Ended, INTERNAL_ERROR, Notice, RedirectPage, Start, Theme,
+        Confirm, Connections, Done, Ended, INTERNAL_ERROR, NOT_FOUND, Notice, RedirectPage, Start,
+        Theme, UNREADABLE, WRONG_METHOD,
     },
     reference::new_reference,
 };
@@ -92,21 +93,34 @@ pub(crate) fn oversized_head(app: &App, what: OversizedHead) -> Response {
     response
 }
 
-/// The same page for a head that is too large to be read, with the headers of every answer.
-pub(crate) fn oversized_head_page(app: &App) -> OversizedHeadPage {
+/// The pages for what the listener itself refuses, with the headers of every answer.
+pub(crate) fn error_pages(app: &App) -> ErrorPages {
     let app = app.clone();
-    OversizedHeadPage::new(move || render_oversized_head(&app))
+    ErrorPages::new(move |failure| render_failure(&app, failure))
 }
 
-fn render_oversized_head(app: &App) -> http::Response<String> {
+fn render_failure(app: &App, failure: &Failure) -> http::Response<String> {
     let (theme, reference) = (app.theme(), new_reference());
     tracing::info!(
         reference = reference.as_str(),
-        "a head was too large to be read"
+        status = failure.status().as_u16(),
+        "the listener refused a request of a browser"
     );
-    let template = Notice::refused(&theme, Refusal::TooLong, &reference);
+    let template = match failure.status() {
+        StatusCode::URI_TOO_LONG
+        | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        | StatusCode::PAYLOAD_TOO_LARGE => Notice::refused(&theme, Refusal::TooLong, &reference),
+        StatusCode::NOT_FOUND => Notice::new(&theme, NOT_FOUND, None),
+        StatusCode::METHOD_NOT_ALLOWED => Notice::new(&theme, WRONG_METHOD, None),
+        StatusCode::TOO_MANY_REQUESTS => Notice::refused(&theme, Refusal::RateLimited, &reference),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Notice::refused(&theme, Refusal::Unavailable, &reference)
+        }
+        status if status.is_server_error() => Notice::new(&theme, INTERNAL_ERROR, Some(&reference)),
+        _ => Notice::new(&theme, UNREADABLE, Some(&reference)),
+    };
     let mut response = http::Response::new(template.render().unwrap_or_default());
-    *response.status_mut() = StatusCode::URI_TOO_LONG;
+    *response.status_mut() = failure.status();
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_TYPE,

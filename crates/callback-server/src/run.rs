@@ -62,7 +62,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let life = Lifecycle::new(readiness, DRAIN_DELAY);
     let mut running = JoinSet::new();
     let server = Server::new("public", settings.limits, &metrics)
-        .with_oversized_head_page(response::oversized_head_page(&app));
+        .with_error_pages(response::error_pages(&app));
     running.spawn(server.serve(public, routes::router(&app), life.draining()));
     tracing::info!("serving");
     life.run(running).await?;

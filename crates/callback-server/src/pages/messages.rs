@@ -120,6 +120,18 @@ pub(crate) const WRONG_METHOD: Message = Message {
     calm: false,
 };
 
+/// For a request that does not arrive as browsers send it.
+pub(crate) const UNREADABLE: Message = Message {
+    title: "What arrived here could not be read",
+    happened: "It came in a form that browsers do not send, or only in part: the connection may have been cut. Nothing was \
+               done.",
+    advice: &[(
+        "",
+        "Load this page again. If that does not help, go back to your notebook, run the cell again and click on the new link.",
+    )],
+    calm: false,
+};
+
 /// For a fault of ours.
 pub(crate) const INTERNAL_ERROR: Message = Message {
     title: "Something went wrong on our side",

@@ -22,7 +22,9 @@ use time::{
 
 pub(crate) use connections::Connections;
 use messages::{EndedMessage, Message};
-pub(crate) use messages::{HOME, INTERNAL_ERROR, NOT_A_NAVIGATION, NOT_FOUND, WRONG_METHOD};
+pub(crate) use messages::{
+    HOME, INTERNAL_ERROR, NOT_A_NAVIGATION, NOT_FOUND, UNREADABLE, WRONG_METHOD,
+};
 pub(crate) use theme::{CLOSE_SCRIPT, Theme, policy};
 use untrusted_text::UntrustedText;
 

@@ -17,6 +17,7 @@ mod key_set;
 mod links;
 mod long;
 mod pages;
+mod people;
 mod process;
 mod redirects;
 mod relay;

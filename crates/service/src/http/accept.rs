@@ -22,10 +22,10 @@ use super::client_addr::ClientAddr;
 use super::connection::Connection;
 use super::connection_state::ConnectionState;
 use super::encryption::Encryption;
+use super::error_pages::{self, ErrorPages};
 use super::failure::Failure;
 use super::layers::layers;
 use super::limits::Limits;
-use super::oversized_head::OversizedHeadPage;
 use super::request_pipeline::RequestPipeline;
 use super::span::TraceRule;
 use crate::telemetry::Metrics;
@@ -50,7 +50,7 @@ pub struct Server {
     metrics: Metrics,
     encryption: Option<Encryption>,
     traces: TraceRule,
-    oversized_head_page: Option<OversizedHeadPage>,
+    error_pages: Option<ErrorPages>,
 }
 
 impl Server {
@@ -63,16 +63,16 @@ impl Server {
             metrics: metrics.clone(),
             encryption: None,
             traces: TraceRule::Begin,
-            oversized_head_page: None,
+            error_pages: None,
         }
     }
 
     /// For a listener whose callers are people: the router answers heads that are too large, which carry a
-    /// [`OversizedHead`](super::OversizedHead), and those that are too large to be read get this page.
+    /// [`OversizedHead`](super::OversizedHead), and a browser gets these pages for what the listener itself refuses.
     #[must_use]
-    pub fn with_oversized_head_page(self, page: OversizedHeadPage) -> Self {
+    pub fn with_error_pages(self, pages: ErrorPages) -> Self {
         Self {
-            oversized_head_page: Some(page),
+            error_pages: Some(pages),
             ..self
         }
     }
@@ -121,7 +121,7 @@ impl Server {
             router: layers(router),
             encryption: self.encryption,
             traces: self.traces,
-            oversized_head_page: self.oversized_head_page,
+            error_pages: self.error_pages,
             long_heads: Arc::new(Semaphore::new(LONG_HEADS)),
             evict_idle: Arc::default(),
         }
@@ -140,7 +140,8 @@ impl Server {
                     pipeline.evict_if_nearly_full(caps.count());
                     pipeline.metrics.rejected_connection(name, refusal.reason);
                     if pipeline.encryption.is_none() {
-                        refuse(&stream, &refusal.failure);
+                        let pages = pipeline.error_pages.as_ref();
+                        refuse(&stream, pages, &refusal.failure);
                     }
                     continue;
                 }
@@ -266,8 +267,8 @@ fn builder(limits: &Limits) -> http1::Builder {
 
 /// Answers a connection that is not admitted, without waiting for its request or for it to read. One that would speak TLS
 /// is closed without a word: a handshake is the work that a full listener is to be spared.
-fn refuse(stream: &TcpStream, failure: &Failure) {
-    let _ = stream.try_write(&failure.raw_response());
+fn refuse(stream: &TcpStream, pages: Option<&ErrorPages>, failure: &Failure) {
+    let _ = stream.try_write(&error_pages::raw_response(pages, failure));
 }
 
 /// Counts connections.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use hubkey_protocol::ErrorCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::futures::OwnedNotified;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -15,8 +16,9 @@ use tokio::time::{Instant, Sleep};
 
 use super::body::slow;
 use super::connection_state::{BUSY, ConnectionState, HEAD, IDLE};
+use super::error_pages::{self, ErrorPages};
+use super::failure::Failure;
 use super::head_scanner::HeadScanner;
-use super::oversized_head::OversizedHeadPage;
 use super::request_pipeline::RequestPipeline;
 
 /// How long, and for how many bytes, a connection is still read after the last answer. Closing at once would make the
@@ -45,7 +47,7 @@ pub(super) struct Connection<S> {
     /// Where the callers are people: how much of a head is taken, and how much is read.
     head_bytes: usize,
     read_bytes: usize,
-    oversized_head_page: Option<OversizedHeadPage>,
+    error_pages: Option<ErrorPages>,
     long_heads: Arc<Semaphore>,
     /// Held from where a head is longer than what is taken.
     long_head: Option<OwnedSemaphorePermit>,
@@ -74,7 +76,7 @@ impl<S> Connection<S> {
             scanner: HeadScanner::default(),
             head_bytes: limits.head_bytes,
             read_bytes: limits.read_bytes,
-            oversized_head_page: pipeline.oversized_head_page.clone(),
+            error_pages: pipeline.error_pages.clone(),
             long_heads: Arc::clone(&pipeline.long_heads),
             long_head: None,
             final_response: None,
@@ -106,17 +108,16 @@ impl<S> Connection<S> {
 
     /// Where the callers are people, ends a head that is too long to be read, or for which there is no place.
     fn note_length(&mut self) {
-        let Some(page) = &self.oversized_head_page else {
-            return;
-        };
-        if !self.scanner.is_beyond(self.head_bytes) {
+        if self.error_pages.is_none() || !self.scanner.is_beyond(self.head_bytes) {
             return;
         }
         if self.long_head.is_none() {
             self.long_head = Arc::clone(&self.long_heads).try_acquire_owned().ok();
         }
         if self.long_head.is_none() || self.scanner.is_beyond(self.read_bytes) {
-            self.final_response = Some(page.raw_response().into());
+            let failure = Failure::of(ErrorCode::UriTooLong);
+            let response = error_pages::raw_response(self.error_pages.as_ref(), &failure);
+            self.final_response = Some(response.into());
         }
     }
 
@@ -150,7 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Says why the connection ends, if a head was begun; best effort, since the client may not read.
     fn answer_slow_head(&mut self, cx: &mut Context<'_>) {
         if self.has_bytes {
-            let answer = slow("The header took too long.").raw_response();
+            let failure = slow("The header took too long.");
+            let answer = error_pages::raw_response(self.error_pages.as_ref(), &failure);
             let _ = Pin::new(&mut self.stream).poll_write(cx, &answer);
         }
     }

@@ -20,12 +20,12 @@ use super::body::read_body;
 use super::client_addr::ClientAddr;
 use super::connection_state::ConnectionState;
 use super::encryption::Encryption;
+use super::error_pages::{ErrorPages, accepts_page};
 use super::failure::{Failure, chain};
 use super::head;
 use super::head_scanner::LineEndings;
 use super::layers::Route;
 use super::limits::Limits;
-use super::oversized_head::OversizedHeadPage;
 use super::request_id::{self, RequestId};
 use super::span::{self, TraceRule};
 use crate::telemetry::{Metrics, class};
@@ -40,7 +40,7 @@ pub(super) struct RequestPipeline {
     pub(super) encryption: Option<Encryption>,
     pub(super) traces: TraceRule,
     /// Where the callers are people.
-    pub(super) oversized_head_page: Option<OversizedHeadPage>,
+    pub(super) error_pages: Option<ErrorPages>,
     /// Places for heads that are longer than what is taken.
     pub(super) long_heads: Arc<Semaphore>,
     /// Notifies the connection that is idle longest that its place is needed.
@@ -88,6 +88,8 @@ impl RequestPipeline {
         let method = method_word(request.method());
         let (head, body) = request.into_parts();
         let id = RequestId::of_request(&head.headers);
+        let pages = self.error_pages.as_ref();
+        let pages = pages.filter(|_| accepts_page(&head.headers));
         let log = tracing::info_span!(target: "hubkey", "request", request_id = %id);
         // Inside the other, for what runs on in a task of its own takes the innermost one along.
         let span = log.in_scope(|| span::begin(self.traces, self.scheme(), method, &head));
@@ -98,7 +100,11 @@ impl RequestPipeline {
             .instrument(log.clone())
             .await;
         let is_last = is_last || handled.is_err();
-        let mut response = handled.unwrap_or_else(IntoResponse::into_response);
+        let response = handled.unwrap_or_else(IntoResponse::into_response);
+        let mut response = match pages {
+            Some(pages) => pages.in_place_of(response),
+            None => response,
+        };
         if is_last {
             response = closing(response);
         }
@@ -129,7 +135,7 @@ impl RequestPipeline {
         let (mut parts, body) = request.into_parts();
         head::check_form(&parts, line_endings)?;
         let oversized = match head::check_size(&parts, &self.limits) {
-            Err(oversized) if self.oversized_head_page.is_none() => {
+            Err(oversized) if self.error_pages.is_none() => {
                 return Err(oversized.failure(&self.limits));
             }
             checked => checked.err(),

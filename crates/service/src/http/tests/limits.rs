@@ -293,19 +293,16 @@ async fn what_is_just_small_enough_is_served() {
 /// A listener for people: the router says what it was told of the head.
 async fn start_for_people() -> Running {
     let router = Router::new().fallback(tell_of_head);
-    let page = OversizedHeadPage::new(|| {
-        let mut response = http::Response::new("<p>far too long</p>".to_owned());
-        *response.status_mut() = http::StatusCode::URI_TOO_LONG;
+    let pages = ErrorPages::new(|failure| {
+        let mut response = http::Response::new(format!("<p>{failure}</p>"));
+        *response.status_mut() = failure.status();
         response
     });
     let limits = Limits {
         shutdown_grace_period: LONG,
         ..Limits::public()
     };
-    start_with(limits, router, |server| {
-        server.with_oversized_head_page(page)
-    })
-    .await
+    start_with(limits, router, |server| server.with_error_pages(pages)).await
 }
 
 async fn tell_of_head(request: axum::extract::Request) -> String {
@@ -362,7 +359,10 @@ async fn found_c1_people_are_told_of_a_head_that_is_not_read_to_its_end() {
         let read = stream.read(&mut answer).await.unwrap();
         let answer = String::from_utf8(answer[..read].to_vec()).unwrap();
         assert_eq!(status(&answer), 414, "{answer}");
-        assert!(answer.ends_with("<p>far too long</p>"), "{answer}");
+        assert!(
+            answer.ends_with("<p>The address is too long.</p>"),
+            "{answer}"
+        );
         assert!(begun.elapsed() < Duration::from_secs(2));
     }
     assert_eq!(status(&running.get("/length").await), 200);
@@ -381,7 +381,7 @@ async fn found_c1_long_heads_take_a_bounded_part_of_the_memory() {
     let long = request(&format!("/length?{}", "a".repeat(30_000)), "", "");
     let no_place = async || {
         let answer = running.ask(&long).await;
-        answer.ends_with("<p>far too long</p>")
+        answer.ends_with("<p>The address is too long.</p>")
     };
     tokio::time::timeout(LONG, async { while !no_place().await {} })
         .await

@@ -6,6 +6,7 @@ mod encrypted;
 mod extractors;
 mod limits;
 mod observed;
+mod people;
 
 use std::net::SocketAddr;
 use std::time::Duration;
