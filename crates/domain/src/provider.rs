@@ -132,6 +132,10 @@ pub enum Endpoints {
     Discovered {
         /// Compared byte by byte, so kept as written.
         issuer: String,
+        /// The userinfo endpoint, in place of that of the metadata.
+        userinfo: Option<Url>,
+        /// The revocation endpoint (RFC 7009), in place of that of the metadata.
+        revocation: Option<Url>,
     },
     /// Given.
     Explicit {
@@ -174,7 +178,7 @@ impl Endpoints {
     #[must_use]
     pub fn issuer(&self) -> &str {
         match self {
-            Self::Discovered { issuer } | Self::Explicit { issuer, .. } => issuer,
+            Self::Discovered { issuer, .. } | Self::Explicit { issuer, .. } => issuer,
             Self::OAuth2(oauth2) => &oauth2.issuer,
         }
     }
@@ -183,7 +187,15 @@ impl Endpoints {
     #[must_use]
     pub fn urls(&self) -> Vec<(&'static str, Url)> {
         let named = match self {
-            Self::Discovered { issuer } => vec![("issuer", Url::parse(issuer).ok())],
+            Self::Discovered {
+                issuer,
+                userinfo,
+                revocation,
+            } => vec![
+                ("issuer", Url::parse(issuer).ok()),
+                ("userinfo_endpoint", userinfo.clone()),
+                ("revocation_endpoint", revocation.clone()),
+            ],
             Self::Explicit {
                 authorization,
                 token,

@@ -82,6 +82,16 @@ impl ClientAuth {
         }
     }
 
+    /// What may be wrong with the proof itself, for the operator, where the provider refuses it; empty where nothing is known.
+    pub(crate) fn hint(&self) -> &'static str {
+        match &self.proof {
+            Proof::Basic(secret) if is_encoded(&self.client_id) || is_encoded(secret.expose()) => {
+                ENCODED
+            }
+            Proof::None | Proof::Basic(_) | Proof::Post(_) | Proof::Key { .. } => "",
+        }
+    }
+
     /// A request of these parameters with the proof. Made anew for each attempt: a proof is sent once.
     pub(crate) fn form(&self, pairs: &[(&str, &str)]) -> Result<TokenRequestForm, IdpError> {
         let mut body = Serializer::new(String::new());
@@ -112,6 +122,14 @@ impl ClientAuth {
     }
 }
 
+/// Letters, digits, `-`, `.`, `_` and `*` stand for themselves in the header.
+const ENCODED: &str = "the client id or secret has characters that RFC 6749 section 2.3.1 encodes in the header, and some \
+                       providers compare them as they are: try token_endpoint_auth_method = \"client_secret_post\"";
+
+fn is_encoded(text: &str) -> bool {
+    encoded(text) != text
+}
+
 fn basic(client_id: &str, secret: &ClientSecret) -> Result<HeaderValue, IdpError> {
     let pair = Zeroizing::new(format!(
         "{}:{}",
@@ -134,6 +152,16 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn found_i3_characters_that_stand_for_themselves_are_told_from_others() {
+        for safe in ["hubkey", "A-Za.z0_9*", "0oa1b2c3d4"] {
+            assert!(!is_encoded(safe), "{safe}");
+        }
+        for encoded in ["a b", "a+b", "a/b", "a~b", "a=", "ü", "a:b", "a%b"] {
+            assert!(is_encoded(encoded), "{encoded}");
+        }
+    }
 
     #[test]
     fn security_p1_basic_encodes_before_base64() {

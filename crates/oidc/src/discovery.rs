@@ -95,6 +95,9 @@ struct Rules {
     hosts: Vec<String>,
     algorithms: Vec<Algorithm>,
     parameters: Vec<String>,
+    /// Endpoints that stand in place of those of the metadata.
+    userinfo: Option<Url>,
+    revocation: Option<Url>,
 }
 
 impl Directory {
@@ -110,7 +113,7 @@ impl Directory {
             Endpoints::Explicit { .. } => Source::Explicit(Arc::new(rules.given(config)?)),
             // It has no metadata.
             Endpoints::OAuth2(_) => return Err(IdpError::Misconfigured("endpoints")),
-            Endpoints::Discovered { issuer } => Source::Discovered(Box::new(Discovery {
+            Endpoints::Discovered { issuer, .. } => Source::Discovered(Box::new(Discovery {
                 issuer: issuer.clone(),
                 url: well_known(issuer)?,
                 rules,
@@ -228,7 +231,17 @@ impl Rules {
             .map(|host| host.to_ascii_lowercase())
             .collect();
         hosts.extend(issuer.host_str().map(str::to_owned));
+        let (userinfo, revocation) = match &config.endpoints {
+            Endpoints::Discovered {
+                userinfo,
+                revocation,
+                ..
+            } => (userinfo.clone(), revocation.clone()),
+            Endpoints::Explicit { .. } | Endpoints::OAuth2(_) => (None, None),
+        };
         Ok(Self {
+            userinfo,
+            revocation,
             provider: config.id.clone(),
             policy,
             hosts,
@@ -242,6 +255,16 @@ impl Rules {
     }
 
     fn accept(&self, document: Document, issuer: &str) -> Result<Metadata, IdpError> {
+        if document.issuer.contains('{') {
+            tracing::warn!(
+                provider = self.provider.as_str(),
+                configured = issuer,
+                published = shown(&document.issuer),
+                "The provider's metadata are for several tenants: their issuer has a variable, and an ID token names one \
+                 tenant. Write an entry for each tenant, with that tenant's own issuer."
+            );
+            return Err(IdpError::Misconfigured("metadata_issuer"));
+        }
         // Byte by byte: no folding of case or slashes (Discovery 1.0 section 4.3).
         if document.issuer != issuer {
             tracing::warn!(
@@ -264,8 +287,8 @@ impl Rules {
             authorization: document.authorization_endpoint,
             token: document.token_endpoint,
             jwks: document.jwks_uri,
-            userinfo: document.userinfo_endpoint,
-            revocation: document.revocation_endpoint,
+            userinfo: self.userinfo.clone().or(document.userinfo_endpoint),
+            revocation: self.revocation.clone().or(document.revocation_endpoint),
             algorithms: self.algorithms(document.id_token_signing_alg_values_supported)?,
             names_issuer: document
                 .authorization_response_iss_parameter_supported

@@ -15,8 +15,8 @@ use hubkey_protocol::{
 use reqwest::{
     Certificate, Method, Request, StatusCode,
     header::{
-        ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-        RETRY_AFTER,
+        ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName,
+        HeaderValue, RETRY_AFTER,
     },
 };
 use tokio::{sync::Semaphore, time::Instant};
@@ -80,10 +80,16 @@ impl Answer {
         })
     }
 
-    /// `Retry-After` in seconds; a date says nothing.
+    /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date, from which the answer's own date is taken: no clock of
+    /// ours has to agree with the provider's.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.text(&RETRY_AFTER)?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        let asked = self.text(&RETRY_AFTER)?.trim();
+        if let Ok(seconds) = asked.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = |text| httpdate::parse_http_date(text).ok();
+        let (until, now) = (date(asked)?, date(self.text(&DATE)?)?);
+        Some(until.duration_since(now).unwrap_or_default())
     }
 
     /// A header that is there exactly once and is text.

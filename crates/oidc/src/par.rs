@@ -12,7 +12,8 @@ use crate::{
     client_auth::ClientAuth,
     discovery::Metadata,
     http_client::{Answer, Endpoint, HttpClient},
-    json, token,
+    json,
+    token::{self, ResponseDialect, TokenEndpoint},
 };
 
 /// Longer references would not fit into a URL.
@@ -56,7 +57,13 @@ pub(crate) async fn push(
     let answer = http.post(Endpoint::PushedAuthorization, endpoint, form);
     let answer = answer.await?;
     let reference = reference(&answer).inspect_err(|_| {
-        token::log_refusal(http, (Endpoint::PushedAuthorization, endpoint), &answer);
+        let at = TokenEndpoint {
+            url: endpoint,
+            dialect: ResponseDialect::OpenId,
+            client_auth,
+            http,
+        };
+        token::log_refusal(at, Endpoint::PushedAuthorization, &answer);
     })?;
     let mut url = metadata.authorization.clone();
     url.query_pairs_mut()

@@ -167,20 +167,22 @@ pub(crate) async fn exchange(
     let answer = answer.await.map_err(unredeemed)?;
     let response = read(&answer, at.dialect);
     if response.is_err() {
-        log_refusal(at.http, (Endpoint::Token, at.url), &answer);
+        log_refusal(at, Endpoint::Token, &answer);
     }
     response
 }
 
 /// Where the provider refused which request, for the operator: the page and the cell name neither.
-pub(crate) fn log_refusal(http: &HttpClient, (endpoint, url): (Endpoint, &Url), answer: &Answer) {
+pub(crate) fn log_refusal(at: TokenEndpoint<'_>, endpoint: Endpoint, answer: &Answer) {
     let refusal = refusal_of(answer);
+    let hint = at.client_auth.hint();
     tracing::warn!(
-        provider = http.provider().as_str(),
+        provider = at.http.provider().as_str(),
         endpoint = endpoint.label(),
-        url = url.as_str(),
+        url = at.url.as_str(),
         status = refusal.status,
         code = refusal.code,
+        hint = Some(hint).filter(|hint| !hint.is_empty()),
         "The provider did not carry out a request of a sign-in. Where it refuses hubkey's registration (401, 403, \
          invalid_client), check client_id, client_secret_file and how the client authenticates."
     );
@@ -199,19 +201,14 @@ pub(crate) fn read(answer: &Answer, dialect: ResponseDialect) -> Result<TokenRes
         return Err(refusal(answer.status, answer));
     }
     let media_type = answer.media_type();
-    let mut members = match (media_type.as_deref(), dialect) {
+    let members = match (media_type.as_deref(), dialect) {
         (Some("application/json"), _) => {
             json::object(&answer.body).map_err(|_| IdpError::ProtocolViolation("token_json"))?
         }
         (Some(FORM), ResponseDialect::OAuth2) => form(&answer.body)?,
         _ => return Err(IdpError::ProtocolViolation("token_content_type")),
     };
-    if let (ResponseDialect::OAuth2, Some(Value::String(scopes))) =
-        (dialect, members.get_mut("scope"))
-    {
-        *scopes = scopes.replace(',', " ");
-    }
-    response(members)
+    response(members, dialect)
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -298,7 +295,10 @@ pub(crate) fn next_refresh_token(answer: &Answer, sent: &RefreshToken) -> Option
     (!next.expose().is_empty() && !next.matches(sent)).then_some(next)
 }
 
-fn response(mut members: Map<String, Value>) -> Result<TokenResponse, IdpError> {
+fn response(
+    mut members: Map<String, Value>,
+    dialect: ResponseDialect,
+) -> Result<TokenResponse, IdpError> {
     // Some providers send errors with status 200; others send the member whatever happened, and nothing in it.
     let code =
         json::given(&members, "error").filter(|code| !code.as_str().is_some_and(str::is_empty));
@@ -306,11 +306,7 @@ fn response(mut members: Map<String, Value>) -> Result<TokenResponse, IdpError> 
         let code = code.as_str().unwrap_or_default();
         return Err(IdpError::Refused(OAuthError::parse(code)));
     }
-    let bearer = members
-        .get("token_type")
-        .and_then(Value::as_str)
-        .is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
-    if !bearer {
+    if !is_bearer(&members, dialect) {
         return Err(IdpError::ProtocolViolation("token_type"));
     }
     let access_token = text(&mut members, "access_token")?
@@ -322,9 +318,19 @@ fn response(mut members: Map<String, Value>) -> Result<TokenResponse, IdpError> 
         access_token: AccessToken::new(access_token),
         refresh_token: refresh_token.map(RefreshToken::new),
         expires_in: members.get("expires_in").and_then(lifetime),
-        scopes: scopes(&mut members)?,
+        scopes: scopes(&mut members, dialect)?,
         unverified_id_token: id_token.map(Zeroizing::new),
     })
+}
+
+/// How a token is used decides where it may be sent, so that any other word is refused (RFC 6749 section 7.1). Providers
+/// without OpenID Connect were seen to leave it out, and their tokens are bearer tokens (RFC 6750).
+fn is_bearer(members: &Map<String, Value>, dialect: ResponseDialect) -> bool {
+    match json::given(members, "token_type") {
+        Some(Value::String(kind)) => kind.eq_ignore_ascii_case("bearer"),
+        Some(_) => false,
+        None => dialect == ResponseDialect::OAuth2,
+    }
 }
 
 /// Takes a text out, so that no copy of it stays behind. A value of another type is not an absent one.
@@ -341,22 +347,36 @@ fn is_token(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn scopes(members: &mut Map<String, Value>) -> Result<Option<Scopes>, IdpError> {
-    let Some(list) = text(members, "scope")? else {
-        return Ok(None);
+/// One text (RFC 6749 section 3.3). Providers without OpenID Connect also send a list, or names with commas between them.
+fn scopes(
+    members: &mut Map<String, Value>,
+    dialect: ResponseDialect,
+) -> Result<Option<Scopes>, IdpError> {
+    let list = match (members.remove("scope"), dialect) {
+        (Some(Value::Array(names)), ResponseDialect::OAuth2) => {
+            let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+            names.ok_or(IdpError::ProtocolViolation("scope"))?.join(" ")
+        }
+        (Some(Value::String(list)), ResponseDialect::OAuth2) => list.replace(',', " "),
+        (Some(Value::String(list)), ResponseDialect::OpenId) => list,
+        (None | Some(Value::Null), _) => return Ok(None),
+        (Some(_), _) => return Err(IdpError::ProtocolViolation("scope")),
     };
     let scopes = Scopes::parse(&list).map_err(|_| IdpError::ProtocolViolation("scope"))?;
     Ok(Some(scopes).filter(|scopes| !scopes.is_empty()))
 }
 
-/// A number or a numeric string; anything else says nothing.
+/// A number or a numeric string; anything else says nothing. So does zero: a token that has ended when it comes would be of no
+/// use to anybody, and providers were seen to send it for tokens that have no end.
 fn lifetime(value: &Value) -> Option<Duration> {
     let seconds = match value {
         Value::Number(number) => whole(number)?,
         Value::String(text) => text.parse().ok()?,
         _ => return None,
     };
-    (seconds <= LONGEST_LIFETIME).then(|| Duration::from_secs(seconds))
+    (1..=LONGEST_LIFETIME)
+        .contains(&seconds)
+        .then(|| Duration::from_secs(seconds))
 }
 
 fn whole(number: &Number) -> Option<u64> {
@@ -380,7 +400,10 @@ mod tests {
             ("3600", Some(3600)),
             ("\"3600\"", Some(3600)),
             ("3599.5", Some(3599)),
-            ("0", Some(0)),
+            ("0", None),
+            ("0.4", None),
+            ("\"0\"", None),
+            ("1", Some(1)),
             ("-1", None),
             ("\"-1\"", None),
             ("1e300", None),

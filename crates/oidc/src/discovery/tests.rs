@@ -18,6 +18,8 @@ fn rules() -> Rules {
         hosts: vec!["op.example".into()],
         algorithms: Vec::new(),
         parameters: vec!["prompt".into()],
+        userinfo: None,
+        revocation: None,
     }
 }
 
@@ -48,7 +50,37 @@ fn an_honest_document_is_believed() {
 }
 
 #[test]
-fn found_b1_a_member_that_is_null_is_absent() {
+fn found_h10_what_the_operator_sets_stands_in_place_of_the_metadata() {
+    let at = |path: &str| Url::parse(&format!("https://op.example{path}")).unwrap();
+    let judged = |document: Value, userinfo: Option<Url>, revocation: Option<Url>| {
+        let document = serde_json::from_value(document).unwrap();
+        let rules = Rules {
+            userinfo,
+            revocation,
+            ..rules()
+        };
+        rules.accept(document, ISSUER)
+    };
+    let mut poor = honest();
+    poor.as_object_mut().unwrap().remove("userinfo_endpoint");
+    poor["revocation_endpoint"] = Value::Null;
+    for document in [honest(), poor] {
+        let given = (Some(at("/me")), Some(at("/forget")));
+        let metadata = judged(document, given.0, given.1).unwrap();
+        assert_eq!(metadata.userinfo, Some(at("/me")));
+        assert_eq!(metadata.revocation, Some(at("/forget")));
+    }
+    let metadata = judged(honest(), None, Some(at("/forget"))).unwrap();
+    assert_eq!(metadata.userinfo, Some(at("/userinfo")));
+    assert_eq!(metadata.revocation, Some(at("/forget")));
+    // The rules for hosts hold for what is set as for what is published.
+    let elsewhere = Url::parse("https://elsewhere.example/forget").unwrap();
+    let refused = judged(honest(), None, Some(elsewhere)).err();
+    assert_eq!(refused, Some(IdpError::Misconfigured("endpoint_host")));
+}
+
+#[test]
+fn found_b1_found_b2_a_member_that_is_null_is_absent() {
     for name in [
         "userinfo_endpoint",
         "revocation_endpoint",

@@ -79,3 +79,41 @@ async fn security_l4_an_answer_does_not_show_its_body() {
     };
     assert_eq!(format!("{answer:?}"), "Answer(200 OK)");
 }
+
+#[test]
+fn a_wait_is_read_as_seconds_or_as_a_date_and_is_else_unknown() {
+    const DATED: &str = "Mon, 30 Nov 2026 12:00:00 GMT";
+    let wait = |asked: &'static str, date: Option<&'static str>| {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(asked));
+        if let Some(date) = date {
+            headers.insert(DATE, HeaderValue::from_static(date));
+        }
+        let answer = Answer {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            headers,
+            body: Zeroizing::default(),
+        };
+        answer.retry_after().map(|wait| wait.as_secs())
+    };
+    for (asked, expected) in [
+        ("20", Some(20)),
+        (" 20 ", Some(20)),
+        ("0", Some(0)),
+        ("1000000000", Some(1_000_000_000)),
+        ("99999999999999999999", None),
+        ("-1", None),
+        ("1.5", None),
+        ("", None),
+        ("soon", None),
+        ("Mon, 30 Nov 2026 12:00:30 GMT", Some(30)),
+        ("Monday, 30-Nov-26 12:01:00 GMT", Some(60)),
+        ("Mon Nov 30 12:00:05 2026", Some(5)),
+        ("Mon, 30 Nov 2026 11:00:00 GMT", Some(0)),
+        ("Mon, 30 Nov 2026 12:00:30 +0100", None),
+    ] {
+        assert_eq!(wait(asked, Some(DATED)), expected, "{asked}");
+    }
+    assert_eq!(wait("Mon, 30 Nov 2026 12:00:30 GMT", None), None);
+    assert_eq!(wait("20", None), Some(20));
+}

@@ -115,6 +115,38 @@ impl Plain {
     }
 }
 
+type Answered = fn(&mut Value);
+
+#[tokio::test]
+async fn found_b5_an_answer_without_a_type_is_a_bearer_token_for_this_kind() {
+    let ways: [Answered; 4] = [
+        |answer| {
+            answer.as_object_mut().unwrap().remove("token_type");
+        },
+        |answer| answer["token_type"] = Value::Null,
+        |answer| answer["token_type"] = json!("bearer"),
+        |answer| answer["scope"] = json!(["repo", "read:user"]),
+    ];
+    for way in ways {
+        let plain = Plain::new().await;
+        plain.op.token_responses(way);
+        let granted = plain.sign_in().await.unwrap();
+        assert_eq!(granted.token_type, "Bearer");
+        assert_eq!(granted.tokens.scopes, scopes("repo read:user"));
+    }
+    let other: [Answered; 4] = [
+        |answer| answer["token_type"] = json!("mac"),
+        |answer| answer["token_type"] = json!("DPoP"),
+        |answer| answer["token_type"] = json!(""),
+        |answer| answer["token_type"] = json!(1),
+    ];
+    for way in other {
+        let plain = Plain::new().await;
+        plain.op.token_responses(way);
+        assert_eq!(word(plain.sign_in().await), "token_type");
+    }
+}
+
 /// As GitHub answers where nobody asks for JSON, and some providers always.
 fn form_encoded(reply: &mut Reply) {
     let members: Value = serde_json::from_slice(&reply.body).unwrap();

@@ -49,6 +49,8 @@ pub(crate) fn config(issuer: &str) -> ProviderConfig {
         display_name: "The provider".into(),
         endpoints: Endpoints::Discovered {
             issuer: issuer.into(),
+            userinfo: None,
+            revocation: None,
         },
         client_id: "hubkey".into(),
         token_endpoint_auth_method: ClientAuthentication::None,

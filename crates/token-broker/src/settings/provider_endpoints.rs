@@ -69,11 +69,11 @@ fn find(section: &Section<'_>) -> Found {
         jwks: url("jwks_uri", "See `authorization_endpoint`; never for `oauth2`."),
         userinfo: url(
             "userinfo_endpoint",
-            "Where accounts are asked for, if at all; for `oauth2` the API that says whose a token is.",
+            "Where accounts are asked for, in place of what the metadata say; for `oauth2` the API that says whose a token is.",
         ),
         revocation: url(
             "revocation_endpoint",
-            "Where tokens are given back, if at all.",
+            "Where tokens are revoked (RFC 7009), in place of what the metadata say.",
         ),
         subject_field: section.optional(
             "subject_field",
@@ -93,7 +93,11 @@ fn openid(section: &Section<'_>, found: Found) -> Option<Endpoints> {
     }
     let issuer = found.issuer?;
     match (found.authorization, found.token, found.jwks) {
-        (None, None, None) => Some(Endpoints::Discovered { issuer }),
+        (None, None, None) => Some(Endpoints::Discovered {
+            issuer,
+            userinfo: found.userinfo,
+            revocation: found.revocation,
+        }),
         (Some(authorization), Some(token), Some(jwks)) => Some(Endpoints::Explicit {
             issuer,
             authorization,

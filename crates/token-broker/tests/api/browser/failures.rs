@@ -1,10 +1,12 @@
 //! One text for each thing that goes wrong: page, kernel, audit stream and log say the same, and nothing untrue.
 
 use http::StatusCode;
+use hubkey_domain::provider::{ClientAuthentication, ProviderConfig};
 use hubkey_fakes::{
     fake_http::Reply,
     hostile_provider::{AuthorizationResponse, Draft, Endpoint},
 };
+use hubkey_protocol::secret::ClientSecret;
 use serde_json::{Value, json};
 
 use super::provider_answers::{End, end, ended, with_id_token, with_response};
@@ -82,6 +84,42 @@ async fn found_h3_the_log_says_which_provider_refused_hubkey_where() {
     }
 }
 
+/// What the log says when a provider refuses the client with this secret in the header.
+async fn refused_with(secret: fn(&mut ProviderConfig)) -> String {
+    let trail = AuditTrail::begin();
+    let world = World::with(WorldOptions {
+        adjust: secret,
+        ..WorldOptions::default()
+    })
+    .await;
+    let refused = Reply::oauth_error(StatusCode::UNAUTHORIZED, "invalid_client");
+    world.provider.answer(Endpoint::Token, refused);
+    let sign_in = world.kernel("alice", "").open().await;
+    let mut browser = world.browser("alice");
+    let back = returning(&mut browser, &sign_in).await;
+    browser.callback("lab-api", &back).await;
+    trail.warnings().join("\n")
+}
+
+#[tokio::test]
+async fn found_i3_a_secret_that_is_encoded_in_the_header_is_told_with_its_remedy() {
+    let told = refused_with(|config| {
+        let secret = ClientSecret::new("canary/with+others=");
+        config.token_endpoint_auth_method = ClientAuthentication::Basic(secret);
+    })
+    .await;
+    assert!(told.contains("client_secret_post"), "{told}");
+    assert!(!told.contains("canary"), "{told}");
+    let told = refused_with(|config| {
+        let secret = ClientSecret::new("canary/with+others=");
+        config.token_endpoint_auth_method = ClientAuthentication::Post(secret);
+    })
+    .await;
+    assert!(!told.contains("client_secret_post"), "{told}");
+    let told = refused_with(|_| {}).await;
+    assert!(!told.contains("client_secret_post"), "{told}");
+}
+
 /// What the log says when the metadata are those of another issuer, or are not there.
 async fn with_metadata(alter: impl Fn(&World)) -> (String, String) {
     let (trail, world) = (AuditTrail::begin(), World::new().await);
@@ -119,6 +157,20 @@ async fn found_h4_an_issuer_that_differs_by_a_slash_is_told_with_both_values() {
     };
     let value = |word: &str| word.split_once('=').unwrap().1.trim_matches('"').to_owned();
     assert_eq!(format!("{}/", value(configured)), value(published));
+}
+
+#[tokio::test]
+async fn found_i2_metadata_for_several_tenants_say_what_to_write() {
+    let (reason, warned) = with_metadata(|world| {
+        world.provider.metadata(|metadata| {
+            metadata["issuer"] = json!("https://login.example/{tenantid}/v2.0");
+        });
+    })
+    .await;
+    assert_eq!(reason, "provider_misconfigured");
+    for told in ["{tenantid}", "an entry for each tenant", "configured="] {
+        assert!(warned.contains(told), "{told}: {warned}");
+    }
 }
 
 #[tokio::test]

@@ -437,12 +437,13 @@ fn provider_config(
     account_policy: IdentityPolicy,
     connection_scope: ConnectionScope,
 ) -> ProviderConfig {
-    let scopes = |text: &str| hubkey_protocol::Scopes::parse(text).expect("scopes");
     ProviderConfig {
         id: ProviderId::parse(id).expect("an id"),
         display_name: "Lab API".to_owned(),
         endpoints: Endpoints::Discovered {
             issuer: provider.issuer(),
+            userinfo: None,
+            revocation: None,
         },
         client_id: "hubkey".to_owned(),
         token_endpoint_auth_method: ClientAuthentication::Basic(ClientSecret::new(CLIENT_SECRET)),
@@ -454,25 +455,7 @@ fn provider_config(
             allowed_resources: vec!["https://api.example.org/v1".to_owned()],
             ..ScopePolicy::default()
         },
-        token_exchange: ExchangeOffer {
-            allowed_audiences: vec!["other-api".to_owned(), "third-api".to_owned()],
-            allowed_resources: vec!["https://other.example.org/v1".to_owned()],
-            allowed_scopes: scopes("projects:read projects:write"),
-            default_scopes: vec![(
-                "https://other.example.org/v1".to_owned(),
-                hubkey_protocol::Scope::parse("projects:write").expect("a scope"),
-            )],
-            api_origins: vec![(
-                "other-api".to_owned(),
-                "https://other.example.org".to_owned(),
-            )],
-            requested_issuers: vec!["github".to_owned(), "gitlab".to_owned()],
-            requested_issuer_method: if id == "brokering" {
-                RequestedIssuerMethod::BrokerToken
-            } else {
-                RequestedIssuerMethod::Exchange
-            },
-        },
+        token_exchange: exchange_offer(id),
         extra_authorization_parameters: BTreeMap::new(),
         api_origins: vec!["https://api.example.org".to_owned()],
         account_policy,
@@ -485,5 +468,31 @@ fn provider_config(
             fetch_userinfo: false,
         },
         outbound: OutboundRules::default(),
+    }
+}
+
+fn scopes(text: &str) -> hubkey_protocol::Scopes {
+    hubkey_protocol::Scopes::parse(text).expect("scopes")
+}
+
+fn exchange_offer(id: &str) -> ExchangeOffer {
+    ExchangeOffer {
+        allowed_audiences: vec!["other-api".to_owned(), "third-api".to_owned()],
+        allowed_resources: vec!["https://other.example.org/v1".to_owned()],
+        allowed_scopes: scopes("projects:read projects:write"),
+        default_scopes: vec![(
+            "https://other.example.org/v1".to_owned(),
+            hubkey_protocol::Scope::parse("projects:write").expect("a scope"),
+        )],
+        api_origins: vec![(
+            "other-api".to_owned(),
+            "https://other.example.org".to_owned(),
+        )],
+        requested_issuers: vec!["github".to_owned(), "gitlab".to_owned()],
+        requested_issuer_method: if id == "brokering" {
+            RequestedIssuerMethod::BrokerToken
+        } else {
+            RequestedIssuerMethod::Exchange
+        },
     }
 }

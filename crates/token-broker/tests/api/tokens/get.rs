@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Method, StatusCode};
+use hubkey_fakes::hostile_provider::Endpoint;
 use serde_json::json;
 
 use crate::support::{
@@ -60,6 +61,33 @@ async fn need_1_a_token_that_ends_too_early_is_not_handed_out() {
         StatusCode::CREATED,
         "an ended token is no connection"
     );
+}
+
+#[tokio::test]
+async fn found_a5_a_token_that_ends_when_it_comes_is_used_and_leads_to_no_circle() {
+    for expires_in in [json!(0), json!("0"), json!(0.2), json!(-1), json!(null)] {
+        for has_refresh_token in [false, true] {
+            let world = World::new().await;
+            let kernel = world.kernel("alice", "");
+            let expires_in = expires_in.clone();
+            world.provider.token_responses(move |answer| {
+                answer["expires_in"] = expires_in.clone();
+                if !has_refresh_token {
+                    answer.as_object_mut().unwrap().remove("refresh_token");
+                }
+            });
+            let connection = world.connect(&kernel, "alice").await;
+            let asked = world.provider.hits(Endpoint::Token);
+            for _ in 0..5 {
+                world.clock.advance(Duration::from_secs(1));
+                let answer = kernel.get_token(&connection.id, 0).await;
+                assert_eq!(answer.json()["access_token"], connection.access_token);
+                let again = kernel.create(&json!({})).await;
+                assert_eq!(again.status, StatusCode::OK, "no sign-in is opened");
+            }
+            assert_eq!(world.provider.hits(Endpoint::Token), asked);
+        }
+    }
 }
 
 #[tokio::test]
