@@ -12,3 +12,4 @@ pub mod loopback;
 pub mod pkce;
 pub mod protected_api;
 pub mod scripted_hub;
+pub mod scripted_provider;

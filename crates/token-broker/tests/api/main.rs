@@ -5,6 +5,7 @@
 mod browser;
 mod connections;
 mod hub;
+mod providers;
 mod sign_in;
 mod store;
 mod support;

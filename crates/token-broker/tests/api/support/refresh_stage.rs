@@ -11,7 +11,7 @@ use std::{
 
 use axum::Router;
 use http::StatusCode;
-use hubkey_fakes::hostile_provider::Endpoint;
+use hubkey_fakes::hostile_provider::{Endpoint, HostileProvider};
 use hubkey_protocol::ConnectionId;
 use hubkey_starters::{process::RunFolder, redis::Redis};
 use hubkey_store::keys::{KeyRing, LookupMacKey};
@@ -53,6 +53,16 @@ impl Stage {
 
     pub(crate) async fn with(options: WorldOptions) -> Self {
         Self::of(World::with(options).await, None).await
+    }
+
+    /// At a provider that is told how to be before anybody signs in.
+    pub(crate) async fn at_provider(
+        options: WorldOptions,
+        prepare: impl FnOnce(&HostileProvider),
+    ) -> Self {
+        let world = World::with(options).await;
+        prepare(&world.provider);
+        Self::of(world, None).await
     }
 
     /// On a real Redis, sealed.
