@@ -113,6 +113,10 @@ pub struct IdTokenAnchor {
     /// The provider's session (`sid`), if it said so; a logout there names it.
     #[serde(default)]
     pub session: Option<String>,
+    /// What the one of the sign-in was signed with, by its name in RFC 7518; absent where that is not known: there was
+    /// none, or the record is older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<String>,
 }
 
 /// A grant that waits for its person's confirmation. Its connection id is chosen already, so that however often the

@@ -31,6 +31,9 @@ pub struct ProviderSession {
     pub subject: String,
     /// Of which session, if the provider said so.
     pub session: Option<String>,
+    /// What its ID token was signed with, as far as that is known; a logout token is signed with the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<String>,
     /// The sign-in whose person is still to say whether it becomes a connection at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Nonce>,
@@ -47,6 +50,7 @@ impl ProviderSession {
             provider: connection.provider.clone(),
             subject: connection.grant.account.sub.clone(),
             session: connection.grant.proof.session.clone(),
+            algorithm: connection.grant.proof.algorithm.clone(),
             waiting: None,
             expires_at,
         }
@@ -60,6 +64,7 @@ impl ProviderSession {
             provider: sign_in.provider.clone(),
             subject: candidate.grant.account.sub.clone(),
             session: candidate.grant.proof.session.clone(),
+            algorithm: candidate.grant.proof.algorithm.clone(),
             waiting: Some(sign_in.nonce.clone()),
             expires_at: sign_in.expires_at,
         }
@@ -92,3 +97,25 @@ impl ProviderSessionIndex {
 /// That a logout token was used.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ConsumedLogoutToken {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::IdTokenAnchor;
+
+    #[test]
+    fn found_b7_a_record_without_an_algorithm_reads_as_not_known() {
+        let older = serde_json::json!({
+            "connection": format!("abcdef.{}", "c".repeat(22)),
+            "provider": "lab-api",
+            "subject": "alice",
+            "session": "s",
+            "expires_at": 1_800_000_000_000_u64,
+        });
+        let read: ProviderSession = serde_json::from_value(older).unwrap();
+        assert_eq!(read.algorithm, None);
+        let anchor = serde_json::json!({"issued_at": 1, "auth_time": null, "oidc_nonce": "n"});
+        let read: IdTokenAnchor = serde_json::from_value(anchor).unwrap();
+        assert_eq!(read.algorithm, None);
+    }
+}

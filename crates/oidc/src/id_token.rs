@@ -241,7 +241,7 @@ fn whole_seconds(claims: &Claims, name: &str) -> Option<u64> {
 }
 
 /// What later ID tokens of the same grant are compared with; of a judged one.
-pub(crate) fn proof(claims: &Claims, oidc_nonce: OidcNonce) -> IdTokenAnchor {
+pub(crate) fn proof(claims: &Claims, algorithm: Algorithm, oidc_nonce: OidcNonce) -> IdTokenAnchor {
     IdTokenAnchor {
         issued_at: whole_seconds(claims, "iat").unwrap_or_default(),
         auth_time: whole_seconds(claims, "auth_time"),
@@ -249,6 +249,7 @@ pub(crate) fn proof(claims: &Claims, oidc_nonce: OidcNonce) -> IdTokenAnchor {
         session: text(claims, "sid")
             .filter(|session| is_subject(session))
             .map(str::to_owned),
+        algorithm: Some(algorithm.name().to_owned()),
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn judge(claims: &Claims, expected: &Expected<'_>) -> Result<Logout, 
         issuer: expected.issuer.to_owned(),
         subject,
         session,
+        algorithm: None,
         token_id,
         remember: remember(claims, expected),
     })

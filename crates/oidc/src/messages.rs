@@ -279,6 +279,9 @@ pub struct Logout {
     pub subject: Option<String>,
     /// The session, as ID tokens call it in `sid`.
     pub session: Option<String>,
+    /// What the token was signed with, by its name in RFC 7518, where the ID token of what it ends has to be signed with the
+    /// same; absent where the settings list the algorithms.
+    pub algorithm: Option<&'static str>,
     /// The token's own name; the token is good once.
     pub token_id: String,
     /// For how long the token could come again.

@@ -192,6 +192,7 @@ impl IdentityProvider for OAuth2Provider {
             auth_time: None,
             oidc_nonce: redemption.oidc_nonce.clone(),
             session: None,
+            algorithm: None,
         };
         Ok(handed.granted(&claims, redemption, proof, sent))
     }

@@ -22,7 +22,9 @@ use url::Url;
 use crate::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
     IdpError, Known, Logout, Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
-    account, authorize,
+    account,
+    algorithm::Algorithm,
+    authorize,
     client_auth::ClientAuth,
     discovery::{Directory, Metadata, issuer_url},
     exchange,
@@ -177,11 +179,12 @@ impl IdentityProvider for OidcProvider {
         refresh::recover(at).await?;
         let sent = self.clock.now();
         let handed = token::exchange(at, &redemption).await?;
-        let claims = match self.claims(&metadata, &handed, &redemption).await {
-            Ok(claims) => claims,
+        let judged = self.claims(&metadata, &handed, &redemption).await;
+        let (claims, algorithm) = match judged {
+            Ok(judged) => judged,
             Err(error) => return Err(handed.given_back(self, error).await),
         };
-        let proof = id_token::proof(&claims, redemption.oidc_nonce.clone());
+        let proof = id_token::proof(&claims, algorithm, redemption.oidc_nonce.clone());
         Ok(handed.granted(&claims, redemption, proof, sent))
     }
 
@@ -266,7 +269,12 @@ impl IdentityProvider for OidcProvider {
             IdpError::ProtocolViolation(_) => IdpError::ProtocolViolation("logout_token_signature"),
             other => other,
         })?;
-        logout_token::judge(&claims, &self.expected(&metadata))
+        let mut logout = logout_token::judge(&claims, &self.expected(&metadata))?;
+        // Where the operator lists algorithms, the list has decided.
+        if self.config.id_token.algorithms.is_empty() {
+            logout.algorithm = Some(token.algorithm().name());
+        }
+        Ok(logout)
     }
 
     async fn userinfo(&self, grant: &Grant) -> Result<Claims, IdpError> {
@@ -311,13 +319,13 @@ impl OidcProvider {
         }
     }
 
-    /// The claims of the judged ID token, with those of userinfo where the settings ask for them.
+    /// The claims of the judged ID token, with those of userinfo where the settings ask for them, and what signed it.
     async fn claims(
         &self,
         metadata: &Metadata,
         handed: &TokenResponse,
         redemption: &Redemption,
-    ) -> Result<Claims, IdpError> {
+    ) -> Result<(Claims, Algorithm), IdpError> {
         let token = handed.unverified_id_token.as_ref();
         let token = token.ok_or(IdpError::ProtocolViolation("id_token_missing"))?;
         let token = UnverifiedJwt::parse(token, &metadata.algorithms)?;
@@ -341,7 +349,7 @@ impl OidcProvider {
             let more = userinfo::claims(metadata, ends, access_token, &subject, &expected).await?;
             account::complete(&mut claims, more);
         }
-        Ok(claims)
+        Ok((claims, token.algorithm()))
     }
 
     /// `iat` of the ID token of a refresh, judged as of when it came.
@@ -367,7 +375,8 @@ impl OidcProvider {
         id_token::judge_refreshed(&claims, token.algorithm(), &expected, same, access_token)
             .map_err(foreign)?;
         let nonce = known.proof.oidc_nonce.clone();
-        Ok(Some(id_token::proof(&claims, nonce).issued_at))
+        let proof = id_token::proof(&claims, token.algorithm(), nonce);
+        Ok(Some(proof.issued_at))
     }
 
     fn expected<'a>(&'a self, metadata: &'a Metadata) -> Expected<'a> {

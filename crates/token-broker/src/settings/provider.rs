@@ -217,7 +217,7 @@ fn read_id_token(section: &Section<'_>) -> IdTokenRules {
         algorithms: section.list(
             "id_token_algs",
             &value_type::TEXT,
-            "The signature algorithms of ID tokens; those that the provider's metadata names by default.",
+            "The signature algorithms of ID tokens and logout tokens. By default those that the provider's metadata names, and for a logout token that of the session's ID token.",
         ),
         additional_audiences: section.list(
             "additional_id_token_audiences",

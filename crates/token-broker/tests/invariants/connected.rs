@@ -63,6 +63,7 @@ pub(crate) fn connection(
                 auth_time: None,
                 oidc_nonce: OidcNonce::new("n"),
                 session: None,
+                algorithm: None,
             },
         },
         renewal: RefreshState::Idle,

@@ -132,10 +132,14 @@ impl BackchannelLogouts {
         let Some(logins) = self.affected_sessions(logout).await? else {
             return Ok(Some("logout_token_sub_of_another_session"));
         };
-        let ours = logins
-            .iter()
-            .filter(|login| self.revocation.is_of_registration(login, provider));
-        for login in ours {
+        let mut ours = logins;
+        ours.retain(|login| self.revocation.is_of_registration(login, provider));
+        let named_any = !ours.is_empty();
+        ours.retain(|login| is_signed_alike(login, logout));
+        if named_any && ours.is_empty() {
+            return Ok(Some("logout_token_alg_of_another_session"));
+        }
+        for login in &ours {
             if !self.end_session(login).await? {
                 return Ok(Some("contended"));
             }
@@ -232,6 +236,15 @@ impl BackchannelLogouts {
     }
 }
 
+/// Whether the session's ID token was signed as the logout token is (section 2.6 of Back-Channel Logout 1.0): a key of
+/// another algorithm that the provider also publishes may be in other hands.
+fn is_signed_alike(login: &ProviderSession, logout: &Logout) -> bool {
+    match (login.algorithm.as_deref(), logout.algorithm) {
+        (Some(its), Some(given)) => its == given,
+        (None, _) | (_, None) => true,
+    }
+}
+
 /// The connection as it stays.
 fn without_tokens(mut found: Loaded<Connection>) -> Loaded<Connection> {
     found.value.grant.tokens.access_token = AccessToken::new("");
@@ -253,4 +266,45 @@ pub(crate) fn count_logout(provider: &ProviderId, outcome: LogoutOutcome) -> Log
     )
     .increment(1);
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hubkey_domain::clock::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn found_b7_what_is_not_known_of_a_session_keeps_no_logout_away() {
+        let session = |algorithm: Option<&str>| ProviderSession {
+            connection: ConnectionId::parse(format!("abcdef.{}", "c".repeat(22))).unwrap(),
+            provider: ProviderId::parse("lab-api").unwrap(),
+            subject: "alice".to_owned(),
+            session: None,
+            algorithm: algorithm.map(str::to_owned),
+            waiting: None,
+            expires_at: Timestamp::from_millis(0),
+        };
+        let signed = |algorithm| Logout {
+            issuer: "https://op.example".to_owned(),
+            subject: Some("alice".to_owned()),
+            session: None,
+            algorithm,
+            token_id: "j".to_owned(),
+            remember: Duration::from_secs(1),
+        };
+        for (of_session, of_token, alike) in [
+            (None, Some("RS256"), true),
+            (Some("RS256"), None, true),
+            (Some("RS256"), Some("RS256"), true),
+            (Some("RS256"), Some("PS256"), false),
+        ] {
+            assert_eq!(
+                is_signed_alike(&session(of_session), &signed(of_token)),
+                alike
+            );
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use hubkey_domain::provider::ProviderConfig;
 use hubkey_fakes::hostile_provider::{Account, Alg, Draft, Endpoint, SigningKey};
 use serde_json::{Value, json};
 
@@ -347,4 +348,83 @@ async fn a_flood_of_forged_tokens_is_not_looked_at() {
         told(&world, "lab-api", &honest, Some("192.0.3.7")).await,
         "done"
     );
+}
+
+/// A provider that publishes keys of two algorithms; the first one signs its ID tokens.
+async fn of_two_algorithms(options: WorldOptions) -> (World, SigningKey) {
+    let world = World::with(options).await;
+    let keys = world.provider.signing_keys();
+    keys.generate(&[Alg::Rs256, Alg::Es256]).unwrap();
+    let second = keys.all()[1].clone();
+    (world, second)
+}
+
+#[tokio::test]
+async fn found_b7_a_logout_token_is_signed_as_the_id_token_of_its_session() {
+    let trail = AuditTrail::begin();
+    let (world, second) = of_two_algorithms(WorldOptions::default()).await;
+    let (kernel, connection) = connect(&world, SESSION).await;
+    for without in [None, Some("sub"), Some("sid")] {
+        let other = token(&world, |token| {
+            token.sign_with(&second);
+            if let Some(name) = without {
+                token.without(name);
+            }
+        });
+        assert_eq!(logout(&world, &other).await, "refused", "{without:?}");
+        assert!(is_alive(&kernel, &connection).await, "{without:?}");
+    }
+    assert!(trail.says(
+        "policy_denied",
+        "reason=logout_token_alg_of_another_session"
+    ));
+    assert_eq!(logout(&world, &token(&world, |_| ())).await, "done");
+    assert!(!is_alive(&kernel, &connection).await);
+}
+
+#[tokio::test]
+async fn found_b7_of_several_sessions_those_end_that_were_signed_alike() {
+    let (world, second) = of_two_algorithms(WorldOptions::default()).await;
+    let (kernel, connection) = connect(&world, SESSION).await;
+    let mut keys = world.provider.signing_keys().all();
+    keys.reverse();
+    world.provider.signing_keys().publish(keys);
+    let (later_kernel, later) = connect(&world, "session-2").await;
+    let first = world.provider.signing_keys().all()[1].clone();
+    let of_the_account = |key: SigningKey| {
+        token(&world, |token| {
+            token.without("sid");
+            token.sign_with(&key);
+        })
+    };
+    assert_eq!(logout(&world, &of_the_account(second)).await, "done");
+    assert!(!is_alive(&later_kernel, &later).await);
+    assert!(is_alive(&kernel, &connection).await, "another algorithm");
+    assert_eq!(logout(&world, &of_the_account(first)).await, "done");
+    assert!(!is_alive(&kernel, &connection).await);
+}
+
+#[tokio::test]
+async fn found_b7_the_operators_list_of_algorithms_decides() {
+    let listed = |config: &mut ProviderConfig| {
+        config.id_token.algorithms = vec!["RS256".to_owned(), "ES256".to_owned()];
+    };
+    let options = WorldOptions {
+        adjust: listed,
+        ..WorldOptions::default()
+    };
+    let (world, second) = of_two_algorithms(options).await;
+    let (kernel, connection) = connect(&world, SESSION).await;
+    let other = token(&world, |token| token.sign_with(&second));
+    assert_eq!(logout(&world, &other).await, "done");
+    assert!(!is_alive(&kernel, &connection).await);
+    let one = WorldOptions {
+        adjust: |config| config.id_token.algorithms = vec!["RS256".to_owned()],
+        ..WorldOptions::default()
+    };
+    let (world, second) = of_two_algorithms(one).await;
+    let (kernel, connection) = connect(&world, SESSION).await;
+    let other = token(&world, |token| token.sign_with(&second));
+    assert_eq!(logout(&world, &other).await, "refused");
+    assert!(is_alive(&kernel, &connection).await);
 }
