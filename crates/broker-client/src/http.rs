@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hubkey_protocol::{Problem, secret::Secret, trace::REQUEST_ID_HEADER};
+use hubkey_protocol::{Problem, bounds::Bound, secret::Secret, trace::REQUEST_ID_HEADER};
 use reqwest::{
     Certificate, Client, ClientBuilder, Method, RequestBuilder, Response,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -17,8 +17,6 @@ use crate::{CallContext, ClientError};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Until an answer is complete; a method that waits longer (a long poll) says so itself.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// No answer of the broker is near this size.
-const MAX_ANSWER_BYTES: usize = 512 * 1024;
 
 /// Where the broker is.
 #[derive(Debug, Clone)]
@@ -191,7 +189,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ClientError> {
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+        if body.len() + chunk.len() > Bound::BrokerAnswer.limit() {
             return Err(ClientError::Unexpected { status });
         }
         body.extend_from_slice(&chunk);

@@ -20,6 +20,7 @@ use futures_util::stream;
 use hubkey_broker_client::{BrokerClient, ClientError, Destination};
 use hubkey_protocol::{
     ConnectionId, CreateSignIn, ErrorCode, SignInOpened, SignInStatus, TokenRequest,
+    bounds::{Bound, BoundGroup},
     secret::ServerToken,
 };
 use tokio::{net::TcpListener, time::Instant};
@@ -266,4 +267,32 @@ fn a_file_without_certificates_is_refused() {
     };
     let error = BrokerClient::new(&destination, ServerToken::new("t")).unwrap_err();
     assert!(matches!(error, ClientError::Setup(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn found_c_each_bound_of_the_broker_holds_at_both_sides() {
+    for bound in Bound::of(BoundGroup::Broker) {
+        assert_eq!(bound, Bound::BrokerAnswer, "has no probe");
+        let padded = |size: usize| {
+            let end = r#","padding":"""#.len();
+            let token = TOKEN.strip_suffix('}').unwrap();
+            let padding = "x".repeat(size - TOKEN.len() - end);
+            let whole = format!("{token},\"padding\":\"{padding}\"}}");
+            assert_eq!(whole.len(), size);
+            whole
+        };
+        let [fits, long] = [bound.limit(), bound.limit() + 1].map(padded);
+        let (client, _) = scripted([answer(200, &fits), answer(200, &long)]).await;
+        let connection = ConnectionId::parse(CONNECTION).unwrap();
+        let request = TokenRequest::default();
+        client.token(&connection, &request, soon()).await.unwrap();
+        let error = client
+            .token(&connection, &request, soon())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ClientError::Unexpected { status: 200 }),
+            "{error:?}"
+        );
+    }
 }

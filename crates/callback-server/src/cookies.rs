@@ -9,14 +9,13 @@ use http::{
 };
 use hubkey_protocol::{
     ShortId,
+    bounds::Bound,
     internal::SetFlowCookie,
     secret::{FlowCookie, Secret},
 };
 
 /// So many flows of one browser may be open at once.
 const MAX_LIVE: usize = 8;
-/// Longer than any value of ours.
-const MAX_VALUE: usize = 256;
 
 /// Two cookies of one name: a browser would have to be told different things by different hosts or paths.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +58,7 @@ impl FlowCookies {
             return Err(Ambiguous);
         }
         Ok(first
-            .filter(|value| (1..=MAX_VALUE).contains(&value.len()))
+            .filter(|value| (1..=Bound::FlowCookie.limit()).contains(&value.len()))
             .map(FlowCookie::new))
     }
 

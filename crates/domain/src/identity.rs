@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hubkey_protocol::bounds::Bound;
 use serde::{Deserialize, Serialize};
 
 use crate::{clock::Timestamp, keyed_hash::KeyedHash};
@@ -38,10 +39,12 @@ impl HubUser {
     /// Takes a name that the Hub gave: 1 to 255 bytes.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        (1..=255).contains(&name.len()).then(|| Self {
-            name: name.to_owned(),
-            created: None,
-        })
+        (1..=Bound::HubName.limit())
+            .contains(&name.len())
+            .then(|| Self {
+                name: name.to_owned(),
+                created: None,
+            })
     }
 
     /// With the time when the Hub made them, if it said so.
@@ -101,7 +104,7 @@ impl ServerName {
     /// Takes a name that the Hub gave: up to 255 bytes.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        (name.len() <= 255).then(|| Self(name.to_owned()))
+        (name.len() <= Bound::ServerName.limit()).then(|| Self(name.to_owned()))
     }
 
     /// The name.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hubkey_protocol::Account;
+use hubkey_protocol::{Account, bounds::Bound};
 use serde_json::Value;
 
 use crate::{id_token::text, json::given, jwt::Claims};
 
 /// Longer values serve nobody.
-const LONGEST: usize = 255;
+const LONGEST: usize = Bound::AccountLabel.limit();
 
 /// What the protocol needs and nobody else.
 const PROTOCOL: [&str; 7] = ["iss", "aud", "azp", "nonce", "at_hash", "c_hash", "jti"];

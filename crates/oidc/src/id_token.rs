@@ -5,7 +5,10 @@
 //! whatever type it is (ADR 56); those for people are read by `account`. A claim that is `null` is absent.
 
 use hubkey_domain::{clock::Timestamp, connection::IdTokenAnchor};
-use hubkey_protocol::secret::{AccessToken, AuthorizationCode, OidcNonce, Secret};
+use hubkey_protocol::{
+    bounds::Bound,
+    secret::{AccessToken, AuthorizationCode, OidcNonce, Secret},
+};
 use serde_json::Value;
 
 use crate::{
@@ -172,7 +175,7 @@ fn subject(claims: &Claims) -> Result<(), JwtError> {
 
 /// 1 to 255 ASCII characters (Core 1.0 section 2).
 pub(crate) fn is_subject(subject: &str) -> bool {
-    (1..=255).contains(&subject.len()) && subject.is_ascii()
+    (1..=Bound::Subject.limit()).contains(&subject.len()) && subject.is_ascii()
 }
 
 /// One of the contexts that the settings ask for, where they ask; else nobody reads it.

@@ -4,11 +4,9 @@
 
 use std::fmt;
 
+use hubkey_protocol::bounds::Bound;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
-
-/// No honest document of a provider nests deeper.
-const DEPTH: usize = 16;
 
 /// A text that is not one strict JSON object. Says nothing of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,9 +16,11 @@ pub(crate) struct NotStrict;
 /// Reads one object.
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotStrict> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: DEPTH }
-        .deserialize(&mut deserializer)
-        .map_err(|_| NotStrict)?;
+    let value = Strict {
+        depth: Bound::JsonDepth.limit(),
+    }
+    .deserialize(&mut deserializer)
+    .map_err(|_| NotStrict)?;
     deserializer.end().map_err(|_| NotStrict)?;
     match value {
         Value::Object(members) => Ok(members),
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn security_p45_depth_is_bounded() {
         let nested = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
-        assert!(object(nested(DEPTH).as_bytes()).is_ok());
-        for depth in [DEPTH + 1, 10_000] {
+        assert!(object(nested(Bound::JsonDepth.limit()).as_bytes()).is_ok());
+        for depth in [Bound::JsonDepth.limit() + 1, 10_000] {
             assert_eq!(object(nested(depth).as_bytes()), Err(NotStrict));
         }
     }

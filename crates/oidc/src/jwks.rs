@@ -1,6 +1,7 @@
 //! A provider's key set (RFC 7517) and which of its keys a token was signed with.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hubkey_protocol::bounds::Bound;
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
@@ -11,8 +12,6 @@ use crate::{
     jwt::error::JwtError,
 };
 
-const MOST_KEYS: usize = 64;
-const LONGEST_KID: usize = 256;
 /// How many keys of one name are tried for one token: providers were seen to publish a key twice, or two under one name while
 /// they change it.
 const MOST_OF_ONE_NAME: usize = 4;
@@ -53,7 +52,7 @@ impl KeySet {
         let Some(Value::Array(members)) = document.remove("keys") else {
             return Err(IdpError::ProtocolViolation("jwks_form"));
         };
-        if members.len() > MOST_KEYS {
+        if members.len() > Bound::Keys.limit() {
             return Err(IdpError::ProtocolViolation("jwks_too_many_keys"));
         }
         let members = members.iter().filter_map(Value::as_object);
@@ -97,7 +96,7 @@ impl KeySet {
 fn key(members: &Map<String, Value>) -> Option<Key> {
     let kid = match given(members, "kid") {
         None => None,
-        Some(Value::String(kid)) if kid.len() <= LONGEST_KID => Some(kid.clone()),
+        Some(Value::String(kid)) if kid.len() <= Bound::KeyName.limit() => Some(kid.clone()),
         Some(_) => return None,
     };
     let algorithm = match given(members, "alg") {

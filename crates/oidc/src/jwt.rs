@@ -2,6 +2,7 @@
 //! the signature and nothing else: which key, which algorithm and which claims are decided here.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hubkey_protocol::bounds::Bound;
 use serde_json::{Map, Value};
 
 use crate::{algorithm::Algorithm, json, jwks::Key};
@@ -12,10 +13,6 @@ pub(crate) use error::JwtError;
 
 /// The claims of a token.
 pub(crate) type Claims = Map<String, Value>;
-
-/// Entra's ID tokens of people in 300 groups have 20,000 characters (ADR 57).
-const LONGEST: usize = 64 * 1024;
-const LONGEST_KID: usize = 256;
 
 /// A token that nobody has vouched for: only what is needed to choose a key can be read.
 pub(crate) struct UnverifiedJwt<'a> {
@@ -38,7 +35,7 @@ impl<'a> UnverifiedJwt<'a> {
         token: &'a str,
         allowed: &[Algorithm],
     ) -> Result<Self, JwtError> {
-        if token.len() > LONGEST {
+        if token.len() > Bound::IdToken.limit() {
             return Err(JwtError::TooLong);
         }
         let segments: Vec<&str> = token.split('.').collect();
@@ -111,7 +108,7 @@ fn algorithm(header: &Claims, allowed: &[Algorithm], kind: &str) -> Result<Algor
 fn kid(header: &Claims) -> Result<Option<String>, JwtError> {
     match json::given(header, "kid") {
         None => Ok(None),
-        Some(Value::String(kid)) if kid.len() <= LONGEST_KID => Ok(Some(kid.clone())),
+        Some(Value::String(kid)) if kid.len() <= Bound::KeyName.limit() => Ok(Some(kid.clone())),
         Some(_) => Err(JwtError::KeyId),
     }
 }

@@ -2,7 +2,10 @@
 //! reference to them.
 
 use hubkey_domain::provider::{ParMode, ProviderConfig};
-use hubkey_protocol::secret::{Secret, SecretUrl};
+use hubkey_protocol::{
+    bounds::Bound,
+    secret::{Secret, SecretUrl},
+};
 use reqwest::StatusCode;
 use serde_json::Value;
 use url::Url;
@@ -15,9 +18,6 @@ use crate::{
     json,
     token::{self, ResponseDialect, TokenEndpoint},
 };
-
-/// Longer references would not fit into a URL.
-const LONGEST: usize = 1024;
 
 /// Where to push to, if at all.
 pub(crate) fn endpoint<'a>(
@@ -103,7 +103,7 @@ fn reference(answer: &Answer) -> Result<String, IdpError> {
 }
 
 fn is_reference(text: &str) -> bool {
-    text.len() <= LONGEST
+    text.len() <= Bound::PushedReference.limit()
         && text.bytes().all(|byte| byte.is_ascii_graphic())
         && Url::parse(text).is_ok()
 }

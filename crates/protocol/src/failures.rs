@@ -11,45 +11,6 @@ pub use consequence::{Exit, PythonException, Remedy};
 pub use request::{ErrorCode, ErrorRow};
 pub use sign_in::{CANCELLED, DECLINED, SignInFailure, SignInFailureRow};
 
-/// Declares a closed enum of failures together with its table.
-macro_rules! table_of_failures {
-    (
-        $(#[$meta:meta])*
-        pub enum $name:ident: $row:ident {
-            $(
-                $(#[$variant_meta:meta])*
-                $variant:ident { $($column:ident: $value:expr),* $(,)? }
-            )*
-        }
-    ) => {
-        $(#[$meta])*
-        pub enum $name {
-            $($(#[$variant_meta])* $variant,)*
-        }
-
-        impl $name {
-            /// Each of them, in the order of the table.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// Its row.
-            #[must_use]
-            pub const fn row(self) -> &'static $row {
-                match self {
-                    $(Self::$variant => &$row { $($column: $value),* },)*
-                }
-            }
-
-            /// Its word: on the wire, in metrics, in the manual and in Python's `code`.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                self.row().name
-            }
-        }
-    };
-}
-
-use table_of_failures;
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

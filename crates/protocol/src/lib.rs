@@ -28,6 +28,7 @@
 //! Every kernel request carries the server token as `Authorization: Bearer …`; the Hub's carries the API token of its
 //! service hubkey, and every internal request the shared secret, the same way. Every failure is a [`Problem`].
 
+pub mod bounds;
 mod connection;
 mod connections_page;
 pub mod failures;
@@ -41,6 +42,7 @@ mod scope;
 pub mod secret;
 mod server;
 mod sign_in;
+mod table;
 pub mod trace;
 mod userinfo;
 

@@ -8,6 +8,8 @@ use utoipa::openapi::{
     schema::{ArrayBuilder, Schema, SchemaType, Type},
 };
 
+use crate::bounds::Bound;
+
 /// A text that is not one scope.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a scope: 1 to 255 printable ASCII characters without space, \" and \\")]
@@ -33,7 +35,7 @@ impl Scope {
     /// Reads one scope.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidScope> {
         let text = text.into();
-        let valid = (1..=255).contains(&text.len())
+        let valid = (1..=Bound::Scope.limit()).contains(&text.len())
             && text
                 .bytes()
                 .all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));

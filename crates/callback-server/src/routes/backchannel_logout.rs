@@ -11,6 +11,7 @@ use http::{
 };
 use hubkey_protocol::{
     ProviderId,
+    bounds::Bound,
     internal::{BackchannelLogout, LogoutOutcome},
     secret::LogoutToken,
 };
@@ -19,9 +20,6 @@ use super::{
     browser::{BrowserRequest, InPath, RouteError},
     form::Form,
 };
-
-/// Longer than any logout token: they name an account and a session.
-const MAX_TOKEN: usize = 12 * 1024;
 
 pub(super) async fn backchannel_logout(
     caller: BrowserRequest,
@@ -61,7 +59,9 @@ async fn relay(
 ) -> Result<LogoutOutcome, RouteError> {
     let Path(provider) = provider.map_err(|_| RouteError::InvalidLink)?;
     let provider = ProviderId::parse(provider)?;
-    let token = form.read()?.required("logout_token", MAX_TOKEN)?;
+    let token = form
+        .read()?
+        .required("logout_token", Bound::LogoutToken.limit())?;
     let message = BackchannelLogout {
         logout_token: LogoutToken::new(token),
         source: caller.source.clone(),

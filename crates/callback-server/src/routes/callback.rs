@@ -3,6 +3,7 @@
 use axum::{extract::Path, response::Response};
 use hubkey_protocol::{
     ProviderId,
+    bounds::Bound,
     internal::{BrowserReply, ProviderCallback, TooLong},
     secret::{AuthorizationCode, State},
 };
@@ -11,14 +12,6 @@ use hubkey_service::http;
 use super::browser::{BrowserRequest, InPath, RouteError};
 use crate::params::{ParamError, Params};
 
-/// Longer than any state of ours.
-pub(super) const MAX_STATE: usize = 256;
-/// Longer than the codes of providers that put a whole encrypted record into them: those of Entra and its B2C have 5,000
-/// characters (ADR 57).
-pub(super) const MAX_CODE: usize = 8 * 1024;
-const MAX_ISSUER: usize = 512;
-/// Longer than any error that is a standard one.
-const MAX_ERROR: usize = 64;
 /// In place of an error that is longer: none of the standard ones.
 const LONG_ERROR: &str = "error_too_long";
 
@@ -31,7 +24,7 @@ async fn relay(browser: &BrowserRequest, provider: InPath) -> Result<BrowserRepl
     let Path(provider) = provider.map_err(|_| RouteError::InvalidLink)?;
     let provider = ProviderId::parse(provider)?;
     let mut query = browser.query();
-    let state = query.required("state", MAX_STATE)?;
+    let state = query.required("state", Bound::State.limit())?;
     let returned = CallbackParams::read(&mut query)?;
     let too_long = browser.too_long.map(of_head).or(returned.too_long);
     let message = ProviderCallback {
@@ -72,15 +65,19 @@ impl CallbackParams {
     fn read(query: &mut Params) -> Result<Self, RouteError> {
         let mut read = Self {
             error: query
-                .optional("error", MAX_ERROR)
+                .optional("error", Bound::ResponseError.limit())
                 .or_else(|error| match error {
                     ParamError::TooLong => Ok(Some(LONG_ERROR.to_owned())),
                     ParamError::Malformed => Err(error),
                 })?,
             ..Self::default()
         };
-        read.iss = read.unless_too_long(query.optional("iss", MAX_ISSUER), TooLong::Issuer)?;
-        read.code = read.unless_too_long(query.optional("code", MAX_CODE), TooLong::Code)?;
+        read.iss = read.unless_too_long(
+            query.optional("iss", Bound::ResponseIssuer.limit()),
+            TooLong::Issuer,
+        )?;
+        read.code =
+            read.unless_too_long(query.optional("code", Bound::Code.limit()), TooLong::Code)?;
         Ok(read)
     }
 

@@ -7,13 +7,11 @@ use axum::{
     extract::{FromRequest, Request},
 };
 use http::{HeaderMap, header::CONTENT_TYPE};
-use hubkey_protocol::secret::CsrfToken;
+use hubkey_protocol::{bounds::Bound, secret::CsrfToken};
 
 use super::browser::RouteError;
 use crate::params::{ParamError, Params};
 
-/// Longer than any form token of ours.
-const MAX_CSRF: usize = 128;
 const MEDIA_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// A body, whatever was sent. A handler reads it when it has looked at the address.
@@ -40,7 +38,7 @@ impl Form {
 
 /// A missing token goes on as an empty one: the broker refuses it like any wrong one, and writes it down.
 pub(super) fn csrf(form: &mut Params) -> Result<CsrfToken, ParamError> {
-    let token = form.optional("csrf", MAX_CSRF)?;
+    let token = form.optional("csrf", Bound::FormToken.limit())?;
     Ok(CsrfToken::new(token.unwrap_or_default()))
 }
 

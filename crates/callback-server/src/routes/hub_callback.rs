@@ -2,12 +2,12 @@
 
 use axum::response::Response;
 use hubkey_protocol::{
+    bounds::Bound,
     internal::{BrowserReply, HubCallback},
     secret::{AuthorizationCode, State},
 };
 
 use super::browser::{BrowserRequest, RouteError};
-use crate::routes::callback::{MAX_CODE, MAX_STATE};
 
 pub(super) async fn hub_callback(browser: BrowserRequest) -> Response {
     let reply = relay(&browser).await;
@@ -16,11 +16,11 @@ pub(super) async fn hub_callback(browser: BrowserRequest) -> Response {
 
 async fn relay(browser: &BrowserRequest) -> Result<BrowserReply, RouteError> {
     let mut query = browser.query();
-    let state = query.required("state", MAX_STATE)?;
+    let state = query.required("state", Bound::State.limit())?;
     let message = HubCallback {
         flow_cookie: browser.cookie_of_state(&state)?,
         code: query
-            .optional("code", MAX_CODE)?
+            .optional("code", Bound::Code.limit())?
             .map(AuthorizationCode::new),
         state: State::new(state),
         source: browser.source.clone(),

@@ -21,13 +21,10 @@ use axum::{
     middleware,
     routing::{MethodRouter, get, post},
 };
-use hubkey_protocol::path;
+use hubkey_protocol::{bounds::Bound, path};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{app::App, headers, response};
-
-/// No form of ours is larger.
-const MAX_BODY: usize = 16 * 1024;
 
 /// All routes, with the Fetch Metadata check before those for browsers and the headers of the module `headers` on every answer.
 pub fn router(app: &App) -> Router {
@@ -76,7 +73,7 @@ fn table(prefix: &str) -> Router<App> {
     };
     table
         .fallback(fallbacks::not_found)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(Bound::Body.limit()))
 }
 
 /// What providers send and read by themselves, without a browser. `prefix` as above.
@@ -88,7 +85,7 @@ fn from_providers(prefix: &str) -> Router<App> {
             form(backchannel_logout::backchannel_logout),
         )
         .route(&at(path::KEY_SET), page(key_set::key_set))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(Bound::Body.limit()))
 }
 
 /// Shown on GET. HEAD is refused: axum would run the handler for it, and a handler may spend a one-time value.

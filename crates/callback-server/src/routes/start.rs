@@ -2,14 +2,12 @@
 
 use axum::{extract::Path, response::Response};
 use hubkey_protocol::{
+    bounds::Bound,
     internal::{BrowserReply, OpenLink},
     secret::Ticket,
 };
 
 use super::browser::{BrowserRequest, InPath, RouteError};
-
-/// Longer than any ticket of ours.
-const MAX_TICKET: usize = 128;
 
 pub(super) async fn start(browser: BrowserRequest, ticket: InPath) -> Response {
     let reply = relay(&browser, ticket).await;
@@ -18,7 +16,7 @@ pub(super) async fn start(browser: BrowserRequest, ticket: InPath) -> Response {
 
 async fn relay(browser: &BrowserRequest, ticket: InPath) -> Result<BrowserReply, RouteError> {
     let Path(ticket) = ticket.map_err(|_| RouteError::InvalidLink)?;
-    if ticket.len() > MAX_TICKET {
+    if ticket.len() > Bound::Ticket.limit() {
         return Err(RouteError::InvalidLink);
     }
     let message = OpenLink {

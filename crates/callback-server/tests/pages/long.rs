@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use hubkey_protocol::internal::{BrowserAnswer, Refusal};
+use http::Method;
+use hubkey_protocol::{
+    bounds::{Bound, BoundGroup},
+    internal::{BrowserAnswer, Refusal},
+};
 use hubkey_starters::{hub_proxy::HubProxy, process::RunFolder};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -225,4 +229,81 @@ async fn found_c1_codes_of_eight_kib_pass_the_hubs_proxy() {
     let refused = through(back(&"c".repeat(17_000))).await;
     assert_eq!(refused, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     assert_eq!(broker.calls().len(), 2);
+}
+
+/// A request of which what the row bounds has this size.
+fn of_row(bound: Bound, size: usize) -> Visit {
+    let value = "x".repeat(size);
+    let path = match bound {
+        Bound::Code => back(&value),
+        Bound::ResponseIssuer => format!("{}&iss={value}", back("c")),
+        Bound::ResponseError => format!("/callback/lab-api?state={STATE}&error={value}"),
+        Bound::State => format!("/callback/lab-api?code=c&state=abcdef.{}", &value[7..]),
+        Bound::Ticket => format!("/start/{value}"),
+        Bound::FlowCookie => {
+            let (name, _) = COOKIE.split_once('=').expect("a cookie");
+            return Visit::open(&back("c")).with("cookie", &format!("{name}={value}"));
+        }
+        Bound::FormToken => {
+            let form = format!("csrf={value}&decision=accept");
+            return Visit::press("/confirm/abcdef", &form).with("cookie", COOKIE);
+        }
+        Bound::LogoutToken => {
+            let visit = Visit::bare(Method::POST, "/backchannel-logout/lab-api");
+            let form = visit.with("content-type", "application/x-www-form-urlencoded");
+            return form.body(&format!("logout_token={value}"));
+        }
+        _ => panic!("{} has no probe", bound.name()),
+    };
+    Visit::open(&path).with("cookie", COOKIE)
+}
+
+/// What the broker was told in a row's case, as far as the row speaks of it.
+fn told_of_row(bound: Bound, calls: &[Call]) -> Option<Value> {
+    let body = &calls.last()?.body;
+    Some(match bound {
+        Bound::Code | Bound::ResponseIssuer => body.get("too_long").cloned().unwrap_or_default(),
+        Bound::ResponseError => body["error"].clone(),
+        Bound::FlowCookie => json!(body["flow_cookie"].is_string()),
+        Bound::State | Bound::Ticket | Bound::FormToken | Bound::LogoutToken => json!("handed on"),
+        _ => panic!("{} has no probe", bound.name()),
+    })
+}
+
+#[tokio::test]
+async fn found_c_each_bound_of_callback_server_holds_at_both_sides() {
+    for bound in Bound::of(BoundGroup::CallbackServer) {
+        let ask = async |size: usize| {
+            let server = Server::own().await;
+            if bound == Bound::LogoutToken {
+                let done = json!({ "outcome": "done" });
+                server.broker.answers(StatusCode::OK, done);
+            } else {
+                server.broker.says(BrowserAnswer::View { flow: short() });
+            }
+            let answer = server.visit(of_row(bound, size)).await;
+            (answer, told_of_row(bound, &server.broker.calls()))
+        };
+        let (_, taken) = ask(bound.limit()).await;
+        let (answer, beyond) = ask(bound.limit() + 1).await;
+        let name = bound.name();
+        let (expected, told) = match bound {
+            Bound::Code => (Value::Null, Some(json!("code"))),
+            Bound::ResponseIssuer => (Value::Null, Some(json!("issuer"))),
+            Bound::ResponseError => {
+                let error = "x".repeat(bound.limit());
+                (json!(error), Some(json!("error_too_long")))
+            }
+            Bound::FlowCookie => (json!(true), Some(json!(false))),
+            Bound::State | Bound::Ticket | Bound::FormToken | Bound::LogoutToken => {
+                (json!("handed on"), None)
+            }
+            _ => panic!("{name} has no probe"),
+        };
+        assert_eq!(taken, Some(expected), "{name}");
+        assert_eq!(beyond, told, "{name}");
+        if told.is_none() {
+            assert!(answer.status.is_client_error(), "{name}: {}", answer.status);
+        }
+    }
 }

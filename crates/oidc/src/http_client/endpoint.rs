@@ -1,5 +1,7 @@
 //! The endpoints of a provider.
 
+use hubkey_protocol::bounds::Bound;
+
 /// What is asked, for metrics, logs and caps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
@@ -41,13 +43,13 @@ impl Endpoint {
     /// (ADR 57); of key sets, with 64 keys.
     pub(super) fn cap(self) -> usize {
         match self {
-            Self::Jwks => 64 * 1024,
+            Self::Jwks => Bound::KeySet.limit(),
             Self::Discovery
             | Self::Token
             | Self::Userinfo
             | Self::Revocation
             | Self::BrokerToken
-            | Self::PushedAuthorization => 256 * 1024,
+            | Self::PushedAuthorization => Bound::ProviderAnswer.limit(),
         }
     }
 }

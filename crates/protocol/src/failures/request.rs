@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, PythonException as Python, table_of_failures};
+use crate::table::closed_table;
+
+use super::{Exit, PythonException as Python};
 
 /// A row of the table: why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct ErrorRow {
     pub python: Python,
 }
 
-table_of_failures! {
+closed_table! {
     /// What went wrong with a request, as a stable word.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
     #[serde(rename_all = "snake_case")]

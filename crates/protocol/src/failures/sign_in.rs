@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ErrorReference;
+use crate::{ErrorReference, table::closed_table};
 
-use super::{Exit, PythonException as Python, Remedy, table_of_failures};
+use super::{Exit, PythonException as Python, Remedy};
 
 /// What a cell and the command say of a sign-in that was cancelled by their own side.
 pub const CANCELLED: &str = "the sign-in was cancelled.";
@@ -38,7 +38,7 @@ pub struct SignInFailureRow {
     pub python: Python,
 }
 
-table_of_failures! {
+closed_table! {
     /// Why a sign-in ended without a connection.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
     #[serde(rename_all = "snake_case")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hubkey_protocol::bounds::Bound;
 use ipnet::IpNet;
 
 use crate::settings::{Section, value_type};
@@ -43,7 +44,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For listeners inside the cluster: 2,048 connections, no cap for one address.
+    /// For listeners inside the cluster: 2,048 connections, no cap for one address. The sizes are rows of the table of
+    /// bounds.
     #[must_use]
     pub fn internal() -> Self {
         Self {
@@ -53,11 +55,12 @@ impl Limits {
             body_timeout: Duration::from_secs(5),
             handler_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
-            head_bytes: 16 * 1024,
-            read_bytes: 20 * 1024,
-            headers: 64,
-            url_bytes: 4 * 1024,
-            body_bytes: 16 * 1024,
+            head_bytes: Bound::Head.limit(),
+            // A little more, so that the refusal can say what was too long.
+            read_bytes: Bound::Head.limit() + 4 * 1024,
+            headers: Bound::HeaderFields.limit(),
+            url_bytes: Bound::Address.limit(),
+            body_bytes: Bound::Body.limit(),
             connections: 2048,
             per_address: None,
             trusted_proxies: Vec::new(),
@@ -79,9 +82,9 @@ impl Limits {
     #[must_use]
     pub fn public() -> Self {
         Self {
-            head_bytes: 24 * 1024,
-            read_bytes: 64 * 1024,
-            url_bytes: 12 * 1024,
+            head_bytes: Bound::PublicHead.limit(),
+            read_bytes: Bound::PublicHeadRead.limit(),
+            url_bytes: Bound::PublicAddress.limit(),
             per_address: Some(64),
             ..Self::internal()
         }

@@ -3,10 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hubkey_protocol::secret::{
-    AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, Secret,
+use hubkey_protocol::{
+    bounds::Bound,
+    secret::{AuthorizationCode, ClientSecret, HubAccessToken, PkceVerifier, Secret},
+    trace::TRACE,
 };
-use hubkey_protocol::trace::TRACE;
 use metrics::counter;
 use reqwest::{
     Certificate, Client, ClientBuilder, RequestBuilder, Response, StatusCode,
@@ -31,7 +32,6 @@ use super::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Until an answer is complete; as long again may pass before a question gets its permit.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// The Hub is one process that answers about 200 questions a second: what is asked for browsers is to be little beside
 /// what is asked for kernels, also where somebody asks for more.
 const MAX_FOR_KERNELS: usize = 32;
@@ -356,7 +356,7 @@ async fn exchange(
 async fn body(mut response: Response) -> Result<Zeroizing<Vec<u8>>, HubFailure> {
     let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+        if body.len() + chunk.len() > Bound::HubAnswer.limit() {
             return Err(HubFailure::TooLong);
         }
         body.extend_from_slice(&chunk);

@@ -1,10 +1,11 @@
 //! What the Hub says of a token: the answer to `GET /hub/api/user`, read strictly.
 
 use hubkey_domain::{clock::Timestamp, identity::HubUser};
+use hubkey_protocol::bounds::Bound;
 use serde::{Deserialize, Deserializer};
 
 /// A name longer than this is none. Also the bound of [`hubkey_domain::identity::HubUser`].
-const MAX_NAME_BYTES: usize = 255;
+const MAX_NAME_BYTES: usize = Bound::HubName.limit();
 
 /// Whose a token is and what it may do. Members that decide nothing are left out.
 ///

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
-use hubkey_protocol::{CreateSignIn, CreateSignInAnswer, ErrorCode, path::IDEMPOTENCY_KEY_HEADER};
+use hubkey_protocol::{
+    CreateSignIn, CreateSignInAnswer, ErrorCode, bounds::Bound, path::IDEMPOTENCY_KEY_HEADER,
+};
 use hubkey_service::http::{Failure, Json};
 
 use crate::use_cases::{KernelCredentials, sign_in::open::SignInRequests};
@@ -41,7 +43,11 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
         return Ok(None);
     };
     match (first.to_str(), given.next()) {
-        (Ok(key), None) if (1..=255).contains(&key.len()) && !key.contains('\t') => Ok(Some(key)),
+        (Ok(key), None)
+            if (1..=Bound::IdempotencyKey.limit()).contains(&key.len()) && !key.contains('\t') =>
+        {
+            Ok(Some(key))
+        }
         _ => Err(Failure::new(
             ErrorCode::BadRequest,
             "The idempotency key is not usable.",

@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 
-use hubkey_protocol::secret::{Secret, SharedSecret};
+use hubkey_protocol::{
+    bounds::Bound,
+    secret::{Secret, SharedSecret},
+};
 use hubkey_service::{
     http::{Limits, read_limits},
     settings::{Reader, Section, value_type},
     tls::{CertificateSetting, ServingCertificate, read_certificate},
 };
-
-/// What callback-server says: a code of 8 KiB, of which each character may take six in JSON (ADR 57).
-const LONGEST_MESSAGE: usize = 64 * 1024;
 
 /// Where kernels reach the broker.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ pub(super) fn read_internal(reader: &Reader) -> Option<InternalSettings> {
         "Where callback-server reaches the broker; nothing else should.",
     );
     let limits = Limits {
-        body_bytes: LONGEST_MESSAGE,
+        body_bytes: Bound::InternalBody.limit(),
         ..Limits::internal()
     };
     let limits = read_limits(&section, limits);

@@ -4,12 +4,16 @@ use std::time::{Duration, Instant};
 
 use hubkey_fakes::fake_http::{Pace, Reply};
 use hubkey_fakes::scripted_hub::{HubEndpoint, ScriptedHub, models};
-use hubkey_protocol::secret::ClientSecret;
+use hubkey_protocol::{
+    ErrorCode,
+    bounds::{Beyond, Bound, BoundGroup},
+    secret::ClientSecret,
+};
 use hubkey_token_broker::hub::KernelError;
 use hubkey_token_broker::hub::config::HubConfigError;
 use hubkey_token_broker::hub::http::HubApi;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stage::{SERVICE_TOKEN, Stage, config, refusal};
 
@@ -84,26 +88,46 @@ async fn security_k6_a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn security_k5_an_answer_is_read_up_to_64_kib() {
+async fn security_k5_an_answer_without_end_is_cut() {
     let stage = Stage::set().await;
-    let of_size = |bytes: usize| {
-        let mut model = models::server("alice", "");
-        let rest = bytes - model.to_string().len() - r#","padding":"""#.len();
-        model["padding"] = json!("x".repeat(rest));
-        assert_eq!(model.to_string().len(), bytes);
-        Reply::json(&model)
-    };
-    let fits = stage.hub.token_with_reply(of_size(64 * 1024));
-    assert!(stage.asked(&fits).await.is_ok());
-    let long = stage.hub.token_with_reply(of_size(64 * 1024 + 1));
     let endless = Reply::json_text(" ".repeat(1024)).paced(Pace::Endless);
-    let endless = stage.hub.token_with_reply(endless);
-    for token in [long, endless] {
-        assert_eq!(
-            refusal(stage.asked(&token).await),
-            Some(KernelError::HubUnavailable)
-        );
+    let token = stage.hub.token_with_reply(endless);
+    assert_eq!(
+        refusal(stage.asked(&token).await),
+        Some(KernelError::HubUnavailable)
+    );
+}
+
+#[tokio::test]
+async fn found_c_each_bound_of_the_hub_holds_at_both_sides() {
+    for bound in Bound::of(BoundGroup::Hub) {
+        let expected = match bound.row().beyond {
+            Beyond::Refused(ErrorCode::HubUnavailable) => KernelError::HubUnavailable,
+            Beyond::Refused(ErrorCode::NotAServerToken) => KernelError::NotAServerToken,
+            other => panic!("{other:?} has no probe"),
+        };
+        let stage = Stage::set().await;
+        let ask = async |size: usize| {
+            let model = match bound {
+                Bound::HubAnswer => padded(models::server("alice", ""), size),
+                Bound::HubName => models::server(&"u".repeat(size), ""),
+                Bound::ServerName => models::server("alice", &"s".repeat(size)),
+                _ => panic!("{} has no probe", bound.name()),
+            };
+            let token = stage.hub.token_with_reply(Reply::json(&model));
+            stage.asked(&token).await
+        };
+        assert!(ask(bound.limit()).await.is_ok(), "{}", bound.name());
+        let refused = refusal(ask(bound.limit() + 1).await);
+        assert_eq!(refused, Some(expected), "{}", bound.name());
     }
+}
+
+/// The model in exactly so many bytes.
+fn padded(mut model: Value, bytes: usize) -> Value {
+    let rest = bytes - model.to_string().len() - r#","padding":"""#.len();
+    model["padding"] = json!("x".repeat(rest));
+    model
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! themselves, what is made of the OpenAPI document and of the Python package, and with them the schema of the chart's
 //! values.
 
+mod bounds;
 mod decisions;
 mod failures;
 mod http;
@@ -33,6 +34,8 @@ enum Maker {
     OpenApi,
     /// The table of failures in `hubkey-protocol`.
     Failures,
+    /// The table of bounds there.
+    Bounds,
     /// The source of the Python package.
     Python,
     /// What `cargo xtask bench` measured.
@@ -50,7 +53,7 @@ struct Part {
 }
 
 /// In the order in which they are made: the second needs the first one that is whole.
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     Part {
         maker: Maker::Program("token-broker", "openapi"),
         file: OPENAPI,
@@ -64,6 +67,11 @@ const PARTS: [Part; 9] = [
     Part {
         maker: Maker::Failures,
         file: "docs/reference/errors.md",
+        whole: false,
+    },
+    Part {
+        maker: Maker::Bounds,
+        file: "docs/reference/limits.md",
         whole: false,
     },
     Part {
@@ -158,6 +166,7 @@ impl Maker {
             Self::Program(program, argument) => format!("{program} {argument}"),
             Self::OpenApi => "openapi.json".to_owned(),
             Self::Failures => "the table of failures".to_owned(),
+            Self::Bounds => "the table of bounds".to_owned(),
             Self::Python => "python_reference.py".to_owned(),
             Self::Measurements => "bench.json".to_owned(),
             Self::Yaml(file) => (*file).to_owned(),
@@ -187,6 +196,7 @@ impl Part {
             Maker::Measurements => plot::token_reads(&read(context, MEASUREMENTS)?),
             Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(context, file)?.trim_end())),
             Maker::Failures => Ok(failures::reference()),
+            Maker::Bounds => Ok(bounds::reference()),
             Maker::OpenApi => http::reference(&read(context, OPENAPI)?),
             Maker::Python => {
                 let mut command = Command::new(tools::site::command("python"));

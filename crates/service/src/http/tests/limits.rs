@@ -213,14 +213,14 @@ async fn security_q2_client_that_reads_nothing_is_cut_off() {
 }
 
 /// A request of which everything but one thing is small.
-fn request(path: &str, fields: &str, body: &str) -> String {
+pub(super) fn request(path: &str, fields: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{fields}content-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-fn fields(count: usize) -> String {
+pub(super) fn fields(count: usize) -> String {
     let fields: Vec<_> = (0..count)
         .map(|number| format!("x-{number}: y\r\n"))
         .collect();
@@ -291,7 +291,7 @@ async fn what_is_just_small_enough_is_served() {
 }
 
 /// A listener for people: the router says what it was told of the head.
-async fn start_for_people() -> Running {
+pub(super) async fn start_for_people() -> Running {
     let router = Router::new().fallback(tell_of_head);
     let pages = ErrorPages::new(|failure| {
         let mut response = http::Response::new(format!("<p>{failure}</p>"));

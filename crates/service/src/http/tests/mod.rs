@@ -1,5 +1,6 @@
 //! Listeners on real sockets, asked byte by byte.
 
+mod bounds;
 mod client_addrs;
 mod connections;
 mod encrypted;

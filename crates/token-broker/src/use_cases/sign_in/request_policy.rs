@@ -9,12 +9,13 @@ use hubkey_domain::{
     provider::{ExchangeOffer, RequestedIssuerMethod, ScopePolicy},
 };
 use hubkey_oidc::IdentityProvider;
-use hubkey_protocol::{CreateSignIn, ErrorCode, ExchangeRequest, Scopes, TokenRequest};
+use hubkey_protocol::{
+    CreateSignIn, ErrorCode, ExchangeRequest, Scopes, TokenRequest, bounds::Bound,
+};
 
 use crate::use_cases::{failure::KernelFailure, providers::Providers};
 
-/// No e-mail address is longer (RFC 5321 section 4.5.3.1.3), and few ids of accounts are.
-const MAX_ACCOUNT: usize = 256;
+const MAX_ACCOUNT: usize = Bound::AccountName.limit();
 
 /// How it is told that a field names what the operator does not list: the code, and the field.
 const AUDIENCE: (ErrorCode, &str) = (ErrorCode::AudienceNotAllowed, "audience");

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use hubkey_fakes::hostile_provider::{Draft, Endpoint, TokenKind};
-use hubkey_protocol::internal::TooLong;
+use hubkey_protocol::{
+    bounds::{Beyond, Bound, BoundGroup},
+    internal::TooLong,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -16,11 +19,11 @@ use crate::support::{
     world::World,
 };
 
-const ID_TOKEN: usize = 64 * 1024;
-const ANSWER: usize = 256 * 1024;
+const ID_TOKEN: usize = Bound::IdToken.limit();
+const ANSWER: usize = Bound::ProviderAnswer.limit();
 
 /// Groups in an ID token that is then about so long.
-fn fill(token: &mut Draft, length: usize) {
+pub(super) fn fill(token: &mut Draft, length: usize) {
     const SIGNATURE: usize = 342;
     const HEADER: usize = 120;
     let claims = (length - SIGNATURE - HEADER) / 4 * 3;
@@ -31,7 +34,7 @@ fn fill(token: &mut Draft, length: usize) {
 }
 
 /// Pads an ID token until it has exactly so many characters.
-fn pad(token: &mut Draft, length: usize) {
+pub(super) fn pad(token: &mut Draft, length: usize) {
     fill(token, length - 400);
     token.finish(move |text| {
         let parts: Vec<_> = text.split('.').collect();
@@ -62,18 +65,36 @@ async fn found_c1_codes_of_eight_kib_are_redeemed() {
     }
 }
 
+/// How callback-server tells of what it finds too long, and the audit stream's word. Each row that ends a sign-in there has
+/// one.
+fn found_by_callback_server(bound: Bound) -> Option<(TooLong, &'static str)> {
+    let row = bound.row();
+    let is_there = matches!(row.group, BoundGroup::Request | BoundGroup::CallbackServer);
+    if !is_there || !matches!(row.beyond, Beyond::EndsSignIn(_)) {
+        return None;
+    }
+    Some(match bound {
+        Bound::Code => (TooLong::Code, "code_too_long"),
+        Bound::ResponseIssuer => (TooLong::Issuer, "issuer_too_long"),
+        Bound::PublicAddress => (TooLong::Address, "address_too_long"),
+        Bound::PublicHead => (TooLong::Header, "header_too_long"),
+        _ => panic!("{} has no probe", row.name),
+    })
+}
+
 #[tokio::test]
 async fn found_c1_what_was_too_long_ends_the_sign_in_at_both_ends() {
     let trail = AuditTrail::begin();
     let world = World::new().await;
-    let words = [
-        (TooLong::Code, "code_too_long", "answer_too_long"),
-        (TooLong::Issuer, "issuer_too_long", "answer_too_long"),
-        (TooLong::Address, "address_too_long", "answer_too_long"),
-        (TooLong::Header, "header_too_long", "cookies_too_long"),
-    ];
-    for (what, word, reason) in words {
-        let kernel = world.kernel("alice", word);
+    for bound in Bound::ALL.iter().copied() {
+        let Some((what, audited)) = found_by_callback_server(bound) else {
+            continue;
+        };
+        let Beyond::EndsSignIn(ends) = bound.row().beyond else {
+            panic!("{audited} ends a sign-in");
+        };
+        let reason = ends.name();
+        let kernel = world.kernel("alice", audited);
         let sign_in = kernel.open().await;
         let mut browser = world.browser("alice");
         let back = returning(&mut browser, &sign_in).await;
@@ -90,7 +111,7 @@ async fn found_c1_what_was_too_long_ends_the_sign_in_at_both_ends() {
         assert_eq!(failure(&kernel, &sign_in).await, reason);
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert_no_connection(&kernel).await;
-        assert!(trail.says("provider_failed", &format!("reason={word}")));
+        assert!(trail.says("provider_failed", &format!("reason={audited}")));
         // The state is used up like any other.
         assert_refused(&browser.callback("lab-api", &back).await, "forbidden");
     }
