@@ -92,6 +92,25 @@ impl HostileProvider {
         })
     }
 
+    /// Starts one that speaks TLS under a name that no resolver knows: whoever is led to its address finds it.
+    pub async fn start_encrypted_as(authority: &Authority, name: &str) -> anyhow::Result<Self> {
+        let (listener, provider) = Provider::bind("https").await?;
+        let address = listener
+            .local_addr()
+            .context("a bound listener has an address")?;
+        let issuer = format!("https://{name}:{}", address.port());
+        issuer.clone_into(&mut locked(&provider.state).issuer);
+        let pair = authority.issue(&[name])?;
+        let server = FakeServer::serve_encrypted(listener, Arc::clone(&provider), &pair)?;
+        let http = browser::client_at(authority, (name, address))?;
+        Ok(Self {
+            provider,
+            alias: Some(issuer),
+            server,
+            http,
+        })
+    }
+
     /// The issuer: `http://127.0.0.1:<port>`, or https, without a slash at the end.
     #[must_use]
     pub fn issuer(&self) -> String {

@@ -1,5 +1,7 @@
 //! The browser's part of a sign-in, without a browser.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, bail};
 use reqwest::Certificate;
 use reqwest::redirect::Policy;
@@ -41,16 +43,28 @@ impl From<Url> for Redirected {
 }
 
 pub(super) fn client(trusted: &[&Authority]) -> anyhow::Result<reqwest::Client> {
+    let client = builder(trusted)?.build();
+    client.context("the client that plays the browser could not be made")
+}
+
+/// One that finds this name at this address.
+pub(super) fn client_at(
+    trusted: &Authority,
+    (name, address): (&str, SocketAddr),
+) -> anyhow::Result<reqwest::Client> {
+    let client = builder(&[trusted])?.resolve(name, address).build();
+    client.context("the client that plays the browser could not be made")
+}
+
+fn builder(trusted: &[&Authority]) -> anyhow::Result<reqwest::ClientBuilder> {
     let trusted: Result<Vec<_>, _> = trusted
         .iter()
         .map(|authority| Certificate::from_pem(authority.pem().as_bytes()))
         .collect();
-    reqwest::Client::builder()
+    Ok(reqwest::Client::builder()
         .tls_certs_merge(trusted?)
         .redirect(Policy::none())
-        .no_proxy()
-        .build()
-        .context("the client that plays the browser could not be made")
+        .no_proxy())
 }
 
 pub(super) async fn follow(client: &reqwest::Client, url: &str) -> anyhow::Result<Redirected> {
