@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 # What the chart sets itself, from values of its own or because it is how the pod is built; and the path of any file.
-CHART_SECTIONS = {"internal", "ops", "audit", "keys", "redis", "broker"}
+CHART_SECTIONS = {"internal", "ops", "audit", "keys", "redis", "broker", "outbound_proxy"}
 CHART_KEYS = {
     *("listen", "shutdown_grace_period", "allow_plaintext"),
     *("public_url", "api_url", "ca_file", "format", "service_name"),
@@ -79,7 +79,7 @@ schema = yaml.safe_load(Path(__file__).with_name("values.schema.yaml").read_text
 provider = strict(broker["providers.<id>"])
 provider["properties"]["tokenExchange"] = strict(broker["providers.<id>.token_exchange"])
 provider["required"] = ["issuer", "clientId"]
-for name in ("clientSecret", "privateKey"):
+for name in ("clientSecret", "privateKey", "outboundProxyPassword"):
     provider["properties"][name] = {"$ref": "#/definitions/secretKey"}
 provider["properties"]["ca"] = {"$ref": "#/definitions/authorities"}
 schema["definitions"].update(

@@ -71,6 +71,10 @@ def refused(*settings, case="gateway"):
         'providers.lab-api.ca="company-ca"',
         'providers.lab-api.ca.pem="x"',
         'providers.lab-api.caFile="/x"',
+        'providers.lab-api.outboundProxyPassword="hunter2"',
+        'outboundProxy.url="http://hubkey:hunter2@proxy.example.org:3128"',
+        'outboundProxy.password="hunter2"',
+        'tokenBroker.settings.outboundProxy.url="http://proxy.example.org:3128"',
         'providers.Lab={"issuer":"https://x.example","clientId":"x"}',
         'providers.other={"issuer":"https://x.example"}',
         'publicUrl="http://hubkey.example.org"',
@@ -240,6 +244,41 @@ def test_a_providers_authority_is_a_file_for_that_provider_alone(case, kind, ite
         table for table in tables if table.startswith("lab-api]")
     )
     assert not [table for table in tables if "providers/lab-api/ca.crt" in table and not table.startswith("lab-api]")]
+
+
+def test_found_i1_an_outbound_proxy_is_set_and_its_passwords_are_files():
+    proxy = {
+        "url": "http://proxy.example.org:3128",
+        "user": "hubkey",
+        "password": {"existingSecret": "proxy", "key": "of-hubkey"},
+    }
+    own = 'providers.lab-api.outboundProxy="https://other.example.org:8443"'
+    user = 'providers.lab-api.outboundProxyUser="lab"'
+    password = 'providers.lab-api.outboundProxyPassword.existingSecret="other-proxy"'
+    flags = [f"outboundProxy={json.dumps(proxy)}", own, user, password, 'providers.git.outboundProxy="none"']
+    objects = render("own-host", *(part for flag in flags for part in ("--set-json", flag)))
+    settings = one(objects, "ConfigMap", "hubkey-token-broker")["data"]["token-broker.toml"]
+    secrets = "/etc/hubkey/secrets"
+    table = settings.partition("[outbound_proxy]\n")[2].partition("\n\n")[0].splitlines()
+    assert sorted(table) == [
+        f'password_file = "{secrets}/outbound-proxy-password/password"',
+        'url = "http://proxy.example.org:3128"',
+        'user = "hubkey"',
+    ]
+    lab = settings.partition("[providers.lab-api]")[2].partition("[providers.")[0]
+    assert 'outbound_proxy = "https://other.example.org:8443"' in lab
+    assert f'outbound_proxy_password_file = "{secrets}/providers/lab-api/outbound-proxy-password"' in lab
+    assert 'outbound_proxy = "none"' in settings.partition("[providers.git]")[2].partition("[providers.")[0]
+    items = {
+        (source["secret"]["name"], item["key"]): item["path"]
+        for volume in pod_of("own-host", objects)["volumes"]
+        for source in volume.get("projected", {}).get("sources", [])
+        if "secret" in source
+        for item in source["secret"]["items"]
+    }
+    assert items["proxy", "of-hubkey"] == "outbound-proxy-password/password"
+    assert items["other-proxy", "password"] == "providers/lab-api/outbound-proxy-password"
+    assert "outbound_proxy" not in one(render("own-host"), "ConfigMap", "hubkey-token-broker")["data"]["token-broker.toml"]
 
 
 def test_beside_the_hub_the_servers_are_found_in_the_pod_itself():

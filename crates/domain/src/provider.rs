@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hubkey_protocol::{
     ProviderId, Scope, Scopes,
-    secret::{ClientKey, ClientSecret},
+    secret::{ClientKey, ClientSecret, ProxyPassword},
 };
 use url::Url;
 
@@ -295,7 +295,7 @@ pub struct IdTokenRules {
     pub fetch_userinfo: bool,
 }
 
-/// The rules for reaching a provider: TLS, private addresses, hosts beside the issuer's.
+/// The rules for reaching a provider: TLS, private addresses, hosts beside the issuer's, a proxy.
 #[derive(Debug, Clone, Default)]
 pub struct OutboundRules {
     /// Whether http URLs are permitted beyond loopback.
@@ -306,4 +306,24 @@ pub struct OutboundRules {
     pub allowed_endpoint_hosts: Vec<String>,
     /// PEM certificates of authorities that are trusted beside the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// The proxy that leads there; directly where absent.
+    pub proxy: Option<OutboundProxy>,
+}
+
+/// A proxy that is asked for tunnels (`CONNECT`, RFC 9110 section 9.3.6).
+#[derive(Debug, Clone)]
+pub struct OutboundProxy {
+    /// http or https, with a host and a port, and without credentials.
+    pub url: Url,
+    /// Where it asks for some.
+    pub credentials: Option<ProxyCredentials>,
+}
+
+/// The user and the password of `Basic` (RFC 7617).
+#[derive(Debug, Clone)]
+pub struct ProxyCredentials {
+    /// Without a colon.
+    pub user: String,
+    /// Goes to the proxy only.
+    pub password: ProxyPassword,
 }

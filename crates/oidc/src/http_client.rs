@@ -4,6 +4,7 @@ mod breaker;
 mod circuit;
 mod egress_policy;
 mod endpoint;
+mod proxy;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -14,6 +15,7 @@ use hubkey_protocol::{
 };
 use reqwest::{
     Certificate, Method, Request, StatusCode,
+    dns::Resolve,
     header::{
         ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName,
         HeaderValue, RETRY_AFTER,
@@ -30,10 +32,12 @@ use crate::{
 };
 use breaker::Breaker;
 use circuit::Verdict;
+pub use egress_policy::may_go_through_proxy;
 pub(crate) use egress_policy::{EgressDenied, EgressPolicy, is_loopback};
 use egress_policy::{Guarded, System};
 pub(crate) use endpoint::Endpoint;
 use hubkey_domain::{clock::Clock, provider::ProviderConfig, random::RandomSource};
+use proxy::Obstacle;
 
 #[cfg(test)]
 mod tests;
@@ -111,7 +115,7 @@ impl fmt::Debug for Answer {
 pub(crate) enum RequestError {
     /// Hubkey does not go there. No byte was sent.
     EgressDenied,
-    /// There was no connection. No byte was sent.
+    /// There was no connection, or none through the proxy. No byte was sent to the provider.
     ConnectFailed,
     /// It failed so often lately that it is left alone. No byte was sent.
     CircuitOpen,
@@ -154,6 +158,8 @@ pub(crate) struct HttpClient {
     policy: Arc<EgressPolicy>,
     breaker: Breaker,
     slots: Semaphore,
+    /// The proxy on the way, as the log names it.
+    proxy: Option<String>,
 }
 
 impl HttpClient {
@@ -166,13 +172,17 @@ impl HttpClient {
         let breaker = Breaker::new(config.id.clone(), clock, chance);
         let authorities = authorities(config.outbound.ca_pem.as_deref())
             .ok_or(IdpError::Misconfigured("ca_file"))?;
-        let resolver = Guarded::new(Arc::clone(&policy), Arc::new(System));
-        Self::with(
-            config.id.clone(),
-            policy,
-            breaker,
-            client(resolver, authorities),
-        )
+        let client = if let Some(proxy) = &config.outbound.proxy {
+            // The policy judges names; the one name that is looked up here is the proxy's.
+            let through = proxy::through(proxy);
+            through.and_then(|proxy| builder(System, authorities).proxy(proxy).build())
+        } else {
+            let resolver = Guarded::new(Arc::clone(&policy), Arc::new(System));
+            builder(resolver, authorities).build()
+        };
+        let mut http = Self::with(config.id.clone(), policy, breaker, client)?;
+        http.proxy = config.outbound.proxy.as_ref().map(proxy::name);
+        Ok(http)
     }
 
     fn with(
@@ -188,6 +198,7 @@ impl HttpClient {
             policy,
             breaker,
             slots: Semaphore::new(IN_FLIGHT),
+            proxy: None,
         })
     }
 
@@ -313,7 +324,7 @@ impl HttpClient {
             .client
             .execute(request)
             .await
-            .map_err(|error| request_error(&error))?;
+            .map_err(|error| self.failed(endpoint, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = read(response, endpoint.cap()).await?;
         Ok(Answer {
@@ -321,6 +332,23 @@ impl HttpClient {
             headers,
             body,
         })
+    }
+
+    /// Why there is no answer; where the proxy is the reason, the log says what it did.
+    fn failed(&self, endpoint: Endpoint, error: &reqwest::Error) -> RequestError {
+        if let Some(proxy) = &self.proxy
+            && let Some(obstacle) = Obstacle::of(error)
+        {
+            tracing::warn!(
+                provider = self.provider.as_str(),
+                endpoint = endpoint.label(),
+                proxy,
+                obstacle = obstacle.word(),
+                "{}",
+                obstacle.sentence()
+            );
+        }
+        request_error(error)
     }
 
     /// Counts a call, and gives the word for how it ended.
@@ -382,7 +410,12 @@ fn posting(url: &Url, form: TokenRequestForm) -> Request {
 
 /// No idle connections are kept: one that the provider closes while we write would turn a code exchange into an
 /// unknown outcome, and every call goes to an address that was judged just now.
-fn client(resolver: Guarded, authorities: Vec<Certificate>) -> reqwest::Result<reqwest::Client> {
+///
+/// What the environment says of proxies (`HTTPS_PROXY` and its like) does not count: a proxy is a setting.
+fn builder(
+    resolver: impl Resolve + 'static,
+    authorities: Vec<Certificate>,
+) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_certs_merge(authorities)
         .dns_resolver(Arc::new(resolver))
@@ -395,7 +428,6 @@ fn client(resolver: Guarded, authorities: Vec<Certificate>) -> reqwest::Result<r
         .pool_max_idle_per_host(0)
         .tls_version_min(reqwest::tls::Version::TLS_1_2)
         .user_agent(concat!("hubkey/", env!("CARGO_PKG_VERSION")))
-        .build()
 }
 
 /// The authorities of a file, none where there is no file; absent where the file holds no certificate.

@@ -59,7 +59,7 @@ use hubkey_domain::{
 
 pub use client_assertion::{KeyFault, check_key};
 pub use error::{IdpError, OAuthError, UserinfoError};
-pub use http_client::are_authorities;
+pub use http_client::{are_authorities, may_go_through_proxy};
 pub use identity_provider::IdentityProvider;
 pub use messages::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,

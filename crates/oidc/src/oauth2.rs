@@ -62,10 +62,7 @@ impl OAuth2Provider {
             .cloned()
             .collect();
         parameters::check_endpoint(&at.authorization, &parameters)?;
-        let policy = Arc::new(EgressPolicy::new(
-            &config.outbound,
-            &issuer_url(&at.issuer)?,
-        ));
+        let policy = Arc::new(EgressPolicy::of(&config, &issuer_url(&at.issuer)?));
         check_endpoints(&policy, &at)?;
         Ok(Self {
             client_auth: ClientAuth::new(&config, Arc::clone(&clock), Arc::clone(&chance))?,

@@ -66,7 +66,7 @@ pub fn provider(
     }
     parameters::check_parameters(&config)?;
     let issuer = issuer_url(config.endpoints.issuer())?;
-    let policy = Arc::new(EgressPolicy::new(&config.outbound, &issuer));
+    let policy = Arc::new(EgressPolicy::of(&config, &issuer));
     let is_plain = |(_, url): &(_, Url)| url.scheme() == "http" && !is_loopback(url);
     if config.outbound.allow_plaintext && config.endpoints.urls().iter().any(is_plain) {
         tracing::warn!(

@@ -144,6 +144,10 @@ secret!(
     ClientKey: Clone
 );
 secret!(
+    /// What an outbound proxy asks hubkey for. Goes to the proxy only.
+    ProxyPassword: Clone
+);
+secret!(
     /// A logout token: good once, for whoever has it (OpenID Connect Back-Channel Logout 1.0).
     LogoutToken: Clone
 );
@@ -174,6 +178,7 @@ mod tests {
             format!("{:?}", OidcNonce::new("canary")),
             format!("{:?}", ClientSecret::new("canary")),
             format!("{:?}", ClientKey::new("canary")),
+            format!("{:?}", ProxyPassword::new("canary")),
             format!("{:?}", LogoutToken::new("canary")),
             format!("{:?}", SharedSecret::new("canary")),
         ];

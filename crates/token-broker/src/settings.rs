@@ -5,6 +5,7 @@ mod exchange;
 mod hub;
 mod keys;
 mod listeners;
+mod outbound_proxy;
 mod provider;
 mod provider_client;
 mod provider_endpoints;

@@ -153,6 +153,9 @@ env:
       {{- if .Values.hub.ca.existingSecret }}
       {{- include "hubkey.secretFile" (merge (dict "path" "hub-ca/ca.crt") .Values.hub.ca) | nindent 6 }}
       {{- end }}
+      {{- if .Values.outboundProxy.password.existingSecret }}
+      {{- include "hubkey.secretFile" (merge (dict "path" "outbound-proxy-password/password") .Values.outboundProxy.password) | nindent 6 }}
+      {{- end }}
       {{- with include "hubkey.kernelTlsSecret" . }}
       - secret:
           name: {{ . }}
@@ -166,6 +169,9 @@ env:
       {{- end }}
       {{- if dig "privateKey" "existingSecret" "" $provider }}
       {{- include "hubkey.secretFile" (merge (dict "path" (printf "providers/%s/private-key.pem" $id)) $provider.privateKey (dict "key" "private-key.pem")) | nindent 6 }}
+      {{- end }}
+      {{- if dig "outboundProxyPassword" "existingSecret" "" $provider }}
+      {{- include "hubkey.secretFile" (merge (dict "path" (printf "providers/%s/outbound-proxy-password" $id)) $provider.outboundProxyPassword (dict "key" "password")) | nindent 6 }}
       {{- end }}
       {{- with $provider.ca }}
       - {{ ternary "configMap" "secret" (empty .existingSecret) }}:

@@ -58,7 +58,11 @@
 {{- if index $.Values.redis $switch }}{{ $_ := set $redis $switch true }}{{ end -}}
 {{- end -}}
 {{- if .Values.redis.replicasRequired }}{{ $_ := set $redis "replicasRequired" (int .Values.redis.replicasRequired) }}{{ end -}}
-{{- $own := dict "kernel" $kernel "internal" $internal "hub" $hub "keys" $keys "redis" $redis "redis.sentinel" $sentinel "redis.cluster" $cluster -}}
+{{- $proxy := dict -}}
+{{- with .Values.outboundProxy.url }}{{ $_ := set $proxy "url" . }}{{ end -}}
+{{- with .Values.outboundProxy.user }}{{ $_ := set $proxy "user" . }}{{ end -}}
+{{- if .Values.outboundProxy.password.existingSecret }}{{ $_ := set $proxy "passwordFile" (printf "%s/outbound-proxy-password/password" $secrets) }}{{ end -}}
+{{- $own := dict "outboundProxy" $proxy "kernel" $kernel "internal" $internal "hub" $hub "keys" $keys "redis" $redis "redis.sentinel" $sentinel "redis.cluster" $cluster -}}
 {{- $_ := set $own "ops" (dict "listen" (printf "%s:9091" .Values.listenAddress)) -}}
 {{- $_ := set $own "log" (dict "format" "json") -}}
 public_url = {{ toJson .Values.publicUrl }}
@@ -66,12 +70,15 @@ public_url = {{ toJson .Values.publicUrl }}
 {{- range $id, $provider := .Values.providers }}
 
 [providers.{{ $id }}]
-{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "privateKey" "ca" "tokenExchange") }}
+{{- include "hubkey.toml.keys" (omit $provider "clientSecret" "privateKey" "ca" "outboundProxyPassword" "tokenExchange") }}
 {{- if dig "clientSecret" "existingSecret" "" $provider }}
 client_secret_file = {{ printf "%s/providers/%s/client-secret" $secrets $id | toJson }}
 {{- end }}
 {{- if dig "privateKey" "existingSecret" "" $provider }}
 private_key_file = {{ printf "%s/providers/%s/private-key.pem" $secrets $id | toJson }}
+{{- end }}
+{{- if dig "outboundProxyPassword" "existingSecret" "" $provider }}
+outbound_proxy_password_file = {{ printf "%s/providers/%s/outbound-proxy-password" $secrets $id | toJson }}
 {{- end }}
 {{- if $provider.ca }}
 ca_file = {{ printf "%s/providers/%s/ca.crt" $secrets $id | toJson }}

@@ -1,12 +1,13 @@
 //! Where a provider's calls may go. A provider's metadata names URLs, and names of hosts change their addresses: what
-//! counts is the address that a connection is made to.
+//! counts is the address that a connection is made to. Through a proxy that address is the proxy's affair: there, names
+//! count.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
-use hubkey_domain::provider::OutboundRules;
+use hubkey_domain::provider::{OutboundRules, ProviderConfig};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -21,11 +22,29 @@ pub(crate) struct EgressPolicy {
     allow_plaintext: bool,
     private_hosts: Vec<String>,
     issuer_is_loopback: bool,
+    /// Where a proxy leads there: the hosts that it is asked for.
+    through_proxy: Option<Vec<String>>,
 }
 
 impl EgressPolicy {
+    /// What the settings say about one provider.
+    pub(crate) fn of(config: &ProviderConfig, issuer: &Url) -> Self {
+        let mut policy = Self::new(&config.outbound, issuer);
+        if let Some(hosts) = &mut policy.through_proxy {
+            let called = config.endpoints.urls();
+            let called = called.iter().filter(|(key, _)| *key != FOR_BROWSERS);
+            hosts.extend(called.filter_map(|(_, url)| url.host_str().map(plain)));
+        }
+        policy
+    }
+
     pub(crate) fn new(rules: &OutboundRules, issuer: &Url) -> Self {
+        let hosts = || {
+            let named = rules.allowed_endpoint_hosts.iter().map(String::as_str);
+            named.chain(issuer.host_str()).map(plain).collect()
+        };
         Self {
+            through_proxy: rules.proxy.as_ref().map(|_| hosts()),
             allow_plaintext: rules.allow_plaintext,
             private_hosts: rules
                 .allow_private_hosts
@@ -40,6 +59,9 @@ impl EgressPolicy {
     /// `url` has already turned every way of writing an IPv4 address into one.
     pub(crate) fn check(&self, url: &Url) -> Result<(), EgressDenied> {
         self.check_form(url)?;
+        if let Some(hosts) = &self.through_proxy {
+            return check_name(url, hosts);
+        }
         let host = url.host_str().unwrap_or_default();
         let admitted = match url.host() {
             Some(Host::Ipv4(address)) => self.admits(host, address.into()),
@@ -78,6 +100,54 @@ impl EgressPolicy {
         }
         is_public(address)
     }
+}
+
+/// The endpoint that only browsers go to.
+const FOR_BROWSERS: &str = "authorization_endpoint";
+
+/// Judges what a proxy would be asked for. Nothing looks up an address here, so what is inside is told by its name.
+fn check_name(url: &Url, hosts: &[String]) -> Result<(), EgressDenied> {
+    if url.scheme() != "https" {
+        return Err(EgressDenied("scheme"));
+    }
+    let Some(Host::Domain(name)) = url.host() else {
+        return Err(EgressDenied("address"));
+    };
+    let name = plain(name);
+    if is_inside(&name) {
+        return Err(EgressDenied("name"));
+    }
+    if !hosts.contains(&name) {
+        return Err(EgressDenied("host"));
+    }
+    Ok(())
+}
+
+/// Whether a proxy may be asked for what this URL names: https, at a name that is of no machine inside.
+#[must_use]
+pub fn may_go_through_proxy(url: &Url) -> bool {
+    url.host_str()
+        .is_some_and(|host| check_name(url, &[plain(host)]).is_ok())
+}
+
+/// Names for use inside (RFC 6761, RFC 6762, RFC 8375, the private domain `internal`), of clusters, and of metadata
+/// services. A name without a dot is of no public host.
+fn is_inside(name: &str) -> bool {
+    const SUFFIXES: [&str; 7] = [
+        ".localhost",
+        ".local",
+        ".localdomain",
+        ".internal",
+        ".home.arpa",
+        ".lan",
+        ".svc",
+    ];
+    // `<service>.<namespace>.svc.<domain of the cluster>`
+    let of_a_cluster = name.split('.').nth(2) == Some("svc");
+    !name.contains('.')
+        || SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+        || of_a_cluster
+        || name == "metadata.goog"
 }
 
 /// Whether the URL's host is this machine by name.
@@ -188,6 +258,8 @@ impl Resolve for System {
 
 #[cfg(test)]
 mod tests {
+    use hubkey_domain::provider::OutboundProxy;
+
     use super::*;
 
     fn policy(issuer: &str, private: &[&str]) -> EgressPolicy {
@@ -274,6 +346,80 @@ mod tests {
             "https://op.example/token#x",
         ] {
             assert!(!permits(&policy, url), "{url}");
+        }
+    }
+
+    /// The policy of `https://op.example.org` through a proxy.
+    fn through_proxy(hosts: &[&str]) -> EgressPolicy {
+        let rules = OutboundRules {
+            allow_plaintext: true,
+            allow_private_hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            allowed_endpoint_hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            proxy: Some(OutboundProxy {
+                url: Url::parse("http://10.0.0.1:3128").unwrap(),
+                credentials: None,
+            }),
+            ..OutboundRules::default()
+        };
+        EgressPolicy::new(&rules, &Url::parse("https://op.example.org").unwrap())
+    }
+
+    #[test]
+    fn found_i1_a_proxy_is_asked_for_hosts_of_the_entry_only() {
+        let policy = through_proxy(&["API.example.org"]);
+        for permitted in [
+            "https://op.example.org/token",
+            "https://op.example.org:8443/token",
+            "https://api.example.org/userinfo",
+        ] {
+            assert!(permits(&policy, permitted), "{permitted}");
+        }
+        for refused in [
+            "https://other.example.org/token",
+            "https://op.example.org.evil.example/token",
+            "https://x.op.example.org/token",
+            "http://op.example.org/token",
+            "http://localhost/token",
+            "https://user:secret@op.example.org/token",
+        ] {
+            assert!(!permits(&policy, refused), "{refused}");
+        }
+    }
+
+    #[test]
+    fn found_i1_no_proxy_is_asked_for_what_is_inside_even_where_the_entry_names_it() {
+        for host in [
+            "localhost",
+            "x.localhost",
+            "keycloak",
+            "metadata",
+            "keycloak.identity.svc",
+            "keycloak.identity.svc.cluster.local",
+            "keycloak.identity.svc.k8s.example.org",
+            "keycloak.local",
+            "Keycloak.Local.",
+            "metadata.google.internal",
+            "metadata.goog",
+            "router.home.arpa",
+            "127.0.0.1",
+            "2130706433",
+            "10.0.0.1",
+            "169.254.169.254",
+            "93.184.216.34",
+            "[::1]",
+            "[2606:4700::1111]",
+            "[fd00:ec2::254]",
+        ] {
+            let policy = through_proxy(&[host]);
+            let url = format!("https://{host}/token");
+            assert!(!permits(&policy, &url), "{host}");
+            assert!(!may_go_through_proxy(&Url::parse(&url).unwrap()), "{host}");
+        }
+        for host in ["svc.example.org", "local.example", "internal.example.org"] {
+            assert!(permits(
+                &through_proxy(&[host]),
+                &format!("https://{host}/")
+            ));
         }
     }
 

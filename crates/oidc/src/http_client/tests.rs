@@ -8,7 +8,7 @@ use hubkey_domain::{
     random::RandomSource,
 };
 use hubkey_fakes::hostile_provider::{Endpoint as Asked, HostileProvider};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::dns::{Addrs, Name, Resolving};
 
 use super::*;
 
@@ -51,7 +51,8 @@ async fn ask(op: &HostileProvider, private: &[&str]) -> Result<StatusCode, Reque
         Arc::new(TestClock::at(Timestamp::from_millis(0))),
         Arc::new(NoChance),
     );
-    let http = HttpClient::with(provider, policy, breaker, client(resolver, Vec::new())).unwrap();
+    let client = builder(resolver, Vec::new()).build();
+    let http = HttpClient::with(provider, policy, breaker, client).unwrap();
     let url = url.join("/.well-known/openid-configuration").unwrap();
     let answer = http.get(Endpoint::Discovery, &url, None).await;
     answer.map(|answer| answer.status)

@@ -14,6 +14,7 @@ mod http_client;
 mod id_tokens;
 mod keys;
 mod oauth2;
+mod outbound_proxy;
 mod par;
 mod private_key;
 mod refreshing;

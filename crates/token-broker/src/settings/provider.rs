@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use hubkey_domain::provider::{
     ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules, IdentityPolicy,
-    OutboundRules, ParMode, ProviderConfig, ScopePolicy,
+    OutboundProxy, OutboundRules, ParMode, ProviderConfig, ScopePolicy,
 };
 use hubkey_oidc::{RESERVED, are_authorities};
 use hubkey_protocol::{ProviderId, Scope};
 use hubkey_service::settings::{Reader, Section, value_type};
 
 use super::{
-    authorities, exchange, provider_client, provider_endpoints,
+    authorities, exchange,
+    outbound_proxy::{self, Way},
+    provider_client, provider_endpoints,
     words::{DOMAIN, ORIGIN, PAIR, PROVIDER_ID, SCOPE, is_loopback},
 };
 
@@ -39,7 +41,10 @@ const ACCOUNT_POLICY: value_type::Parsed<IdentityPolicy> = value_type::Parsed::w
 );
 
 pub(super) fn read_all(reader: &Reader) -> Vec<ProviderConfig> {
-    let found = reader.required_tables("providers", &PROVIDER_ID, |section| Some(read(section)));
+    let proxy = outbound_proxy::read_common(reader).and_then(Way::proxy);
+    let found = reader.required_tables("providers", &PROVIDER_ID, |section| {
+        Some(read(section, proxy.as_ref()))
+    });
     found
         .into_iter()
         .filter_map(|(id, draft)| draft.finish(id))
@@ -86,9 +91,15 @@ impl Draft {
     }
 }
 
-fn read(section: &Section<'_>) -> Draft {
-    let draft = read_draft(section);
-    if let Some(endpoints) = draft
+fn read(section: &Section<'_>, proxy: Option<&OutboundProxy>) -> Draft {
+    let mut draft = read_draft(section);
+    draft.outbound.proxy = match outbound_proxy::read_own(section) {
+        Some(way) => way.proxy(),
+        None => proxy.cloned(),
+    };
+    if draft.outbound.proxy.is_some() {
+        outbound_proxy::check(section, draft.endpoints.as_ref(), &draft.outbound);
+    } else if let Some(endpoints) = draft
         .endpoints
         .as_ref()
         .filter(|_| !draft.outbound.allow_plaintext)
@@ -253,6 +264,7 @@ fn read_outbound(section: &Section<'_>) -> OutboundRules {
             "Hosts, beside the issuer's, that the provider's endpoints may be on.",
         ),
         ca_pem: read_authorities(section),
+        proxy: None,
     }
 }
 
