@@ -195,7 +195,7 @@ impl Exchange {
             resource: self.resource.clone(),
             scopes: (!scopes.is_empty()).then(|| scopes.iter().cloned().collect()),
             requested_issuer: self.issuer.clone(),
-            min_valid_seconds: 0,
+            ..ExchangeRequest::default()
         };
         let targets = [&self.audience, &self.resource, &self.issuer];
         targets
@@ -222,6 +222,9 @@ pub(crate) struct TokenArguments {
     /// Print a JSON object: access_token, token_type, expires_at, expires_in, scope
     #[arg(long)]
     pub(crate) json: bool,
+    /// Print another token than the one on standard input, which an API rejected
+    #[arg(long)]
+    pub(crate) rejected: bool,
     #[command(flatten)]
     pub(crate) destination: Addressee,
 }

@@ -1,10 +1,14 @@
 //! The commands that print: tokens as they are asked for, and what is known without them.
 
+use std::io::{self, Read as _};
 use std::time::Duration;
 
-use hubkey_protocol::{Connection, Provider, ProviderStatus, TokenAnswer};
+use hubkey_protocol::{
+    AccessTokenHash, Connection, Provider, ProviderStatus, TokenAnswer, secret::AccessToken,
+};
 use serde_json::{Value, json};
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::{
     Outcome, Then,
@@ -15,9 +19,17 @@ use crate::{
     session::{Grant, Session},
 };
 
+/// Longer than any token.
+const LONGEST_TOKEN: u64 = 256 * 1024;
+
 /// `hubkey token`
 pub(crate) async fn token(session: &Session, arguments: TokenArguments) -> Outcome {
-    let grant = session.grant(&arguments.wish).await?;
+    // Before anybody is asked for anything: without a token on standard input there is nothing to replace.
+    let rejected = arguments.rejected.then(rejected_token).transpose()?;
+    let mut grant = session.grant(&arguments.wish).await?;
+    if let Some(rejected) = rejected {
+        grant = session.replace(grant, rejected).await?;
+    }
     check(&grant, &arguments.destination)?;
     let text = if arguments.json {
         format!("{}\n", json_of(&grant.token)?)
@@ -26,6 +38,19 @@ pub(crate) async fn token(session: &Session, arguments: TokenArguments) -> Outco
     };
     answer(&text)?;
     Ok(Then::DONE)
+}
+
+/// The token on standard input, by its hash: not as an argument, which other users of the machine could read.
+fn rejected_token() -> Result<AccessTokenHash, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    let read = io::stdin().take(LONGEST_TOKEN).read_to_string(&mut text);
+    match (read, text.trim_ascii()) {
+        (Ok(_), token) if !token.is_empty() => Ok(AccessTokenHash::of(&AccessToken::new(token))),
+        _ => Err(Failure::new(
+            Exit::Usage,
+            "With --rejected, give the rejected token on standard input: printf %s \"$TOKEN\" | hubkey token --rejected.",
+        )),
+    }
 }
 
 /// `hubkey header`

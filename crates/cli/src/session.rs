@@ -8,8 +8,8 @@ use std::{
 
 use hubkey_broker_client::BrokerClient;
 use hubkey_protocol::{
-    Connection, CreateSignIn, CreateSignInAnswer, ErrorCode, ExchangeRequest, Provider, ProviderId,
-    Scope, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
+    AccessTokenHash, Connection, CreateSignIn, CreateSignInAnswer, ErrorCode, ExchangeRequest,
+    Provider, ProviderId, Scope, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
     failures::{DECLINED, Remedy},
     secret::{Secret as _, ServerToken},
 };
@@ -83,6 +83,30 @@ impl Session {
             .await
     }
 
+    /// Says that a host rejected a token of this connection, if it is its newest. What comes of that is seen by whoever asks
+    /// for a token next.
+    pub(crate) async fn reject(&self, connection: &Connection, rejected: AccessTokenHash) {
+        let wanted = TokenRequest {
+            rejected_ath: Some(rejected),
+            ..TokenRequest::default()
+        };
+        let (Ok(_) | Err(_)) = self.client.token(&connection.id, &wanted, in_time()).await;
+    }
+
+    /// Another token than this one, which an API rejected.
+    pub(crate) async fn replace(
+        &self,
+        grant: Grant,
+        rejected: AccessTokenHash,
+    ) -> Result<Grant, Failure> {
+        let wanted = TokenRequest {
+            rejected_ath: Some(rejected),
+            ..TokenRequest::default()
+        };
+        let token = self.drawn(&grant, wanted).await?;
+        Ok(Grant { token, ..grant })
+    }
+
     /// `hubkey login`
     pub(crate) async fn login(&self, wish: RequestArgs) -> Outcome {
         let grant = self
@@ -147,19 +171,24 @@ impl Session {
 
     /// Another token of the same kind, out of the same connection.
     pub(crate) async fn draw(&self, grant: &Grant, min_valid: u64) -> Result<TokenAnswer, Failure> {
+        let wanted = TokenRequest {
+            min_valid_seconds: min_valid,
+            ..TokenRequest::default()
+        };
+        self.drawn(grant, wanted).await
+    }
+
+    async fn drawn(&self, grant: &Grant, wanted: TokenRequest) -> Result<TokenAnswer, Failure> {
         let id = &grant.connection.id;
         if let Some(exchange) = &grant.exchange {
             let message = ExchangeRequest {
-                min_valid_seconds: min_valid,
+                min_valid_seconds: wanted.min_valid_seconds,
+                rejected_ath: wanted.rejected_ath,
                 ..exchange.clone()
             };
             return Ok(self.client.exchange(id, &message, in_time()).await?);
         }
-        let message = TokenRequest {
-            min_valid_seconds: min_valid,
-            ..TokenRequest::default()
-        };
-        Ok(self.client.token(id, &message, in_time()).await?)
+        Ok(self.client.token(id, &wanted, in_time()).await?)
     }
 
     /// The provider that a command without one means, if that is said.

@@ -14,6 +14,7 @@ use crate::{
     identity::ServerIdentity,
     provider::ProviderConfig,
     refresh_state::{RefreshState, TokenNeed},
+    rejection::Rejection,
     token_set::TokenSet,
 };
 
@@ -42,6 +43,9 @@ pub struct Connection {
     /// What a refresh brought whose ID token could not be judged yet; nobody gets it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unverified: Option<Unverified>,
+    /// Which of its tokens was rejected last, by the `serial` of its grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
 }
 
 /// An access token that is held back until the key of its ID token is there (OpenID Connect Core 1.0 section 12.2). The
@@ -74,6 +78,43 @@ pub struct Grant {
     pub serial: u64,
     /// What the ID token of the sign-in said, for those of later refreshes.
     pub proof: IdTokenAnchor,
+    /// Whether it still permits what it permitted at the sign-in.
+    #[serde(default)]
+    pub narrowing: Narrowing,
+}
+
+/// What became of a grant whose refresh token was used for a token of fewer scopes. RFC 6749 section 6 wants the next refresh
+/// token to be as wide as the one before; some providers make it as narrow as the request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Narrowing {
+    /// It was not used so.
+    #[default]
+    Never,
+    /// It was used so; the next refresh of its own token tells.
+    Possible,
+    /// It lost scopes by that. What was asked for at the sign-in says no more what it permits.
+    Lost,
+}
+
+impl Narrowing {
+    /// After a token of fewer scopes was fetched.
+    #[must_use]
+    pub fn downscoped(self) -> Self {
+        match self {
+            Self::Never => Self::Possible,
+            known @ (Self::Possible | Self::Lost) => known,
+        }
+    }
+
+    /// After a refresh of the grant's own token, which had these scopes before and has those now.
+    #[must_use]
+    pub fn refreshed(self, before: &Scopes, now: &Scopes) -> Self {
+        match self {
+            Self::Possible if !now.covers(before) => Self::Lost,
+            known @ (Self::Never | Self::Possible | Self::Lost) => known,
+        }
+    }
 }
 
 impl Grant {
@@ -199,7 +240,7 @@ impl Connection {
             && self.wish.resource == wish.resource
             && self.is_of_account(wish.account.as_deref())
             && (self.grant.tokens.scopes.covers(&wish.scopes)
-                || self.wish.scopes.covers(&wish.scopes))
+                || self.grant.narrowing != Narrowing::Lost && self.wish.scopes.covers(&wish.scopes))
     }
 
     /// Whether it is of the account of this name, if one is named.
@@ -215,6 +256,12 @@ impl Connection {
     pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> TokenNeed {
         if self.renewal == RefreshState::Ended {
             return TokenNeed::SignIn;
+        }
+        if Rejection::is_of(self.rejection, self.grant.serial) {
+            return match self.grant.tokens.refresh_token {
+                Some(_) => TokenNeed::Refresh { usable: false },
+                None => TokenNeed::SignIn,
+            };
         }
         let lifetime = self.grant.tokens.lifetime();
         let need = lifetime.need(now, min_valid, spread);

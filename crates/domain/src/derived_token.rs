@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     refresh_state::{RefreshState, TokenNeed},
+    rejection::Rejection,
     token_set::TokenSet,
 };
 
@@ -49,6 +50,9 @@ pub struct DerivedTokenEntry {
     pub mark: u64,
     /// Whether the provider is asked again at once.
     pub renewal: RefreshState,
+    /// Which of its tokens was rejected last, by its `mark`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
 }
 
 impl DerivedTokenEntry {
@@ -60,6 +64,7 @@ impl DerivedTokenEntry {
             token: None,
             mark: 0,
             renewal: RefreshState::Idle,
+            rejection: None,
         }
     }
 
@@ -67,6 +72,9 @@ impl DerivedTokenEntry {
     #[must_use]
     pub fn need(&self, now: Timestamp, min_valid: u64, spread: f64) -> TokenNeed {
         match &self.token {
+            Some(_) if Rejection::is_of(self.rejection, self.mark) => {
+                TokenNeed::Refresh { usable: false }
+            }
             Some(token) => token.lifetime().need(now, min_valid, spread),
             None => TokenNeed::Refresh { usable: false },
         }

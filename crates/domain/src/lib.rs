@@ -37,6 +37,7 @@ pub mod provider_session;
 pub mod random;
 pub mod refresh_state;
 pub mod refusal;
+pub mod rejection;
 pub mod sign_in;
 pub mod token_set;
 pub mod user_index;

@@ -28,6 +28,9 @@ pub struct ScriptedProvider {
     /// Of its userinfo.
     userinfo: Value,
     rotation: RefreshTokens,
+    /// Whether a refresh for fewer scopes costs the grant the others.
+    #[serde(default)]
+    pub narrows: bool,
     dead_refresh_token: Refusal,
 }
 
@@ -97,6 +100,9 @@ impl ScriptedProvider {
             RefreshTokens::Keep => Rotation::Keep,
             RefreshTokens::Lenient => Rotation::Lenient,
         });
+        if self.narrows {
+            provider.grants().narrow();
+        }
         let patch = self.metadata.clone();
         provider.metadata(move |document| merge(document, &patch));
         let patch = self.id_token.clone();

@@ -38,7 +38,9 @@ pub enum IdpError {
 /// Why the answer of a userinfo endpoint cannot be used (OpenID Connect Core 1.0 section 5.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserinfoError {
-    /// The endpoint refused the token or the question.
+    /// The endpoint refused the access token (RFC 6750 section 3.1: `invalid_token`).
+    TokenRefused,
+    /// The endpoint does not answer this question, to this token or to anybody.
     Refused,
     /// It is about another account than that of the ID token (section 5.3.2).
     SubjectMismatch,
@@ -51,6 +53,7 @@ impl UserinfoError {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::TokenRefused => "userinfo_token_refused",
             Self::Refused => "userinfo_refused",
             Self::SubjectMismatch => "userinfo_sub",
             Self::Unreadable(word) => word,
@@ -84,6 +87,8 @@ pub enum OAuthError {
     Misconfigured,
     /// `invalid_grant`
     InvalidGrant,
+    /// `invalid_token`: what an access token is refused with (RFC 6750 section 3.1)
+    InvalidToken,
     /// Any other.
     Other,
 }
@@ -103,6 +108,7 @@ impl OAuthError {
             "temporarily_unavailable" | "server_error" => Self::Unavailable,
             // All but the first are GitHub's words.
             "invalid_grant" | "bad_refresh_token" | "bad_verification_code" => Self::InvalidGrant,
+            "invalid_token" => Self::InvalidToken,
             "invalid_client"
             | "unauthorized_client"
             | "invalid_request"

@@ -9,9 +9,10 @@ use serde_json::Value;
 use url::Url;
 
 use crate::{
-    Exchange, ExchangeError, IdpError,
+    Exchange, ExchangeError,
     http_client::{Answer, Endpoint, HttpClient, RequestError},
     json,
+    refusal::{self, Question, RefusalKind},
     token::{self, ResponseDialect, TokenEndpoint},
 };
 
@@ -52,7 +53,8 @@ pub(crate) async fn send(
     let form = form.map_err(|_| ExchangeError::Misconfigured)?;
     let answer = at.http.post(Endpoint::Token, at.url, form);
     let answer = answer.await.map_err(request_error)?;
-    let handed = token::read(&answer, at.dialect).map_err(|error| failure(error, &answer))?;
+    let handed = token::read(Question::Exchange, &answer, at.dialect)
+        .map_err(|_| failure(Question::Exchange, &answer))?;
     check_type(&answer)?;
     Ok(without_refresh_token(handed.tokens(sent)))
 }
@@ -89,28 +91,14 @@ fn request_error(reason: RequestError) -> ExchangeError {
     }
 }
 
-fn failure(error: IdpError, answer: &Answer) -> ExchangeError {
-    if let Some(refusal) = refusal(answer) {
-        return refusal;
-    }
-    match error {
-        IdpError::Unavailable | IdpError::OutcomeUnknown => ExchangeError::Unavailable {
+fn failure(question: Question, answer: &Answer) -> ExchangeError {
+    match refusal::judge(question, answer).kind {
+        RefusalKind::TokenDead => ExchangeError::SubjectRefused,
+        RefusalKind::NotPermitted => ExchangeError::Refused,
+        RefusalKind::Later => ExchangeError::Unavailable {
             retry_after: answer.retry_after(),
         },
-        _ => ExchangeError::Misconfigured,
-    }
-}
-
-/// By the standard code only (RFC 8693 section 2.2.2). `invalid_request` is also what is said of a subject token that is
-/// not accepted for any reason.
-fn refusal(answer: &Answer) -> Option<ExchangeError> {
-    let members = answer.is_json().then(|| json::object(&answer.body).ok());
-    match members.flatten()?.get("error")?.as_str()? {
-        "invalid_grant" | "invalid_token" | "invalid_request" => {
-            Some(ExchangeError::SubjectRefused)
-        }
-        "invalid_target" | "invalid_scope" | "access_denied" => Some(ExchangeError::Refused),
-        _ => None,
+        RefusalKind::Registration | RefusalKind::Unknown => ExchangeError::Misconfigured,
     }
 }
 
@@ -126,15 +114,10 @@ async fn stored(
     let answer = answer.await.map_err(request_error)?;
     match answer.status {
         StatusCode::OK => read_stored(&answer, sent),
-        StatusCode::UNAUTHORIZED => Err(ExchangeError::SubjectRefused),
-        StatusCode::TOO_MANY_REQUESTS => Err(ExchangeError::Unavailable {
-            retry_after: answer.retry_after(),
+        status => Err(match failure(Question::Resource, &answer) {
+            ExchangeError::Misconfigured if status.is_client_error() => ExchangeError::Refused,
+            failure => failure,
         }),
-        status if status.is_client_error() => Err(ExchangeError::Refused),
-        status if status.is_server_error() => Err(ExchangeError::Unavailable {
-            retry_after: answer.retry_after(),
-        }),
-        _ => Err(ExchangeError::Misconfigured),
     }
 }
 
@@ -155,7 +138,7 @@ fn read_stored(
     let unfit = |_| ExchangeError::Misconfigured;
     let ends = json::object(&answer.body).map_err(|_| ExchangeError::Misconfigured)?;
     let ends = ends.get("accessTokenExpiration").and_then(Value::as_u64);
-    let handed = token::read(answer, ResponseDialect::OpenId).map_err(unfit)?;
+    let handed = token::read(Question::Resource, answer, ResponseDialect::OpenId).map_err(unfit)?;
     let ends = ends.map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1000)));
     if ends.is_some_and(|end| end <= sent) {
         return Err(ExchangeError::Refused);

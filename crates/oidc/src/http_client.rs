@@ -18,7 +18,7 @@ use reqwest::{
     dns::Resolve,
     header::{
         ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, HeaderMap, HeaderName,
-        HeaderValue, RETRY_AFTER,
+        HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
     },
 };
 use tokio::{sync::Semaphore, time::Instant};
@@ -50,7 +50,7 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 /// A whole answer, whatever its status.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// May hold tokens.
     pub(crate) body: Zeroizing<Vec<u8>>,
 }
@@ -94,6 +94,17 @@ impl Answer {
         let date = |text| httpdate::parse_http_date(text).ok();
         let (until, now) = (date(asked)?, date(self.text(&DATE)?)?);
         Some(until.duration_since(now).unwrap_or_default())
+    }
+
+    /// `error` of the challenge (RFC 6750 section 3), which says why a token was refused where the body does not.
+    pub(crate) fn challenge_error(&self) -> Option<&str> {
+        let challenges = self.headers.get_all(WWW_AUTHENTICATE).iter();
+        let mut challenges = challenges.filter_map(|value| value.to_str().ok());
+        challenges.find_map(|challenge| {
+            let (_, rest) = challenge.split_once("error=\"")?;
+            let (word, _) = rest.split_once('"')?;
+            (!word.is_empty()).then_some(word)
+        })
     }
 
     /// A header that is there exactly once and is text.

@@ -19,7 +19,7 @@ use crate::{
     error::IdpError,
     messages::{
         Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,
-        Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
+        Redemption, RefreshError, Refreshable, Refreshed, RevocationOutcome, VerifyError,
     },
 };
 
@@ -93,6 +93,10 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
         Err(IdpError::Misconfigured("no_backchannel_logout"))
     }
 
-    /// Asks the provider to forget tokens (RFC 7009), refresh token first. Nothing waits for the outcome.
-    async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>);
+    /// Tells the provider to revoke tokens (RFC 7009), refresh token first. No person and no kernel waits for the outcome.
+    async fn revoke(
+        &self,
+        access_token: &AccessToken,
+        refresh_token: Option<&RefreshToken>,
+    ) -> RevocationOutcome;
 }

@@ -45,6 +45,7 @@ mod oidc;
 mod par;
 mod parameters;
 mod refresh;
+mod refusal;
 mod revocation;
 mod token;
 mod userinfo;
@@ -63,7 +64,7 @@ pub use http_client::{are_authorities, may_go_through_proxy};
 pub use identity_provider::IdentityProvider;
 pub use messages::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, Known, Logout,
-    Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
+    Redemption, RefreshError, Refreshable, Refreshed, RevocationOutcome, VerifyError,
 };
 use oauth2::OAuth2Provider;
 pub use oidc::{OidcProvider, provider};

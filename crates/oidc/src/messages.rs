@@ -270,6 +270,32 @@ pub enum ExchangeError {
     Misconfigured,
 }
 
+/// What became of telling a provider to revoke tokens (RFC 7009).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevocationOutcome {
+    /// It took all of it.
+    Revoked,
+    /// It has no endpoint for that.
+    NotOffered,
+    /// It refused one of them for good.
+    Refused,
+    /// It did not answer, however often it was told.
+    Unreachable,
+}
+
+impl RevocationOutcome {
+    /// The word for logs and the audit stream.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::NotOffered => "no_revocation_endpoint",
+            Self::Refused => "revocation_refused",
+            Self::Unreachable => "provider_unreachable",
+        }
+    }
+}
+
 /// Whose session ended, as a judged logout token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logout {

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
-    IdpError, Redemption, RefreshError, Refreshable, Refreshed, authorize,
+    IdpError, Redemption, RefreshError, Refreshable, Refreshed, RevocationOutcome, authorize,
     client_auth::ClientAuth,
     discovery::issuer_url,
     http_client::{EgressPolicy, Endpoint, HttpClient},
@@ -80,7 +80,7 @@ impl OAuth2Provider {
             .http
             .get(endpoint, &self.at.userinfo, Some(access_token))
             .await?;
-        userinfo::check_status(answer.status)?;
+        userinfo::check_status(&answer)?;
         if !answer.is_json() {
             return Err(userinfo::unreadable("userinfo_content_type"));
         }
@@ -219,11 +219,16 @@ impl IdentityProvider for OAuth2Provider {
         Err(ExchangeError::Misconfigured)
     }
 
-    async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
-        if let Some(url) = &self.at.revocation {
-            let us = (url, &self.client_auth);
-            revocation::revoke(us, &self.http, access_token, refresh_token).await;
-        }
+    async fn revoke(
+        &self,
+        access_token: &AccessToken,
+        refresh_token: Option<&RefreshToken>,
+    ) -> RevocationOutcome {
+        let Some(url) = &self.at.revocation else {
+            return RevocationOutcome::NotOffered;
+        };
+        let us = (url, &self.client_auth);
+        revocation::revoke(us, &self.http, access_token, refresh_token).await
     }
 }
 

@@ -21,8 +21,8 @@ use url::Url;
 
 use crate::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
-    IdpError, Known, Logout, Redemption, RefreshError, Refreshable, Refreshed, VerifyError,
-    account,
+    IdpError, Known, Logout, Redemption, RefreshError, Refreshable, Refreshed, RevocationOutcome,
+    VerifyError, account,
     algorithm::Algorithm,
     authorize,
     client_auth::ClientAuth,
@@ -298,14 +298,19 @@ impl IdentityProvider for OidcProvider {
         .await
     }
 
-    async fn revoke(&self, access_token: &AccessToken, refresh_token: Option<&RefreshToken>) {
+    async fn revoke(
+        &self,
+        access_token: &AccessToken,
+        refresh_token: Option<&RefreshToken>,
+    ) -> RevocationOutcome {
         let Ok(metadata) = self.directory.metadata(&self.http).await else {
-            return;
+            return RevocationOutcome::Unreachable;
         };
-        if let Some(url) = &metadata.revocation {
-            let us = (url, &self.client_auth);
-            revocation::revoke(us, &self.http, access_token, refresh_token).await;
-        }
+        let Some(url) = &metadata.revocation else {
+            return RevocationOutcome::NotOffered;
+        };
+        let us = (url, &self.client_auth);
+        revocation::revoke(us, &self.http, access_token, refresh_token).await
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     discovery::Metadata,
     http_client::{Answer, Endpoint, HttpClient},
     json,
+    refusal::{self, Question},
     token::{self, ResponseDialect, TokenEndpoint},
 };
 
@@ -63,7 +64,8 @@ pub(crate) async fn push(
             client_auth,
             http,
         };
-        token::log_refusal(at, Endpoint::PushedAuthorization, &answer);
+        let refused = (Question::PushedAuthorization, &answer);
+        token::log_refusal(at, Endpoint::PushedAuthorization, refused);
     })?;
     let mut url = metadata.authorization.clone();
     url.query_pairs_mut()
@@ -74,17 +76,13 @@ pub(crate) async fn push(
 
 /// `request_uri` of the answer (section 2.2).
 fn reference(answer: &Answer) -> Result<String, IdpError> {
-    match answer.status {
-        // Some providers say 200.
-        StatusCode::CREATED | StatusCode::OK => {}
-        status if status.is_redirection() => {
-            return Err(IdpError::ProtocolViolation("par_redirected"));
-        }
-        StatusCode::TOO_MANY_REQUESTS => return Err(IdpError::Unavailable),
-        status if status.is_client_error() => {
-            return Err(token::by_code(answer, "par_error_form"));
-        }
-        _ => return Err(IdpError::Unavailable),
+    // Some providers say 200.
+    if answer.status.is_redirection() {
+        return Err(IdpError::ProtocolViolation("par_redirected"));
+    }
+    if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK) {
+        let judged = refusal::judge(Question::PushedAuthorization, answer);
+        return Err(token::refusal(&judged, answer, "par_error_form"));
     }
     if !answer.is_json() {
         return Err(IdpError::ProtocolViolation("par_content_type"));

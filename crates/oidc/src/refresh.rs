@@ -11,8 +11,9 @@ use hubkey_protocol::{
 use tokio::time::timeout;
 
 use crate::{
-    IdpError, OAuthError, RefreshError, Refreshable,
+    IdpError, RefreshError, Refreshable,
     http_client::{Answer, Endpoint, RequestError},
+    refusal::{self, Question, RefusalKind},
     token::{self, TokenEndpoint, TokenResponse},
 };
 
@@ -40,7 +41,7 @@ pub(crate) async fn send(
         .post_before(Endpoint::Token, at.url, form, end)
         .await
         .map_err(request_error)?;
-    match token::read(&answer, at.dialect) {
+    match token::read(Question::Refresh, &answer, at.dialect) {
         Ok(handed) => Ok(handed),
         Err(error) => match failure(error, &answer, refreshable.refresh_token) {
             RefreshError::Rejected { refusal, .. } => Err(witnessed(at, refusal).await),
@@ -75,15 +76,15 @@ pub(crate) async fn probe(at: TokenEndpoint<'_>) -> Result<Option<Refusal>, IdpE
     let pairs = [("grant_type", "refresh_token"), ("refresh_token", NOBODYS)];
     let form = at.client_auth.form(&pairs)?;
     let answer = at.http.post(Endpoint::Token, at.url, form).await?;
-    match token::read(&answer, at.dialect) {
-        Ok(_) => Ok(None),
-        Err(IdpError::Refused(OAuthError::Unavailable) | IdpError::Unavailable) => {
-            Err(IdpError::Unavailable)
-        }
-        Err(IdpError::Refused(_)) => Ok(Some(token::refusal_of(&answer))),
-        Err(_) if answer.status.is_client_error() => Ok(Some(token::refusal_of(&answer))),
-        Err(IdpError::OutcomeUnknown) => Err(IdpError::Unavailable),
-        Err(error) => Err(error),
+    if token::read(Question::Refresh, &answer, at.dialect).is_ok() {
+        return Ok(None);
+    }
+    let judged = refusal::judge(Question::Refresh, &answer);
+    match judged.kind {
+        RefusalKind::Later => Err(IdpError::Unavailable),
+        _ if judged.error.is_some() || answer.status.is_client_error() => Ok(Some(judged.refusal)),
+        _ if answer.status.is_server_error() => Err(IdpError::Unavailable),
+        _ => Err(IdpError::ProtocolViolation("token_content_type")),
     }
 }
 
@@ -106,25 +107,29 @@ fn request_error(reason: RequestError) -> RefreshError {
 
 /// An answer that is no success. One with a status of success that is no refusal says that the token was used.
 fn failure(error: IdpError, answer: &Answer, sent: &RefreshToken) -> RefreshError {
-    let is_refusal = answer.status.is_client_error() || answer.status.is_redirection();
-    match error {
-        IdpError::Unavailable | IdpError::Refused(OAuthError::Unavailable) => RefreshError::Later {
-            refusal: token::refusal_of(answer),
+    let judged = refusal::judge(Question::Refresh, answer);
+    let is_refusal = matches!(error, IdpError::Refused(_))
+        || answer.status.is_client_error()
+        || answer.status.is_redirection();
+    match judged.kind {
+        RefusalKind::Later => RefreshError::Later {
+            refusal: judged.refusal,
             retry_after: answer.retry_after(),
         },
-        IdpError::Refused(OAuthError::InvalidGrant) => RefreshError::Revoked,
-        IdpError::Refused(_) => rejected(answer),
-        _ if is_refusal => rejected(answer),
-        _ => match token::next_refresh_token(answer, sent) {
-            Some(refresh_token) => RefreshError::Unusable { refresh_token },
-            None => RefreshError::Lost,
-        },
-    }
-}
-
-fn rejected(answer: &Answer) -> RefreshError {
-    RefreshError::Rejected {
-        refusal: token::refusal_of(answer),
-        everybody: None,
+        RefusalKind::TokenDead => RefreshError::Revoked,
+        RefusalKind::Registration | RefusalKind::NotPermitted | RefusalKind::Unknown
+            if is_refusal =>
+        {
+            RefreshError::Rejected {
+                refusal: judged.refusal,
+                everybody: None,
+            }
+        }
+        RefusalKind::Registration | RefusalKind::NotPermitted | RefusalKind::Unknown => {
+            match token::next_refresh_token(answer, sent) {
+                Some(refresh_token) => RefreshError::Unusable { refresh_token },
+                None => RefreshError::Lost,
+            }
+        }
     }
 }

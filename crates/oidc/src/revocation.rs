@@ -1,15 +1,16 @@
-//! Telling a provider to forget tokens (RFC 7009).
+//! Telling a provider to revoke tokens (RFC 7009).
 
 use std::time::Duration;
 
-use http::StatusCode;
 use hubkey_protocol::secret::{AccessToken, RefreshToken, Secret};
 use tokio::time::sleep;
 use url::Url;
 
 use crate::{
+    RevocationOutcome,
     client_auth::ClientAuth,
     http_client::{Answer, Endpoint, HttpClient, RequestError},
+    refusal::{self, Question, RefusalKind},
 };
 
 /// How often a provider is told that does not answer, or asks to come later.
@@ -19,6 +20,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Nobody asks to come later than that and means it.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// What one attempt came to.
+enum Attempt {
+    Done(RevocationOutcome),
+    Again(Duration),
+}
+
 /// The refresh token first: at many providers its end is the end of all. Whatever is wrong with one, the other is told
 /// too (RFC 7009 section 2.2.1).
 pub(crate) async fn revoke(
@@ -26,19 +33,29 @@ pub(crate) async fn revoke(
     http: &HttpClient,
     access_token: &AccessToken,
     refresh_token: Option<&RefreshToken>,
-) {
+) -> RevocationOutcome {
     let refresh_token = refresh_token.map(|token| (token.expose(), "refresh_token"));
     let tokens = refresh_token
         .into_iter()
         .chain([(access_token.expose(), "access_token")]);
+    let mut outcomes = Vec::new();
     for (token, hint) in tokens {
-        if !tell((url, client_auth), http, token, hint).await {
+        let outcome = tell((url, client_auth), http, token, hint).await;
+        if outcome != RevocationOutcome::Revoked {
             tracing::warn!(
+                provider = http.provider().as_str(),
                 token = hint,
-                "a token could not be revoked at its provider; it is forgotten here"
+                reason = outcome.word(),
+                "A token could not be revoked at its provider; it is forgotten here, and lives there until its own end."
             );
         }
+        outcomes.push(outcome);
     }
+    // The first of them: where there is a refresh token, what became of that says most.
+    let forgotten = outcomes
+        .into_iter()
+        .find(|outcome| *outcome != RevocationOutcome::Revoked);
+    forgotten.unwrap_or(RevocationOutcome::Revoked)
 }
 
 /// Until the provider has taken it, or has refused it for good.
@@ -47,36 +64,39 @@ async fn tell(
     http: &HttpClient,
     token: &str,
     hint: &str,
-) -> bool {
+) -> RevocationOutcome {
     for attempt in 0..TRIES {
         // Each time anew: an assertion of the client is good once.
         let pairs = [("token", token), ("token_type_hint", hint)];
         let Ok(form) = client_auth.form(&pairs) else {
-            return false;
+            return RevocationOutcome::Refused;
         };
         let answer = http.post(Endpoint::Revocation, url, form).await;
-        let Some(pause) = pause(&answer, PAUSE * 2_u32.pow(attempt)) else {
-            return answer.is_ok_and(|answer| answer.status.is_success());
-        };
-        if attempt + 1 < TRIES {
-            sleep(pause.min(LONGEST_PAUSE)).await;
+        match judge(&answer, PAUSE * 2_u32.pow(attempt)) {
+            Attempt::Done(outcome) => return outcome,
+            Attempt::Again(pause) if attempt + 1 < TRIES => sleep(pause.min(LONGEST_PAUSE)).await,
+            Attempt::Again(_) => {}
         }
     }
-    false
+    RevocationOutcome::Unreachable
 }
 
-/// How long to wait for another try, if one may help.
-fn pause(answer: &Result<Answer, RequestError>, usual: Duration) -> Option<Duration> {
+fn judge(answer: &Result<Answer, RequestError>, usual: Duration) -> Attempt {
     match answer {
-        Ok(answer)
-            if answer.status.is_server_error()
-                || answer.status == StatusCode::TOO_MANY_REQUESTS =>
-        {
-            Some(answer.retry_after().unwrap_or(usual))
-        }
+        Ok(answer) if answer.status.is_success() => Attempt::Done(RevocationOutcome::Revoked),
+        Ok(answer) => match refusal::judge(Question::Revocation, answer).kind {
+            RefusalKind::Later => Attempt::Again(answer.retry_after().unwrap_or(usual)),
+            // What is over need not be revoked.
+            RefusalKind::TokenDead => Attempt::Done(RevocationOutcome::Revoked),
+            RefusalKind::Registration | RefusalKind::NotPermitted | RefusalKind::Unknown => {
+                Attempt::Done(RevocationOutcome::Refused)
+            }
+        },
         Err(
             RequestError::ConnectFailed | RequestError::CircuitOpen | RequestError::ResponseLost,
-        ) => Some(usual),
-        _ => None,
+        ) => Attempt::Again(usual),
+        Err(RequestError::EgressDenied | RequestError::ResponseTooLarge) => {
+            Attempt::Done(RevocationOutcome::Refused)
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use hubkey_domain::{
     clock::Timestamp,
     connection::{IdTokenAnchor, Unverified},
-    refusal::Refusal,
     token_set::TokenSet,
 };
 use hubkey_protocol::{
@@ -24,6 +23,7 @@ use crate::{
     http_client::{Answer, Endpoint, HttpClient, RequestError},
     json,
     jwt::Claims,
+    refusal::{self, Judgement, Question, RefusalKind},
 };
 
 /// A longer lifetime is taken for nonsense, not for a promise.
@@ -165,16 +165,20 @@ pub(crate) async fn exchange(
     let form = at.client_auth.form(&pairs)?;
     let answer = at.http.post(Endpoint::Token, at.url, form);
     let answer = answer.await.map_err(unredeemed)?;
-    let response = read(&answer, at.dialect);
+    let response = read(Question::Code, &answer, at.dialect);
     if response.is_err() {
-        log_refusal(at, Endpoint::Token, &answer);
+        log_refusal(at, Endpoint::Token, (Question::Code, &answer));
     }
     response
 }
 
 /// Where the provider refused which request, for the operator: the page and the cell name neither.
-pub(crate) fn log_refusal(at: TokenEndpoint<'_>, endpoint: Endpoint, answer: &Answer) {
-    let refusal = refusal_of(answer);
+pub(crate) fn log_refusal(
+    at: TokenEndpoint<'_>,
+    endpoint: Endpoint,
+    (question, answer): (Question, &Answer),
+) {
+    let refusal = refusal::judge(question, answer).refusal;
     let hint = at.client_auth.hint();
     tracing::warn!(
         provider = at.http.provider().as_str(),
@@ -196,91 +200,42 @@ fn unredeemed(reason: RequestError) -> IdpError {
 }
 
 /// What an answer of the token endpoint holds.
-pub(crate) fn read(answer: &Answer, dialect: ResponseDialect) -> Result<TokenResponse, IdpError> {
+pub(crate) fn read(
+    question: Question,
+    answer: &Answer,
+    dialect: ResponseDialect,
+) -> Result<TokenResponse, IdpError> {
+    if answer.status.is_redirection() {
+        return Err(IdpError::ProtocolViolation("token_redirected"));
+    }
     if answer.status != StatusCode::OK {
-        return Err(refusal(answer.status, answer));
+        let judged = refusal::judge(question, answer);
+        return Err(refusal(&judged, answer, "token_error_form"));
     }
     let media_type = answer.media_type();
     let members = match (media_type.as_deref(), dialect) {
         (Some("application/json"), _) => {
             json::object(&answer.body).map_err(|_| IdpError::ProtocolViolation("token_json"))?
         }
-        (Some(FORM), ResponseDialect::OAuth2) => form(&answer.body)?,
+        (Some(refusal::FORM), ResponseDialect::OAuth2) => {
+            refusal::form(&answer.body).ok_or(IdpError::ProtocolViolation("token_form"))?
+        }
         _ => return Err(IdpError::ProtocolViolation("token_content_type")),
     };
     response(members, dialect)
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// A form as an object: each name once.
-fn form(body: &[u8]) -> Result<Map<String, Value>, IdpError> {
-    let mut members = Map::new();
-    for (name, value) in form_urlencoded::parse(body) {
-        let value = Value::String(value.into_owned());
-        if members.insert(name.into_owned(), value).is_some() {
-            return Err(IdpError::ProtocolViolation("token_form"));
+/// Why a request that is no refresh brought nothing. The rest of an error document never leaves the judge (RFC 6749 section
+/// 5.2).
+pub(crate) fn refusal(judged: &Judgement, answer: &Answer, no_document: &'static str) -> IdpError {
+    match (judged.kind, judged.error) {
+        (RefusalKind::Later, None | Some(OAuthError::Other)) => IdpError::Unavailable,
+        (RefusalKind::Registration, None | Some(OAuthError::Other)) => {
+            IdpError::Misconfigured("client_refused")
         }
-    }
-    Ok(members)
-}
-
-/// By the standard code only; the rest of an error document never leaves this function (RFC 6749 section 5.2).
-fn refusal(status: StatusCode, answer: &Answer) -> IdpError {
-    if status.is_redirection() {
-        return IdpError::ProtocolViolation("token_redirected");
-    }
-    if matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    ) {
-        return IdpError::Unavailable;
-    }
-    if !status.is_client_error() {
-        return IdpError::OutcomeUnknown;
-    }
-    by_code(answer, "token_error_form")
-}
-
-/// By the standard code. Without one that is known, 401 and 403 refuse hubkey's own registration, whatever their form.
-pub(crate) fn by_code(answer: &Answer, no_document: &'static str) -> IdpError {
-    let unauthorized = matches!(
-        answer.status,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-    );
-    match error_code(answer) {
-        Some(OAuthError::Other) | None if unauthorized => IdpError::Misconfigured("client_refused"),
-        Some(code) => IdpError::Refused(code),
-        None => IdpError::ProtocolViolation(no_document),
-    }
-}
-
-/// The standard code of an error document, if it is one.
-pub(crate) fn error_code(answer: &Answer) -> Option<OAuthError> {
-    let document = error_document(answer)?;
-    document.get("error")?.as_str().map(OAuthError::parse)
-}
-
-/// Also where it is not said to be JSON: what it is decides itself.
-fn error_document(answer: &Answer) -> Option<Map<String, Value>> {
-    match answer.media_type().as_deref() {
-        Some(FORM) => form(&answer.body).ok(),
-        _ => json::object(&answer.body).ok(),
-    }
-}
-
-/// What may be said and kept of a refusal.
-pub(crate) fn refusal_of(answer: &Answer) -> Refusal {
-    let document = error_document(answer);
-    let code = document.as_ref().map(|document| document.get("error"));
-    let code = match code {
-        Some(Some(Value::String(code))) => OAuthError::standard(code).unwrap_or(Refusal::OTHER),
-        Some(_) => Refusal::OTHER,
-        None => Refusal::NO_DOCUMENT,
-    };
-    Refusal {
-        status: answer.status.as_u16(),
-        code: code.to_owned(),
+        (RefusalKind::Unknown, _) if !answer.status.is_client_error() => IdpError::OutcomeUnknown,
+        (_, Some(error)) => IdpError::Refused(error),
+        (_, None) => IdpError::ProtocolViolation(no_document),
     }
 }
 
@@ -299,12 +254,9 @@ fn response(
     mut members: Map<String, Value>,
     dialect: ResponseDialect,
 ) -> Result<TokenResponse, IdpError> {
-    // Some providers send errors with status 200; others send the member whatever happened, and nothing in it.
-    let code =
-        json::given(&members, "error").filter(|code| !code.as_str().is_some_and(str::is_empty));
-    if let Some(code) = code {
-        let code = code.as_str().unwrap_or_default();
-        return Err(IdpError::Refused(OAuthError::parse(code)));
+    // Some providers send errors with status 200.
+    if let Some(word) = refusal::error_word(&members) {
+        return Err(IdpError::Refused(OAuthError::parse(word)));
     }
     if !is_bearer(&members, dialect) {
         return Err(IdpError::ProtocolViolation("token_type"));

@@ -13,6 +13,7 @@ use crate::{
     json,
     jwt::{Claims, JwtError, UnverifiedJwt},
     keyring::{Keyring, Origin},
+    refusal::{self, Question, RefusalKind},
 };
 
 /// Reads the claims, if they are about the account of the ID token (section 5.3.2).
@@ -30,7 +31,7 @@ pub(crate) async fn claims(
     let answer = http
         .get(Endpoint::Userinfo, url, Some(access_token))
         .await?;
-    check_status(answer.status)?;
+    check_status(&answer)?;
     let claims = if answer.media_type().as_deref() == Some("application/jwt") {
         signed(metadata, (http, keyring), &answer, expected).await?
     } else if answer.is_json() {
@@ -48,14 +49,20 @@ pub(crate) fn unreadable(word: &'static str) -> IdpError {
     IdpError::Userinfo(UserinfoError::Unreadable(word))
 }
 
-pub(crate) fn check_status(status: StatusCode) -> Result<(), IdpError> {
-    match status {
-        StatusCode::OK => Ok(()),
-        status if status.is_redirection() => Err(unreadable("userinfo_redirected")),
-        StatusCode::TOO_MANY_REQUESTS => Err(IdpError::Unavailable),
-        status if status.is_client_error() => Err(IdpError::Userinfo(UserinfoError::Refused)),
-        _ => Err(IdpError::Unavailable),
+pub(crate) fn check_status(answer: &Answer) -> Result<(), IdpError> {
+    if answer.status == StatusCode::OK {
+        return Ok(());
     }
+    if answer.status.is_redirection() {
+        return Err(unreadable("userinfo_redirected"));
+    }
+    Err(match refusal::judge(Question::Resource, answer).kind {
+        RefusalKind::TokenDead => IdpError::Userinfo(UserinfoError::TokenRefused),
+        RefusalKind::Later => IdpError::Unavailable,
+        RefusalKind::Registration | RefusalKind::NotPermitted | RefusalKind::Unknown => {
+            IdpError::Userinfo(UserinfoError::Refused)
+        }
+    })
 }
 
 /// A signed answer is a JWT of its own, for us and from this issuer: no other token passes for it.

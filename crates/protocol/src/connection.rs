@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ConnectionId, ProviderId, Scopes, scope,
+    AccessTokenHash, ConnectionId, ProviderId, Scopes, scope,
     secret::{self, AccessToken},
 };
 
@@ -97,6 +97,10 @@ pub struct TokenRequest {
     /// A token for this resource (RFC 8707); the connection's own where left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// The hash of a token that an API rejected before its end: another one is given, or why there is none. At most one a
+    /// minute and connection is replaced so; then the answer is `provider_rejects_token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_ath: Option<AccessTokenHash>,
 }
 
 /// `POST /v1/connections/{id}/exchange`: a token of another API, or of another provider behind this one (RFC 8693). What
@@ -122,6 +126,10 @@ pub struct ExchangeRequest {
     pub requested_issuer: Option<String>,
     /// The token must be valid for at least so many seconds more.
     pub min_valid_seconds: u64,
+    /// The hash of a token that an API rejected before its end: another one is given, or why there is none. At most one a
+    /// minute and connection is replaced so; then the answer is `provider_rejects_token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_ath: Option<AccessTokenHash>,
 }
 
 /// An access token and what is known about it.

@@ -4,11 +4,13 @@
 //! [`ErrorCode`] has the failures of a request, [`SignInFailure`] those of a sign-in.
 
 mod consequence;
+mod error_row;
 mod request;
 mod sign_in;
 
 pub use consequence::{Exit, PythonException, Remedy};
-pub use request::{ErrorCode, ErrorRow};
+pub use error_row::ErrorRow;
+pub use request::ErrorCode;
 pub use sign_in::{CANCELLED, DECLINED, SignInFailure, SignInFailureRow};
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::secret::{AccessToken, Secret};
 
 /// A text that is not a handle of the kind asked for.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +99,15 @@ id!(
         && text.bytes().enumerate().all(|(i, b)| if i == 4 { b == b'-' } else { REFERENCE_ALPHABET.contains(&b) })
 );
 
+id!(
+    /// The hash of an access token, by which one is named without being shown: `ath` of RFC 9449 section 4.2, the base64url
+    /// form without padding of the SHA-256 of the token.
+    AccessTokenHash,
+    "the base64url form of a SHA-256 hash, 43 characters, and never the token itself",
+    "^[A-Za-z0-9_-]{43}$",
+    |text| text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+);
+
 /// Without 0, 1, I and O, which people confuse when they read a reference aloud.
 const REFERENCE_ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
@@ -130,6 +142,14 @@ impl Nonce {
     #[must_use]
     pub fn short(&self) -> ShortId {
         ShortId(self.0[..6].to_owned())
+    }
+}
+
+impl AccessTokenHash {
+    /// Hashes a token.
+    #[must_use]
+    pub fn of(token: &AccessToken) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(Sha256::digest(token.expose())))
     }
 }
 

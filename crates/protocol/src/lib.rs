@@ -50,7 +50,9 @@ pub use connection::{
     Account, Connection, ConnectionList, ExchangeRequest, TokenAnswer, TokenRequest,
 };
 pub use failures::{ErrorCode, SignInFailure};
-pub use id::{ConnectionId, ErrorReference, InvalidId, Nonce, ProviderId, ShortId, prefixed};
+pub use id::{
+    AccessTokenHash, ConnectionId, ErrorReference, InvalidId, Nonce, ProviderId, ShortId, prefixed,
+};
 pub use problem::Problem;
 pub use provider::{Provider, ProviderList, ProviderStatus};
 pub use scope::{InvalidScope, InvalidScopes, Scope, Scopes};

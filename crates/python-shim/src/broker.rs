@@ -173,20 +173,17 @@ impl Broker {
         min_valid: u64,
         timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        let (client, until) = (self.client()?, deadline(timeout)?);
-        let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
-        let work = async move {
-            let token =
-                request_token(&client, (&connection, exchange.as_ref()), min_valid, until).await?;
-            Ok(Grant {
-                connection,
-                token,
-                exchange,
-            })
-        };
-        call::spawn(event_loop, work, |py, grant| {
-            Ok(Py::new(py, grant)?.into_any())
-        })
+        self.draw_async(event_loop, grant, lasting(min_valid), timeout)
+    }
+
+    /// Another token of the same connection than this one, which an API rejected.
+    fn replace_token_async(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        grant: &Grant,
+        timeout: f64,
+    ) -> PyResult<Py<PyAny>> {
+        self.draw_async(event_loop, grant, grant.replacing(), timeout)
     }
 
     fn sign_out(
@@ -234,7 +231,13 @@ impl Broker {
         let (client, until) = (self.client()?, deadline(timeout)?);
         let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
         let work = async move {
-            request_token(&client, (&connection, exchange.as_ref()), min_valid, until).await
+            request_token(
+                &client,
+                (&connection, exchange.as_ref()),
+                lasting(min_valid),
+                until,
+            )
+            .await
         };
         PendingToken::fetch(grant, work)
     }
@@ -270,21 +273,43 @@ impl Broker {
         min_valid: u64,
         timeout: f64,
     ) -> PyResult<Grant> {
-        let (client, until) = (self.client()?, deadline(timeout)?);
-        let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
-        call::wait(py, async move {
-            let token =
-                request_token(&client, (&connection, exchange.as_ref()), min_valid, until).await?;
-            Ok(Grant {
-                connection,
-                token,
-                exchange,
-            })
-        })
+        self.draw(py, grant, lasting(min_valid), timeout)
+    }
+
+    /// Another token of the same connection than this one, which an API rejected. Waits in the calling thread.
+    fn replace_token(&self, py: Python<'_>, grant: &Grant, timeout: f64) -> PyResult<Grant> {
+        self.draw(py, grant, grant.replacing(), timeout)
     }
 }
 
 impl Broker {
+    fn draw(
+        &self,
+        py: Python<'_>,
+        grant: &Grant,
+        wanted: TokenRequest,
+        timeout: f64,
+    ) -> PyResult<Grant> {
+        let (client, until) = (self.client()?, deadline(timeout)?);
+        let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
+        call::wait(py, draw(client, (connection, exchange), wanted, until))
+    }
+
+    fn draw_async(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        grant: &Grant,
+        wanted: TokenRequest,
+        timeout: f64,
+    ) -> PyResult<Py<PyAny>> {
+        let (client, until) = (self.client()?, deadline(timeout)?);
+        let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
+        let work = draw(client, (connection, exchange), wanted, until);
+        call::spawn(event_loop, work, |py, grant| {
+            Ok(Py::new(py, grant)?.into_any())
+        })
+    }
+
     fn client(&self) -> PyResult<KernelClient> {
         let mut slot = self.slot();
         let now = runtime::generation();
@@ -306,24 +331,43 @@ impl Broker {
 }
 
 /// A token of the same kind as the one that is there.
+/// A token that is valid for so many seconds more.
+fn lasting(seconds: u64) -> TokenRequest {
+    TokenRequest {
+        min_valid_seconds: seconds,
+        ..TokenRequest::default()
+    }
+}
+
+async fn draw(
+    client: KernelClient,
+    (connection, exchange): (Connection, Option<ExchangeRequest>),
+    wanted: TokenRequest,
+    until: Instant,
+) -> Result<Grant, ClientError> {
+    let token = request_token(&client, (&connection, exchange.as_ref()), wanted, until).await?;
+    Ok(Grant {
+        connection,
+        token,
+        exchange,
+    })
+}
+
 async fn request_token(
     client: &KernelClient,
     (connection, exchange): (&Connection, Option<&ExchangeRequest>),
-    min_valid: u64,
+    wanted: TokenRequest,
     until: Instant,
 ) -> Result<TokenAnswer, ClientError> {
     if let Some(exchange) = exchange {
         let message = ExchangeRequest {
-            min_valid_seconds: min_valid,
+            min_valid_seconds: wanted.min_valid_seconds,
+            rejected_ath: wanted.rejected_ath,
             ..exchange.clone()
         };
         return client.exchange(&connection.id, &message, until).await;
     }
-    let message = TokenRequest {
-        min_valid_seconds: min_valid,
-        ..TokenRequest::default()
-    };
-    client.token(&connection.id, &message, until).await
+    client.token(&connection.id, &wanted, until).await
 }
 
 fn connection_or_sign_in(py: Python<'_>, answer: CreateSignInAnswer) -> PyResult<Py<PyAny>> {

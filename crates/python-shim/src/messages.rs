@@ -1,8 +1,8 @@
 //! The messages of the kernel API as Python objects. Their secrets have one door each; nothing else shows them.
 
 use hubkey_protocol::{
-    Connection, CreateSignIn, ErrorReference, ExchangeRequest, ProviderId, Scope, Scopes,
-    SignInCause, SignInFailure, SignInOpened, SignInStatus, TokenAnswer,
+    AccessTokenHash, Connection, CreateSignIn, ErrorReference, ExchangeRequest, ProviderId, Scope,
+    Scopes, SignInCause, SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
     failures::{CANCELLED, DECLINED, PythonException, Remedy},
     secret::Secret,
 };
@@ -122,7 +122,7 @@ impl Exchange {
             resource,
             scopes: scopes.map_err(|error| invalid("scopes", &error))?,
             requested_issuer,
-            min_valid_seconds: 0,
+            ..ExchangeRequest::default()
         }))
     }
 }
@@ -144,6 +144,14 @@ impl Grant {
             connection,
             token,
             exchange: None,
+        }
+    }
+
+    /// What is asked of the broker once an API has rejected this token.
+    pub(crate) fn replacing(&self) -> TokenRequest {
+        TokenRequest {
+            rejected_ath: Some(AccessTokenHash::of(&self.token.access_token)),
+            ..TokenRequest::default()
         }
     }
 }

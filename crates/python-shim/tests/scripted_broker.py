@@ -107,7 +107,7 @@ class Broker:
         if seen.headers.get("authorization") != f"Bearer {SERVER_TOKEN}":
             return problem(403, "invalid_token", "The Hub does not know this token.", "Restart your server.")
         if seen.path == "/v1/providers":
-            return 200, {"providers": [provider_of(provider) for provider in self.providers]}
+            return 200, {"providers": [provider_of(provider, self.api_origins) for provider in self.providers]}
         if seen.path == "/v1/sign-ins":
             return self.create(seen)
         match = re.fullmatch(r"/v1/sign-ins/([^/]+)(/ack)?", seen.path)
@@ -229,13 +229,13 @@ def problem(status: int, code: str, title: str, detail: str, **more: Any) -> tup
     return status, {"status": status, "code": code, "title": title, "detail": detail, **more}
 
 
-def provider_of(identity: str) -> dict[str, Any]:
+def provider_of(identity: str, api_origins: list[str]) -> dict[str, Any]:
     return {
         "id": identity,
         "display_name": identity,
         "default_scopes": [],
         "allowed_scopes": [],
-        "api_origins": [],
+        "api_origins": api_origins,
         "status": "ready",
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import inspect
 import io
 import logging
@@ -106,6 +108,18 @@ async def test_feature_k8_a_401_is_answered_by_one_repetition_with_another_token
     await run(call)
     assert api.tokens == tokens(broker, 0, 1, 1)
     assert lab.token == tokens(broker, 1)[0]
+
+
+async def test_found_a9_a_rejected_token_is_named_by_its_hash(
+    broker: Broker, lab: hubkey.Connection, api: RefusingApi
+) -> None:
+    [rejected] = tokens(broker, 0)
+    api.refused.add(rejected)
+    await run(libraries.with_requests(lab, api.url))
+    [asked] = broker.calls("POST", ".*/token")
+    digest = hashlib.sha256(rejected.encode()).digest()
+    assert asked.body["rejected_ath"] == base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    assert rejected not in str(asked.body)
 
 
 @pytest.mark.parametrize("library", REPEATING)

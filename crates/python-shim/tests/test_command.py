@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import signal
 import subprocess
 import sys
@@ -35,6 +37,12 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, said, told
 
 
+def tell(text: str, *arguments: str) -> tuple[int, str, str]:
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, *arguments]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
 def test_the_wheel_has_the_command() -> None:
     scripts = distribution("hubkey").entry_points.select(group="console_scripts", name="hubkey")
     assert [script.value for script in scripts] == ["hubkey._cli:main"]
@@ -45,6 +53,32 @@ def test_the_wheel_has_the_command() -> None:
 def test_feature_k11_the_token_alone_is_on_stdout(broker: Broker) -> None:
     token = broker.access_token(broker.connect())
     assert run("token", "lab-api") == (0, f"{token}\n", "")
+
+
+def hash_of(token: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).decode().rstrip("=")
+
+
+def test_found_a9_another_token_than_a_rejected_one(broker: Broker) -> None:
+    rejected = broker.access_token(broker.connect())
+    code, said, told = tell(f"{rejected}\n", "token", "lab-api", "--rejected")
+    assert (code, told) == (0, "")
+    assert said.strip() not in ("", rejected)
+    [asked] = broker.calls("POST", ".*/token")
+    assert asked.body == {"min_valid_seconds": 0, "rejected_ath": hash_of(rejected)}
+    code, said, told = tell("", "token", "lab-api", "--rejected")
+    assert (code, said) == (2, "")
+    assert "standard input" in told
+
+
+def test_found_a9_git_says_what_did_not_work(broker: Broker) -> None:
+    rejected = broker.access_token(broker.connect())
+    question = f"protocol=https\nhost=api.lab.example\nusername=alice\npassword={rejected}\n\n"
+    assert tell(question, "credential", "git", "store") == (0, "", "")
+    assert not broker.calls("POST", ".*/token")
+    assert tell(question, "credential", "git", "erase") == (0, "", "")
+    [asked] = broker.calls("POST", ".*/token")
+    assert asked.body["rejected_ath"] == hash_of(rejected)
 
 
 def test_nothing_takes_the_place_of_a_closed_stdout(broker: Broker) -> None:

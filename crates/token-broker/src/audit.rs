@@ -44,8 +44,14 @@ pub enum EventKind {
     TokenExchanged,
     /// A kernel got an access token.
     TokenDelivered,
-    /// A grant is gone: the provider took it back, or it was told to forget it.
+    /// A kernel or the provider said that an access token is rejected before its end; nobody gets it any more.
+    TokenRejected,
+    /// A grant is gone: the provider took it back, or hubkey let it go.
+    GrantEnded,
+    /// A provider was told to revoke what had ended here, and took that (RFC 7009).
     TokenRevoked,
+    /// A provider was not told, or did not take it: what had ended here is forgotten, and lives there until its own end.
+    TokenForgotten,
     /// A provider refused a refresh without saying that the grant is gone; its person is asked to sign in.
     GrantSuspended,
     /// A provider refused a refresh token that may have been used before.
@@ -82,7 +88,10 @@ impl EventKind {
             Self::TokenRefreshed => "token_refreshed",
             Self::TokenExchanged => "token_exchanged",
             Self::TokenDelivered => "token_delivered",
+            Self::TokenRejected => "token_rejected",
+            Self::GrantEnded => "grant_ended",
             Self::TokenRevoked => "token_revoked",
+            Self::TokenForgotten => "token_forgotten",
             Self::GrantSuspended => "grant_suspended",
             Self::ReuseDetected => "reuse_detected",
             Self::RecordDecryptionFailed => "record_decryption_failed",

@@ -69,5 +69,5 @@ fn is_told(cluster: &Cluster, servers: &str) -> anyhow::Result<bool> {
     let logs = ["logs", servers, "--all-pods", "--container=token-broker"];
     let logs = cluster.kubectl(&logs)?;
     let mut lines = logs.lines();
-    Ok(lines.any(|line| line.contains("token_revoked") && line.contains("server_stopped")))
+    Ok(lines.any(|line| line.contains("grant_ended") && line.contains("server_stopped")))
 }

@@ -2,8 +2,9 @@
 
 use std::io::{self, Read as _};
 
-use hubkey_protocol::{Provider, ProviderId};
+use hubkey_protocol::{AccessTokenHash, Provider, ProviderId, secret::AccessToken};
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::{
     Outcome, Then,
@@ -18,12 +19,13 @@ use crate::{
 const LONGEST_QUESTION: u64 = 64 * 1024;
 
 pub(super) async fn run(session: &Session, arguments: GitArguments) -> Outcome {
-    // git also tells what worked and what did not. Nothing is kept here, so there is nothing to do; an operation that
-    // is not known yet has to be ignored.
-    if arguments.operation != "get" {
-        return Ok(Then::DONE);
-    }
-    let mut text = String::new();
+    // git also tells what worked, which changes nothing here; an operation that is not known yet has to be ignored.
+    let is_rejected = match arguments.operation.as_str() {
+        "get" => false,
+        "erase" => true,
+        _ => return Ok(Then::DONE),
+    };
+    let mut text = Zeroizing::new(String::new());
     io::stdin()
         .take(LONGEST_QUESTION)
         .read_to_string(&mut text)
@@ -44,6 +46,12 @@ pub(super) async fn run(session: &Session, arguments: GitArguments) -> Outcome {
         // The hosts that are answered are those of the connection's own token.
         exchange: Exchange::default(),
     };
+    if is_rejected {
+        if let Some(rejected) = question.rejected {
+            reject(session, &wish, rejected).await;
+        }
+        return Ok(Then::DONE);
+    }
     match session.grant(&wish).await {
         Ok(grant) => {
             check_address(&grant, &url)?;
@@ -55,6 +63,18 @@ pub(super) async fn run(session: &Session, arguments: GitArguments) -> Outcome {
             answer("quit=1\n")?;
             Err(failure)
         }
+    }
+}
+
+/// Has a token replaced that its host rejected, so that git's next question gets another one. Nobody is asked to sign in for
+/// that, and git wants to hear nothing.
+async fn reject(session: &Session, wish: &TokenArgs, rejected: AccessTokenHash) {
+    let provider = wish.sign_in.provider.as_ref();
+    let Ok(connections) = session.connections(provider, None).await else {
+        return;
+    };
+    for connection in connections {
+        session.reject(&connection, rejected.clone()).await;
     }
 }
 
@@ -79,6 +99,8 @@ struct Question {
     host: String,
     username: Option<String>,
     takes_authtype: bool,
+    /// What it says that did not work.
+    rejected: Option<AccessTokenHash>,
 }
 
 impl Question {
@@ -90,6 +112,9 @@ impl Question {
                 Some(("host", value)) => value.clone_into(&mut question.host),
                 Some(("username", value)) => question.username = Some(value.to_owned()),
                 Some(("capability[]", "authtype")) => question.takes_authtype = true,
+                Some(("password" | "credential", token)) => {
+                    question.rejected = Some(AccessTokenHash::of(&AccessToken::new(token)));
+                }
                 _ => {}
             }
         }

@@ -32,6 +32,8 @@ pub(super) struct Grants {
     pub(super) rotation: Rotation,
     /// Whether the ID token of a refresh has the nonce of the sign-in.
     pub(super) repeats_nonce: bool,
+    /// Whether a refresh token becomes as narrow as the request that it was used for.
+    pub(super) narrows: bool,
     pub(super) refreshes: usize,
     pub(super) reuses: usize,
 }
@@ -64,6 +66,13 @@ impl Grants {
         let token = random_text(32);
         self.tokens.insert(token.clone(), (grant, false));
         token
+    }
+
+    /// Makes the grant of a refresh token as narrow as this.
+    pub(super) fn narrow(&mut self, token: &str, scope: &str) {
+        if let Some((index, _)) = self.tokens.get(token).copied().filter(|_| self.narrows) {
+            scope.clone_into(&mut self.all[index].code.scope);
+        }
     }
 
     /// The grant of a refresh token that is good, and the refresh token that goes out with it.

@@ -21,6 +21,12 @@ impl IssuedGrants<'_> {
         self.state().grants.repeats_nonce = true;
     }
 
+    /// Makes a refresh token as narrow as the request that it is used for, as some providers do; not from the start (RFC 6749
+    /// section 6).
+    pub fn narrow(&self) {
+        self.state().grants.narrows = true;
+    }
+
     /// Takes back every grant: the person signed out there, or an administrator did it.
     pub fn end(&self) {
         self.state().grants.end();

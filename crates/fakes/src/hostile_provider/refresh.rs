@@ -26,6 +26,7 @@ impl State {
             {
                 return Reply::oauth_error(StatusCode::BAD_REQUEST, "invalid_scope");
             }
+            self.grants.narrow(&token, &narrower);
             grant.code.scope = narrower;
         }
         let nonce = grant.code.nonce.as_deref();

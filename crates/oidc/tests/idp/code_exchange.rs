@@ -255,7 +255,7 @@ fn refusals() -> Vec<(Reply, IdpError)> {
             error(bad, "x").typed("text/html"),
             refused(OAuthError::Other),
         ),
-        (numeric, no_code),
+        (numeric, refused(OAuthError::Other)),
         (
             Reply::new(StatusCode::SERVICE_UNAVAILABLE),
             IdpError::Unavailable,

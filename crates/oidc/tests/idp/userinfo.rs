@@ -110,7 +110,7 @@ async fn userinfo_that_fails_leaves_no_grant() {
     for (status, expected) in [
         (
             StatusCode::UNAUTHORIZED,
-            IdpError::Userinfo(UserinfoError::Refused),
+            IdpError::Userinfo(UserinfoError::TokenRefused),
         ),
         (StatusCode::BAD_GATEWAY, IdpError::OutcomeUnknown),
     ] {

@@ -4,28 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::table::closed_table;
 
-use super::{Exit, PythonException as Python};
-
-/// A row of the table: why a request failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ErrorRow {
-    /// The member `code` of the problem document (RFC 9457).
-    pub name: &'static str,
-    /// The HTTP status (RFC 9110 section 15, RFC 6585).
-    pub status: u16,
-    /// Whether the same request may succeed a little later.
-    pub transient: bool,
-    /// What happened: the member `title`, where the case has no closer word.
-    pub title: &'static str,
-    /// What to do: the member `detail`, where the case has no closer word.
-    pub remedy: &'static str,
-    /// What a cell says in place of both; they speak to programs where this is given.
-    pub cell: Option<&'static str>,
-    /// How the command ends.
-    pub exit: Exit,
-    /// What Python raises.
-    pub python: Python,
-}
+use super::{ErrorRow, Exit, PythonException as Python};
 
 closed_table! {
     /// What went wrong with a request, as a stable word.
@@ -254,6 +233,18 @@ closed_table! {
             cell: None,
             exit: Exit::SignIn,
             python: Python::SignInRequired,
+        }
+        /// A token that was given in place of a rejected one a moment ago is rejected too. 409
+        ProviderRejectsToken {
+            name: "provider_rejects_token",
+            status: 409,
+            transient: false,
+            title: "New tokens of this connection are rejected too.",
+            remedy: "The API does not take what the provider gives: ask for the scopes, audience or resource that it \
+                     wants, or try again in a minute.",
+            cell: None,
+            exit: Exit::Denied,
+            python: Python::AccessRefused,
         }
         /// No token of the connection is valid for as long as was asked for. 409
         TokenLifetimeTooShort {

@@ -1,10 +1,10 @@
 //! What kernels and the broker say to each other.
 
 use hubkey_protocol::{
-    Account, Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ErrorCode,
-    ErrorReference, ExchangeRequest, Nonce, Problem, Provider, ProviderId, ProviderList,
-    ProviderStatus, Scopes, ServerStopped, ShortId, SignInFailure, SignInOpened, SignInStatus,
-    TokenAnswer, TokenRequest,
+    AccessTokenHash, Account, Connection, ConnectionId, ConnectionList, CreateSignIn,
+    CreateSignInAnswer, ErrorCode, ErrorReference, ExchangeRequest, Nonce, Problem, Provider,
+    ProviderId, ProviderList, ProviderStatus, Scopes, ServerStopped, ShortId, SignInFailure,
+    SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
     secret::{AccessToken, PollSecret, Secret as _, SecretUrl, ServerToken},
 };
 
@@ -106,6 +106,7 @@ fn narrow() -> TokenRequest {
         scopes: Some(scopes("projects:read")),
         audience: Some("https://api.example.org".to_owned()),
         resource: Some("https://api.example.org/v1".to_owned()),
+        rejected_ath: Some(AccessTokenHash::of(&AccessToken::new("an-access-token"))),
     }
 }
 
@@ -116,6 +117,7 @@ fn exchange() -> ExchangeRequest {
         scopes: Some(scopes("projects:read")),
         requested_issuer: Some("github".to_owned()),
         min_valid_seconds: 60,
+        rejected_ath: None,
     }
 }
 

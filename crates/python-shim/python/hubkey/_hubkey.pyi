@@ -50,6 +50,7 @@ _ErrorCode: TypeAlias = Literal[
     "headers_too_large",
     "internal",
     "provider_misconfigured",
+    "provider_rejects_token",
     "userinfo_refused",
     "userinfo_subject_mismatch",
     "userinfo_unreadable",
@@ -373,6 +374,17 @@ class Broker:
         timeout: float,
     ) -> asyncio.Future[Grant]:
         """Get a token of the same connection that is valid for so many seconds more."""
+
+    def replace_token(self, grant: Grant, timeout: float) -> Grant:
+        """Get another token than this one, which an API rejected. Waits in the calling thread."""
+
+    def replace_token_async(
+        self,
+        event_loop: asyncio.AbstractEventLoop,
+        grant: Grant,
+        timeout: float,
+    ) -> asyncio.Future[Grant]:
+        """Get another token than this one, which an API rejected."""
 
     def exchange(
         self,

@@ -34,6 +34,7 @@ fn answer(failure: KernelFailure) -> Failure {
         KernelFailure::Superseded => Failure::of(ErrorCode::Superseded),
         KernelFailure::SignInRequired(cause) => sign_in_required(cause),
         KernelFailure::TokenLifetimeTooShort(seconds) => too_short(seconds),
+        KernelFailure::TokenRejected => Failure::of(ErrorCode::ProviderRejectsToken),
         KernelFailure::RefreshInProgress => Failure::of(ErrorCode::RefreshInProgress),
         KernelFailure::Provider(trouble, _) => Failure::of(provider(trouble)),
         KernelFailure::Userinfo(error) => Failure::of(userinfo(error)),
@@ -74,7 +75,7 @@ fn provider(trouble: BackoffReason) -> ErrorCode {
 
 fn userinfo(error: UserinfoError) -> ErrorCode {
     match error {
-        UserinfoError::Refused => ErrorCode::UserinfoRefused,
+        UserinfoError::Refused | UserinfoError::TokenRefused => ErrorCode::UserinfoRefused,
         UserinfoError::SubjectMismatch => ErrorCode::UserinfoSubjectMismatch,
         UserinfoError::Unreadable(_) => ErrorCode::UserinfoUnreadable,
     }

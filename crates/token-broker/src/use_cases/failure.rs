@@ -44,6 +44,9 @@ pub enum KernelFailure {
     /// A token of that connection is valid for no longer than so many seconds.
     #[error("no token is valid for so long")]
     TokenLifetimeTooShort(u64),
+    /// A token that is said to be rejected took the place of another one a moment ago; the next one is given after that.
+    #[error("new tokens are rejected too")]
+    TokenRejected,
     /// Another replica refreshes the token, or nobody knows yet how that ended.
     #[error("the token is being refreshed")]
     RefreshInProgress,
@@ -93,6 +96,7 @@ impl KernelFailure {
             | Self::Policy { .. }
             | Self::AlreadyDelivered
             | Self::Superseded
+            | Self::TokenRejected
             | Self::RefreshInProgress
             | Self::Userinfo(_)
             | Self::TooMany(_)
@@ -122,6 +126,7 @@ impl KernelFailure {
             | Self::Superseded
             | Self::SignInRequired(_)
             | Self::TokenLifetimeTooShort(_)
+            | Self::TokenRejected
             | Self::Provider(BackoffReason::Misconfigured | BackoffReason::Refused, _)
             | Self::Userinfo(_)
             | Self::KeyReused => None,

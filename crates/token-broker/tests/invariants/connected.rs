@@ -3,7 +3,7 @@
 use hubkey_domain::{
     access_request::AccessRequest,
     clock::Timestamp,
-    connection::{Connection, Grant, IdTokenAnchor},
+    connection::{Connection, Grant, IdTokenAnchor, Narrowing},
     identity::ServerIdentity,
     refresh_state::{Lifetime, RefreshState},
     token_set::TokenSet,
@@ -65,8 +65,10 @@ pub(crate) fn connection(
                 session: None,
                 algorithm: None,
             },
+            narrowing: Narrowing::default(),
         },
         renewal: RefreshState::Idle,
         unverified: None,
+        rejection: None,
     }
 }

@@ -17,7 +17,7 @@ use hubkey_domain::{
 };
 use hubkey_oidc::{
     Authorization, AuthorizationRequest, Exchange, ExchangeError, Granted, IdentityProvider,
-    IdpError, Redemption, RefreshError, Refreshable, Refreshed,
+    IdpError, Redemption, RefreshError, Refreshable, Refreshed, RevocationOutcome,
 };
 use hubkey_protocol::{
     ConnectionId, ProviderStatus, Scopes,
@@ -365,7 +365,9 @@ impl<W: Transport> IdentityProvider for ProviderVia<W> {
         Err(ExchangeError::Refused)
     }
 
-    async fn revoke(&self, _: &AccessToken, _: Option<&RefreshToken>) {}
+    async fn revoke(&self, _: &AccessToken, _: Option<&RefreshToken>) -> RevocationOutcome {
+        RevocationOutcome::Revoked
+    }
 }
 
 /// A way that is disturbed by chance.

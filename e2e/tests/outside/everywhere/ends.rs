@@ -121,7 +121,7 @@ async fn security_k10_need_10_the_connections_of_a_server_end_with_it() -> Outco
         "{gone}"
     );
     let told = |line: &serde_json::Value| {
-        line["event"] == "token_revoked" && line["reason"] == "server_stopped"
+        line["event"] == "grant_ended" && line["reason"] == "server_stopped"
     };
     // The audit stream of a container is read by nobody here.
     if Platform::wanted()? == Platform::Processes {

@@ -41,7 +41,7 @@ async fn feature_k11_need_12_need_15_tokens_for_shells_and_tools() -> Outcome {
         after.code == Some(3) && after.link()? != link,
         "a dead link: {after:?}"
     );
-    ensure!(guest.audited("token_revoked"), "the tokens live on");
+    ensure!(guest.audited("grant_ended"), "the tokens live on");
     Ok(())
 }
 

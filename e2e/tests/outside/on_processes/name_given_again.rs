@@ -68,7 +68,7 @@ async fn ended(guest: &Guest) -> bool {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(10) {
         let of_it =
-            |line: &&Value| line["event"] == "token_revoked" && line["reason"] == "server_stopped";
+            |line: &&Value| line["event"] == "grant_ended" && line["reason"] == "server_stopped";
         if guest.audit().iter().filter(of_it).count() == 2 {
             return true;
         }
@@ -89,7 +89,7 @@ async fn found_e1_a_user_of_a_real_hub_made_anew_gets_nothing_of_who_had_the_nam
     let user = format!("/users/{}", guest.name());
     hub.api(Method::DELETE, &user, None).await?;
     std::fs::remove_file(&lost)?;
-    assert!(!guest.audited("token_revoked"));
+    assert!(!guest.audited("grant_ended"));
 
     hub.start_server(guest.name(), "").await?;
     has_nothing(&guest, "", &ids).await?;
@@ -126,7 +126,7 @@ async fn found_e1_the_server_of_a_renamed_user_of_a_real_hub_ends_with_what_it_h
     hub.start_server(guest.name(), "next").await?;
     has_nothing(&guest, "next", &ids).await?;
 
-    assert!(!guest.audited("token_revoked"));
+    assert!(!guest.audited("grant_ended"));
     hub.stop_server(&renamed, "").await?;
     assert!(ended(&guest).await, "{:?}", guest.audit());
     Ok(())

@@ -143,7 +143,7 @@ async fn security_p18b_p31_p90_keycloak_reads_the_published_key_and_takes_a_push
     let ended = guest
         .audit()
         .into_iter()
-        .any(|line| line["event"] == "token_revoked" && line["reason"] == "backchannel_logout");
+        .any(|line| line["event"] == "grant_ended" && line["reason"] == "backchannel_logout");
     assert!(ended, "the audit stream does not say so");
     Ok(())
 }

@@ -126,9 +126,8 @@ class TokenCache:
         """
         locked = self._lock.acquire(timeout=_TIMEOUT)
         try:
-            wanted = self._seconds_for_another(rejected)
-            if wanted:
-                self.take(self._broker.get_token(self._grant, wanted, _TIMEOUT))
+            if self._may_replace(rejected):
+                self.take(self._broker.replace_token(self._grant, _TIMEOUT))
         except ClientError as failure:
             _raise_if_ended(failure)
         finally:
@@ -142,21 +141,17 @@ class TokenCache:
         Raises:
             SignInNeeded: a person has to sign in.
         """
-        wanted = self._seconds_for_another(rejected)
-        if wanted:
+        if self._may_replace(rejected):
             loop = running_loop()
             try:
-                self.take(await interruptible_wait(self._broker.get_token_async(loop, self._grant, wanted, _TIMEOUT)))
+                self.take(await interruptible_wait(self._broker.replace_token_async(loop, self._grant, _TIMEOUT)))
             except ClientError as failure:
                 _raise_if_ended(failure)
         return self._other_than(rejected)
 
-    def _seconds_for_another(self, rejected: str) -> int:
-        """For how long a token must be valid so that it is another one; 0 if nobody has to be asked."""
-        if self.newest.expose_token() != rejected or time.monotonic() < self._replaceable:
-            return 0
-        left = _seconds_left(self._grant)
-        return 1 if left == math.inf else math.floor(max(left, 0)) + 1
+    def _may_replace(self, rejected: str) -> bool:
+        """Say whether the broker has to be asked: it is the newest token, and none was replaced just now."""
+        return self.newest.expose_token() == rejected and time.monotonic() >= self._replaceable
 
     def _other_than(self, rejected: str) -> Grant | None:
         self._replaceable = time.monotonic() + min(_REFUSAL_PAUSE, self._refresh_below / 2)

@@ -12,11 +12,11 @@ use ErrorCode::{
     AlreadyDelivered, AudienceNotAllowed, BadRequest, HeadersTooLarge, HubUnavailable,
     IdempotencyKeyReused, Internal, InvalidTarget, InvalidToken, IssuerNotAllowed,
     MethodNotAllowed, MissingServerScope, MissingToken, NotAServerToken, NotFound, NotTheHub,
-    Overloaded, PayloadTooLarge, ProviderMisconfigured, ProviderRequired, ProviderUnavailable,
-    RateLimited, RefreshInProgress, RequestTimeout, ResourceNotAllowed, ScopeNotAllowed,
-    SharedServer, SignInRequired, StoreUnavailable, Superseded, Timeout, TokenLifetimeTooShort,
-    TooManySignIns, UnknownProvider, UnsupportedMediaType, UriTooLong, UserinfoRefused,
-    UserinfoSubjectMismatch, UserinfoUnreadable,
+    Overloaded, PayloadTooLarge, ProviderMisconfigured, ProviderRejectsToken, ProviderRequired,
+    ProviderUnavailable, RateLimited, RefreshInProgress, RequestTimeout, ResourceNotAllowed,
+    ScopeNotAllowed, SharedServer, SignInRequired, StoreUnavailable, Superseded, Timeout,
+    TokenLifetimeTooShort, TooManySignIns, UnknownProvider, UnsupportedMediaType, UriTooLong,
+    UserinfoRefused, UserinfoSubjectMismatch, UserinfoUnreadable,
 };
 
 /// What any request may be answered: by the listener, for its token, and while something is away.
@@ -56,7 +56,12 @@ const NEEDS_TOKEN: &[ErrorCode] = &[
 ];
 
 /// What may be answered where it needs a token with properties.
-const TOKEN: &[ErrorCode] = &[NotFound, InvalidTarget, TokenLifetimeTooShort];
+const TOKEN: &[ErrorCode] = &[
+    NotFound,
+    InvalidTarget,
+    ProviderRejectsToken,
+    TokenLifetimeTooShort,
+];
 
 const CREATE_SIGN_IN: &[ErrorCode] = &[
     UnknownProvider,

@@ -7,7 +7,7 @@ use hubkey_domain::{
     random::RandomSource,
     sign_in::SignIn,
 };
-use hubkey_oidc::{Authorization, AuthorizationRequest, IdentityProvider};
+use hubkey_oidc::{Authorization, AuthorizationRequest, IdentityProvider, IdpError};
 use hubkey_protocol::{
     internal::{BrowserAnswer, BrowserReply},
     secret::{HubAccessToken, OidcNonce, PkceVerifier, SecretUrl, State},
@@ -96,10 +96,8 @@ impl AuthorizationRedirect {
         };
         let once = self.one_time_values(&browser);
         let redirect_uri = self.redirect_uri(provider.as_ref());
-        match provider
-            .authorize(&request(&claimed.value, &once, &redirect_uri))
-            .await
-        {
+        let request = request(&claimed.value, &once, &redirect_uri);
+        match authorized(provider.as_ref(), &request).await {
             Ok(authorization) => {
                 let prepared = PreparedRedirect {
                     authorization,
@@ -192,6 +190,18 @@ impl AuthorizationRedirect {
             provider.config().id.as_str()
         )
     }
+}
+
+/// Where the browser is to go. What is known to fail after its return is said before it leaves: a token endpoint that is left
+/// alone is asked whether it works again, if it is time for that.
+async fn authorized(
+    provider: &dyn IdentityProvider,
+    request: &AuthorizationRequest<'_>,
+) -> Result<Authorization, IdpError> {
+    if provider.retry_after().is_some() {
+        provider.ready().await?;
+    }
+    provider.authorize(request).await
 }
 
 fn request<'a>(

@@ -227,7 +227,7 @@ impl BackchannelLogouts {
             self.single_flight.release(id);
             if outcome == Outcome::Done {
                 let event = Event::for_connection(&found.value).reason("backchannel_logout");
-                event.emit(EventKind::TokenRevoked);
+                event.emit(EventKind::GrantEnded);
                 self.revocation.revoke_completely(found.value).await;
                 return Ok(true);
             }

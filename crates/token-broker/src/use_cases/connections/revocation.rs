@@ -15,22 +15,25 @@ use hubkey_domain::{
     refresh_state::RefreshState,
     sign_in::SignInState,
 };
-use hubkey_oidc::IdentityProvider;
+use hubkey_oidc::{IdentityProvider, RevocationOutcome};
 use hubkey_protocol::{ConnectionId, Nonce, ProviderId, secret::AccessToken};
 use hubkey_store::{
     Change, Key, Outcome, Store, StoreError,
     typed::{Found, TypedStore},
 };
 
-use crate::use_cases::{
-    base::Base,
-    providers::Providers,
-    records::{
-        Records,
-        derived_tokens::{DerivedTokenRecords, RevocationScope},
-        sign_ins::SignInRecords,
+use crate::{
+    audit::{Event, EventKind},
+    use_cases::{
+        base::Base,
+        providers::Providers,
+        records::{
+            Records,
+            derived_tokens::{DerivedTokenRecords, RevocationScope},
+            sign_ins::SignInRecords,
+        },
+        tokens::single_flight::SingleFlight,
     },
-    tokens::single_flight::SingleFlight,
 };
 
 /// How often a list of a session's connections is tried to be shortened against concurrent changes.
@@ -97,7 +100,7 @@ impl Revocation {
         grant: Grant,
     ) {
         let scope = self.revocation_scope(provider, id, &grant).await;
-        self.revoke_at_provider(provider, grant, (scope, Vec::new()));
+        self.revoke_at_provider((provider, id), grant, (scope, Vec::new()));
     }
 
     /// Nobody waits for it.
@@ -113,18 +116,24 @@ impl Revocation {
 
     async fn revoke_connection(&self, connection: Connection, scope: RevocationScope) {
         let derived = self.derived.forget(&connection.id, scope).await;
-        self.revoke_at_provider(&connection.provider, connection.grant, (scope, derived));
+        let of = (&connection.provider, &connection.id);
+        self.revoke_at_provider(of, connection.grant, (scope, derived));
     }
 
     /// Of the grant, then of the tokens beside its own: where an exchanged token goes first, the provider may not know the
     /// grant any more, and leave its session (seen at Keycloak). Nothing, where the provider is not configured any more.
     fn revoke_at_provider(
         &self,
-        provider: &ProviderId,
+        (provider, id): (&ProviderId, &ConnectionId),
         grant: Grant,
         (scope, derived): (RevocationScope, Vec<AccessToken>),
     ) {
+        let id = id.clone();
         let Some(provider) = self.providers.get(provider).map(Arc::clone) else {
+            let event = Event::new().provider(provider).connection(&id);
+            event
+                .reason("unknown_provider")
+                .emit(EventKind::TokenForgotten);
             return;
         };
         let refresh_token = grant
@@ -132,9 +141,10 @@ impl Revocation {
             .refresh_token
             .filter(|_| scope == RevocationScope::Grant);
         self.single_flight.spawn(async move {
-            provider
+            let outcome = provider
                 .revoke(&grant.tokens.access_token, refresh_token.as_ref())
                 .await;
+            report(provider.as_ref(), &id, outcome);
             let revoked = derived.iter().map(|token| provider.revoke(token, None));
             join_all(revoked).await;
         });
@@ -238,4 +248,19 @@ impl Revocation {
                 if candidate.grant.shares_session_grant_with(grant)
         ))
     }
+}
+
+/// Tells the operator whether the provider knows that a connection has ended.
+fn report(provider: &dyn IdentityProvider, id: &ConnectionId, outcome: RevocationOutcome) {
+    let kind = match outcome {
+        RevocationOutcome::Revoked => EventKind::TokenRevoked,
+        RevocationOutcome::NotOffered
+        | RevocationOutcome::Refused
+        | RevocationOutcome::Unreachable => EventKind::TokenForgotten,
+    };
+    Event::new()
+        .provider(&provider.config().id)
+        .connection(id)
+        .reason(outcome.word())
+        .emit(kind);
 }

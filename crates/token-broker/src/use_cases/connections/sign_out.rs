@@ -83,7 +83,7 @@ impl SignOut {
     async fn clean_up(&self, connection: Connection, why: &'static str) {
         Event::for_connection(&connection)
             .reason(why)
-            .emit(EventKind::TokenRevoked);
+            .emit(EventKind::GrantEnded);
         let noted = self
             .indexes
             .change(&connection.kernel.user, |index| {

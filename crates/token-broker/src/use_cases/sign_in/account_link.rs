@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubkey_domain::{
     account_link::{AccountLink, AccountOwner},
-    connection::Grant,
+    connection::{Grant, Narrowing},
     identity::HubUser,
     keyed_hash::KeyedHash,
     provider::IdentityPolicy,
@@ -316,5 +316,6 @@ pub(crate) fn grant_of(mut granted: Granted) -> Grant {
         token_type: granted.token_type,
         serial: 0,
         proof: granted.proof,
+        narrowing: Narrowing::default(),
     }
 }

@@ -219,7 +219,7 @@ impl AccountPolicy {
         let reply = self.endings.end_with_page(browser, loaded, ending).await;
         // After the sign-in, in which it may have waited for its person.
         let event = Event::new().kernel(&kernel).provider(&provider);
-        event.sign_in(&nonce).emit(EventKind::TokenRevoked);
+        event.sign_in(&nonce).emit(EventKind::GrantEnded);
         self.revocation
             .revoke_grant(&provider, &candidate.connection, candidate.grant)
             .await;

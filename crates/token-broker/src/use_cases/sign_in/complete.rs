@@ -221,6 +221,7 @@ impl CompleteSignIn {
             grant: candidate.grant,
             renewal: RefreshState::Idle,
             unverified: None,
+            rejection: None,
         }
     }
 

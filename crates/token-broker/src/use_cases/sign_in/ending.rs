@@ -94,10 +94,9 @@ impl SignInOutcome {
             IdpError::ProtocolViolation(rule) => (SignInFailure::ProviderProtocolError, rule),
             IdpError::Misconfigured(what) => (SignInFailure::ProviderMisconfigured, what),
             IdpError::NotSupported(what) => (SignInFailure::NotSupported, what),
-            IdpError::Userinfo(UserinfoError::Refused) => (
-                SignInFailure::ProviderMisconfigured,
-                UserinfoError::Refused.word(),
-            ),
+            IdpError::Userinfo(reason @ (UserinfoError::Refused | UserinfoError::TokenRefused)) => {
+                (SignInFailure::ProviderMisconfigured, reason.word())
+            }
             IdpError::Userinfo(reason) => (SignInFailure::ProviderProtocolError, reason.word()),
             IdpError::Refused(code) => return Self::refused(code),
         };
@@ -130,7 +129,9 @@ impl SignInOutcome {
                 "temporarily_unavailable",
             ),
             OAuthError::Misconfigured => (SignInFailure::ProviderMisconfigured, "misconfigured"),
-            OAuthError::Other => (SignInFailure::ProviderProtocolError, "unknown_error"),
+            OAuthError::InvalidToken | OAuthError::Other => {
+                (SignInFailure::ProviderProtocolError, "unknown_error")
+            }
         };
         Self::new(failure, word)
     }
@@ -296,7 +297,7 @@ impl SignInEndings {
 
     /// Revokes the tokens of a grant that does not become the connection of this id. Nothing waits for the provider.
     pub(crate) async fn revoke(&self, sign_in: &SignIn, id: &ConnectionId, grant: Grant) {
-        Event::for_sign_in(sign_in).emit(EventKind::TokenRevoked);
+        Event::for_sign_in(sign_in).emit(EventKind::GrantEnded);
         self.revocation
             .revoke_grant(&sign_in.provider, id, grant)
             .await;

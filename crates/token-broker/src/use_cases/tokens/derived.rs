@@ -10,9 +10,10 @@ use hubkey_domain::{
     derived_token::{DerivedBy, DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
     random::RandomSource,
     refresh_state::{BackoffReason, RefreshState, TokenNeed},
+    rejection::{Rejection, Replacement},
     token_set::TokenSet,
 };
-use hubkey_protocol::{ConnectionId, SignInCause};
+use hubkey_protocol::{AccessTokenHash, ConnectionId, SignInCause};
 use hubkey_store::typed::Loaded;
 use tokio::time::timeout;
 
@@ -53,6 +54,18 @@ impl Drop for FlightGuard {
 pub(crate) struct DerivedTokenRequest {
     pub(crate) connection: Loaded<Connection>,
     pub(crate) entry: DerivedTokenEntry,
+    /// The token that is said to be rejected, if one is.
+    pub(crate) rejected: Option<AccessTokenHash>,
+}
+
+impl DerivedTokenRequest {
+    /// Whether the very token that is known is said to be rejected.
+    fn is_rejected(&self) -> bool {
+        let token = self.entry.token.as_ref();
+        token.is_some_and(|token| {
+            self.rejected.as_ref() == Some(&AccessTokenHash::of(&token.access_token))
+        })
+    }
 }
 
 /// Brings a token of this connection for this target, newer than the one with this mark.
@@ -94,6 +107,7 @@ impl DerivedTokens {
         min_valid: u64,
         fetch: Fetch,
     ) -> Result<Arc<TokenSet>, KernelFailure> {
+        let request = self.note_rejection(request).await?;
         let provider = request.connection.value.provider.clone();
         let way = match request.entry.target.way {
             DerivedBy::Refresh => "downscoped",
@@ -109,6 +123,27 @@ impl DerivedTokens {
             Err(failure) => count(&provider, way, outcome(failure)),
         }
         valid_token.map(|(token, _)| token)
+    }
+
+    /// Notes that the token is said to be rejected, so that nobody gets it any more.
+    async fn note_rejection(
+        &self,
+        mut request: DerivedTokenRequest,
+    ) -> Result<DerivedTokenRequest, KernelFailure> {
+        if !request.is_rejected() {
+            return Ok(request);
+        }
+        let entry = &mut request.entry;
+        match Rejection::replacement(entry.rejection, entry.mark, self.clock.now()) {
+            Replacement::TooSoon => return Err(KernelFailure::TokenRejected),
+            Replacement::Noted => {}
+            Replacement::Note(rejection) => {
+                entry.rejection = Some(rejection);
+                let id = &request.connection.value.id;
+                self.derived.note(id, entry.clone()).await;
+            }
+        }
+        Ok(request)
     }
 
     /// With the mark of the token if it was there already.
@@ -271,6 +306,7 @@ pub(crate) fn refresh_failure(failure: KernelFailure) -> RefreshFailure {
         | KernelFailure::AlreadyDelivered
         | KernelFailure::Superseded
         | KernelFailure::TokenLifetimeTooShort(_)
+        | KernelFailure::TokenRejected
         | KernelFailure::RefreshInProgress
         | KernelFailure::Userinfo(_)
         | KernelFailure::TooMany(_)

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use hubkey_domain::{
-    connection::Connection,
+    connection::{Connection, Narrowing},
     derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
     identity::ServerIdentity,
     refresh_state::{BackoffReason, Lease, RefreshAction, RefreshState},
     token_set::TokenSet,
 };
 use hubkey_oidc::{IdentityProvider, RefreshError, Refreshed};
-use hubkey_protocol::{ConnectionId, SignInCause, TokenAnswer, TokenRequest};
+use hubkey_protocol::{ConnectionId, ErrorCode, SignInCause, TokenAnswer, TokenRequest};
 use hubkey_store::{
     Expect, Key, Outcome, Store, StoreError,
     typed::{Found, Loaded, TypedStore},
@@ -37,6 +37,7 @@ use crate::{
                 Refresh,
                 attempt::{AttemptKind, Intent, ProviderUnavailable, RefreshAttempts, trouble_of},
                 backoff::Backoff,
+                narrowing::NarrowingProviders,
                 outcome::RefreshOutcomes,
                 refresher::Refresher,
                 unverified::UnverifiedRefreshes,
@@ -64,6 +65,7 @@ pub(crate) struct DownscopedTokens {
     rules: Arc<Rules>,
     attempts: Arc<RefreshAttempts>,
     backoff: Arc<Backoff>,
+    narrowing: Arc<NarrowingProviders>,
     connections: Arc<ConnectionRecords>,
     derived: Arc<DerivedTokenRecords>,
     derived_tokens: Arc<DerivedTokens>,
@@ -89,6 +91,7 @@ impl DownscopedTokens {
             rules: Arc::clone(&base.rules),
             attempts: Arc::clone(&refresh.attempts),
             backoff: Arc::clone(&refresh.backoff),
+            narrowing: Arc::clone(&refresh.narrowing),
             connections: Arc::clone(&records.connections),
             derived: Arc::clone(&records.derived),
             derived_tokens: Arc::clone(&sources.derived_tokens),
@@ -116,18 +119,19 @@ impl DownscopedTokens {
             .scope_policy;
         let Some(target) = request_policy::downscoped_key(request, offer, &connection.value)?
         else {
-            let valid_token = self
-                .valid_tokens
-                .ensure_valid(connection, request.min_valid_seconds)
-                .await?;
+            let valid_token = self.valid_tokens.requested(connection, request).await?;
             Event::for_connection(&valid_token.connection)
                 .kernel(kernel)
                 .emit(EventKind::TokenDelivered);
             return Ok(valid_token.connection.token());
         };
+        if target.scopes.is_some() && self.would_narrow(&connection.value) {
+            return Err(narrows());
+        }
         let derived_request = DerivedTokenRequest {
             entry: entry_of(targets.as_ref(), &target),
             connection: connection.clone(),
+            rejected: request.rejected_ath.clone(),
         };
         let this = Arc::clone(self);
         let fetch: Fetch = Box::new(move |id, target, mark| {
@@ -142,6 +146,14 @@ impl DownscopedTokens {
             .reason("downscoped")
             .emit(EventKind::TokenDelivered);
         Ok(token.answer("Bearer", Vec::new()))
+    }
+
+    /// Whether the connection would lose scopes by being asked for fewer.
+    fn would_narrow(&self, connection: &Connection) -> bool {
+        if connection.grant.narrowing == Narrowing::Lost {
+            self.narrowing.note(&connection.provider);
+        }
+        self.narrowing.includes(&connection.provider)
     }
 
     /// Looks until there is a newer token for the target, somebody has to sign in, or it takes too long.
@@ -170,7 +182,7 @@ impl DownscopedTokens {
                     return Err(RefreshFailure::SignIn(SignInCause::AccessEnded));
                 }
                 RefreshAction::Refresh => {
-                    if let Some(result) = self.attempt(state).await {
+                    if let Some(result) = Box::pin(self.attempt(state)).await {
                         return result;
                     }
                 }
@@ -357,6 +369,16 @@ impl DownscopedTokens {
     }
 }
 
+/// Why no token of fewer scopes is fetched where that would cost the connection the others.
+fn narrows() -> KernelFailure {
+    KernelFailure::Policy {
+        code: ErrorCode::InvalidTarget,
+        detail: "This provider narrows the whole connection to the scopes of such a token. Use the connection's own token, or \
+                 exchange it where the operator offers that."
+            .to_owned(),
+    }
+}
+
 /// Takes what a refresh for a derived token brought: the token, and the next refresh token into the connection.
 fn apply_refreshed(
     connection: &mut Connection,
@@ -373,6 +395,9 @@ fn apply_refreshed(
         grant.tokens.refresh_token = Some(next);
     }
     grant.proof.issued_at = refreshed.issued_at.unwrap_or(grant.proof.issued_at);
+    if key.scopes.is_some() {
+        grant.narrowing = grant.narrowing.downscoped();
+    }
     connection.renewal = RefreshState::Idle;
     token
 }

@@ -7,18 +7,26 @@ use hubkey_domain::{
     connection::Connection,
     random::RandomSource,
     refresh_state::{BackoffReason, TokenNeed},
+    rejection::{Rejection, Replacement},
 };
-use hubkey_protocol::{ProviderId, SignInCause};
-use hubkey_store::typed::Loaded;
+use hubkey_protocol::{AccessTokenHash, ProviderId, SignInCause, TokenRequest};
+use hubkey_store::{Outcome, typed::Loaded};
 use tokio::time::timeout;
 
-use crate::use_cases::{
-    base::Base,
-    connections::extend::Extension,
-    failure::KernelFailure,
-    rules::Rules,
-    tokens::refresh::{Refresh, backoff::Backoff, refresher::Refresher},
+use crate::{
+    audit::{Event, EventKind},
+    use_cases::{
+        base::Base,
+        connections::extend::Extension,
+        failure::KernelFailure,
+        records::{Records, connections::ConnectionRecords},
+        rules::Rules,
+        tokens::refresh::{Refresh, backoff::Backoff, refresher::Refresher},
+    },
 };
+
+/// How often it is tried to note that a token was rejected, against others who change the record.
+const MAX_ATTEMPTS: usize = 8;
 
 /// A connection whose last token ends sooner is not worth handing out.
 const MIN_USABLE_SECONDS: u64 = 10;
@@ -35,17 +43,19 @@ pub(crate) struct ValidTokens {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn RandomSource>,
     rules: Arc<Rules>,
+    connections: Arc<ConnectionRecords>,
     backoff: Arc<Backoff>,
     extension: Arc<Extension>,
     refresher: Arc<Refresher>,
 }
 
 impl ValidTokens {
-    pub(crate) fn new(base: &Base, refresh: &Refresh) -> Self {
+    pub(crate) fn new(base: &Base, records: &Records, refresh: &Refresh) -> Self {
         Self {
             clock: Arc::clone(&base.clock),
             chance: Arc::clone(&base.chance),
             rules: Arc::clone(&base.rules),
+            connections: Arc::clone(&records.connections),
             backoff: Arc::clone(&refresh.backoff),
             extension: Arc::clone(&refresh.extension),
             refresher: Arc::clone(&refresh.refresher),
@@ -63,6 +73,79 @@ impl ValidTokens {
             Ok(valid_token) => Ok(Ok(valid_token.connection)),
             Err(failure) => failure.sign_in_cause().map(Err).ok_or(failure),
         }
+    }
+
+    /// What a kernel asks for of a connection's own token: for so long, and another one than was rejected.
+    pub(crate) async fn requested(
+        self: &Arc<Self>,
+        connection: Loaded<Connection>,
+        request: &TokenRequest,
+    ) -> Result<ValidToken, KernelFailure> {
+        let own = AccessTokenHash::of(&connection.value.grant.tokens.access_token);
+        if request.rejected_ath.as_ref() == Some(&own) {
+            let connection = self.note_rejection(connection).await?;
+            return self
+                .ensure_another(connection, request.min_valid_seconds)
+                .await;
+        }
+        self.ensure_valid(connection, request.min_valid_seconds)
+            .await
+    }
+
+    /// The connection with another token than the one that it had when its provider rejected that.
+    pub(crate) async fn replace(
+        self: &Arc<Self>,
+        rejected: Loaded<Connection>,
+    ) -> Result<ValidToken, KernelFailure> {
+        let rejected = self.note_rejection(rejected).await?;
+        self.ensure_another(rejected, 0).await
+    }
+
+    /// The connection with another token, measured.
+    async fn ensure_another(
+        self: &Arc<Self>,
+        rejected: Loaded<Connection>,
+        min_valid: u64,
+    ) -> Result<ValidToken, KernelFailure> {
+        let provider = rejected.value.provider.clone();
+        let another = match rejected.value.grant.tokens.refresh_token {
+            Some(_) => Box::pin(self.refresh_and_check(rejected, min_valid, false)).await,
+            None => Err(KernelFailure::SignInRequired(Some(
+                SignInCause::AccessEnded,
+            ))),
+        };
+        let outcome = another.as_ref().err().map_or("ok", outcome);
+        count(&provider, "refresh", outcome);
+        another
+    }
+
+    /// Notes that the connection's token is said to be rejected, so that nobody gets it any more. Where its refresh token is
+    /// being used, the record is left as whoever uses it has to find it: another token is on its way.
+    async fn note_rejection(
+        &self,
+        mut connection: Loaded<Connection>,
+    ) -> Result<Loaded<Connection>, KernelFailure> {
+        let (id, serial) = (connection.value.id.clone(), connection.value.grant.serial);
+        for _ in 0..MAX_ATTEMPTS {
+            if connection.value.grant.serial != serial {
+                return Ok(connection);
+            }
+            match Rejection::replacement(connection.value.rejection, serial, self.clock.now()) {
+                Replacement::TooSoon => return Err(KernelFailure::TokenRejected),
+                Replacement::Noted => return Ok(connection),
+                Replacement::Note(_) if !self.connections.is_refresh_idle(&connection.value) => {
+                    return Ok(connection);
+                }
+                Replacement::Note(rejection) => connection.value.rejection = Some(rejection),
+            }
+            let put = self.connections.put(&connection).map(|put| vec![put]);
+            if self.connections.commit(put).await? == Outcome::Done {
+                Event::for_connection(&connection.value).emit(EventKind::TokenRejected);
+            }
+            let newest = self.connections.load_newest(&id).await?;
+            connection = newest.ok_or(KernelFailure::NotFound)?;
+        }
+        Err(KernelFailure::Contended)
     }
 
     /// The connection with a token that is valid for `min_valid` seconds, measured.
@@ -167,6 +250,7 @@ pub(crate) fn outcome(failure: &KernelFailure) -> &'static str {
     match failure {
         KernelFailure::SignInRequired(_) => "sign_in_required",
         KernelFailure::TokenLifetimeTooShort(_) => "lifetime_too_short",
+        KernelFailure::TokenRejected => "token_rejected",
         KernelFailure::RefreshInProgress => "refresh_in_progress",
         KernelFailure::Provider(BackoffReason::Unavailable, _) => "provider_unavailable",
         KernelFailure::Provider(BackoffReason::Misconfigured, _) => "provider_misconfigured",

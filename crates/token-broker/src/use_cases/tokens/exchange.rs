@@ -91,6 +91,7 @@ impl TokenExchange {
         let derived_request = DerivedTokenRequest {
             entry: entry_of(targets.as_ref(), &target),
             connection: connection.clone(),
+            rejected: request.rejected_ath.clone(),
         };
         let this = Arc::clone(self);
         let fetch: Fetch = Box::new(move |id, target, mark| {

@@ -52,10 +52,7 @@ impl AccessTokens {
             return Box::pin(self.downscoped.get(&kernel, id, request)).await;
         }
         let connection = self.connections.load_own(&kernel, id).await?;
-        let valid_token = self
-            .valid_tokens
-            .ensure_valid(connection, request.min_valid_seconds)
-            .await?;
+        let valid_token = self.valid_tokens.requested(connection, request).await?;
         Event::for_connection(&valid_token.connection)
             .kernel(&kernel)
             .emit(EventKind::TokenDelivered);

@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod backoff;
+pub(crate) mod narrowing;
 pub(crate) mod outcome;
 pub(crate) mod recovery;
 pub(crate) mod refresher;
@@ -19,9 +20,9 @@ use crate::use_cases::{
     connections::extend::Extension,
     records::Records,
     tokens::refresh::{
-        attempt::RefreshAttempts, backoff::Backoff, outcome::RefreshOutcomes, recovery::Recoveries,
-        refresher::Refresher, steps::RefreshSteps, timing::RefreshTiming,
-        unverified::UnverifiedRefreshes, write::RefreshWrites,
+        attempt::RefreshAttempts, backoff::Backoff, narrowing::NarrowingProviders,
+        outcome::RefreshOutcomes, recovery::Recoveries, refresher::Refresher, steps::RefreshSteps,
+        timing::RefreshTiming, unverified::UnverifiedRefreshes, write::RefreshWrites,
     },
 };
 
@@ -30,6 +31,7 @@ pub(crate) struct Refresh {
     pub(crate) backoff: Arc<Backoff>,
     pub(crate) extension: Arc<Extension>,
     pub(crate) recoveries: Arc<Recoveries>,
+    pub(crate) narrowing: Arc<NarrowingProviders>,
     pub(crate) attempts: Arc<RefreshAttempts>,
     pub(crate) writes: Arc<RefreshWrites>,
     pub(crate) unverified: Arc<UnverifiedRefreshes>,
@@ -43,6 +45,7 @@ impl Refresh {
             backoff: Arc::new(Backoff::new(base)),
             extension: Arc::new(Extension::new(base, records)),
             recoveries: Arc::new(Recoveries::new(base, records)),
+            narrowing: Arc::default(),
         };
         let writes = Arc::new(RefreshWrites::new(base, records, common, &timing));
         let unverified = Arc::new(UnverifiedRefreshes::new(base, &timing, &writes));
@@ -57,6 +60,7 @@ impl Refresh {
             backoff: timing.backoff,
             extension: timing.extension,
             recoveries: timing.recoveries,
+            narrowing: timing.narrowing,
             attempts: steps.attempts,
             writes: steps.writes,
             outcomes: steps.outcomes,

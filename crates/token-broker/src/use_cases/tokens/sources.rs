@@ -17,7 +17,7 @@ pub(crate) struct TokenSources {
 impl TokenSources {
     pub(crate) fn new(base: &Base, records: &Records, refresh: &Refresh) -> Self {
         Self {
-            valid_tokens: Arc::new(ValidTokens::new(base, refresh)),
+            valid_tokens: Arc::new(ValidTokens::new(base, records, refresh)),
             derived_tokens: Arc::new(DerivedTokens::new(base, records, refresh)),
         }
     }

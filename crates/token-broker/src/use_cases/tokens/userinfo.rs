@@ -2,7 +2,9 @@
 
 use std::{future::ready, sync::Arc, time::Duration};
 
-use hubkey_domain::{connection::Connection, refresh_state::BackoffReason};
+use hubkey_domain::{
+    connection::Connection, identity::ServerIdentity, refresh_state::BackoffReason,
+};
 use hubkey_oidc::{IdentityProvider, IdpError, UserinfoError};
 use hubkey_protocol::{ConnectionId, UserInfo};
 use hubkey_store::keys::LookupMacKey;
@@ -73,13 +75,32 @@ impl UserInfoRequests {
         let provider = self.providers.get(&connection.value.provider).cloned();
         let provider = provider.ok_or(KernelFailure::NotFound)?;
         let valid_token = self.valid_tokens.ensure_valid(connection, 0).await?;
-        let connection = valid_token.connection;
-        let claims = self.claims(provider, Arc::clone(&connection)).await;
+        let mut connection = valid_token.connection;
+        let mut claims = self
+            .claims(Arc::clone(&provider), Arc::clone(&connection))
+            .await;
+        if let Err(IdpError::Userinfo(UserinfoError::TokenRefused)) = claims
+            && connection.grant.tokens.refresh_token.is_some()
+        {
+            connection = self.with_another_token(&kernel, id).await?;
+            claims = self.claims(provider, Arc::clone(&connection)).await;
+        }
         claims
             .map(|claims| UserInfo {
                 claims: Map::clone(&claims),
             })
             .map_err(|error| failure(error, &connection))
+    }
+
+    /// The connection after its provider rejected its token, which is replaced once.
+    async fn with_another_token(
+        self: &Arc<Self>,
+        kernel: &ServerIdentity,
+        id: &ConnectionId,
+    ) -> Result<Arc<Connection>, KernelFailure> {
+        let connection = self.connections.load_own(kernel, id).await?;
+        let another = self.valid_tokens.replace(connection).await;
+        another.map(|valid_token| valid_token.connection)
     }
 
     /// The question is carried out and its answer remembered though who asks hangs up: the next one finds it.
@@ -90,9 +111,9 @@ impl UserInfoRequests {
     ) -> Result<Arc<Map<String, Value>>, IdpError> {
         let this = Arc::clone(self);
         let work = self.single_flight.spawn(async move {
-            let about = this
-                .lookup_mac_key
-                .hash("userinfo", connection.id.as_str().as_bytes());
+            // Of this very token: what was said of the one before it is no answer.
+            let about = format!("{} {}", connection.id.as_str(), connection.grant.serial);
+            let about = this.lookup_mac_key.hash("userinfo", about.as_bytes());
             let question = async {
                 let claims = provider.userinfo(&connection.grant).await;
                 let good_for = remember(claims.as_ref().err());

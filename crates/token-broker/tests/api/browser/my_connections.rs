@@ -73,7 +73,7 @@ async fn feature_g11_a_person_sees_and_ends_what_their_notebooks_reach() {
     let gone = gpu.get_token(&two.id, 0).await;
     gone.assert_problem(StatusCode::NOT_FOUND, "not_found");
     assert_eq!(revoked(&world.provider, 2).await.len(), 2);
-    assert!(trail.says("token_revoked", "reason=my_connections"));
+    assert!(trail.says("grant_ended", "reason=my_connections"));
     let after = page(&mut browser, &flow).await;
     assert_eq!(after["just_ended"]["ended"], "one");
     assert_eq!(rows(&after).len(), 1);

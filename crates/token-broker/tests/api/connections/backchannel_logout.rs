@@ -85,7 +85,7 @@ async fn security_p90_a_logout_ends_the_connections_of_its_session() {
     assert_eq!(logout(&world, &token(&world, |_| ())).await, "done");
     assert!(!is_alive(&kernel, &connection).await);
     assert!(is_alive(&other_kernel, &other).await, "another session");
-    assert!(trail.says("token_revoked", "reason=backchannel_logout"));
+    assert!(trail.says("grant_ended", "reason=backchannel_logout"));
     assert!(kernel.connections().await.is_empty());
     for _ in 0..400 {
         if world.provider.revoked().contains(&connection.access_token) {

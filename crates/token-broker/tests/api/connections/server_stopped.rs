@@ -44,7 +44,7 @@ async fn security_k10_what_a_server_had_ends_with_it_and_nothing_else_does() {
     let tokens = revoked(&world.provider, 2).await;
     assert!(tokens.contains(&ended.access_token));
     assert_eq!(tokens.len(), 2, "nothing else was revoked");
-    assert!(trail.says("token_revoked", "reason=server_stopped"));
+    assert!(trail.says("grant_ended", "reason=server_stopped"));
     for (other, connection) in [(&gpu, &kept), (&bob, &bobs)] {
         assert_eq!(
             other.get_token(&connection.id, 0).await.status,

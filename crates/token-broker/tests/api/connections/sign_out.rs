@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use hubkey_fakes::{
     fake_http::{Pace, Reply},
-    hostile_provider::Endpoint,
+    hostile_provider::{Endpoint, HostileProvider},
 };
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::support::{
     audit::AuditTrail,
     kernel::TestKernel,
     refresh_stage::{ENDED, Stage},
-    world::Answer,
+    world::{Answer, WorldOptions},
 };
 
 async fn sign_out(kernel: &TestKernel, connection: &str) -> Answer {
@@ -39,7 +39,7 @@ async fn feature_e6_g7_need_10_a_sign_out_forgets_and_revokes() {
     let stage = Stage::new().await;
     let done = sign_out(&stage.kernel, &stage.connection.id).await;
     assert_eq!(done.status, StatusCode::NO_CONTENT);
-    assert!(trail.says("token_revoked", "reason=sign_out"));
+    assert!(trail.says("grant_ended", "reason=sign_out"));
     let tokens = revoked(&stage, 2).await;
     assert!(tokens.contains(&stage.connection.access_token));
     assert!(stage.kernel.connections().await.is_empty());
@@ -51,6 +51,43 @@ async fn feature_e6_g7_need_10_a_sign_out_forgets_and_revokes() {
     }
     let again = stage.kernel.create(&json!({})).await;
     assert_eq!(again.status, StatusCode::CREATED, "needs a new sign-in");
+}
+
+type Prepare = fn(&HostileProvider);
+
+/// What the provider knows and what is only forgotten here are two words.
+#[tokio::test]
+async fn found_h10_the_trail_says_whether_the_provider_knows() {
+    let cases: [(&str, Prepare, &str, &str); 3] = [
+        ("told", |_| {}, "token_revoked", "reason=revoked"),
+        (
+            "no endpoint",
+            |provider| provider.metadata(|all| all["revocation_endpoint"] = json!(null)),
+            "token_forgotten",
+            "reason=no_revocation_endpoint",
+        ),
+        (
+            "refused",
+            |provider| {
+                let refusal = Reply::oauth_error(StatusCode::BAD_REQUEST, "unsupported_token_type");
+                provider.answer(Endpoint::Revocation, refusal);
+            },
+            "token_forgotten",
+            "reason=revocation_refused",
+        ),
+    ];
+    for (name, prepare, event, reason) in cases {
+        let trail = AuditTrail::begin();
+        let stage = Stage::at_provider(WorldOptions::default(), prepare).await;
+        sign_out(&stage.kernel, &stage.connection.id).await;
+        stage.world.broker.finish(Duration::from_secs(5)).await;
+        assert!(trail.says("grant_ended", "reason=sign_out"), "{name}");
+        assert!(trail.says(event, reason), "{name}: {:?}", trail.events());
+        let other = ["token_revoked", "token_forgotten"]
+            .into_iter()
+            .find(|other| *other != event);
+        assert!(!trail.has(other.unwrap()), "{name}");
+    }
 }
 
 #[tokio::test]

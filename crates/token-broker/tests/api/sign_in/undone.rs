@@ -70,7 +70,7 @@ async fn found_a11_first_aid_a_lost_commit_after_the_code_ends_the_sign_in_and_g
         );
         assert_eq!(failure(&kernel, &sign_in).await, "store_unavailable");
         assert_eq!(revoked(&world.provider, 2).await.len(), 2);
-        assert!(trail.has("token_revoked"));
+        assert!(trail.has("grant_ended"));
         assert!(kernel.connections().await.is_empty());
     }
 }

@@ -167,7 +167,7 @@ async fn found_a11_first_aid_an_owner_of_a_retired_key_is_the_operators_to_clear
             let told = trail.says("owner_unreadable", &said);
             assert!(told, "{said}: {:?}", trail.events());
         }
-        assert!(trail.has("token_revoked"), "{:?}", trail.events());
+        assert!(trail.has("grant_ended"), "{:?}", trail.events());
         let warnings = trail.warnings();
         let warning = warnings.iter().find(|line| line.contains("alice"));
         let warning = warning.unwrap_or_else(|| panic!("no line names her: {warnings:?}"));

@@ -6,14 +6,14 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use hubkey_fakes::{
     fake_http::{Pace, Reply},
-    hostile_provider::{Endpoint, Rotation},
+    hostile_provider::{Account, Endpoint, Rotation},
 };
 use serde_json::{Value, json};
 
 use crate::support::{
     kernel::TestKernel,
     refresh_stage::{DUE, ENDED, LEASE, Stage, token},
-    world::Answer,
+    world::{Answer, WorldOptions},
 };
 
 const READ: &str = "projects:read";
@@ -31,6 +31,33 @@ async fn get_token(stage: &Stage, body: Value) -> Answer {
 
 fn narrow() -> Value {
     json!({"scopes": [READ]})
+}
+
+/// Authlib and oauthlib do so.
+#[tokio::test]
+async fn found_a8_a_provider_that_narrows_is_found_out_and_asked_so_no_more() {
+    let stage = Stage::at_provider(WorldOptions::default(), |provider| {
+        provider.grants().narrow();
+    })
+    .await;
+    token(&get_token(&stage, narrow()).await);
+    stage.advance(ENDED);
+    let own = stage.get_token(0).await;
+    assert_eq!(own.json()["scopes"], json!([READ]), "it was narrowed");
+    // What it has satisfies; what it asked for once does not.
+    let less = stage.kernel.create(&json!({"scopes": [READ]})).await;
+    assert_eq!(less.status, StatusCode::OK, "{}", less.text());
+    let wish = json!({"scopes": ["openid", READ]});
+    let opened = stage.kernel.create(&wish).await;
+    assert_eq!(opened.status, StatusCode::CREATED, "{}", opened.text());
+    // Nobody else loses scopes there.
+    let bob = stage.world.kernel("bob", "");
+    stage.world.provider.sign_in_as(Account::new("op-bob"));
+    let his = stage.world.connect(&bob, "bob").await;
+    let path = format!("/v1/connections/{}/token", his.id);
+    let refused = bob.send(Method::POST, &path, Some(&narrow())).await;
+    refused.assert_problem(StatusCode::FORBIDDEN, "invalid_target");
+    assert!(refused.text().contains("exchange"), "{}", refused.text());
 }
 
 #[tokio::test]

@@ -400,7 +400,7 @@ async fn a_subject_token_that_the_provider_forgot_is_replaced_once() {
         .forget_access_token(&stage.token(0).await);
     let ended = exchange(&stage, json!({"audience": "third-api"})).await;
     ended.assert_problem(StatusCode::CONFLICT, "sign_in_required");
-    assert!(trail.has("token_revoked"));
+    assert!(trail.has("grant_ended"));
     let again = exchange(&stage, json!({"audience": "other-api"})).await;
     again.assert_problem(StatusCode::CONFLICT, "sign_in_required");
 }

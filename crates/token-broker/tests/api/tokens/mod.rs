@@ -4,5 +4,6 @@ mod downscoped;
 mod exchange;
 mod get;
 mod refresh;
+mod rejected;
 mod stored_token;
 mod userinfo;

@@ -62,7 +62,6 @@ async fn found_h5_each_kind_of_unusable_userinfo_has_its_own_words() {
     let page = Reply::html("<html>Sign in</html>");
     let refused = |status| Reply::new(status);
     let cases = [
-        (refused(StatusCode::UNAUTHORIZED), "userinfo_refused"),
         (refused(StatusCode::FORBIDDEN), "userinfo_refused"),
         (refused(StatusCode::BAD_REQUEST), "userinfo_refused"),
         (page, "userinfo_unreadable"),

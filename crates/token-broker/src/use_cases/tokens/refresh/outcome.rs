@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hubkey_domain::{
     clock::Clock,
-    connection::{Connection, Grant},
+    connection::{Connection, Grant, Narrowing},
     refresh_state::{BackoffReason, RefreshState},
 };
 use hubkey_oidc::{IdentityProvider, RefreshError, Refreshed};
@@ -20,6 +20,7 @@ use crate::{
         tokens::{
             refresh::{
                 attempt::{AttemptKind, Intent},
+                narrowing::NarrowingProviders,
                 recovery::Recoveries,
                 suspended::RefusedRefreshes,
                 timing::RefreshTiming,
@@ -38,6 +39,7 @@ pub(crate) struct RefreshOutcomes {
     rules: Arc<Rules>,
     extension: Arc<Extension>,
     recoveries: Arc<Recoveries>,
+    narrowing: Arc<NarrowingProviders>,
     writes: Arc<RefreshWrites>,
     unverified: Arc<UnverifiedRefreshes>,
     refused: RefusedRefreshes,
@@ -56,6 +58,7 @@ impl RefreshOutcomes {
             rules: Arc::clone(&base.rules),
             extension: Arc::clone(&timing.extension),
             recoveries: Arc::clone(&timing.recoveries),
+            narrowing: Arc::clone(&timing.narrowing),
             refused: RefusedRefreshes::new(base, records, timing, writes),
             writes: Arc::clone(writes),
             unverified: Arc::clone(unverified),
@@ -70,7 +73,11 @@ impl RefreshOutcomes {
     ) -> RefreshResult {
         let mut connection = intent.connection;
         let replaced = intent.replaced;
+        let before = connection.value.grant.narrowing;
         connection.value.grant = renew_grant(connection.value.grant, refreshed);
+        if connection.value.grant.narrowing == Narrowing::Lost && before != Narrowing::Lost {
+            self.narrowing.note(&connection.value.provider);
+        }
         connection.value.renewal = RefreshState::Idle;
         let now = self.clock.now();
         let extends = connection
@@ -129,7 +136,7 @@ impl RefreshOutcomes {
             E::Lost => self.give_up(intent.connection).await,
             E::Revoked => {
                 let kind = match intent.kind {
-                    AttemptKind::First => EventKind::TokenRevoked,
+                    AttemptKind::First => EventKind::GrantEnded,
                     AttemptKind::Recovery => EventKind::ReuseDetected,
                 };
                 writes.end(intent.connection, kind, "invalid_grant").await
@@ -161,7 +168,7 @@ impl RefreshOutcomes {
     /// Nobody knows how the second and last attempt ended.
     pub(crate) async fn give_up(&self, connection: Loaded<Connection>) -> RefreshResult {
         self.writes
-            .end(connection, EventKind::TokenRevoked, "lost")
+            .end(connection, EventKind::GrantEnded, "lost")
             .await
     }
 }
@@ -170,10 +177,13 @@ impl RefreshOutcomes {
 pub(crate) fn renew_grant(old: Grant, refreshed: Refreshed) -> Grant {
     let mut proof = old.proof;
     proof.issued_at = refreshed.issued_at.unwrap_or(proof.issued_at);
-    let mut tokens = refreshed.tokens.requested(|| old.tokens.scopes);
+    let before = old.tokens.scopes;
+    let mut tokens = refreshed.tokens.requested(|| before.clone());
     tokens.refresh_token = tokens.refresh_token.or(old.tokens.refresh_token);
+    let narrowing = old.narrowing.refreshed(&before, &tokens.scopes);
     Grant {
         tokens,
+        narrowing,
         serial: old.serial + 1,
         proof,
         issuer: old.issuer,

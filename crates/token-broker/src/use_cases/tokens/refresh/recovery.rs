@@ -106,7 +106,7 @@ impl Recoveries {
                 let (Outcome::Done | Outcome::Conflict) = self.connections.commit(put).await?;
                 Event::for_connection(&old.value)
                     .reason("replaced")
-                    .emit(EventKind::TokenRevoked);
+                    .emit(EventKind::GrantEnded);
             }
         }
         Ok(())

@@ -66,7 +66,7 @@ impl RefusedRefreshes {
                 .writes
                 .end(
                     intent.connection,
-                    EventKind::TokenRevoked,
+                    EventKind::GrantEnded,
                     "refused_after_loss",
                 )
                 .await;

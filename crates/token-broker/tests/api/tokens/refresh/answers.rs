@@ -28,7 +28,7 @@ async fn security_r9_a_grant_that_is_gone_ends_the_connection_and_is_asked_for_o
         .await
         .assert_problem(StatusCode::CONFLICT, "sign_in_required");
     assert_eq!(stage.asked(), 1);
-    assert!(trail.says("token_revoked", "reason=invalid_grant"));
+    assert!(trail.says("grant_ended", "reason=invalid_grant"));
     assert!(stage.kernel.connections().await.is_empty());
     let again = stage.world.connect(&stage.kernel, "alice").await;
     assert_ne!(again.id, stage.connection.id);

@@ -180,3 +180,34 @@ async fn security_r3_no_code_is_sent_to_a_provider_that_is_left_alone() {
         .filter(|sent| sent.form_value("code").is_some());
     assert_eq!((codes.count(), hits(&stage)), (0, 1));
 }
+
+#[tokio::test]
+async fn found_a10_a_rest_is_said_before_anybody_leaves_for_the_provider() {
+    let stage = Stage::new().await;
+    let provider = &stage.world.provider;
+    provider.answer(Endpoint::Token, Reply::new(StatusCode::BAD_GATEWAY));
+    // Until the endpoint is left alone: each of these spends a code.
+    for number in 0..5 {
+        let user = format!("user-{number}");
+        let sign_in = stage.world.kernel(&user, "").open().await;
+        stage.world.browser(&user).sign_in(&sign_in).await;
+    }
+    let (spent, left) = (hits(&stage), provider.hits(Endpoint::Authorize));
+    let bob = stage.world.kernel("bob", "");
+    let sign_in = bob.open().await;
+    let mut browser = stage.world.browser("bob");
+    let started = browser.start(sign_in.ticket()).await;
+    let back = browser.at_hub(started.location()).await;
+    let reply = browser.hub_callback(&back).await;
+    assert_ne!(reply.kind(), "redirect", "{reply:?}");
+    assert_eq!(provider.hits(Endpoint::Authorize), left, "nobody left");
+    assert_eq!(hits(&stage), spent, "nothing was asked");
+    let told = bob.poll(&sign_in).await.json();
+    assert_eq!(told["status"], "failed");
+    assert_eq!(told["reason"], "provider_unavailable");
+
+    stage.be_honest();
+    stage.advance(REST);
+    provider.sign_in_as(account("bob"));
+    stage.world.connect(&bob, "bob").await;
+}

@@ -24,8 +24,8 @@ fn refusals() -> Vec<(&'static str, Reply)> {
     let oauth = |status, code| Reply::oauth_error(status, code);
     let bad = StatusCode::BAD_REQUEST;
     let page = || Reply::html("<html><h1>Access denied</h1></html>");
-    let fitbit = json!({ "errors": [{ "errorType": "invalid_grant" }], "success": false });
-    let misspelt = json!({ "error": { "code": "invalid_grant" } });
+    let own = json!({ "errors": [{ "errorType": "expired" }], "success": false });
+    let odd = json!({ "error": { "code": 401, "status": "UNAUTHENTICATED" } });
     vec![
         ("invalid_request", oauth(bad, "invalid_request")),
         ("invalid_token", oauth(bad, "invalid_token")),
@@ -35,8 +35,8 @@ fn refusals() -> Vec<(&'static str, Reply)> {
             oauth(StatusCode::FORBIDDEN, "unauthorized_client"),
         ),
         ("refused client", oauth(bad, "unauthorized_client")),
-        ("own form", Reply::json(&fitbit).with_status(bad)),
-        ("odd form", Reply::json(&misspelt).with_status(bad)),
+        ("own form", Reply::json(&own).with_status(bad)),
+        ("odd form", Reply::json(&odd).with_status(bad)),
         ("page 400", page().with_status(bad)),
         ("firewall", page().with_status(StatusCode::FORBIDDEN)),
         ("no document", Reply::new(StatusCode::UNAUTHORIZED)),
@@ -207,7 +207,7 @@ async fn found_a1_a_token_that_is_dead_in_other_words_is_let_go_at_the_next_sign
     let again = stage.world.connect(&stage.kernel, "alice").await;
     assert_ne!(again.id, stage.connection.id);
     token(&stage.kernel.get_token(&again.id, 0).await);
-    assert!(trail.says("token_revoked", "reason=replaced"));
+    assert!(trail.says("grant_ended", "reason=replaced"));
     stage.advance(2 * HOUR);
     stage
         .get_token(0)

@@ -83,7 +83,7 @@ async fn found_a6_what_came_is_kept_until_its_key_is_there() {
         assert_ne!(stage.token(0).await, kept, "{name}");
         assert_eq!(stage.world.provider.grants().reuses(), 0, "{name}");
         assert!(!trail.has("reuse_detected"), "{name}");
-        assert!(!trail.has("token_revoked"), "{name}");
+        assert!(!trail.has("grant_ended"), "{name}");
     }
 }
 
