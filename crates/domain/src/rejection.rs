@@ -46,7 +46,7 @@ impl Rejection {
         let again = before.at.after(REPLACED_ONCE_IN);
         if before.token == token {
             Replacement::Noted
-        } else if now < again {
+        } else if before.at <= now && now < again {
             Replacement::TooSoon
         } else {
             Replacement::Note(Self { token, at: now })
@@ -73,6 +73,19 @@ mod tests {
         assert_eq!(after(1, 0), Replacement::Noted);
         assert_eq!(after(1, 3600), Replacement::Noted);
         assert_eq!(after(2, 59), Replacement::TooSoon);
+        // What a clock wrote that was ahead holds nobody up.
+        let ahead = Some(Rejection {
+            token: 1,
+            at: at(3600),
+        });
+        let now = Rejection {
+            token: 2,
+            at: at(0),
+        };
+        assert_eq!(
+            Rejection::replacement(ahead, 2, at(0)),
+            Replacement::Note(now)
+        );
         let second = Rejection {
             token: 2,
             at: at(60),

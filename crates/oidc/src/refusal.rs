@@ -64,7 +64,14 @@ pub(crate) struct Judgement {
 pub(crate) fn judge(question: Question, answer: &Answer) -> Judgement {
     let document = error_document(answer);
     let word = document.as_ref().and_then(error_word);
-    let word = word.or_else(|| answer.challenge_error());
+    let word = word.or_else(|| match question {
+        Question::Resource => answer.challenge_error(),
+        Question::Code
+        | Question::Refresh
+        | Question::Exchange
+        | Question::PushedAuthorization
+        | Question::Revocation => None,
+    });
     let error = word.map(OAuthError::parse);
     let code = match (word, &document) {
         (Some(word), _) => OAuthError::standard(word).unwrap_or(Refusal::OTHER),
@@ -183,6 +190,10 @@ pub(crate) fn error_word(document: &Map<String, Value>) -> Option<&str> {
         }
         Some(_) => return Some(NONE_THAT_IS_KNOWN),
         None => {}
+    }
+    // Beside a token the others are of no standard's meaning, and nobody reads them.
+    if json::given(document, "access_token").is_some() {
+        return None;
     }
     if let Some(Value::Array(errors)) = document.get("errors")
         && let Some(first) = errors.first()

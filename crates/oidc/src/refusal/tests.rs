@@ -116,12 +116,25 @@ fn the_same_answer_says_another_thing_to_another_question() {
         kinds(&request),
         [Unknown, Unknown, TokenDead, Unknown, Unknown, Unknown]
     );
+}
+
+/// RFC 6750 section 3 is about access tokens; what a gateway says beside another answer ends no grant.
+#[test]
+fn the_challenge_counts_where_an_access_token_is_used() {
+    use Question::{Refresh, Resource};
+    use RefusalKind::{TokenDead, Unknown};
     let challenged = [(
         "www-authenticate",
         r#"Bearer realm="x", error="invalid_token""#,
     )];
     let by_challenge = answered(400, &challenged, b"");
     assert_eq!(judge(Resource, &by_challenge).kind, TokenDead);
+    let gateway = answered(
+        400,
+        &[("www-authenticate", r#"Bearer error="invalid_grant""#)],
+        b"",
+    );
+    assert_eq!(judge(Refresh, &gateway).kind, Unknown);
     let bare = answered(400, &[("www-authenticate", "Bearer")], b"");
     assert_eq!(judge(Resource, &bare).kind, Unknown);
 }
@@ -153,6 +166,14 @@ fn the_word_of_an_error_is_found_where_providers_write_it() {
         (json!({"errors": []}), None),
         (json!({"ok": true}), None),
         (json!({"access_token": "x"}), None),
+        (
+            json!({"access_token": "x", "errors": ["old scope"], "errorCode": "0", "ok": false}),
+            None,
+        ),
+        (
+            json!({"access_token": "x", "error": "invalid_grant"}),
+            Some("invalid_grant"),
+        ),
     ] {
         assert_eq!(
             error_word(document.as_object().unwrap()),
