@@ -180,6 +180,24 @@ impl BrokerClient<ServerToken> {
         .await
     }
 
+    /// An access token of a connection: its own, or the one that it is exchanged for.
+    pub async fn access_token(
+        &self,
+        (id, exchange): (&ConnectionId, Option<&ExchangeRequest>),
+        wanted: &TokenRequest,
+        until: Instant,
+    ) -> Result<TokenAnswer, ClientError> {
+        let Some(exchange) = exchange else {
+            return self.token(id, wanted, until).await;
+        };
+        let message = ExchangeRequest {
+            min_valid_seconds: wanted.min_valid_seconds,
+            rejected_ath: wanted.rejected_ath.clone(),
+            ..exchange.clone()
+        };
+        self.exchange(id, &message, until).await
+    }
+
     /// `GET /v1/connections/{id}/userinfo`
     pub async fn userinfo(
         &self,

@@ -86,10 +86,7 @@ impl Session {
     /// Says that a host rejected a token of this connection, if it is its newest. What comes of that is seen by whoever asks
     /// for a token next.
     pub(crate) async fn reject(&self, connection: &Connection, rejected: AccessTokenHash) {
-        let wanted = TokenRequest {
-            rejected_ath: Some(rejected),
-            ..TokenRequest::default()
-        };
+        let wanted = TokenRequest::in_place_of(rejected);
         let (Ok(_) | Err(_)) = self.client.token(&connection.id, &wanted, in_time()).await;
     }
 
@@ -99,11 +96,8 @@ impl Session {
         grant: Grant,
         rejected: AccessTokenHash,
     ) -> Result<Grant, Failure> {
-        let wanted = TokenRequest {
-            rejected_ath: Some(rejected),
-            ..TokenRequest::default()
-        };
-        let token = self.drawn(&grant, wanted).await?;
+        let wanted = TokenRequest::in_place_of(rejected);
+        let token = self.drawn(&grant, &wanted).await?;
         Ok(Grant { token, ..grant })
     }
 
@@ -171,24 +165,12 @@ impl Session {
 
     /// Another token of the same kind, out of the same connection.
     pub(crate) async fn draw(&self, grant: &Grant, min_valid: u64) -> Result<TokenAnswer, Failure> {
-        let wanted = TokenRequest {
-            min_valid_seconds: min_valid,
-            ..TokenRequest::default()
-        };
-        self.drawn(grant, wanted).await
+        self.drawn(grant, &TokenRequest::lasting(min_valid)).await
     }
 
-    async fn drawn(&self, grant: &Grant, wanted: TokenRequest) -> Result<TokenAnswer, Failure> {
-        let id = &grant.connection.id;
-        if let Some(exchange) = &grant.exchange {
-            let message = ExchangeRequest {
-                min_valid_seconds: wanted.min_valid_seconds,
-                rejected_ath: wanted.rejected_ath,
-                ..exchange.clone()
-            };
-            return Ok(self.client.exchange(id, &message, in_time()).await?);
-        }
-        Ok(self.client.token(id, &wanted, in_time()).await?)
+    async fn drawn(&self, grant: &Grant, wanted: &TokenRequest) -> Result<TokenAnswer, Failure> {
+        let of = (&grant.connection.id, grant.exchange.as_ref());
+        Ok(self.client.access_token(of, wanted, in_time()).await?)
     }
 
     /// The provider that a command without one means, if that is said.

@@ -103,6 +103,26 @@ pub struct TokenRequest {
     pub rejected_ath: Option<AccessTokenHash>,
 }
 
+impl TokenRequest {
+    /// A token that is valid for so many seconds more.
+    #[must_use]
+    pub fn lasting(seconds: u64) -> Self {
+        Self {
+            min_valid_seconds: seconds,
+            ..Self::default()
+        }
+    }
+
+    /// Another token than this one, which an API rejected.
+    #[must_use]
+    pub fn in_place_of(rejected: AccessTokenHash) -> Self {
+        Self {
+            rejected_ath: Some(rejected),
+            ..Self::default()
+        }
+    }
+}
+
 /// `POST /v1/connections/{id}/exchange`: a token of another API, or of another provider behind this one (RFC 8693). What
 /// is exchanged is the connection's own token, and nothing that a kernel sends.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]

@@ -146,6 +146,12 @@ impl Nonce {
 }
 
 impl AccessTokenHash {
+    /// Whether it is the hash of this token.
+    #[must_use]
+    pub fn is_of(&self, token: &AccessToken) -> bool {
+        *self == Self::of(token)
+    }
+
     /// Hashes a token.
     #[must_use]
     pub fn of(token: &AccessToken) -> Self {

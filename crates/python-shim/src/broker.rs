@@ -7,7 +7,7 @@ use std::{
 
 use hubkey_broker_client::{BrokerClient, CallContext, ClientError, Destination};
 use hubkey_protocol::{
-    Connection, CreateSignInAnswer, ExchangeRequest, Provider, TokenAnswer, TokenRequest,
+    Connection, CreateSignInAnswer, ExchangeRequest, Provider, TokenRequest,
     secret::ServerToken,
     trace::{SignInSpan, Traceparent},
 };
@@ -173,7 +173,7 @@ impl Broker {
         min_valid: u64,
         timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        self.draw_async(event_loop, grant, lasting(min_valid), timeout)
+        self.draw_async(event_loop, grant, TokenRequest::lasting(min_valid), timeout)
     }
 
     /// Another token of the same connection than this one, which an API rejected.
@@ -230,14 +230,10 @@ impl Broker {
     ) -> PyResult<PendingToken> {
         let (client, until) = (self.client()?, deadline(timeout)?);
         let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
+        let wanted = TokenRequest::lasting(min_valid);
         let work = async move {
-            request_token(
-                &client,
-                (&connection, exchange.as_ref()),
-                lasting(min_valid),
-                until,
-            )
-            .await
+            let of = (&connection.id, exchange.as_ref());
+            client.access_token(of, &wanted, until).await
         };
         PendingToken::fetch(grant, work)
     }
@@ -273,7 +269,7 @@ impl Broker {
         min_valid: u64,
         timeout: f64,
     ) -> PyResult<Grant> {
-        self.draw(py, grant, lasting(min_valid), timeout)
+        self.draw(py, grant, TokenRequest::lasting(min_valid), timeout)
     }
 
     /// Another token of the same connection than this one, which an API rejected. Waits in the calling thread.
@@ -331,43 +327,19 @@ impl Broker {
 }
 
 /// A token of the same kind as the one that is there.
-/// A token that is valid for so many seconds more.
-fn lasting(seconds: u64) -> TokenRequest {
-    TokenRequest {
-        min_valid_seconds: seconds,
-        ..TokenRequest::default()
-    }
-}
-
 async fn draw(
     client: KernelClient,
     (connection, exchange): (Connection, Option<ExchangeRequest>),
     wanted: TokenRequest,
     until: Instant,
 ) -> Result<Grant, ClientError> {
-    let token = request_token(&client, (&connection, exchange.as_ref()), wanted, until).await?;
+    let of = (&connection.id, exchange.as_ref());
+    let token = client.access_token(of, &wanted, until).await?;
     Ok(Grant {
         connection,
         token,
         exchange,
     })
-}
-
-async fn request_token(
-    client: &KernelClient,
-    (connection, exchange): (&Connection, Option<&ExchangeRequest>),
-    wanted: TokenRequest,
-    until: Instant,
-) -> Result<TokenAnswer, ClientError> {
-    if let Some(exchange) = exchange {
-        let message = ExchangeRequest {
-            min_valid_seconds: wanted.min_valid_seconds,
-            rejected_ath: wanted.rejected_ath,
-            ..exchange.clone()
-        };
-        return client.exchange(&connection.id, &message, until).await;
-    }
-    client.token(&connection.id, &wanted, until).await
 }
 
 fn connection_or_sign_in(py: Python<'_>, answer: CreateSignInAnswer) -> PyResult<Py<PyAny>> {

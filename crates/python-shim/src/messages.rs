@@ -149,10 +149,7 @@ impl Grant {
 
     /// What is asked of the broker once an API has rejected this token.
     pub(crate) fn replacing(&self) -> TokenRequest {
-        TokenRequest {
-            rejected_ath: Some(AccessTokenHash::of(&self.token.access_token)),
-            ..TokenRequest::default()
-        }
+        TokenRequest::in_place_of(AccessTokenHash::of(&self.token.access_token))
     }
 }
 

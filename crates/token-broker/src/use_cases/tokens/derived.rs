@@ -61,10 +61,10 @@ pub(crate) struct DerivedTokenRequest {
 impl DerivedTokenRequest {
     /// Whether the very token that is known is said to be rejected.
     fn is_rejected(&self) -> bool {
-        let token = self.entry.token.as_ref();
-        token.is_some_and(|token| {
-            self.rejected.as_ref() == Some(&AccessTokenHash::of(&token.access_token))
-        })
+        match (&self.rejected, &self.entry.token) {
+            (Some(rejected), Some(token)) => rejected.is_of(&token.access_token),
+            (None, _) | (_, None) => false,
+        }
     }
 }
 

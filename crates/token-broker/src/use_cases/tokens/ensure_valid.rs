@@ -9,7 +9,7 @@ use hubkey_domain::{
     refresh_state::{BackoffReason, TokenNeed},
     rejection::{Rejection, Replacement},
 };
-use hubkey_protocol::{AccessTokenHash, ProviderId, SignInCause, TokenRequest};
+use hubkey_protocol::{ProviderId, SignInCause, TokenRequest};
 use hubkey_store::{Outcome, typed::Loaded};
 use tokio::time::timeout;
 
@@ -81,8 +81,9 @@ impl ValidTokens {
         connection: Loaded<Connection>,
         request: &TokenRequest,
     ) -> Result<ValidToken, KernelFailure> {
-        let own = AccessTokenHash::of(&connection.value.grant.tokens.access_token);
-        if request.rejected_ath.as_ref() == Some(&own) {
+        let own = &connection.value.grant.tokens.access_token;
+        let rejected = request.rejected_ath.as_ref();
+        if rejected.is_some_and(|rejected| rejected.is_of(own)) {
             let connection = self.note_rejection(connection).await?;
             return self
                 .ensure_another(connection, request.min_valid_seconds)
@@ -90,15 +91,6 @@ impl ValidTokens {
         }
         self.ensure_valid(connection, request.min_valid_seconds)
             .await
-    }
-
-    /// The connection with another token than the one that it had when its provider rejected that.
-    pub(crate) async fn replace(
-        self: &Arc<Self>,
-        rejected: Loaded<Connection>,
-    ) -> Result<ValidToken, KernelFailure> {
-        let rejected = self.note_rejection(rejected).await?;
-        self.ensure_another(rejected, 0).await
     }
 
     /// The connection with another token, measured.
@@ -114,9 +106,7 @@ impl ValidTokens {
                 SignInCause::AccessEnded,
             ))),
         };
-        let outcome = another.as_ref().err().map_or("ok", outcome);
-        count(&provider, "refresh", outcome);
-        another
+        measured(&provider, another)
     }
 
     /// Notes that the connection's token is said to be rejected, so that nobody gets it any more. Where its refresh token is
@@ -156,12 +146,7 @@ impl ValidTokens {
     ) -> Result<ValidToken, KernelFailure> {
         let provider = connection.value.provider.clone();
         let valid_token = self.ensure_valid_unmeasured(connection, min_valid).await;
-        let (source, outcome) = match &valid_token {
-            Ok(valid_token) => (valid_token.source, "ok"),
-            Err(failure) => ("refresh", outcome(failure)),
-        };
-        count(&provider, source, outcome);
-        valid_token
+        measured(&provider, valid_token)
     }
 
     /// The same, unmeasured.
@@ -268,6 +253,18 @@ pub(crate) fn outcome(failure: &KernelFailure) -> &'static str {
         | KernelFailure::KeyReused
         | KernelFailure::Contended => "failed",
     }
+}
+
+fn measured(
+    provider: &ProviderId,
+    valid_token: Result<ValidToken, KernelFailure>,
+) -> Result<ValidToken, KernelFailure> {
+    let (source, outcome) = match &valid_token {
+        Ok(valid_token) => (valid_token.source, "ok"),
+        Err(failure) => ("refresh", outcome(failure)),
+    };
+    count(provider, source, outcome);
+    valid_token
 }
 
 pub(crate) fn count(provider: &ProviderId, source: &'static str, outcome: &'static str) {

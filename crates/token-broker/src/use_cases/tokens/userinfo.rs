@@ -6,7 +6,7 @@ use hubkey_domain::{
     connection::Connection, identity::ServerIdentity, refresh_state::BackoffReason,
 };
 use hubkey_oidc::{IdentityProvider, IdpError, UserinfoError};
-use hubkey_protocol::{ConnectionId, UserInfo};
+use hubkey_protocol::{AccessTokenHash, ConnectionId, TokenRequest, UserInfo};
 use hubkey_store::keys::LookupMacKey;
 use serde_json::{Map, Value};
 
@@ -82,7 +82,7 @@ impl UserInfoRequests {
         if let Err(IdpError::Userinfo(UserinfoError::TokenRefused)) = claims
             && connection.grant.tokens.refresh_token.is_some()
         {
-            connection = self.with_another_token(&kernel, id).await?;
+            connection = self.with_another_token(&kernel, &connection).await?;
             claims = self.claims(provider, Arc::clone(&connection)).await;
         }
         claims
@@ -92,14 +92,16 @@ impl UserInfoRequests {
             .map_err(|error| failure(error, &connection))
     }
 
-    /// The connection after its provider rejected its token, which is replaced once.
+    /// The connection after its provider rejected its token, which is replaced once, by whoever comes first.
     async fn with_another_token(
         self: &Arc<Self>,
         kernel: &ServerIdentity,
-        id: &ConnectionId,
+        rejected: &Connection,
     ) -> Result<Arc<Connection>, KernelFailure> {
-        let connection = self.connections.load_own(kernel, id).await?;
-        let another = self.valid_tokens.replace(connection).await;
+        let token = &rejected.grant.tokens.access_token;
+        let wanted = TokenRequest::in_place_of(AccessTokenHash::of(token));
+        let newest = self.connections.load_own(kernel, &rejected.id).await?;
+        let another = self.valid_tokens.requested(newest, &wanted).await;
         another.map(|valid_token| valid_token.connection)
     }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use hubkey_fakes::{fake_http::Reply, hostile_provider::Endpoint};
+use hubkey_fakes::{
+    fake_http::{Pace, Reply},
+    hostile_provider::Endpoint,
+};
 use hubkey_protocol::{AccessTokenHash, secret::AccessToken};
 use serde_json::{Value, json};
 
@@ -139,6 +142,28 @@ async fn found_h5_userinfo_that_refuses_the_token_refreshes_once() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     assert_eq!(stage.asked(), 1);
     assert_ne!(stage.token(0).await, first);
+}
+
+/// Whoever hears of it late is not told that the new token is rejected too.
+#[tokio::test]
+async fn found_h5_a_token_that_was_replaced_meanwhile_is_not_replaced_again() {
+    let stage = Stage::new().await;
+    let path = format!("/v1/connections/{}/userinfo", stage.connection.id);
+    let first = stage.connection.access_token.clone();
+    stage
+        .world
+        .provider
+        .next_reply(Endpoint::UserInfo, |reply| {
+            *reply = Reply::new(StatusCode::UNAUTHORIZED);
+            reply.pace = Pace::After(Duration::from_secs(1));
+        });
+    let (answer, another) = tokio::join!(
+        stage.kernel.send(Method::GET, &path, None),
+        instead_of(&stage, &first),
+    );
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(stage.token(0).await, token(&another));
+    assert_eq!(stage.asked(), 1);
 }
 
 #[tokio::test]
