@@ -44,39 +44,39 @@ class Kernel:
         answer = requests.post(f"{server}api/kernels", headers=self.headers, json={"name": "python3"}, timeout=TIMEOUT)
         answer.raise_for_status()
         self.id = answer.json()["id"]
-        self.socket = self.connected()
+        self.socket = self.connect()
         self.cell = ""
         self.reply = ""
         self.idle = False
 
-    def connected(self) -> websocket.WebSocket:
+    def connect(self) -> websocket.WebSocket:
         """Connect until the kernel is heard: an open connection does not say that the kernel is at its other end."""
         for _ in range(CONNECTIONS):
             with suppress(OSError, websocket.WebSocketException):
                 address = f"{self.server.replace('http', 'ws', 1)}api/kernels/{self.id}/channels"
                 address += f"?session_id={self.session}"
-                self.socket = websocket.create_connection(address, header=self.headers, timeout=TIMEOUT)
-                if self.heard():
-                    self.socket.settimeout(None)
-                    return self.socket
-                self.socket.close()
+                socket = websocket.create_connection(address, header=self.headers, timeout=TIMEOUT)
+                if self.is_heard(socket):
+                    socket.settimeout(None)
+                    return socket
+                socket.close()
         raise TimeoutError("the kernel was not heard on any of " + str(CONNECTIONS) + " connections")
 
-    def heard(self) -> bool:
+    def is_heard(self, socket: websocket.WebSocket) -> bool:
         """Ask what the kernel is, until both its answer and its state come back."""
         asked, missing, until = uuid.uuid4().hex, {"kernel_info_reply", "status"}, time.monotonic() + HEARD_WITHIN
-        self.socket.settimeout(2)
+        socket.settimeout(2)
         while missing and time.monotonic() < until:
-            self.send(asked, "shell", "kernel_info_request", {})
+            socket.send(self.message(asked, "shell", "kernel_info_request", {}))
             with suppress(websocket.WebSocketTimeoutException):
                 while missing:
-                    message = json.loads(self.socket.recv())
+                    message = json.loads(socket.recv())
                     if message["parent_header"].get("msg_id") == asked:
                         missing.discard(message["header"]["msg_type"])
         return not missing
 
-    def send(self, identity: str, channel: str, kind: str, content: dict[str, Any]) -> None:
-        """Send one message with this id."""
+    def message(self, identity: str, channel: str, kind: str, content: dict[str, Any]) -> str:
+        """Make one message with this id."""
         header = {
             "msg_id": identity,
             "msg_type": kind,
@@ -86,7 +86,11 @@ class Kernel:
             "version": "5.4",
         }
         message = {"channel": channel, "header": header, "parent_header": {}, "metadata": {}, "content": content}
-        self.socket.send(json.dumps(message))
+        return json.dumps(message)
+
+    def send(self, identity: str, channel: str, kind: str, content: dict[str, Any]) -> None:
+        """Send one message with this id."""
+        self.socket.send(self.message(identity, channel, kind, content))
 
     def execute(self, code: str) -> None:
         """Run one cell."""
