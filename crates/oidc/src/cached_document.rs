@@ -165,6 +165,8 @@ mod tests {
         sync::atomic::{AtomicUsize, Ordering},
     };
 
+    use hubkey_protocol::provider_rules::ProviderRule;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
@@ -200,9 +202,9 @@ mod tests {
         assert_eq!(document.outcome(), Some(Err(IdpError::Unavailable)));
         let later = later.after(PAUSE);
         let refused = document
-            .fresh(later, fault(IdpError::ProtocolViolation("x")))
+            .fresh(later, fault(IdpError::RuleBroken(ProviderRule::JwksForm)))
             .await;
-        assert_eq!(refused, Err(IdpError::ProtocolViolation("x")));
+        assert_eq!(refused, Err(IdpError::RuleBroken(ProviderRule::JwksForm)));
         let later = NOW.after(STALE);
         let refused = document.fresh(later, fault(IdpError::Unavailable)).await;
         assert_eq!(refused, Err(IdpError::Unavailable));

@@ -8,7 +8,7 @@ use hubkey_domain::{
     provider::{Endpoints, ProviderConfig},
     random::RandomSource,
 };
-use hubkey_protocol::{ProviderId, ProviderStatus};
+use hubkey_protocol::{ProviderId, ProviderStatus, provider_rules::ProviderRule};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
@@ -169,7 +169,7 @@ impl Discovery {
                 "The provider's metadata names another host as token endpoint than before; nothing is sent there. \
                  Restart the broker if the move is genuine."
             );
-            return Err(IdpError::ProtocolViolation("token_endpoint_host_changed"));
+            return Err(IdpError::RuleBroken(ProviderRule::TokenEndpointHostChanged));
         }
         Ok(metadata)
     }
@@ -178,7 +178,7 @@ impl Discovery {
         match answer.status {
             StatusCode::OK => {}
             status if status.is_redirection() => {
-                return Err(IdpError::ProtocolViolation("metadata_redirected"));
+                return Err(IdpError::RuleBroken(ProviderRule::MetadataRedirected));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
                 return Err(IdpError::Unavailable);
@@ -187,12 +187,12 @@ impl Discovery {
             _ => return Err(IdpError::Unavailable),
         }
         if !answer.is_json() {
-            return Err(IdpError::ProtocolViolation("metadata_content_type"));
+            return Err(IdpError::RuleBroken(ProviderRule::MetadataContentType));
         }
         let document = json::object(&answer.body)
-            .map_err(|_| IdpError::ProtocolViolation("metadata_not_strict_json"))?;
+            .map_err(|_| IdpError::RuleBroken(ProviderRule::MetadataJson))?;
         let document = serde_json::from_value(Value::Object(document))
-            .map_err(|_| IdpError::ProtocolViolation("metadata_members"))?;
+            .map_err(|_| IdpError::RuleBroken(ProviderRule::MetadataMembers))?;
         self.rules.accept(document, &self.issuer)
     }
 }
@@ -213,7 +213,7 @@ impl Discovery {
 }
 
 /// The provider answers, and has no metadata where they have to be.
-const NOT_FOUND: IdpError = IdpError::Misconfigured("metadata_not_found");
+const NOT_FOUND: IdpError = IdpError::RuleBroken(ProviderRule::MetadataNotFound);
 
 impl Rules {
     fn new(
@@ -263,7 +263,7 @@ impl Rules {
                 "The provider's metadata are for several tenants: their issuer has a variable, and an ID token names one \
                  tenant. Write an entry for each tenant, with that tenant's own issuer."
             );
-            return Err(IdpError::Misconfigured("metadata_issuer"));
+            return Err(IdpError::RuleBroken(ProviderRule::MetadataIssuer));
         }
         // Byte by byte: no folding of case or slashes (Discovery 1.0 section 4.3).
         if document.issuer != issuer {
@@ -274,13 +274,13 @@ impl Rules {
                 "The provider's metadata are of another issuer than the settings name; they have to be equal to the letter, \
                  slashes too. Set `issuer` to the published one if that is the provider meant."
             );
-            return Err(IdpError::Misconfigured("metadata_issuer"));
+            return Err(IdpError::RuleBroken(ProviderRule::MetadataIssuer));
         }
         let methods = document.code_challenge_methods_supported;
         if methods.is_some_and(|methods| {
             !methods.is_empty() && !methods.iter().any(|method| method == "S256")
         }) {
-            return Err(IdpError::Misconfigured("pkce_s256"));
+            return Err(IdpError::RuleBroken(ProviderRule::PkceS256));
         }
         let metadata = Metadata {
             issuer: document.issuer,
@@ -316,17 +316,17 @@ impl Rules {
                     "An endpoint of the provider lies on another host than its issuer. If that is right, add the \
                      host to allowed_endpoint_hosts."
                 );
-                return Err(IdpError::Misconfigured("endpoint_host"));
+                return Err(IdpError::RuleBroken(ProviderRule::EndpointHost));
             }
         }
         for url in called {
             self.policy
                 .check(url)
-                .map_err(|_| IdpError::Misconfigured("endpoint_url"))?;
+                .map_err(|_| IdpError::RuleBroken(ProviderRule::EndpointUrl))?;
         }
         self.policy
             .check_form(&metadata.authorization)
-            .map_err(|_| IdpError::Misconfigured("endpoint_url"))?;
+            .map_err(|_| IdpError::RuleBroken(ProviderRule::EndpointUrl))?;
         parameters::check_endpoint(&metadata.authorization, &self.parameters)
     }
 
@@ -343,7 +343,7 @@ impl Rules {
             .filter_map(|name| Algorithm::parse(name))
             .collect();
         if known.is_empty() {
-            return Err(IdpError::NotSupported("id_token_algorithms"));
+            return Err(IdpError::RuleBroken(ProviderRule::IdTokenAlgorithms));
         }
         Ok(known)
     }

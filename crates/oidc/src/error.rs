@@ -1,13 +1,6 @@
 //! Why a provider did not do as asked.
 
-/// The word for an answer that is longer than hubkey takes.
-pub(crate) const ANSWER_TOO_LONG: &str = "answer_too_long";
-/// The word for an ID token that is longer than hubkey takes.
-pub(crate) const ID_TOKEN_TOO_LONG: &str = "id_token_too_long";
-/// The word for a signed answer of userinfo that is longer than hubkey takes.
-pub(crate) const USERINFO_TOO_LONG: &str = "userinfo_too_long";
-
-const TOO_LONG: [&str; 3] = [ANSWER_TOO_LONG, ID_TOKEN_TOO_LONG, USERINFO_TOO_LONG];
+use hubkey_protocol::provider_rules::ProviderRule;
 
 /// Why a provider did not do as asked. Carries none of the provider's own text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,15 +14,12 @@ pub enum IdpError {
     /// It refused with this code of RFC 6749 or OpenID Connect.
     #[error("the provider refused")]
     Refused(OAuthError),
-    /// What it sent breaks a rule; the word names the rule.
-    #[error("the provider broke a rule: {0}")]
-    ProtocolViolation(&'static str),
-    /// Its metadata and the settings do not fit together; the word names what.
-    #[error("the provider's metadata and the settings do not fit: {0}")]
+    /// What it sent breaks this rule.
+    #[error("what the provider sent is refused: {}", .0.name())]
+    RuleBroken(ProviderRule),
+    /// The settings cannot be used, or it refuses hubkey's registration; the word names what.
+    #[error("the settings for the provider do not fit: {0}")]
     Misconfigured(&'static str),
-    /// It protects what it sends in a way that hubkey does not support; the word names what.
-    #[error("the provider uses what hubkey does not support: {0}")]
-    NotSupported(&'static str),
     /// Its userinfo cannot be used.
     #[error("the provider's userinfo cannot be used: {}", .0.word())]
     Userinfo(UserinfoError),
@@ -44,8 +34,8 @@ pub enum UserinfoError {
     Refused,
     /// It is about another account than that of the ID token (section 5.3.2).
     SubjectMismatch,
-    /// It is neither a JSON object nor a signed JWT for us; the word names the rule.
-    Unreadable(&'static str),
+    /// It is neither a JSON object nor a signed JWT for us: it breaks this rule.
+    Unreadable(ProviderRule),
 }
 
 impl UserinfoError {
@@ -55,17 +45,15 @@ impl UserinfoError {
         match self {
             Self::TokenRefused => "userinfo_token_refused",
             Self::Refused => "userinfo_refused",
-            Self::SubjectMismatch => "userinfo_sub",
-            Self::Unreadable(word) => word,
+            Self::SubjectMismatch => ProviderRule::UserinfoSubject.name(),
+            Self::Unreadable(rule) => rule.name(),
         }
     }
 }
 
-impl IdpError {
-    /// Whether what it sent was longer than hubkey takes, and nothing else is known to be wrong with it.
-    #[must_use]
-    pub fn is_too_long(self) -> bool {
-        matches!(self, Self::ProtocolViolation(word) if TOO_LONG.contains(&word))
+impl From<ProviderRule> for IdpError {
+    fn from(broken: ProviderRule) -> Self {
+        Self::RuleBroken(broken)
     }
 }
 

@@ -11,6 +11,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 use hubkey_protocol::trace::TRACE;
 use hubkey_protocol::{
     ProviderId,
+    provider_rules::ProviderRule,
     secret::{AccessToken, Secret},
 };
 use reqwest::{
@@ -26,10 +27,7 @@ use tracing::{Instrument as _, field::Empty};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::{
-    client_auth::TokenRequestForm,
-    error::{ANSWER_TOO_LONG, IdpError},
-};
+use crate::{client_auth::TokenRequestForm, error::IdpError};
 use breaker::Breaker;
 use circuit::Verdict;
 pub use egress_policy::may_go_through_proxy;
@@ -101,8 +99,11 @@ impl Answer {
         let challenges = self.headers.get_all(WWW_AUTHENTICATE).iter();
         let mut challenges = challenges.filter_map(|value| value.to_str().ok());
         challenges.find_map(|challenge| {
-            let (_, rest) = challenge.split_once("error=\"")?;
-            let (word, _) = rest.split_once('"')?;
+            let (_, rest) = challenge.split_once("error=")?;
+            let word = match rest.strip_prefix('"') {
+                Some(quoted) => quoted.split_once('"')?.0,
+                None => rest.split([',', ' ']).next()?,
+            };
             (!word.is_empty()).then_some(word)
         })
     }
@@ -152,11 +153,11 @@ impl RequestError {
 impl From<RequestError> for IdpError {
     fn from(reason: RequestError) -> Self {
         match reason {
-            RequestError::EgressDenied => Self::Misconfigured("address_not_permitted"),
+            RequestError::EgressDenied => Self::RuleBroken(ProviderRule::AddressNotPermitted),
             RequestError::ConnectFailed
             | RequestError::CircuitOpen
             | RequestError::ResponseLost => Self::Unavailable,
-            RequestError::ResponseTooLarge => Self::ProtocolViolation(ANSWER_TOO_LONG),
+            RequestError::ResponseTooLarge => Self::RuleBroken(ProviderRule::AnswerTooLong),
         }
     }
 }

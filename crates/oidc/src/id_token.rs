@@ -7,15 +7,12 @@
 use hubkey_domain::{clock::Timestamp, connection::IdTokenAnchor};
 use hubkey_protocol::{
     bounds::Bound,
+    provider_rules::ProviderRule,
     secret::{AccessToken, AuthorizationCode, OidcNonce, Secret},
 };
 use serde_json::Value;
 
-use crate::{
-    algorithm::Algorithm,
-    json::given,
-    jwt::{Claims, JwtError},
-};
+use crate::{algorithm::Algorithm, json::given, jwt::Claims};
 
 mod refreshed;
 #[cfg(test)]
@@ -56,19 +53,19 @@ pub(crate) fn judge(
     algorithm: Algorithm,
     expected: &Expected<'_>,
     transaction: &Transaction<'_>,
-) -> Result<(), JwtError> {
+) -> Result<(), ProviderRule> {
     for_us_and_now(claims, expected)?;
     nonce(claims, transaction)?;
     subject(claims)?;
     context(claims, transaction)?;
     authentication_time(claims, expected, transaction)?;
     half_hash(claims, "at_hash", algorithm, transaction.access_token)
-        .ok_or(JwtError::AccessTokenHash)?;
-    half_hash(claims, "c_hash", algorithm, transaction.code).ok_or(JwtError::CodeHash)
+        .ok_or(ProviderRule::IdTokenAccessTokenHash)?;
+    half_hash(claims, "c_hash", algorithm, transaction.code).ok_or(ProviderRule::IdTokenCodeHash)
 }
 
 /// What holds for every ID token, at a sign-in and after a refresh: this provider made it, for us, and it is its time.
-fn for_us_and_now(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
+fn for_us_and_now(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProviderRule> {
     issuer(claims, expected)?;
     audience(claims, expected)?;
     authorized_party(claims, expected)?;
@@ -78,16 +75,16 @@ fn for_us_and_now(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtErr
 }
 
 /// `iss` is a string, equal to the byte.
-pub(crate) fn issuer(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
+pub(crate) fn issuer(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProviderRule> {
     match claims.get("iss") {
         Some(Value::String(issuer)) if issuer == expected.issuer => Ok(()),
-        _ => Err(JwtError::Issuer),
+        _ => Err(ProviderRule::IdTokenIssuer),
     }
 }
 
 /// `aud` holds our client id, and nobody that is not trusted.
-pub(crate) fn audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
-    let audiences = audiences(claims).ok_or(JwtError::Audience)?;
+pub(crate) fn audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProviderRule> {
+    let audiences = audiences(claims).ok_or(ProviderRule::IdTokenAudience)?;
     let trusted = |audience: &&str| {
         *audience == expected.client_id
             || expected
@@ -98,7 +95,7 @@ pub(crate) fn audience(claims: &Claims, expected: &Expected<'_>) -> Result<(), J
     if audiences.contains(&expected.client_id) && audiences.iter().all(trusted) {
         Ok(())
     } else {
-        Err(JwtError::Audience)
+        Err(ProviderRule::IdTokenAudience)
     }
 }
 
@@ -113,63 +110,63 @@ fn audiences(claims: &Claims) -> Option<Vec<&str>> {
 
 /// For whom the token was made, where it says so (Core 1.0 with errata set 2, section 3.1.3.7, 4 and 5). Where it does not,
 /// its audiences have decided: they are ours, and beside us those that the operator trusts.
-fn authorized_party(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
+fn authorized_party(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProviderRule> {
     match given(claims, "azp") {
         Some(Value::String(party)) if party == expected.client_id => Ok(()),
         None => Ok(()),
-        Some(_) => Err(JwtError::AuthorizedParty),
+        Some(_) => Err(ProviderRule::IdTokenAuthorizedParty),
     }
 }
 
 /// Until when (Core 1.0 section 3.1.3.7, 9).
-pub(crate) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
-    let ends = instant(claims, "exp").ok_or(JwtError::Expiry)?;
+pub(crate) fn expiry(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProviderRule> {
+    let ends = instant(claims, "exp").ok_or(ProviderRule::IdTokenExpiry)?;
     if seconds(expected.now) < ends + expected.skew.as_secs_f64() {
         Ok(())
     } else {
-        Err(JwtError::Expiry)
+        Err(ProviderRule::IdTokenExpiry)
     }
 }
 
 /// Lately: a token of long ago is not of this sign-in (Core 1.0 section 3.1.3.7, 10).
-fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
-    let issued = instant(claims, "iat").ok_or(JwtError::IssuedAt)?;
+fn issued_at(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProviderRule> {
+    let issued = instant(claims, "iat").ok_or(ProviderRule::IdTokenIssuedAt)?;
     let (now, skew) = (seconds(expected.now), expected.skew.as_secs_f64());
     if (now - OLDEST - skew..=now + skew).contains(&issued) {
         Ok(())
     } else {
-        Err(JwtError::IssuedAt)
+        Err(ProviderRule::IdTokenIssuedAt)
     }
 }
 
 /// Since when (RFC 7519 section 4.1.5). Who says so in words that are no time is not taken to say "now".
-fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), JwtError> {
+fn not_before(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProviderRule> {
     if given(claims, "nbf").is_none() {
         return Ok(());
     }
-    let begins = instant(claims, "nbf").ok_or(JwtError::NotBefore)?;
+    let begins = instant(claims, "nbf").ok_or(ProviderRule::IdTokenNotBefore)?;
     if begins <= seconds(expected.now) + expected.skew.as_secs_f64() {
         Ok(())
     } else {
-        Err(JwtError::NotBefore)
+        Err(ProviderRule::IdTokenNotBefore)
     }
 }
 
 /// For this sign-in and no other (Core 1.0 section 3.1.3.7, 11).
-fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), JwtError> {
+fn nonce(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), ProviderRule> {
     match claims.get("nonce") {
         Some(Value::String(given)) if OidcNonce::new(given).matches(transaction.oidc_nonce) => {
             Ok(())
         }
-        _ => Err(JwtError::Nonce),
+        _ => Err(ProviderRule::IdTokenNonce),
     }
 }
 
 /// Whose (Core 1.0 section 2).
-fn subject(claims: &Claims) -> Result<(), JwtError> {
+fn subject(claims: &Claims) -> Result<(), ProviderRule> {
     match claims.get("sub") {
         Some(Value::String(subject)) if is_subject(subject) => Ok(()),
-        _ => Err(JwtError::Subject),
+        _ => Err(ProviderRule::IdTokenSubject),
     }
 }
 
@@ -179,13 +176,13 @@ pub(crate) fn is_subject(subject: &str) -> bool {
 }
 
 /// One of the contexts that the settings ask for, where they ask; else nobody reads it.
-fn context(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), JwtError> {
+fn context(claims: &Claims, transaction: &Transaction<'_>) -> Result<(), ProviderRule> {
     let asked = transaction.contexts;
     let fits = |context: &str| asked.iter().any(|one| one == context);
     if asked.is_empty() || text(claims, "acr").is_some_and(fits) {
         Ok(())
     } else {
-        Err(JwtError::Context)
+        Err(ProviderRule::IdTokenContext)
     }
 }
 
@@ -194,16 +191,16 @@ fn authentication_time(
     claims: &Claims,
     expected: &Expected<'_>,
     transaction: &Transaction<'_>,
-) -> Result<(), JwtError> {
+) -> Result<(), ProviderRule> {
     let Some(max_age) = transaction.max_age else {
         return Ok(());
     };
-    let given = instant(claims, "auth_time").ok_or(JwtError::AuthenticationTime)?;
+    let given = instant(claims, "auth_time").ok_or(ProviderRule::IdTokenAuthenticationTime)?;
     let age = std::time::Duration::from_secs(max_age) + expected.skew;
     if seconds(expected.now) - given <= age.as_secs_f64() {
         Ok(())
     } else {
-        Err(JwtError::AuthenticationTime)
+        Err(ProviderRule::IdTokenAuthenticationTime)
     }
 }
 

@@ -11,6 +11,7 @@ use hubkey_domain::{
 };
 use hubkey_protocol::{
     ProviderStatus, Scopes,
+    provider_rules::ProviderRule,
     secret::{AccessToken, LogoutToken, RefreshToken},
 };
 use serde_json::{Map, Value};
@@ -85,7 +86,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync {
 
     /// What its userinfo endpoint says of the account of this grant, asked with the grant's access token.
     async fn userinfo(&self, _grant: &Grant) -> Result<Map<String, Value>, IdpError> {
-        Err(IdpError::Misconfigured("userinfo_endpoint"))
+        Err(IdpError::RuleBroken(ProviderRule::UserinfoEndpoint))
     }
 
     /// Judges a logout token (OpenID Connect Back-Channel Logout 1.0 section 2.6).

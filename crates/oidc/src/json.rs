@@ -1,6 +1,7 @@
-//! JSON as a provider may send it: one object, no key twice, nothing before or after it, no deeper than we look.
+//! JSON as a provider may send it: one object, one value for a name, nothing before or after it, no deeper than we look.
 //!
-//! `serde_json` keeps the last of two equal keys. Two readers of one document could then see two different accounts.
+//! `serde_json` keeps the last of two equal keys. Two readers of one document could then see two different accounts. Where
+//! both have the same value, nobody can; in what is signed a name stands once all the same (RFC 7519 section 4).
 
 use std::fmt;
 
@@ -10,14 +11,24 @@ use serde_json::{Map, Number, Value};
 
 /// A text that is not one strict JSON object. Says nothing of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not one JSON object without repeated keys")]
+#[error("not one JSON object with one value for each name")]
 pub(crate) struct NotStrict;
 
 /// Reads one object.
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, NotStrict> {
+    read(bytes, Repeated::WhereEqual)
+}
+
+/// Reads one object that is signed.
+pub(crate) fn signed_object(bytes: &[u8]) -> Result<Map<String, Value>, NotStrict> {
+    read(bytes, Repeated::Never)
+}
+
+fn read(bytes: &[u8], repeated: Repeated) -> Result<Map<String, Value>, NotStrict> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Strict {
         depth: Bound::JsonDepth.limit(),
+        repeated,
     }
     .deserialize(&mut deserializer)
     .map_err(|_| NotStrict)?;
@@ -33,15 +44,23 @@ pub(crate) fn given<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&
     members.get(name).filter(|value| !value.is_null())
 }
 
+/// When a name may stand again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    WhereEqual,
+    Never,
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     depth: usize,
+    repeated: Repeated,
 }
 
 impl Strict {
     fn inside<E: Error>(self) -> Result<Self, E> {
         match self.depth.checked_sub(1) {
-            Some(depth) => Ok(Self { depth }),
+            Some(depth) => Ok(Self { depth, ..self }),
             None => Err(E::custom("too deep")),
         }
     }
@@ -59,7 +78,7 @@ impl<'de> Visitor<'de> for Strict {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("JSON without repeated keys")
+        formatter.write_str("JSON with one value for each name")
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -106,9 +125,12 @@ impl<'de> Visitor<'de> for Strict {
         let mut members = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(inside)?;
-            if members.insert(key, value).is_some() {
-                return Err(Error::custom("a key twice"));
+            let agrees =
+                |earlier: &Value| self.repeated == Repeated::WhereEqual && *earlier == value;
+            if !members.get(&key).is_none_or(agrees) {
+                return Err(Error::custom("two values for one name"));
             }
+            members.insert(key, value);
         }
         Ok(Value::Object(members))
     }
@@ -137,7 +159,9 @@ mod tests {
             "{}x",
             "{}{}",
             "{} \0",
-            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"a":1.0}"#,
+            r#"{"a":1,"a":null}"#,
             r#"{"a":1,"\u0061":2}"#,
             r#"{"a":{"b":1,"b":2}}"#,
             "[]",
@@ -149,6 +173,18 @@ mod tests {
             assert_eq!(object(text.as_bytes()), Err(NotStrict), "{text}");
         }
         assert_eq!(object(b"{\"a\":\"\xff\"}"), Err(NotStrict));
+    }
+
+    #[test]
+    fn found_b1_a_name_that_stands_again_with_the_same_value_says_nothing_new() {
+        let text = br#"{"a":1,"b":{"c":[true],"c":[true]},"a":1}"#;
+        let read = object(text).unwrap();
+        assert_eq!(
+            Value::Object(read),
+            serde_json::json!({"a": 1, "b": {"c": [true]}})
+        );
+        assert_eq!(signed_object(text), Err(NotStrict));
+        assert_eq!(signed_object(br#"{"a":1}"#), object(br#"{"a":1}"#));
     }
 
     #[test]

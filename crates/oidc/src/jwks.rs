@@ -1,7 +1,7 @@
 //! A provider's key set (RFC 7517) and which of its keys a token was signed with.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use hubkey_protocol::bounds::Bound;
+use hubkey_protocol::{bounds::Bound, provider_rules::ProviderRule};
 use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
@@ -9,7 +9,6 @@ use crate::{
     IdpError,
     algorithm::{Algorithm, KeyKind},
     json::{self, given},
-    jwt::error::JwtError,
 };
 
 /// How many keys of one name are tried for one token: providers were seen to publish a key twice, or two under one name while
@@ -48,12 +47,12 @@ impl KeySet {
     /// whoever fetched it can sign.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, IdpError> {
         let mut document =
-            json::object(body).map_err(|_| IdpError::ProtocolViolation("jwks_form"))?;
+            json::object(body).map_err(|_| IdpError::RuleBroken(ProviderRule::JwksForm))?;
         let Some(Value::Array(members)) = document.remove("keys") else {
-            return Err(IdpError::ProtocolViolation("jwks_form"));
+            return Err(IdpError::RuleBroken(ProviderRule::JwksForm));
         };
         if members.len() > Bound::Keys.limit() {
-            return Err(IdpError::ProtocolViolation("jwks_too_many_keys"));
+            return Err(IdpError::RuleBroken(ProviderRule::JwksTooManyKeys));
         }
         let members = members.iter().filter_map(Value::as_object);
         let members: Vec<_> = members
@@ -63,7 +62,7 @@ impl KeySet {
             .iter()
             .any(|key| PRIVATE.iter().any(|name| given(key, name).is_some()))
         {
-            return Err(IdpError::ProtocolViolation("jwks_private_key"));
+            return Err(IdpError::RuleBroken(ProviderRule::JwksPrivateKey));
         }
         Ok(Self(members.into_iter().filter_map(key).collect()))
     }
@@ -74,7 +73,7 @@ impl KeySet {
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
-    ) -> Result<Vec<&Key>, JwtError> {
+    ) -> Result<Vec<&Key>, ProviderRule> {
         let named = |key: &Key| kid.is_none() || key.kid.as_deref() == kid;
         let fitting = self.0.iter();
         let mut candidates: Vec<&Key> = Vec::new();
@@ -88,7 +87,7 @@ impl KeySet {
         if (1..=most).contains(&candidates.len()) {
             Ok(candidates)
         } else {
-            Err(JwtError::Key)
+            Err(ProviderRule::IdTokenKey)
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hubkey_domain::clock::{Clock, Timestamp};
-use hubkey_protocol::ProviderId;
+use hubkey_protocol::{ProviderId, provider_rules::ProviderRule};
 use reqwest::StatusCode;
 use url::Url;
 
@@ -15,7 +15,7 @@ use crate::{
     cached_document::CachedDocument,
     http_client::{Answer, Endpoint, HttpClient},
     jwks::KeySet,
-    jwt::{Claims, JwtError, UnverifiedJwt},
+    jwt::{Claims, UnverifiedJwt},
 };
 
 const SHORTEST: Duration = Duration::from_mins(5);
@@ -72,7 +72,7 @@ impl Keyring {
             provider,
             // Known keys outlive a provider's outage and its garbage, but not a leaked private key.
             cached: CachedDocument::new(|failure| {
-                failure != IdpError::ProtocolViolation("jwks_private_key")
+                failure != IdpError::RuleBroken(ProviderRule::JwksPrivateKey)
             }),
             forced: Mutex::default(),
             clock,
@@ -109,9 +109,9 @@ impl Keyring {
         match self.cached.renew_if(seen, now, permitted, fetch).await {
             Some(Ok(keys)) => verify(&keys, token).map_err(|fault| NotVerified {
                 error: fault.into(),
-                for_good: fault != JwtError::Key,
+                for_good: fault != ProviderRule::IdTokenKey,
             }),
-            Some(Err(IdpError::Unavailable)) if fault == JwtError::Key => {
+            Some(Err(IdpError::Unavailable)) if fault == ProviderRule::IdTokenKey => {
                 Err(not_now(IdpError::Unavailable))
             }
             Some(Err(_)) | None => Err(not_now(fault.into())),
@@ -143,7 +143,7 @@ impl Keyring {
             "outcome" => outcome(result.as_ref().err()),
         )
         .increment(1);
-        if result.as_ref().err() == Some(&IdpError::ProtocolViolation("jwks_private_key")) {
+        if result.as_ref().err() == Some(&IdpError::RuleBroken(ProviderRule::JwksPrivateKey)) {
             tracing::error!(
                 provider = self.provider.as_str(),
                 "The provider publishes a private key; none of its keys is trusted."
@@ -153,26 +153,26 @@ impl Keyring {
     }
 }
 
-fn verify(keys: &KeySet, token: &UnverifiedJwt<'_>) -> Result<Claims, JwtError> {
+fn verify(keys: &KeySet, token: &UnverifiedJwt<'_>) -> Result<Claims, ProviderRule> {
     for key in keys.candidates(token.kid(), token.algorithm())? {
         match token.verify(key) {
-            Err(JwtError::Signature) => {}
+            Err(ProviderRule::IdTokenSignature) => {}
             verified => return verified,
         }
     }
-    Err(JwtError::Signature)
+    Err(ProviderRule::IdTokenSignature)
 }
 
 fn read(answer: &Answer) -> Result<(KeySet, Duration), IdpError> {
     match answer.status {
         StatusCode::OK => {}
         status if status.is_redirection() => {
-            return Err(IdpError::ProtocolViolation("jwks_redirected"));
+            return Err(IdpError::RuleBroken(ProviderRule::JwksRedirected));
         }
         _ => return Err(IdpError::Unavailable),
     }
     if !answer.is_json() {
-        return Err(IdpError::ProtocolViolation("jwks_content_type"));
+        return Err(IdpError::RuleBroken(ProviderRule::JwksContentType));
     }
     let lifetime = answer.max_age().unwrap_or(USUAL).clamp(SHORTEST, LONGEST);
     Ok((KeySet::parse(&answer.body)?, lifetime))
@@ -181,7 +181,7 @@ fn read(answer: &Answer) -> Result<(KeySet, Duration), IdpError> {
 fn outcome(failure: Option<&IdpError>) -> &'static str {
     match failure {
         None => "ok",
-        Some(IdpError::ProtocolViolation(_)) => "refused",
+        Some(IdpError::RuleBroken(_)) => "refused",
         Some(_) => "unavailable",
     }
 }

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use hubkey_protocol::provider_rules::ProviderRule;
 use serde_json::Value;
 
 use crate::{
-    IdpError, Logout,
+    Logout,
     id_token::{self, Expected, instant, is_subject, seconds},
     json::given,
-    jwt::{Claims, JwtError},
+    jwt::Claims,
 };
 
 /// The `typ` of its header, where there is one.
@@ -21,21 +22,23 @@ const WINDOW: Duration = Duration::from_mins(5);
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// Judges the claims of a logout token whose signature was checked.
-pub(crate) fn judge(claims: &Claims, expected: &Expected<'_>) -> Result<Logout, IdpError> {
-    id_token::issuer(claims, expected).map_err(refused)?;
-    id_token::audience(claims, expected).map_err(refused)?;
-    id_token::expiry(claims, expected).map_err(refused)?;
+pub(crate) fn judge(claims: &Claims, expected: &Expected<'_>) -> Result<Logout, ProviderRule> {
+    id_token::issuer(claims, expected).map_err(of_logout_tokens)?;
+    id_token::audience(claims, expected).map_err(of_logout_tokens)?;
+    id_token::expiry(claims, expected).map_err(of_logout_tokens)?;
     issued_lately(claims, expected)?;
     event(claims)?;
     // One that has it may be an ID token (section 2.4).
     if claims.contains_key("nonce") {
-        return Err(IdpError::ProtocolViolation("logout_token_nonce"));
+        return Err(ProviderRule::LogoutTokenNonce);
     }
-    let (subject, session) = (text(claims, "sub")?, text(claims, "sid")?);
+    let of_whom = |name| text(claims, name, ProviderRule::LogoutTokenSubject);
+    let (subject, session) = (of_whom("sub")?, of_whom("sid")?);
     if subject.is_none() && session.is_none() {
-        return Err(IdpError::ProtocolViolation("logout_token_sub"));
+        return Err(ProviderRule::LogoutTokenSubject);
     }
-    let token_id = text(claims, "jti")?.ok_or(IdpError::ProtocolViolation("logout_token_jti"))?;
+    let token_id = text(claims, "jti", ProviderRule::LogoutTokenId)?;
+    let token_id = token_id.ok_or(ProviderRule::LogoutTokenId)?;
     Ok(Logout {
         issuer: expected.issuer.to_owned(),
         subject,
@@ -46,20 +49,22 @@ pub(crate) fn judge(claims: &Claims, expected: &Expected<'_>) -> Result<Logout, 
     })
 }
 
-/// The word of a rule that ID tokens have too.
-pub(crate) fn refused(fault: JwtError) -> IdpError {
-    IdpError::ProtocolViolation(match fault {
-        JwtError::Issuer => "logout_token_iss",
-        JwtError::Audience => "logout_token_aud",
-        JwtError::Expiry => "logout_token_exp",
-        JwtError::Type => "logout_token_typ",
-        JwtError::Algorithm | JwtError::UnknownAlgorithm => "logout_token_alg",
-        _ => "logout_token_form",
-    })
+/// What a rule that ID tokens have too is called here.
+pub(crate) fn of_logout_tokens(rule: ProviderRule) -> ProviderRule {
+    match rule {
+        ProviderRule::IdTokenIssuer => ProviderRule::LogoutTokenIssuer,
+        ProviderRule::IdTokenAudience => ProviderRule::LogoutTokenAudience,
+        ProviderRule::IdTokenExpiry => ProviderRule::LogoutTokenExpiry,
+        ProviderRule::IdTokenType => ProviderRule::LogoutTokenType,
+        ProviderRule::IdTokenAlgorithm | ProviderRule::IdTokenAlgorithmUnknown => {
+            ProviderRule::LogoutTokenAlgorithm
+        }
+        _ => ProviderRule::LogoutTokenForm,
+    }
 }
 
-fn issued_lately(claims: &Claims, expected: &Expected<'_>) -> Result<(), IdpError> {
-    let wrong = IdpError::ProtocolViolation("logout_token_iat");
+fn issued_lately(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProviderRule> {
+    let wrong = ProviderRule::LogoutTokenIssuedAt;
     let issued = instant(claims, "iat").ok_or(wrong)?;
     let off = (seconds(expected.now) - issued).abs();
     (off <= (WINDOW + expected.skew).as_secs_f64())
@@ -68,20 +73,20 @@ fn issued_lately(claims: &Claims, expected: &Expected<'_>) -> Result<(), IdpErro
 }
 
 /// Only the one member counts; others may be of any type.
-fn event(claims: &Claims) -> Result<(), IdpError> {
+fn event(claims: &Claims) -> Result<(), ProviderRule> {
     let member = claims.get("events").and_then(|events| events.get(EVENT));
     member
         .is_some_and(Value::is_object)
         .then_some(())
-        .ok_or(IdpError::ProtocolViolation("logout_token_events"))
+        .ok_or(ProviderRule::LogoutTokenEvents)
 }
 
 /// Absent, or a text as a subject may be: whose sessions end, and that the token comes once, hang on these.
-fn text(claims: &Claims, name: &'static str) -> Result<Option<String>, IdpError> {
+fn text(claims: &Claims, name: &str, rule: ProviderRule) -> Result<Option<String>, ProviderRule> {
     match given(claims, name) {
         None => Ok(None),
         Some(Value::String(text)) if is_subject(text) => Ok(Some(text.clone())),
-        Some(_) => Err(IdpError::ProtocolViolation("logout_token_sub")),
+        Some(_) => Err(rule),
     }
 }
 
@@ -118,7 +123,7 @@ mod tests {
         })
     }
 
-    fn judged(change: impl FnOnce(&mut Value)) -> Result<Logout, IdpError> {
+    fn judged(change: impl FnOnce(&mut Value)) -> Result<Logout, ProviderRule> {
         let mut claims = claims();
         change(&mut claims);
         let expected = Expected {
@@ -131,7 +136,7 @@ mod tests {
         judge(claims.as_object().unwrap(), &expected)
     }
 
-    fn without(name: &str) -> Result<Logout, IdpError> {
+    fn without(name: &str) -> Result<Logout, ProviderRule> {
         judged(|claims| {
             claims.as_object_mut().unwrap().remove(name);
         })
@@ -206,10 +211,10 @@ mod tests {
             (|c| c["nonce"] = Value::Null, "logout_token_nonce"),
             (|c| c["sub"] = json!(7), "logout_token_sub"),
             (|c| c["sid"] = json!(""), "logout_token_sub"),
-            (|c| c["jti"] = json!("x".repeat(300)), "logout_token_sub"),
+            (|c| c["jti"] = json!("x".repeat(300)), "logout_token_jti"),
         ];
         for (change, word) in cases {
-            assert_eq!(judged(change), Err(IdpError::ProtocolViolation(word)));
+            assert_eq!(judged(change).map_err(ProviderRule::name), Err(word));
         }
     }
 
@@ -224,8 +229,8 @@ mod tests {
             ("jti", "logout_token_jti"),
         ] {
             assert_eq!(
-                without(name),
-                Err(IdpError::ProtocolViolation(word)),
+                without(name).map_err(ProviderRule::name),
+                Err(word),
                 "{name}"
             );
         }
@@ -234,6 +239,6 @@ mod tests {
             claims.remove("sub");
             claims.remove("sid");
         });
-        assert_eq!(nobody, Err(IdpError::ProtocolViolation("logout_token_sub")));
+        assert_eq!(nobody, Err(ProviderRule::LogoutTokenSubject));
     }
 }

@@ -9,6 +9,7 @@ use hubkey_domain::{
 };
 use hubkey_protocol::{
     Account, Scopes,
+    provider_rules::ProviderRule,
     secret::{
         AccessToken, AuthorizationCode, OidcNonce, PkceVerifier, RefreshToken, SecretUrl, State,
     },
@@ -134,9 +135,9 @@ pub enum VerifyError {
     /// The key is still not there.
     #[error("the ID token cannot be judged yet")]
     NotYet,
-    /// It is for another account or breaks a rule for ID tokens; the word names it.
-    #[error("the answer is not for this grant: {0}")]
-    Foreign(&'static str),
+    /// It is for another account or breaks another rule for ID tokens.
+    #[error("the answer is not for this grant: {}", .0.name())]
+    Foreign(ProviderRule),
 }
 
 /// What a refresh brought.
@@ -200,12 +201,11 @@ pub enum RefreshError {
         /// The rest of it.
         unverified: Box<Unverified>,
     },
-    /// The answer is for another account or breaks a rule for ID tokens; the word names it. What it brought is to be
-    /// given back.
-    #[error("the answer is not for this grant: {word}")]
+    /// The answer is for another account or breaks another rule for ID tokens. What it brought is to be given back.
+    #[error("the answer is not for this grant: {}", .rule.name())]
     Foreign {
         /// Which rule.
-        word: &'static str,
+        rule: ProviderRule,
         /// What it brought.
         access_token: AccessToken,
         /// What it brought.

@@ -14,6 +14,7 @@ use hubkey_domain::{
 };
 use hubkey_protocol::{
     ProviderStatus, Scopes,
+    provider_rules::ProviderRule,
     secret::{AccessToken, RefreshToken},
 };
 use serde_json::Value;
@@ -53,7 +54,7 @@ impl OAuth2Provider {
             return Err(IdpError::Misconfigured("endpoints"));
         };
         if config.par_mode == ParMode::Always {
-            return Err(IdpError::Misconfigured("pushed_authorization_requests"));
+            return Err(IdpError::RuleBroken(ProviderRule::PushedRequests));
         }
         parameters::check_parameters(&config)?;
         let parameters: Vec<_> = config
@@ -82,12 +83,12 @@ impl OAuth2Provider {
             .await?;
         userinfo::check_status(&answer)?;
         if !answer.is_json() {
-            return Err(userinfo::unreadable("userinfo_content_type"));
+            return Err(userinfo::unreadable(ProviderRule::UserinfoContentType));
         }
-        let mut claims =
-            json::object(&answer.body).map_err(|_| userinfo::unreadable("userinfo_json"))?;
+        let mut claims = json::object(&answer.body)
+            .map_err(|_| userinfo::unreadable(ProviderRule::UserinfoJson))?;
         let subject = subject(&claims, &self.at.subject_field)
-            .ok_or(userinfo::unreadable("userinfo_subject"))?;
+            .ok_or(userinfo::unreadable(ProviderRule::UserinfoSubjectField))?;
         claims.insert("sub".to_owned(), Value::String(subject));
         // What GitHub and its like call the name that people know.
         if json::given(&claims, "preferred_username").is_none()
@@ -109,7 +110,7 @@ impl OAuth2Provider {
 }
 
 fn check_endpoints(policy: &EgressPolicy, at: &OAuth2Endpoints) -> Result<(), IdpError> {
-    let wrong = |_| IdpError::Misconfigured("endpoint_url");
+    let wrong = |_| IdpError::RuleBroken(ProviderRule::EndpointUrl);
     for url in [Some(&at.token), Some(&at.userinfo), at.revocation.as_ref()] {
         url.map_or(Ok(()), |url| policy.check(url)).map_err(wrong)?;
     }
@@ -166,15 +167,19 @@ impl IdentityProvider for OAuth2Provider {
         given: Option<&str>,
     ) -> Result<(), IdpError> {
         match given {
-            _ if expected != self.at.issuer => Err(IdpError::ProtocolViolation("issuer_changed")),
-            Some(given) if given != expected => Err(IdpError::ProtocolViolation("response_iss")),
+            _ if expected != self.at.issuer => {
+                Err(IdpError::RuleBroken(ProviderRule::IssuerChanged))
+            }
+            Some(given) if given != expected => {
+                Err(IdpError::RuleBroken(ProviderRule::ResponseIssuer))
+            }
             _ => Ok(()),
         }
     }
 
     async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError> {
         if redemption.issuer != self.at.issuer {
-            return Err(IdpError::ProtocolViolation("issuer_changed"));
+            return Err(IdpError::RuleBroken(ProviderRule::IssuerChanged));
         }
         self.ready().await?;
         let sent = self.clock.now();

@@ -13,6 +13,7 @@ use hubkey_domain::{
 };
 use hubkey_protocol::{
     ProviderStatus, Scopes,
+    provider_rules::ProviderRule,
     secret::{AccessToken, LogoutToken, RefreshToken, Secret},
 };
 use serde_json::Value;
@@ -30,7 +31,7 @@ use crate::{
     exchange,
     http_client::{EgressPolicy, Endpoint, HttpClient, is_loopback},
     id_token::{self, Expected, Transaction},
-    jwt::{Claims, JwtError, UnverifiedJwt},
+    jwt::{Claims, UnverifiedJwt},
     keyring::{Keyring, Origin},
     logout_token, par, parameters, refresh, revocation,
     token::{self, ResponseDialect, TokenEndpoint, TokenResponse},
@@ -159,10 +160,14 @@ impl IdentityProvider for OidcProvider {
     ) -> Result<(), IdpError> {
         let metadata = self.directory.metadata(&self.http).await?;
         match given {
-            _ if expected != metadata.issuer => Err(IdpError::ProtocolViolation("issuer_changed")),
-            Some(given) if given != expected => Err(IdpError::ProtocolViolation("response_iss")),
+            _ if expected != metadata.issuer => {
+                Err(IdpError::RuleBroken(ProviderRule::IssuerChanged))
+            }
+            Some(given) if given != expected => {
+                Err(IdpError::RuleBroken(ProviderRule::ResponseIssuer))
+            }
             None if metadata.names_issuer => {
-                Err(IdpError::ProtocolViolation("response_iss_missing"))
+                Err(IdpError::RuleBroken(ProviderRule::ResponseIssuerMissing))
             }
             _ => Ok(()),
         }
@@ -171,7 +176,7 @@ impl IdentityProvider for OidcProvider {
     async fn redeem(&self, redemption: Redemption) -> Result<Granted, IdpError> {
         let metadata = self.directory.metadata(&self.http).await?;
         if redemption.issuer != metadata.issuer {
-            return Err(IdpError::ProtocolViolation("issuer_changed"));
+            return Err(IdpError::RuleBroken(ProviderRule::IssuerChanged));
         }
         // Before the code is spent: without keys its ID token could not be judged.
         self.keyring.keys(&self.http, &metadata.jwks).await?;
@@ -214,8 +219,8 @@ impl IdentityProvider for OidcProvider {
         let token = (id_token.as_str(), &handed.access_token);
         match self.refreshed_claims(&metadata, token, (known, came)).await {
             Ok(issued_at) => Ok(handed.refreshed(issued_at, sent)),
-            Err(VerifyError::Foreign(word)) => Err(RefreshError::Foreign {
-                word,
+            Err(VerifyError::Foreign(rule)) => Err(RefreshError::Foreign {
+                rule,
                 access_token: handed.access_token,
                 refresh_token: handed.refresh_token,
             }),
@@ -262,11 +267,11 @@ impl IdentityProvider for OidcProvider {
         let metadata = self.directory.metadata(&self.http).await?;
         let kind = logout_token::TYPE;
         let token = UnverifiedJwt::parse_as(kind, token.expose(), &metadata.algorithms)
-            .map_err(logout_token::refused)?;
+            .map_err(logout_token::of_logout_tokens)?;
         let posted = (&token, Origin::Anybody);
         let verified = self.keyring.verified(&self.http, &metadata.jwks, posted);
         let claims = verified.await.map_err(|reason| match reason.error {
-            IdpError::ProtocolViolation(_) => IdpError::ProtocolViolation("logout_token_signature"),
+            IdpError::RuleBroken(_) => IdpError::RuleBroken(ProviderRule::LogoutTokenSignature),
             other => other,
         })?;
         let mut logout = logout_token::judge(&claims, &self.expected(&metadata))?;
@@ -284,7 +289,7 @@ impl IdentityProvider for OidcProvider {
             .map_err(|_| IdpError::Unavailable)?;
         let metadata = self.directory.metadata(&self.http).await?;
         if grant.issuer != metadata.issuer {
-            return Err(IdpError::ProtocolViolation("issuer_changed"));
+            return Err(IdpError::RuleBroken(ProviderRule::IssuerChanged));
         }
         let ends = (&self.http, &self.keyring);
         let expected = self.expected(&metadata);
@@ -332,7 +337,7 @@ impl OidcProvider {
         redemption: &Redemption,
     ) -> Result<(Claims, Algorithm), IdpError> {
         let token = handed.unverified_id_token.as_ref();
-        let token = token.ok_or(IdpError::ProtocolViolation("id_token_missing"))?;
+        let token = token.ok_or(IdpError::RuleBroken(ProviderRule::IdTokenMissing))?;
         let token = UnverifiedJwt::parse(token, &metadata.algorithms)?;
         let mut claims = self
             .keyring
@@ -364,12 +369,12 @@ impl OidcProvider {
         (id_token, access_token): (&str, &AccessToken),
         (known, came): (Known<'_>, Timestamp),
     ) -> Result<Option<u64>, VerifyError> {
-        let foreign = |fault: JwtError| VerifyError::Foreign(fault.word());
-        let token = UnverifiedJwt::parse(id_token, &metadata.algorithms).map_err(foreign)?;
+        let token =
+            UnverifiedJwt::parse(id_token, &metadata.algorithms).map_err(VerifyError::Foreign)?;
         let signed = (&token, Origin::Provider);
         let verified = self.keyring.verified(&self.http, &metadata.jwks, signed);
         let claims = verified.await.map_err(|reason| match reason.error {
-            IdpError::ProtocolViolation(word) if reason.for_good => VerifyError::Foreign(word),
+            IdpError::RuleBroken(rule) if reason.for_good => VerifyError::Foreign(rule),
             _ => VerifyError::NotYet,
         })?;
         let expected = Expected {
@@ -378,7 +383,7 @@ impl OidcProvider {
         };
         let same = (known.subject, known.proof);
         id_token::judge_refreshed(&claims, token.algorithm(), &expected, same, access_token)
-            .map_err(foreign)?;
+            .map_err(VerifyError::Foreign)?;
         let nonce = known.proof.oidc_nonce.clone();
         let proof = id_token::proof(&claims, token.algorithm(), nonce);
         Ok(Some(proof.issued_at))

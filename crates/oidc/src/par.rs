@@ -4,6 +4,7 @@
 use hubkey_domain::provider::{ParMode, ProviderConfig};
 use hubkey_protocol::{
     bounds::Bound,
+    provider_rules::ProviderRule,
     secret::{Secret, SecretUrl},
 };
 use reqwest::StatusCode;
@@ -31,7 +32,7 @@ pub(crate) fn endpoint<'a>(
         ParMode::Always => metadata.pushed.is_none(),
     };
     if unfit {
-        return Err(IdpError::Misconfigured("pushed_authorization_requests"));
+        return Err(IdpError::RuleBroken(ProviderRule::PushedRequests));
     }
     let wanted = config.par_mode != ParMode::Never;
     Ok(metadata.pushed.as_ref().filter(|_| wanted))
@@ -78,25 +79,25 @@ pub(crate) async fn push(
 fn reference(answer: &Answer) -> Result<String, IdpError> {
     // Some providers say 200.
     if answer.status.is_redirection() {
-        return Err(IdpError::ProtocolViolation("par_redirected"));
+        return Err(IdpError::RuleBroken(ProviderRule::ParRedirected));
     }
     if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK) {
         let judged = refusal::judge(Question::PushedAuthorization, answer);
-        return Err(token::refusal(&judged, answer, "par_error_form"));
+        return Err(token::refusal(&judged, answer, ProviderRule::ParErrorForm));
     }
     if !answer.is_json() {
-        return Err(IdpError::ProtocolViolation("par_content_type"));
+        return Err(IdpError::RuleBroken(ProviderRule::ParContentType));
     }
     let members =
-        json::object(&answer.body).map_err(|_| IdpError::ProtocolViolation("par_json"))?;
+        json::object(&answer.body).map_err(|_| IdpError::RuleBroken(ProviderRule::ParJson))?;
     // The browser leaves at once: only a reference that is over already is of no use.
     let lives = members.get("expires_in").and_then(Value::as_f64);
     if lives.is_some_and(|seconds| seconds < 1.0) {
-        return Err(IdpError::ProtocolViolation("par_expires_in"));
+        return Err(IdpError::RuleBroken(ProviderRule::ParExpiresIn));
     }
     match members.get("request_uri") {
         Some(Value::String(reference)) if is_reference(reference) => Ok(reference.clone()),
-        _ => Err(IdpError::ProtocolViolation("par_request_uri")),
+        _ => Err(IdpError::RuleBroken(ProviderRule::ParRequestUri)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The parameters of an authorization request that hubkey sets itself.
 
 use hubkey_domain::provider::ProviderConfig;
+use hubkey_protocol::provider_rules::ProviderRule;
 use url::Url;
 
 use crate::IdpError;
@@ -39,7 +40,9 @@ pub(crate) fn check_endpoint(endpoint: &Url, parameters: &[String]) -> Result<()
         RESERVED.contains(&&*name) || parameters.iter().any(|other| *other == name)
     });
     if taken {
-        return Err(IdpError::Misconfigured("authorization_endpoint_query"));
+        return Err(IdpError::RuleBroken(
+            ProviderRule::AuthorizationEndpointQuery,
+        ));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hubkey_domain::refusal::Refusal;
 use hubkey_protocol::{
     Scopes,
+    provider_rules::ProviderRule,
     secret::{RefreshToken, Secret},
 };
 use tokio::time::timeout;
@@ -84,7 +85,7 @@ pub(crate) async fn probe(at: TokenEndpoint<'_>) -> Result<Option<Refusal>, IdpE
         RefusalKind::Later => Err(IdpError::Unavailable),
         _ if judged.error.is_some() || answer.status.is_client_error() => Ok(Some(judged.refusal)),
         _ if answer.status.is_server_error() => Err(IdpError::Unavailable),
-        _ => Err(IdpError::ProtocolViolation("token_content_type")),
+        _ => Err(IdpError::RuleBroken(ProviderRule::TokenContentType)),
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn revoke(
         .chain([(access_token.expose(), "access_token")]);
     let mut outcomes = Vec::new();
     for (token, hint) in tokens {
-        let outcome = tell((url, client_auth), http, token, hint).await;
+        let outcome = revoke_token((url, client_auth), http, token, hint).await;
         if outcome != RevocationOutcome::Revoked {
             tracing::warn!(
                 provider = http.provider().as_str(),
@@ -59,7 +59,7 @@ pub(crate) async fn revoke(
 }
 
 /// Until the provider has taken it, or has refused it for good.
-async fn tell(
+async fn revoke_token(
     (url, client_auth): (&Url, &ClientAuth),
     http: &HttpClient,
     token: &str,

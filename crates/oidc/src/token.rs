@@ -9,6 +9,7 @@ use hubkey_domain::{
 };
 use hubkey_protocol::{
     Scopes,
+    provider_rules::ProviderRule,
     secret::{AccessToken, IdToken, RefreshToken, Secret},
 };
 use reqwest::StatusCode;
@@ -28,6 +29,11 @@ use crate::{
 
 /// A longer lifetime is taken for nonsense, not for a promise.
 const LONGEST_LIFETIME: u64 = 10 * 366 * 24 * 60 * 60;
+
+/// The members that are tokens, and what each has to be.
+const ACCESS_TOKEN: (&str, ProviderRule) = ("access_token", ProviderRule::AccessToken);
+const REFRESH_TOKEN: (&str, ProviderRule) = ("refresh_token", ProviderRule::RefreshToken);
+const ID_TOKEN: (&str, ProviderRule) = ("id_token", ProviderRule::IdTokenMember);
 
 /// So long is tried to give back what a code brought to nobody. Its person waits for a page.
 const GIVING_BACK: Duration = Duration::from_secs(2);
@@ -206,28 +212,28 @@ pub(crate) fn read(
     dialect: ResponseDialect,
 ) -> Result<TokenResponse, IdpError> {
     if answer.status.is_redirection() {
-        return Err(IdpError::ProtocolViolation("token_redirected"));
+        return Err(IdpError::RuleBroken(ProviderRule::TokenRedirected));
     }
     if answer.status != StatusCode::OK {
         let judged = refusal::judge(question, answer);
-        return Err(refusal(&judged, answer, "token_error_form"));
+        return Err(refusal(&judged, answer, ProviderRule::TokenErrorForm));
     }
     let media_type = answer.media_type();
     let members = match (media_type.as_deref(), dialect) {
         (Some("application/json"), _) => {
-            json::object(&answer.body).map_err(|_| IdpError::ProtocolViolation("token_json"))?
+            json::object(&answer.body).map_err(|_| IdpError::RuleBroken(ProviderRule::TokenJson))?
         }
         (Some(refusal::FORM), ResponseDialect::OAuth2) => {
-            refusal::form(&answer.body).ok_or(IdpError::ProtocolViolation("token_form"))?
+            refusal::form(&answer.body).ok_or(IdpError::RuleBroken(ProviderRule::TokenForm))?
         }
-        _ => return Err(IdpError::ProtocolViolation("token_content_type")),
+        _ => return Err(IdpError::RuleBroken(ProviderRule::TokenContentType)),
     };
     response(members, dialect)
 }
 
 /// Why a request that is no refresh brought nothing. The rest of an error document never leaves the judge (RFC 6749 section
 /// 5.2).
-pub(crate) fn refusal(judged: &Judgement, answer: &Answer, no_document: &'static str) -> IdpError {
+pub(crate) fn refusal(judged: &Judgement, answer: &Answer, no_document: ProviderRule) -> IdpError {
     match (judged.kind, judged.error) {
         (RefusalKind::Later, None | Some(OAuthError::Other)) => IdpError::Unavailable,
         (RefusalKind::Registration, None | Some(OAuthError::Other)) => {
@@ -235,7 +241,7 @@ pub(crate) fn refusal(judged: &Judgement, answer: &Answer, no_document: &'static
         }
         (RefusalKind::Unknown, _) if !answer.status.is_client_error() => IdpError::OutcomeUnknown,
         (_, Some(error)) => IdpError::Refused(error),
-        (_, None) => IdpError::ProtocolViolation(no_document),
+        (_, None) => IdpError::RuleBroken(no_document),
     }
 }
 
@@ -245,7 +251,7 @@ pub(crate) fn next_refresh_token(answer: &Answer, sent: &RefreshToken) -> Option
         return None;
     }
     let mut members = json::object(&answer.body).ok()?;
-    let next = text(&mut members, "refresh_token").ok()??;
+    let next = text(&mut members, REFRESH_TOKEN).ok()??;
     let next = RefreshToken::new(next);
     (!next.expose().is_empty() && !next.matches(sent)).then_some(next)
 }
@@ -259,13 +265,13 @@ fn response(
         return Err(IdpError::Refused(OAuthError::parse(word)));
     }
     if !is_bearer(&members, dialect) {
-        return Err(IdpError::ProtocolViolation("token_type"));
+        return Err(IdpError::RuleBroken(ProviderRule::TokenType));
     }
-    let access_token = text(&mut members, "access_token")?
+    let access_token = text(&mut members, ACCESS_TOKEN)?
         .filter(|token| is_token(token))
-        .ok_or(IdpError::ProtocolViolation("access_token"))?;
-    let refresh_token = text(&mut members, "refresh_token")?.filter(|token| !token.is_empty());
-    let id_token = text(&mut members, "id_token")?.filter(|token| !token.is_empty());
+        .ok_or(IdpError::RuleBroken(ProviderRule::AccessToken))?;
+    let refresh_token = text(&mut members, REFRESH_TOKEN)?.filter(|token| !token.is_empty());
+    let id_token = text(&mut members, ID_TOKEN)?.filter(|token| !token.is_empty());
     Ok(TokenResponse {
         access_token: AccessToken::new(access_token),
         refresh_token: refresh_token.map(RefreshToken::new),
@@ -286,11 +292,14 @@ fn is_bearer(members: &Map<String, Value>, dialect: ResponseDialect) -> bool {
 }
 
 /// Takes a text out, so that no copy of it stays behind. A value of another type is not an absent one.
-fn text(members: &mut Map<String, Value>, name: &'static str) -> Result<Option<String>, IdpError> {
+fn text(
+    members: &mut Map<String, Value>,
+    (name, rule): (&str, ProviderRule),
+) -> Result<Option<String>, ProviderRule> {
     match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(IdpError::ProtocolViolation(name)),
+        Some(_) => Err(rule),
     }
 }
 
@@ -307,14 +316,16 @@ fn scopes(
     let list = match (members.remove("scope"), dialect) {
         (Some(Value::Array(names)), ResponseDialect::OAuth2) => {
             let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
-            names.ok_or(IdpError::ProtocolViolation("scope"))?.join(" ")
+            names
+                .ok_or(IdpError::RuleBroken(ProviderRule::Scope))?
+                .join(" ")
         }
         (Some(Value::String(list)), ResponseDialect::OAuth2) => list.replace(',', " "),
         (Some(Value::String(list)), ResponseDialect::OpenId) => list,
         (None | Some(Value::Null), _) => return Ok(None),
-        (Some(_), _) => return Err(IdpError::ProtocolViolation("scope")),
+        (Some(_), _) => return Err(IdpError::RuleBroken(ProviderRule::Scope)),
     };
-    let scopes = Scopes::parse(&list).map_err(|_| IdpError::ProtocolViolation("scope"))?;
+    let scopes = Scopes::parse(&list).map_err(|_| IdpError::RuleBroken(ProviderRule::Scope))?;
     Ok(Some(scopes).filter(|scopes| !scopes.is_empty()))
 }
 

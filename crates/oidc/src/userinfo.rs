@@ -1,17 +1,17 @@
 //! The userinfo endpoint (OpenID Connect Core 1.0 section 5.3).
 
-use hubkey_protocol::secret::AccessToken;
+use hubkey_protocol::{provider_rules::ProviderRule, secret::AccessToken};
 use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::{
     IdpError,
     discovery::Metadata,
-    error::{USERINFO_TOO_LONG, UserinfoError},
+    error::UserinfoError,
     http_client::{Answer, Endpoint, HttpClient},
     id_token::{self, Expected},
     json,
-    jwt::{Claims, JwtError, UnverifiedJwt},
+    jwt::{Claims, UnverifiedJwt},
     keyring::{Keyring, Origin},
     refusal::{self, Question, RefusalKind},
 };
@@ -27,7 +27,7 @@ pub(crate) async fn claims(
     let url = metadata
         .userinfo
         .as_ref()
-        .ok_or(IdpError::Misconfigured("userinfo_endpoint"))?;
+        .ok_or(IdpError::RuleBroken(ProviderRule::UserinfoEndpoint))?;
     let answer = http
         .get(Endpoint::Userinfo, url, Some(access_token))
         .await?;
@@ -35,9 +35,9 @@ pub(crate) async fn claims(
     let claims = if answer.media_type().as_deref() == Some("application/jwt") {
         signed(metadata, (http, keyring), &answer, expected).await?
     } else if answer.is_json() {
-        json::object(&answer.body).map_err(|_| unreadable("userinfo_json"))?
+        json::object(&answer.body).map_err(|_| unreadable(ProviderRule::UserinfoJson))?
     } else {
-        return Err(unreadable("userinfo_content_type"));
+        return Err(unreadable(ProviderRule::UserinfoContentType));
     };
     match claims.get("sub") {
         Some(Value::String(other)) if other == subject => Ok(claims),
@@ -45,8 +45,8 @@ pub(crate) async fn claims(
     }
 }
 
-pub(crate) fn unreadable(word: &'static str) -> IdpError {
-    IdpError::Userinfo(UserinfoError::Unreadable(word))
+pub(crate) fn unreadable(rule: ProviderRule) -> IdpError {
+    IdpError::Userinfo(UserinfoError::Unreadable(rule))
 }
 
 pub(crate) fn check_status(answer: &Answer) -> Result<(), IdpError> {
@@ -54,7 +54,7 @@ pub(crate) fn check_status(answer: &Answer) -> Result<(), IdpError> {
         return Ok(());
     }
     if answer.status.is_redirection() {
-        return Err(unreadable("userinfo_redirected"));
+        return Err(unreadable(ProviderRule::UserinfoRedirected));
     }
     Err(match refusal::judge(Question::Resource, answer).kind {
         RefusalKind::TokenDead => IdpError::Userinfo(UserinfoError::TokenRefused),
@@ -72,20 +72,21 @@ async fn signed(
     answer: &Answer,
     expected: &Expected<'_>,
 ) -> Result<Claims, IdpError> {
-    let word = |_| unreadable("userinfo_jwt");
-    let text = std::str::from_utf8(&answer.body).map_err(|_| unreadable("userinfo_jwt"))?;
+    let not_for_us = |_| unreadable(ProviderRule::UserinfoJwt);
+    let text =
+        std::str::from_utf8(&answer.body).map_err(|_| unreadable(ProviderRule::UserinfoJwt))?;
     let token = UnverifiedJwt::parse(text.trim_ascii(), &metadata.algorithms);
     let token = token.map_err(|fault| match fault {
-        JwtError::TooLong => IdpError::ProtocolViolation(USERINFO_TOO_LONG),
-        JwtError::Encrypted => unreadable("userinfo_encrypted"),
-        other => word(other),
+        ProviderRule::IdTokenTooLong => IdpError::RuleBroken(ProviderRule::UserinfoTooLong),
+        ProviderRule::IdTokenEncrypted => unreadable(ProviderRule::UserinfoEncrypted),
+        other => not_for_us(other),
     })?;
     let answered = (&token, Origin::Provider);
     let claims = keyring.verified(http, &metadata.jwks, answered).await?;
-    id_token::issuer(&claims, expected).map_err(word)?;
-    id_token::audience(&claims, expected).map_err(word)?;
+    id_token::issuer(&claims, expected).map_err(not_for_us)?;
+    id_token::audience(&claims, expected).map_err(not_for_us)?;
     if json::given(&claims, "exp").is_some() {
-        id_token::expiry(&claims, expected).map_err(word)?;
+        id_token::expiry(&claims, expected).map_err(not_for_us)?;
     }
     Ok(claims)
 }

@@ -38,6 +38,7 @@ mod label;
 pub mod path;
 mod problem;
 mod provider;
+pub mod provider_rules;
 mod scope;
 pub mod secret;
 mod server;

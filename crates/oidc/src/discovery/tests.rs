@@ -76,7 +76,10 @@ fn found_h10_what_the_operator_sets_stands_in_place_of_the_metadata() {
     // The rules for hosts hold for what is set as for what is published.
     let elsewhere = Url::parse("https://elsewhere.example/forget").unwrap();
     let refused = judged(honest(), None, Some(elsewhere)).err();
-    assert_eq!(refused, Some(IdpError::Misconfigured("endpoint_host")));
+    assert_eq!(
+        refused,
+        Some(IdpError::RuleBroken(ProviderRule::EndpointHost))
+    );
 }
 
 #[test]

@@ -129,6 +129,11 @@ fn the_challenge_counts_where_an_access_token_is_used() {
     )];
     let by_challenge = answered(400, &challenged, b"");
     assert_eq!(judge(Resource, &by_challenge).kind, TokenDead);
+    let unquoted = [("www-authenticate", "Bearer error=invalid_token, realm=x")];
+    assert_eq!(
+        judge(Resource, &answered(400, &unquoted, b"")).kind,
+        TokenDead
+    );
     let gateway = answered(
         400,
         &[("www-authenticate", r#"Bearer error="invalid_grant""#)],

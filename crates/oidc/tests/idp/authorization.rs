@@ -9,7 +9,7 @@ use hubkey_fakes::{
     pkce,
 };
 use hubkey_oidc::{IdentityProvider, IdpError, OAuthError, provider};
-use hubkey_protocol::secret::Secret;
+use hubkey_protocol::{provider_rules::ProviderRule, secret::Secret};
 use url::Url;
 
 use crate::support::{CALLBACK, Setup, Transaction, chance, config, scopes, word};
@@ -131,7 +131,10 @@ async fn security_p17_a_provider_without_s256_is_refused() {
         let result = setup.sign_in().await;
         assert_eq!(result.is_err(), case.refused, "{}", case.name);
         if case.refused {
-            assert_eq!(result.err(), Some(IdpError::Misconfigured("pkce_s256")));
+            assert_eq!(
+                result.err(),
+                Some(IdpError::RuleBroken(ProviderRule::PkceS256))
+            );
             assert_eq!(setup.hits(Endpoint::Authorize), 0);
             assert_eq!(setup.hits(Endpoint::Token), 0);
         }

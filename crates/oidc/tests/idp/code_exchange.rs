@@ -12,7 +12,10 @@ use hubkey_fakes::{
     hostile_provider::{Account, Client, ClientAuth, Endpoint, TokenKind},
 };
 use hubkey_oidc::{IdentityProvider, IdpError, OAuthError};
-use hubkey_protocol::secret::{AccessToken, ClientSecret, RefreshToken, Secret};
+use hubkey_protocol::{
+    provider_rules::ProviderRule,
+    secret::{AccessToken, ClientSecret, RefreshToken, Secret},
+};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -227,7 +230,7 @@ fn refusals() -> Vec<(Reply, IdpError)> {
     let error = |status, code| Reply::oauth_error(status, code);
     let bad = StatusCode::BAD_REQUEST;
     let refused = IdpError::Refused;
-    let no_code = IdpError::ProtocolViolation("token_error_form");
+    let no_code = IdpError::RuleBroken(ProviderRule::TokenErrorForm);
     let numeric = Reply::json(&json!({"error": 1})).with_status(bad);
     vec![
         (

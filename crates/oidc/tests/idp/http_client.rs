@@ -8,6 +8,7 @@ use hubkey_fakes::{
     hostile_provider::{Endpoint, HostileProvider, scenarios::reply},
 };
 use hubkey_oidc::IdpError;
+use hubkey_protocol::provider_rules::ProviderRule;
 
 use crate::support::{Setup, Transaction, config, word};
 
@@ -147,7 +148,10 @@ async fn security_p71_a_loopback_endpoint_of_a_public_issuer_is_not_called() {
         .op
         .metadata(move |metadata| metadata["issuer"] = issuer.clone().into());
     let url = setup.url(&Transaction::new()).await;
-    assert_eq!(url.err(), Some(IdpError::Misconfigured("endpoint_host")));
+    assert_eq!(
+        url.err(),
+        Some(IdpError::RuleBroken(ProviderRule::EndpointHost))
+    );
     assert_eq!(setup.hits(Endpoint::Discovery), 1);
 
     // Refused before a byte is sent: names that mean this machine, for an issuer that is not this machine.

@@ -59,9 +59,9 @@ rows! {
     security_p24_unknown_further_audience_is_refused: "p24", Rs256, ["id_token_aud"];
     security_p25_wrong_authorized_party_is_refused: "p25", Rs256, ["id_token_azp"];
     security_p26_broken_rs256_signature_is_refused: "p26", Rs256, ["id_token_signature"];
-    security_p27_unsigned_token_is_refused: "p27", Rs256, ["id_token_alg"];
+    security_p27_unsigned_token_is_refused: "p27", Rs256, ["id_token_alg", "id_token_alg_unknown"];
     security_p28_broken_es256_signature_is_refused: "p28", Es256, ["id_token_signature"];
-    security_p29_hs256_is_refused: "p29", Rs256, ["id_token_alg"];
+    security_p29_hs256_is_refused: "p29", Rs256, ["id_token_alg_unknown"];
     security_p30_good_rs256_is_accepted: "p30", Rs256, [];
     security_p30_good_ps256_is_accepted: "p30", Ps256, [];
     security_p30_good_es256_is_accepted: "p30", Es256, [];
@@ -76,8 +76,8 @@ rows! {
     security_p43_at_hash_of_eddsa_is_checked: "p43", EdDsa, ["id_token_at_hash"];
     security_p45_malformed_token_is_refused: "p45", Rs256, ["id_token_form", "id_token_too_long", "answer_too_long"];
     security_p46_encrypted_token_is_refused: "p46", Rs256, ["id_token_encrypted"];
-    security_p47_hs256_under_the_public_key_is_refused: "p47", Rs256, ["id_token_alg"];
-    security_p49_alternate_algorithm_is_refused: "p49", Rs256, ["id_token_alg", "id_token_key"];
+    security_p47_hs256_under_the_public_key_is_refused: "p47", Rs256, ["id_token_alg_unknown"];
+    security_p49_alternate_algorithm_is_refused: "p49", Rs256, ["id_token_alg", "id_token_alg_unknown", "id_token_key"];
     security_p50_critical_extension_is_refused: "p50", Rs256, ["id_token_crit"];
     security_p52_other_kinds_of_tokens_are_refused: "p52", Rs256, ["id_token_typ"];
     security_p53_values_of_wrong_types_are_refused: "p53", Rs256, ["id_token_iss", "id_token_aud", "id_token_form"];

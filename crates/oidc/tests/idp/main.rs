@@ -18,5 +18,6 @@ mod outbound_proxy;
 mod par;
 mod private_key;
 mod refreshing;
+mod rules;
 mod support;
 mod userinfo;

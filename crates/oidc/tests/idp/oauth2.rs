@@ -22,8 +22,8 @@ use url::Url;
 
 use crate::support::{CALLBACK, Transaction, chance, config, scopes, word};
 
-struct Plain {
-    op: HostileProvider,
+pub(crate) struct Plain {
+    pub(crate) op: HostileProvider,
     client: Arc<dyn IdentityProvider>,
     clock: Arc<TestClock>,
 }
@@ -45,7 +45,7 @@ fn plain_config(op: &HostileProvider) -> ProviderConfig {
 
 impl Plain {
     /// Numeric user id, scopes with commas, no expiry and no refresh token.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let op = HostileProvider::start().await.unwrap();
         let now = jsonwebtoken::get_current_timestamp();
         let clock = Arc::new(TestClock::at(Timestamp::from_millis(now * 1000)));
@@ -96,7 +96,7 @@ impl Plain {
         authorization.url.expose().to_owned()
     }
 
-    async fn sign_in(&self) -> Result<Granted, IdpError> {
+    pub(crate) async fn sign_in(&self) -> Result<Granted, IdpError> {
         let transaction = Transaction::new();
         let url = self.begin(&transaction).await;
         let back = self.op.authorize(&url).await.unwrap();

@@ -7,7 +7,10 @@ use hubkey_fakes::{
     hostile_provider::{Alg, Client, Endpoint, Pushed, SigningKey},
 };
 use hubkey_oidc::{IdpError, OAuthError};
-use hubkey_protocol::secret::{ClientKey, ClientSecret, Secret};
+use hubkey_protocol::{
+    provider_rules::ProviderRule,
+    secret::{ClientKey, ClientSecret, Secret},
+};
 use serde_json::json;
 use url::Url;
 
@@ -77,7 +80,7 @@ async fn security_p18_refusals_are_told_apart() {
         ),
         (
             Reply::html("<p>no").with_status(StatusCode::BAD_REQUEST),
-            IdpError::ProtocolViolation("par_error_form"),
+            IdpError::RuleBroken(ProviderRule::ParErrorForm),
         ),
         (
             Reply::new(StatusCode::TOO_MANY_REQUESTS),

@@ -215,11 +215,8 @@ impl Setup {
 /// The word of a refusal.
 pub(crate) fn word<T: std::fmt::Debug>(result: Result<T, IdpError>) -> &'static str {
     match result {
-        Err(
-            IdpError::ProtocolViolation(word)
-            | IdpError::Misconfigured(word)
-            | IdpError::NotSupported(word),
-        ) => word,
+        Err(IdpError::RuleBroken(rule)) => rule.name(),
+        Err(IdpError::Misconfigured(word)) => word,
         Err(IdpError::Userinfo(reason)) => reason.word(),
         other => panic!("expected a broken rule, got {other:?}"),
     }

@@ -8,6 +8,7 @@ mod failures;
 mod http;
 mod plot;
 mod reasons;
+mod rules;
 mod tables;
 
 use std::path::Path;
@@ -36,6 +37,8 @@ enum Maker {
     Failures,
     /// The table of bounds there.
     Bounds,
+    /// The table of rules there.
+    Rules,
     /// The source of the Python package.
     Python,
     /// What `cargo xtask bench` measured.
@@ -53,7 +56,7 @@ struct Part {
 }
 
 /// In the order in which they are made: the second needs the first one that is whole.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part {
         maker: Maker::Program("token-broker", "openapi"),
         file: OPENAPI,
@@ -72,6 +75,11 @@ const PARTS: [Part; 10] = [
     Part {
         maker: Maker::Bounds,
         file: "docs/reference/limits.md",
+        whole: false,
+    },
+    Part {
+        maker: Maker::Rules,
+        file: "docs/reference/provider-rules.md",
         whole: false,
     },
     Part {
@@ -167,6 +175,7 @@ impl Maker {
             Self::OpenApi => "openapi.json".to_owned(),
             Self::Failures => "the table of failures".to_owned(),
             Self::Bounds => "the table of bounds".to_owned(),
+            Self::Rules => "the table of rules".to_owned(),
             Self::Python => "python_reference.py".to_owned(),
             Self::Measurements => "bench.json".to_owned(),
             Self::Yaml(file) => (*file).to_owned(),
@@ -197,6 +206,7 @@ impl Part {
             Maker::Yaml(file) => Ok(format!("```yaml\n{}\n```", read(context, file)?.trim_end())),
             Maker::Failures => Ok(failures::reference()),
             Maker::Bounds => Ok(bounds::reference()),
+            Maker::Rules => Ok(rules::reference()),
             Maker::OpenApi => http::reference(&read(context, OPENAPI)?),
             Maker::Python => {
                 let mut command = Command::new(tools::site::command("python"));

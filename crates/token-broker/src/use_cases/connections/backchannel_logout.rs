@@ -13,6 +13,7 @@ use hubkey_oidc::{IdentityProvider, IdpError, Logout};
 use hubkey_protocol::{
     ConnectionId, Nonce, ProviderId,
     internal::{BackchannelLogout, LogoutOutcome},
+    provider_rules::ProviderRule,
     secret::AccessToken,
 };
 use hubkey_store::{
@@ -100,11 +101,8 @@ impl BackchannelLogouts {
                 slot.refund();
                 "unavailable"
             }
-            Err(
-                IdpError::ProtocolViolation(word)
-                | IdpError::Misconfigured(word)
-                | IdpError::NotSupported(word),
-            ) => word,
+            Err(IdpError::RuleBroken(rule)) => rule.name(),
+            Err(IdpError::Misconfigured(word)) => word,
             Err(IdpError::OutcomeUnknown | IdpError::Refused(_) | IdpError::Userinfo(_)) => {
                 "refused"
             }
@@ -125,19 +123,19 @@ impl BackchannelLogouts {
             Ok(None) => {}
             // That the record is there says all, whichever key sealed it.
             Ok(Some(_)) | Err(StoreError::KeyRetired(_)) => {
-                return Ok(Some("logout_token_replayed"));
+                return Ok(Some(ProviderRule::LogoutTokenReplayed.name()));
             }
             Err(error) => return Err(error),
         }
         let Some(logins) = self.affected_sessions(logout).await? else {
-            return Ok(Some("logout_token_sub_of_another_session"));
+            return Ok(Some(ProviderRule::LogoutTokenForeignSession.name()));
         };
         let mut ours = logins;
         ours.retain(|login| self.revocation.is_of_registration(login, provider));
         let named_any = !ours.is_empty();
         ours.retain(|login| is_signed_alike(login, logout));
         if named_any && ours.is_empty() {
-            return Ok(Some("logout_token_alg_of_another_session"));
+            return Ok(Some(ProviderRule::LogoutTokenForeignAlgorithm.name()));
         }
         for login in &ours {
             if !self.end_session(login).await? {

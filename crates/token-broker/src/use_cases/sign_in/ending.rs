@@ -12,6 +12,7 @@ use hubkey_oidc::{IdpError, OAuthError, UserinfoError};
 use hubkey_protocol::{
     ConnectionId, ErrorReference, ProviderId, SignInFailure,
     internal::{BrowserAnswer, BrowserReply, Refusal, TooLong},
+    provider_rules::{Consequence, ProviderRule},
 };
 use hubkey_store::keys::KeyId;
 use hubkey_store::{Change, Outcome, Store, StoreError, typed::Loaded};
@@ -88,12 +89,8 @@ impl SignInOutcome {
         let (failure, word) = match error {
             IdpError::Unavailable => (SignInFailure::ProviderUnavailable, "unavailable"),
             IdpError::OutcomeUnknown => (SignInFailure::OutcomeUnknown, "outcome_unknown"),
-            IdpError::ProtocolViolation(rule) if error.is_too_long() => {
-                (SignInFailure::AnswerTooLong, rule)
-            }
-            IdpError::ProtocolViolation(rule) => (SignInFailure::ProviderProtocolError, rule),
+            IdpError::RuleBroken(rule) => return Self::rule_broken(rule),
             IdpError::Misconfigured(what) => (SignInFailure::ProviderMisconfigured, what),
-            IdpError::NotSupported(what) => (SignInFailure::NotSupported, what),
             IdpError::Userinfo(reason @ (UserinfoError::Refused | UserinfoError::TokenRefused)) => {
                 (SignInFailure::ProviderMisconfigured, reason.word())
             }
@@ -101,6 +98,15 @@ impl SignInOutcome {
             IdpError::Refused(code) => return Self::refused(code),
         };
         Self::new(failure, word)
+    }
+
+    fn rule_broken(rule: ProviderRule) -> Self {
+        let failure = match rule.row().consequence {
+            Consequence::SignIn(failure) => failure,
+            // No sign-in reads a logout token.
+            Consequence::Logout => SignInFailure::ProviderProtocolError,
+        };
+        Self::new(failure, rule.name())
     }
 
     /// What the browser brought back was left out, because it was too long (ADR 57).

@@ -134,9 +134,8 @@ pub(crate) fn remember(error: Option<&IdpError>) -> Duration {
         Some(IdpError::Unavailable | IdpError::OutcomeUnknown) => RETRY_AFTER,
         Some(
             IdpError::Refused(_)
-            | IdpError::ProtocolViolation(_)
+            | IdpError::RuleBroken(_)
             | IdpError::Misconfigured(_)
-            | IdpError::NotSupported(_)
             | IdpError::Userinfo(_),
         )
         | None => REMEMBER,
@@ -150,9 +149,8 @@ fn failure(error: IdpError, connection: &Connection) -> KernelFailure {
             return KernelFailure::Provider(BackoffReason::Unavailable, RETRY_AFTER);
         }
         IdpError::Refused(_)
-        | IdpError::ProtocolViolation(_)
+        | IdpError::RuleBroken(_)
         | IdpError::Misconfigured(_)
-        | IdpError::NotSupported(_)
         | IdpError::Userinfo(_) => {}
     }
     let provider = connection.provider.as_str();

@@ -253,10 +253,9 @@ pub(crate) fn recoverable(witness: Result<Option<Refusal>, IdpError>) -> Result<
 
 pub(crate) fn trouble_of(error: IdpError) -> BackoffReason {
     match error {
-        IdpError::Misconfigured(_)
-        | IdpError::ProtocolViolation(_)
-        | IdpError::NotSupported(_)
-        | IdpError::Userinfo(_) => BackoffReason::Misconfigured,
+        IdpError::Misconfigured(_) | IdpError::RuleBroken(_) | IdpError::Userinfo(_) => {
+            BackoffReason::Misconfigured
+        }
         IdpError::Unavailable | IdpError::OutcomeUnknown | IdpError::Refused(_) => {
             BackoffReason::Unavailable
         }

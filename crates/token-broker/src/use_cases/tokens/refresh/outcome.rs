@@ -142,12 +142,12 @@ impl RefreshOutcomes {
                 writes.end(intent.connection, kind, "invalid_grant").await
             }
             E::Foreign {
-                word,
+                rule,
                 access_token,
                 refresh_token,
             } => {
                 let (connection, kind) = (intent.connection, EventKind::AccountLinkConflict);
-                let result = writes.end(connection, kind, word).await;
+                let result = writes.end(connection, kind, rule.name()).await;
                 provider.revoke(&access_token, refresh_token.as_ref()).await;
                 result
             }

@@ -250,11 +250,11 @@ impl Refresher {
                 found.value.unverified = Some(unverified);
                 self.still_unverified(found).await
             }
-            Err(VerifyError::Foreign(word)) => {
+            Err(VerifyError::Foreign(rule)) => {
                 let refresh_token = found.value.grant.tokens.refresh_token.clone();
                 let ended = self
                     .writes
-                    .end(found, EventKind::AccountLinkConflict, word)
+                    .end(found, EventKind::AccountLinkConflict, rule.name())
                     .await;
                 provider
                     .revoke(&unverified.tokens.access_token, refresh_token.as_ref())
