@@ -250,12 +250,27 @@ async fn security_p91_p92_p93_p94_p95_p96_p97_a_forged_token_ends_nothing() {
 
 #[tokio::test]
 async fn security_p97b_a_token_is_good_once() {
+    let trail = AuditTrail::begin();
     let (world, _, _) = connected().await;
     let token = token(&world, |_| ());
     assert_eq!(logout(&world, &token).await, "done");
     let (kernel, connection) = connect(&world, SESSION).await;
     assert_eq!(logout(&world, &token).await, "refused");
     assert!(is_alive(&kernel, &connection).await);
+    assert!(trail.says("policy_denied", "reason=logout_token_replayed"));
+}
+
+#[tokio::test]
+async fn security_p90_a_token_for_another_accounts_session_ends_neither() {
+    let trail = AuditTrail::begin();
+    let (world, kernel, connection) = connected().await;
+    let other = token(&world, |token| token.claim("sub", "op-bob"));
+    assert_eq!(logout(&world, &other).await, "refused");
+    assert!(is_alive(&kernel, &connection).await);
+    assert!(trail.says(
+        "policy_denied",
+        "reason=logout_token_sub_of_another_session"
+    ));
 }
 
 #[tokio::test]

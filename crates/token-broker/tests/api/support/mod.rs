@@ -10,4 +10,5 @@ pub(crate) mod key_stage;
 pub(crate) mod outcome;
 pub(crate) mod probe;
 pub(crate) mod refresh_stage;
+pub(crate) mod registration;
 pub(crate) mod world;

@@ -12,10 +12,7 @@ use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hubkey_domain::{
     clock::{Clock, TestClock},
-    provider::{
-        ClientAuthentication, ConnectionScope, Endpoints, ExchangeOffer, IdTokenRules,
-        IdentityPolicy, OutboundRules, ParMode, ProviderConfig, RequestedIssuerMethod, ScopePolicy,
-    },
+    provider::{ConnectionScope, IdentityPolicy, ProviderConfig},
     random::RandomSource,
     refresh_state::RefreshTimes,
     user_index::OpenLimits,
@@ -24,7 +21,7 @@ use hubkey_fakes::{
     hostile_provider::{Client, Endpoint, HostileProvider},
     scripted_hub::{HubClient, ScriptedHub},
 };
-use hubkey_protocol::{ProviderId, internal::SiteInfo, secret::ClientSecret, secret::SharedSecret};
+use hubkey_protocol::{internal::SiteInfo, secret::ClientSecret, secret::SharedSecret};
 use hubkey_store::keys::{KeyRing, LookupMacKey};
 use hubkey_store::{Store, memory::MemoryStore, sealed::SealedStore};
 use hubkey_token_broker::{
@@ -45,6 +42,7 @@ use crate::support::{
     contract::Operation,
     kernel::{Connected, TestKernel},
     probe::Probe,
+    registration::provider_config,
 };
 
 /// Where browsers would find callback-server.
@@ -194,6 +192,18 @@ impl World {
     pub(crate) fn replica_with(&self, store: Arc<dyn Store>) -> Router {
         routes::kernel(Broker::new(Backends {
             store,
+            polls: Arc::new(Semaphore::new(256)),
+            stopping: CancellationToken::new(),
+            ..self.backends.clone()
+        }))
+    }
+
+    /// The kernel API of the usual world after a restart: same store and Hub; what was known of the provider is forgotten.
+    pub(crate) fn restarted(&self) -> Router {
+        let usual = WorldOptions::default();
+        let places = [(&self.provider, usual.providers[0])];
+        routes::kernel(Broker::new(Backends {
+            providers: Arc::new(providers(&places, &usual, &self.clock)),
             polls: Arc::new(Semaphore::new(256)),
             stopping: CancellationToken::new(),
             ..self.backends.clone()
@@ -429,70 +439,4 @@ fn providers(
         hubkey_oidc::open(config, clock.clone(), Arc::clone(&chance)).expect("a provider")
     });
     Providers::new(made.collect())
-}
-
-fn provider_config(
-    provider: &HostileProvider,
-    id: &str,
-    account_policy: IdentityPolicy,
-    connection_scope: ConnectionScope,
-) -> ProviderConfig {
-    ProviderConfig {
-        id: ProviderId::parse(id).expect("an id"),
-        display_name: "Lab API".to_owned(),
-        endpoints: Endpoints::Discovered {
-            issuer: provider.issuer(),
-            userinfo: None,
-            revocation: None,
-        },
-        client_id: "hubkey".to_owned(),
-        token_endpoint_auth_method: ClientAuthentication::Basic(ClientSecret::new(CLIENT_SECRET)),
-        par_mode: ParMode::Auto,
-        scope_policy: ScopePolicy {
-            default_scopes: scopes("openid projects:read"),
-            allowed_scopes: scopes("openid projects:read projects:write"),
-            allowed_audiences: vec!["https://api.example.org".to_owned()],
-            allowed_resources: vec!["https://api.example.org/v1".to_owned()],
-            ..ScopePolicy::default()
-        },
-        token_exchange: exchange_offer(id),
-        extra_authorization_parameters: BTreeMap::new(),
-        api_origins: vec!["https://api.example.org".to_owned()],
-        account_policy,
-        allowed_email_domains: Vec::new(),
-        connection_scope,
-        id_token: IdTokenRules {
-            algorithms: Vec::new(),
-            additional_audiences: Vec::new(),
-            clock_skew: Duration::from_mins(1),
-            fetch_userinfo: false,
-        },
-        outbound: OutboundRules::default(),
-    }
-}
-
-fn scopes(text: &str) -> hubkey_protocol::Scopes {
-    hubkey_protocol::Scopes::parse(text).expect("scopes")
-}
-
-fn exchange_offer(id: &str) -> ExchangeOffer {
-    ExchangeOffer {
-        allowed_audiences: vec!["other-api".to_owned(), "third-api".to_owned()],
-        allowed_resources: vec!["https://other.example.org/v1".to_owned()],
-        allowed_scopes: scopes("projects:read projects:write"),
-        default_scopes: vec![(
-            "https://other.example.org/v1".to_owned(),
-            hubkey_protocol::Scope::parse("projects:write").expect("a scope"),
-        )],
-        api_origins: vec![(
-            "other-api".to_owned(),
-            "https://other.example.org".to_owned(),
-        )],
-        requested_issuers: vec!["github".to_owned(), "gitlab".to_owned()],
-        requested_issuer_method: if id == "brokering" {
-            RequestedIssuerMethod::BrokerToken
-        } else {
-            RequestedIssuerMethod::Exchange
-        },
-    }
 }

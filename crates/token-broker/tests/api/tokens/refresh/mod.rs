@@ -1,6 +1,7 @@
 //! The refresh of an access token.
 
 mod answers;
+mod bad_input;
 mod faults;
 mod outage;
 mod single_flight;
