@@ -18,7 +18,7 @@ pub(crate) struct Missed(Mutex<BTreeSet<[u8; KeyId::LEN]>>);
 impl Missed {
     /// What a record of that key counts as: nothing, or an error.
     pub(crate) fn judge(&self, retired: RetiredKey) -> Result<(), StoreError> {
-        self.tell(retired.key, retired.purpose);
+        self.log(retired.key, retired.purpose);
         if retired.purpose.is_gone_with_its_key() {
             Ok(())
         } else {
@@ -26,7 +26,7 @@ impl Missed {
         }
     }
 
-    fn tell(&self, key: KeyId, purpose: Purpose) {
+    fn log(&self, key: KeyId, purpose: Purpose) {
         let mut missed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = missed.len() < MOST;
         let new = room && missed.insert(*key.as_bytes());

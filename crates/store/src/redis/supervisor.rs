@@ -116,7 +116,7 @@ async fn find(resolver: &Resolver) -> Node {
     loop {
         match resolver.open(PATIENCE).await {
             Ok(node) => return node,
-            Err(error) => told = tell(&error, &told),
+            Err(error) => told = log_once(&error, &told),
         }
         sleep(jittered(delay)).await;
         delay = MAX_DELAY.min(delay * 2);
@@ -124,7 +124,7 @@ async fn find(resolver: &Resolver) -> Node {
 }
 
 /// Each reason is told once, so that an outage does not fill the log.
-fn tell(error: &RedisOpenError, told: &str) -> String {
+fn log_once(error: &RedisOpenError, told: &str) -> String {
     let reason = error.to_string();
     if reason != told {
         tracing::warn!(%reason, "there is no Redis to use");

@@ -18,7 +18,7 @@ use crate::support::{Guest, Outcome, built, last_line};
 static STRICT: OnceCell<Stack> = OnceCell::const_new();
 
 /// A stack of its own: the realm's rules are for all clients.
-pub(super) async fn strict() -> anyhow::Result<&'static Stack> {
+pub(crate) async fn strict() -> anyhow::Result<&'static Stack> {
     let starting = async || {
         let (programs, packages) = built().await?;
         let options = StackOptions::default();

@@ -6,7 +6,7 @@ use super::refresh::strict;
 use crate::support::{Guest, Outcome, last_line};
 
 /// How people use each of them; the tests of the package have it too.
-const LIBRARIES: &str = include_str!("../../../../crates/python-shim/tests/libraries.py");
+const LIBRARIES: &str = include_str!("../../../../../crates/python-shim/tests/libraries.py");
 const USE: &str = include_str!("libraries.py");
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use hubkey_e2e::evidence::canary::Canaries;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::refresh::strict;
+use crate::on_processes::connections::refresh::strict;
 use crate::support::command::Hubkey;
 use crate::support::{Guest, Outcome};
 

@@ -12,7 +12,7 @@ use crate::support::{Guest, Outcome};
 
 const DOCUMENT: &str = "docs/reference/openapi.json";
 /// A sign-in, a token and a request by the generated client.
-const SCRIPT: &str = "e2e/tests/outside/on_processes/generated_client.py";
+const SCRIPT: &str = "e2e/tests/outside/on_processes/operation/generated_client.py";
 
 /// What a program printed, if it succeeded.
 fn printed(command: &mut Command) -> anyhow::Result<String> {

@@ -1,0 +1,5 @@
+//! The browser's way.
+
+mod fixation;
+mod pages;
+mod sizes;
