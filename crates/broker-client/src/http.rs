@@ -107,15 +107,18 @@ impl<C: Secret> BrokerClient<C> {
         message: &M,
     ) -> Result<A, ClientError> {
         let request = self.request(Method::POST, path)?.json(message);
-        self.tell(request).await
+        self.answer_to(request).await
     }
 
     /// Asks and reads the answer.
     pub(crate) async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
-        self.tell(self.request(Method::GET, path)?).await
+        self.answer_to(self.request(Method::GET, path)?).await
     }
 
-    async fn tell<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, ClientError> {
+    async fn answer_to<A: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<A, ClientError> {
         let response = request.send().await?;
         self.context.read(response.headers());
         answer(response).await

@@ -2,8 +2,11 @@
 //!
 //! Each call is repeated while the broker cannot be reached or refuses for now (429, 503), later each time, until its
 //! deadline `until`. Calls that are safe to do twice are also repeated when the answer was lost on its way.
+//!
+//! When a token ends is told by this machine's clock, from how long it is good when the answer comes: no time of the
+//! broker's clock is compared with it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hubkey_protocol::{
     Connection, ConnectionId, ConnectionList, CreateSignIn, CreateSignInAnswer, ExchangeRequest,
@@ -12,7 +15,7 @@ use hubkey_protocol::{
 };
 use reqwest::{
     Method, RequestBuilder,
-    header::{DATE, HeaderName, HeaderValue},
+    header::{DATE, HeaderMap, HeaderName, HeaderValue},
 };
 use tokio::time::{Instant, sleep};
 
@@ -54,6 +57,7 @@ impl BrokerClient<ServerToken> {
             .await
         })
         .await
+        .map(answer_by_own_clock)
     }
 
     /// `GET /v1/sign-ins/{nonce}`: one long poll.
@@ -64,7 +68,10 @@ impl BrokerClient<ServerToken> {
     ) -> Result<SignInStatus, ClientError> {
         patiently(until, Repeat::Always, || async {
             let request = self.of_sign_in(Method::GET, path::SIGN_IN, sign_in)?;
-            answer(request.timeout(POLL_TIMEOUT).send().await?).await
+            let response = request.timeout(POLL_TIMEOUT).send().await?;
+            let told_at = date(response.headers());
+            let status = answer(response).await?;
+            Ok(status_by_own_clock(status, told_at.unwrap_or_else(now)))
         })
         .await
     }
@@ -149,7 +156,10 @@ impl BrokerClient<ServerToken> {
             self.get(path::CONNECTIONS).await
         })
         .await?;
-        Ok(list.connections)
+        let arrived = list.connections.into_iter();
+        Ok(arrived
+            .map(|connection| connection.by_own_clock(now(), now()))
+            .collect())
     }
 
     /// `POST /v1/connections/{id}/token`
@@ -164,6 +174,7 @@ impl BrokerClient<ServerToken> {
             self.post(&path, message).await
         })
         .await
+        .map(|token: TokenAnswer| token.by_own_clock(now(), now()))
     }
 
     /// `POST /v1/connections/{id}/exchange`
@@ -178,6 +189,7 @@ impl BrokerClient<ServerToken> {
             self.post(&path, message).await
         })
         .await
+        .map(|token: TokenAnswer| token.by_own_clock(now(), now()))
     }
 
     /// An access token of a connection: its own, or the one that it is exchanged for.
@@ -231,4 +243,43 @@ impl BrokerClient<ServerToken> {
         let path = fill(path, "nonce", sign_in.nonce.as_str());
         Ok(self.request(method, &path)?.header(POLL_SECRET, secret))
     }
+}
+
+fn answer_by_own_clock(answer: CreateSignInAnswer) -> CreateSignInAnswer {
+    match answer {
+        CreateSignInAnswer::Connected { connection, token } => CreateSignInAnswer::Connected {
+            connection: connection.by_own_clock(now(), now()),
+            token: token.by_own_clock(now(), now()),
+        },
+        opened @ CreateSignInAnswer::Opened(_) => opened,
+    }
+}
+
+/// When the broker told it is in the head of its answer.
+fn status_by_own_clock(status: SignInStatus, told_at: Duration) -> SignInStatus {
+    match status {
+        SignInStatus::Connected { connection, token } => SignInStatus::Connected {
+            connection: connection.by_own_clock(told_at, now()),
+            token: token.by_own_clock(told_at, now()),
+        },
+        other => other,
+    }
+}
+
+/// `Date` of an answer (RFC 9110 section 6.6.1), since 1970.
+fn date(headers: &HeaderMap) -> Option<Duration> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    let date = httpdate::parse_http_date(date).ok()?;
+    date.duration_since(UNIX_EPOCH).ok()
+}
+
+/// What this machine's clock says, since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where this crate looks at the clock; only people and other programs go by it"
+)]
+fn now() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }

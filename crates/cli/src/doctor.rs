@@ -101,7 +101,7 @@ impl Report {
         }
         let said = format!(
             "The clock of this server and that of the broker differ by {} s. Tell the operator of this JupyterHub to \
-             synchronise the clocks; until then tokens seem to end too early or too late.",
+             synchronise the clocks. Tokens are renewed in time all the same; certificates and other programs go by the clock.",
             off.as_secs()
         );
         self.bad("clock", &Failure::new(Exit::Failed, said));

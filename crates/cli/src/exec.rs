@@ -16,7 +16,7 @@ use crate::{
     environment::Environment,
     failure::{Exit, Failure},
     fresh,
-    output::{line_of, tell},
+    output::{line_of, print_note},
     session::{Grant, Session},
     signals::{Signals, forward},
     token_file::TokenFile,
@@ -74,7 +74,7 @@ async fn beside_a_file(
         .map_err(|error| cannot_run(command.as_std(), &error))?;
     let keeping = async {
         let failure = fresh::keep(session, grant, &mut file).await;
-        tell(&format!(
+        print_note(&format!(
             "The program goes on with the token it has: {}",
             failure.said()
         ));

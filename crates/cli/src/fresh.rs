@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::{
     failure::{Exit, Failure},
-    output::tell,
+    output::print_note,
     session::{Grant, Session},
     token_file::TokenFile,
 };
@@ -24,20 +24,20 @@ const SHORTEST: Duration = Duration::from_millis(500);
 
 /// Writes a new token whenever the old one nears its end. Comes back only when there is none any more.
 pub(crate) async fn keep(session: &Session, grant: &Grant, file: &mut TokenFile) -> Failure {
-    let mut pause = pause_before_the_next(&grant.token, now());
+    let mut pause = pause_before_the_next(&grant.token);
     let mut told = false;
     loop {
         sleep(pause).await;
-        let drawn = session.draw(grant, 1).await;
-        let drawn = drawn.and_then(|token| file.write(&token.access_token).map(|()| token));
-        pause = match drawn {
+        let renewed = session.access_token(grant, 1).await;
+        let renewed = renewed.and_then(|token| file.write(&token.access_token).map(|()| token));
+        pause = match renewed {
             Ok(token) => {
                 told = false;
-                pause_before_the_next(&token, now())
+                pause_before_the_next(&token)
             }
             Err(failure) if failure.exit() == Exit::Transient => {
                 if !told {
-                    tell(&format!(
+                    print_note(&format!(
                         "The token is not renewed now, and will be tried again: {}",
                         failure.said()
                     ));
@@ -61,11 +61,11 @@ pub(crate) fn now() -> Duration {
         .unwrap_or_default()
 }
 
-fn pause_before_the_next(token: &TokenAnswer, now: Duration) -> Duration {
-    let Some(end) = token.expires_at else {
+/// Of a token that came just now. What the clock says has no part in it.
+fn pause_before_the_next(token: &TokenAnswer) -> Duration {
+    let Some(left) = token.expires_in.map(Duration::from_secs) else {
         return WITHOUT_END;
     };
-    let left = Duration::from_secs(end).saturating_sub(now);
     let early = EARLY.max(left / 10).min(left / 2).mul_f64(LATER);
     left.saturating_sub(early).max(SHORTEST)
 }
@@ -80,11 +80,13 @@ mod tests {
         let token = TokenAnswer {
             access_token: AccessToken::new("t"),
             token_type: "Bearer".to_owned(),
-            expires_at: left.map(|left| 1000 + left),
+            // Of a clock that is far ahead.
+            expires_at: left.map(|_| 1000),
+            expires_in: left,
             scopes: [].into_iter().collect(),
             api_origins: Vec::new(),
         };
-        pause_before_the_next(&token, Duration::from_secs(1000)).as_secs()
+        pause_before_the_next(&token).as_secs()
     }
 
     #[test]

@@ -45,7 +45,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             // Nobody is left to tell if standard error is closed.
             let _ = refusal.print();
             if refusal.use_stderr() {
-                arguments::tip(&words).into_iter().for_each(output::tell);
+                arguments::tip(&words)
+                    .into_iter()
+                    .for_each(output::print_note);
             }
             return u8::try_from(refusal.exit_code()).unwrap_or(2);
         }
@@ -55,7 +57,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Then::Become(program) => Err(exec::become_program(*program)),
     });
     outcome.unwrap_or_else(|failure| {
-        output::tell(failure.said());
+        output::print_note(failure.said());
         failure.exit().code()
     })
 }

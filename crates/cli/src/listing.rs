@@ -1,7 +1,6 @@
 //! The commands that print: tokens as they are asked for, and what is known without them.
 
 use std::io::{self, Read as _};
-use std::time::Duration;
 
 use hubkey_protocol::{
     AccessTokenHash, Connection, Provider, ProviderStatus, TokenAnswer, secret::AccessToken,
@@ -14,8 +13,7 @@ use crate::{
     Outcome, Then,
     arguments::{Addressee, EnvArguments, Format, HeaderArguments, TokenArguments, Which},
     failure::{Exit, Failure},
-    fresh::now,
-    output::{answer, label, line_of, moment, plain, tell},
+    output::{answer, label, line_of, moment, plain, print_note},
     session::{Grant, Session},
 };
 
@@ -190,7 +188,7 @@ fn json_of(token: &TokenAnswer) -> Result<Value, Failure> {
         "access_token": line_of(&token.access_token)?,
         "token_type": token.token_type,
         "expires_at": token.expires_at,
-        "expires_in": token.expires_at.map(|end| Duration::from_secs(end).saturating_sub(now()).as_secs()),
+        "expires_in": token.expires_in,
         "scope": token.scopes.to_oauth(),
     }))
 }
@@ -249,7 +247,7 @@ fn table(rows: &[[String; 4]]) -> String {
 
 /// Tells whose token a command uses, where a person is looking.
 pub(crate) fn announce(grant: &Grant, what: &str) {
-    tell(&format!("{}: {what}", whose(grant)));
+    print_note(&format!("{}: {what}", whose(grant)));
 }
 
 /// `Example Lab as alice@lab.example`, and what its token was exchanged for.

@@ -28,7 +28,7 @@ pub(crate) fn hold_standard_streams() {
 }
 
 /// Tells a person something.
-pub(crate) fn tell(text: &str) {
+pub(crate) fn print_note(text: &str) {
     // Nobody is left to tell if standard error is closed.
     let _ = writeln!(io::stderr(), "hubkey: {text}");
 }

@@ -97,7 +97,7 @@ impl Session {
         rejected: AccessTokenHash,
     ) -> Result<Grant, Failure> {
         let wanted = TokenRequest::in_place_of(rejected);
-        let token = self.drawn(&grant, &wanted).await?;
+        let token = self.requested_token(&grant, &wanted).await?;
         Ok(Grant { token, ..grant })
     }
 
@@ -106,7 +106,7 @@ impl Session {
         let grant = self
             .grant_or_sign_in(&wish, true, !wish.more.non_interactive)
             .await?;
-        output::tell(&format!(
+        output::print_note(&format!(
             "Signed in to {}.",
             output::label(&grant.connection)
         ));
@@ -122,12 +122,12 @@ impl Session {
             .await?;
         for connection in connections {
             self.client.sign_out(&connection.id, in_time()).await?;
-            output::tell(&format!("Signed out of {}.", output::label(&connection)));
+            output::print_note(&format!("Signed out of {}.", output::label(&connection)));
             ended += 1;
         }
         if ended == 0 {
             self.check_known(arguments.provider.as_ref()).await?;
-            output::tell("Nobody was signed in.");
+            output::print_note("Nobody was signed in.");
         }
         Ok(Then::DONE)
     }
@@ -164,11 +164,20 @@ impl Session {
     }
 
     /// Another token of the same kind, out of the same connection.
-    pub(crate) async fn draw(&self, grant: &Grant, min_valid: u64) -> Result<TokenAnswer, Failure> {
-        self.drawn(grant, &TokenRequest::lasting(min_valid)).await
+    pub(crate) async fn access_token(
+        &self,
+        grant: &Grant,
+        min_valid: u64,
+    ) -> Result<TokenAnswer, Failure> {
+        self.requested_token(grant, &TokenRequest::lasting(min_valid))
+            .await
     }
 
-    async fn drawn(&self, grant: &Grant, wanted: &TokenRequest) -> Result<TokenAnswer, Failure> {
+    async fn requested_token(
+        &self,
+        grant: &Grant,
+        wanted: &TokenRequest,
+    ) -> Result<TokenAnswer, Failure> {
         let of = (&grant.connection.id, grant.exchange.as_ref());
         Ok(self.client.access_token(of, wanted, in_time()).await?)
     }
@@ -183,7 +192,7 @@ impl Session {
         if grant.exchange.is_none() && min_valid.is_none() {
             return Ok(grant);
         }
-        let token = self.draw(&grant, min_valid.unwrap_or(0)).await?;
+        let token = self.access_token(&grant, min_valid.unwrap_or(0)).await?;
         Ok(Grant { token, ..grant })
     }
 
@@ -217,7 +226,7 @@ impl Session {
     async fn wait(&self, opened: &SignInOpened, limit: Option<Duration>) -> Result<Grant, Failure> {
         let mut signals = Signals::asking_to_end()?;
         let limit = limit.unwrap_or(self.settings.timeout);
-        output::tell(&invitation(opened, "This waits until you have come back."));
+        output::print_note(&invitation(opened, "This waits until you have come back."));
         tokio::select! {
             status = self.client.finished_sign_in(opened, Instant::now() + limit) => {
                 self.settled(opened, status?).await

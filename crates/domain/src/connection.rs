@@ -287,9 +287,9 @@ impl Connection {
         self.grant.tokens.lifetime().is_valid_for(now, seconds)
     }
 
-    /// The connection as its kernel sees it.
+    /// The connection as its kernel sees it now.
     #[must_use]
-    pub fn message(&self, provider: &ProviderConfig) -> ConnectionMessage {
+    pub fn message(&self, provider: &ProviderConfig, now: Timestamp) -> ConnectionMessage {
         ConnectionMessage {
             id: self.id.clone(),
             provider: self.provider.clone(),
@@ -299,16 +299,17 @@ impl Connection {
             audience: self.wish.audience.clone(),
             resource: self.wish.resource.clone(),
             expires_at: self.grant.tokens.expires_at.map(Timestamp::as_secs),
+            expires_in: self.grant.tokens.expires_in(now),
             refreshable: self.grant.tokens.refresh_token.is_some(),
             api_origins: provider.api_origins.clone(),
             token_type: self.grant.token_type.clone(),
         }
     }
 
-    /// Its access token as its kernel gets it.
+    /// Its access token as its kernel gets it now.
     #[must_use]
-    pub fn token(&self) -> TokenAnswer {
+    pub fn token(&self, now: Timestamp) -> TokenAnswer {
         let grant = &self.grant;
-        grant.tokens.answer(&grant.token_type, Vec::new())
+        grant.tokens.answer(&grant.token_type, Vec::new(), now)
     }
 }

@@ -59,14 +59,26 @@ impl TokenSet<Option<Scopes>> {
 }
 
 impl TokenSet {
-    /// The access token as a kernel gets it, to be sent to these origins only; to those of its provider where there are
+    /// How many whole seconds are left.
+    #[must_use]
+    pub fn expires_in(&self, now: Timestamp) -> Option<u64> {
+        self.expires_at.map(|end| now.until(end).as_secs())
+    }
+
+    /// The access token as a kernel gets it now, to be sent to these origins only; to those of its provider where there are
     /// none.
     #[must_use]
-    pub fn answer(&self, token_type: &str, api_origins: Vec<String>) -> TokenAnswer {
+    pub fn answer(
+        &self,
+        token_type: &str,
+        api_origins: Vec<String>,
+        now: Timestamp,
+    ) -> TokenAnswer {
         TokenAnswer {
             access_token: self.access_token.clone(),
             token_type: token_type.to_owned(),
             expires_at: self.expires_at.map(Timestamp::as_secs),
+            expires_in: self.expires_in(now),
             scopes: self.scopes.clone(),
             api_origins,
         }

@@ -1,5 +1,7 @@
 //! Connections and the access tokens drawn from them.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,9 +28,13 @@ pub struct Connection {
     /// The resource (RFC 8707) that the sign-in asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// When the current access token ends, in Unix seconds; absent where the provider did not say.
+    /// When the current access token ends, in Unix seconds by the broker's clock; absent where the provider did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// The same in seconds from this answer on: what whoever gets it goes by, whatever its own clock says. Absent in the result
+    /// of a sign-in, which is repeated to the byte: there the answer's `Date` says when it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
     /// Whether the broker can get a new access token when this one ends, without a person.
     #[serde(default)]
     pub refreshable: bool,
@@ -36,6 +42,25 @@ pub struct Connection {
     pub api_origins: Vec<String>,
     /// `Bearer`.
     pub token_type: String,
+}
+
+impl Connection {
+    /// As it is repeated to the byte, whenever that is.
+    #[must_use]
+    pub fn repeatable(self) -> Self {
+        Self {
+            expires_in: None,
+            ..self
+        }
+    }
+
+    /// As it came just now, told at that moment of the broker's clock, with the end by the clock of whoever got it.
+    #[must_use]
+    pub fn by_own_clock(mut self, told_at: Duration, now: Duration) -> Self {
+        self.expires_in = self.expires_in.or(left(self.expires_at, told_at));
+        self.expires_at = end(self.expires_in, now);
+        self
+    }
 }
 
 /// Who signed in at the provider, from the verified ID token, cut to what a kernel may know.
@@ -161,12 +186,44 @@ pub struct TokenAnswer {
     pub access_token: AccessToken,
     /// `Bearer`.
     pub token_type: String,
-    /// When it ends, in Unix seconds; absent where the provider did not say.
+    /// When it ends, in Unix seconds by the broker's clock; absent where the provider did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// The same in seconds from this answer on (RFC 6749 section 5.1): what whoever gets it goes by, whatever its own clock
+    /// says. Absent in the result of a sign-in, which is repeated to the byte: there the answer's `Date` says when it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
     /// What it permits.
     pub scopes: Scopes,
     /// The origins that an exchanged token may be sent to. Absent for other tokens: those of the connection count.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub api_origins: Vec<String>,
+}
+
+impl TokenAnswer {
+    /// As it is repeated to the byte, whenever that is.
+    #[must_use]
+    pub fn repeatable(self) -> Self {
+        Self {
+            expires_in: None,
+            ..self
+        }
+    }
+
+    /// As it came just now, told at that moment of the broker's clock, with the end by the clock of whoever got it.
+    #[must_use]
+    pub fn by_own_clock(mut self, told_at: Duration, now: Duration) -> Self {
+        self.expires_in = self.expires_in.or(left(self.expires_at, told_at));
+        self.expires_at = end(self.expires_in, now);
+        self
+    }
+}
+
+/// Both by one clock, since 1970.
+fn left(expires_at: Option<u64>, now: Duration) -> Option<u64> {
+    expires_at.map(|end| end.saturating_sub(now.as_secs()))
+}
+
+fn end(left: Option<u64>, now: Duration) -> Option<u64> {
+    left.map(|left| now.as_secs().saturating_add(left))
 }

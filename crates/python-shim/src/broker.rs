@@ -173,7 +173,7 @@ impl Broker {
         min_valid: u64,
         timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        self.draw_async(event_loop, grant, TokenRequest::lasting(min_valid), timeout)
+        self.fetch_token_async(event_loop, grant, TokenRequest::lasting(min_valid), timeout)
     }
 
     /// Another token of the same connection than this one, which an API rejected.
@@ -183,7 +183,7 @@ impl Broker {
         grant: &Grant,
         timeout: f64,
     ) -> PyResult<Py<PyAny>> {
-        self.draw_async(event_loop, grant, grant.replacing(), timeout)
+        self.fetch_token_async(event_loop, grant, grant.replacing(), timeout)
     }
 
     fn sign_out(
@@ -251,9 +251,8 @@ impl Broker {
         let work = async move {
             let token = client.exchange(&connection.id, &message, until).await?;
             Ok(Grant {
-                connection,
-                token,
                 exchange: Some(message),
+                ..Grant::own(connection, token)
             })
         };
         call::spawn(event_loop, work, |py, grant| {
@@ -269,17 +268,17 @@ impl Broker {
         min_valid: u64,
         timeout: f64,
     ) -> PyResult<Grant> {
-        self.draw(py, grant, TokenRequest::lasting(min_valid), timeout)
+        self.fetch_token(py, grant, TokenRequest::lasting(min_valid), timeout)
     }
 
     /// Another token of the same connection than this one, which an API rejected. Waits in the calling thread.
     fn replace_token(&self, py: Python<'_>, grant: &Grant, timeout: f64) -> PyResult<Grant> {
-        self.draw(py, grant, grant.replacing(), timeout)
+        self.fetch_token(py, grant, grant.replacing(), timeout)
     }
 }
 
 impl Broker {
-    fn draw(
+    fn fetch_token(
         &self,
         py: Python<'_>,
         grant: &Grant,
@@ -288,10 +287,13 @@ impl Broker {
     ) -> PyResult<Grant> {
         let (client, until) = (self.client()?, deadline(timeout)?);
         let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
-        call::wait(py, draw(client, (connection, exchange), wanted, until))
+        call::wait(
+            py,
+            fetch_token(client, (connection, exchange), wanted, until),
+        )
     }
 
-    fn draw_async(
+    fn fetch_token_async(
         &self,
         event_loop: &Bound<'_, PyAny>,
         grant: &Grant,
@@ -300,7 +302,7 @@ impl Broker {
     ) -> PyResult<Py<PyAny>> {
         let (client, until) = (self.client()?, deadline(timeout)?);
         let (connection, exchange) = (grant.connection.clone(), grant.exchange.clone());
-        let work = draw(client, (connection, exchange), wanted, until);
+        let work = fetch_token(client, (connection, exchange), wanted, until);
         call::spawn(event_loop, work, |py, grant| {
             Ok(Py::new(py, grant)?.into_any())
         })
@@ -327,7 +329,7 @@ impl Broker {
 }
 
 /// A token of the same kind as the one that is there.
-async fn draw(
+async fn fetch_token(
     client: KernelClient,
     (connection, exchange): (Connection, Option<ExchangeRequest>),
     wanted: TokenRequest,
@@ -336,9 +338,8 @@ async fn draw(
     let of = (&connection.id, exchange.as_ref());
     let token = client.access_token(of, &wanted, until).await?;
     Ok(Grant {
-        connection,
-        token,
         exchange,
+        ..Grant::own(connection, token)
     })
 }
 

@@ -1,5 +1,7 @@
 //! The messages of the kernel API as Python objects. Their secrets have one door each; nothing else shows them.
 
+use std::time::{Duration, Instant};
+
 use hubkey_protocol::{
     AccessTokenHash, Connection, CreateSignIn, ErrorReference, ExchangeRequest, ProviderId, Scope,
     Scopes, SignInCause, SignInFailure, SignInOpened, SignInStatus, TokenAnswer, TokenRequest,
@@ -135,6 +137,8 @@ pub(crate) struct Grant {
     pub(crate) token: TokenAnswer,
     /// What the token was exchanged for; absent where it is the connection's own.
     pub(crate) exchange: Option<ExchangeRequest>,
+    /// When the token came: how long it is good counts from then, by a clock that nobody sets.
+    pub(crate) arrived: Instant,
 }
 
 impl Grant {
@@ -144,6 +148,7 @@ impl Grant {
             connection,
             token,
             exchange: None,
+            arrived: Instant::now(),
         }
     }
 
@@ -161,6 +166,7 @@ impl Grant {
             connection: other.connection.clone(),
             token: self.token.clone(),
             exchange: self.exchange.clone(),
+            arrived: self.arrived,
         }
     }
 
@@ -209,9 +215,17 @@ impl Grant {
         self.connection.resource.as_deref()
     }
 
+    /// By this machine's clock.
     #[getter]
     fn expires_at(&self) -> Option<u64> {
         self.token.expires_at
+    }
+
+    /// What is left now; absent where the provider did not say.
+    #[getter]
+    fn seconds_left(&self) -> Option<f64> {
+        let life = Duration::from_secs(self.token.expires_in?);
+        Some(life.saturating_sub(self.arrived.elapsed()).as_secs_f64())
     }
 
     #[getter]

@@ -1,6 +1,9 @@
 //! A token that is fetched while its user goes on: without an event loop, and without a thread of Python's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
 use hubkey_broker_client::ClientError;
 use hubkey_protocol::{Connection, ExchangeRequest, TokenAnswer};
@@ -9,6 +12,8 @@ use pyo3::prelude::*;
 use crate::{error::to_python, messages::Grant, runtime};
 
 type Answer = Result<TokenAnswer, ClientError>;
+/// What came, and when.
+type Arrived = (Answer, Instant);
 
 /// See the module.
 #[pyclass(frozen, module = "hubkey._hubkey")]
@@ -16,7 +21,7 @@ type Answer = Result<TokenAnswer, ClientError>;
 pub(crate) struct PendingToken {
     connection: Connection,
     exchange: Option<ExchangeRequest>,
-    answer: Arc<Mutex<Option<Answer>>>,
+    answer: Arc<Mutex<Option<Arrived>>>,
     /// Of the runtime that fetches it: after a fork nobody does.
     generation: u64,
 }
@@ -30,7 +35,7 @@ impl PendingToken {
         let answer = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&answer);
         runtime::spawn_unawaited(async move {
-            let fetched = work.await;
+            let fetched = (work.await, Instant::now());
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
         })?;
         Ok(Self {
@@ -42,27 +47,41 @@ impl PendingToken {
     }
 }
 
+impl PendingToken {
+    /// Else the lock may be held by a thread that there is no more.
+    fn is_fetched_here(&self) -> bool {
+        self.generation == runtime::generation()
+    }
+
+    fn answer(&self) -> MutexGuard<'_, Option<Arrived>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[pymethods]
 impl PendingToken {
     /// Whether it goes on.
     #[getter]
     fn is_pending(&self) -> bool {
-        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        answer.is_none() && self.generation == runtime::generation()
+        self.is_fetched_here() && self.answer().is_none()
     }
 
-    /// What was fetched, once.
+    /// What was fetched, once; nothing where that was before a fork.
     fn take(&self) -> PyResult<Option<Grant>> {
-        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_fetched_here() {
+            return Ok(None);
+        }
+        let mut answer = self.answer();
         let (connection, exchange) = (self.connection.clone(), self.exchange.clone());
         match answer.take() {
             None => Ok(None),
-            Some(Ok(token)) => Ok(Some(Grant {
+            Some((Ok(token), arrived)) => Ok(Some(Grant {
                 connection,
                 token,
                 exchange,
+                arrived,
             })),
-            Some(Err(error)) => Err(to_python(error)),
+            Some((Err(error), _)) => Err(to_python(error)),
         }
     }
 }

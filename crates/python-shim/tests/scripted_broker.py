@@ -55,7 +55,12 @@ class Broker:
     more_scopes: list[str] | None = None
     cause: str | None = None
     drawn: int = 0
+    # How far the broker's clock is ahead of the kernel's.
+    clock_ahead: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def now(self) -> int:
+        return int(time.time()) + self.clock_ahead
 
     # What a test says.
 
@@ -74,7 +79,7 @@ class Broker:
             "scopes": sorted(asked.get("scopes") or self.scopes),
             "audience": asked.get("audience"),
             "resource": asked.get("resource"),
-            "expires_at": int(time.time()) + self.token_seconds,
+            "expires_at": self.now() + self.token_seconds,
             "refreshable": self.refreshable,
             "api_origins": self.api_origins,
             "token_type": "Bearer",
@@ -127,7 +132,7 @@ class Broker:
             return problem(400, "unknown_provider", "No provider of that id.", "Use a configured one.")
         for connection in self.connections.values():
             if connection["provider"] == provider and connection["audience"] == asked.get("audience"):
-                return 200, {"status": "connected", "connection": connection, "token": self.token_of(connection)}
+                return 200, self.connected(connection)
         if not asked.get("interactive", True):
             return problem(409, "sign_in_required", "No connection fits.", "Sign in.")
         key = seen.headers["idempotency-key"]
@@ -160,14 +165,17 @@ class Broker:
         if state == "pending":
             return 200, {"status": state, "retry_after_ms": 0}
         if state == "connected":
-            connection = sign_in["connection"]
-            return 200, {"status": state, "connection": connection, "token": self.token_of(connection)}
+            # It is repeated to the byte, so `Date` says when it was told.
+            result = self.connected(sign_in["connection"])
+            for part in ("connection", "token"):
+                del result[part]["expires_in"]
+            return 200, result
         failure = {"reason": sign_in["reason"], "reference": REFERENCE} if sign_in["reason"] else {}
         return 200, {"status": state} | failure
 
     def connection(self, seen: Seen, identity: str | None) -> tuple[int, Any]:
         if identity is None:
-            return 200, {"connections": list(self.connections.values())[::-1]}
+            return 200, {"connections": [self.told(connection) for connection in self.connections.values()][::-1]}
         if seen.path.endswith("/exchange"):
             return self.exchange(identity, seen.body)
         if seen.path.endswith("/userinfo") and identity in self.connections:
@@ -185,7 +193,7 @@ class Broker:
         if self.token_seconds < min_valid:
             return problem(409, "token_lifetime_too_short", "The token ends earlier.", "Ask for less.")
         self.drawn += 1
-        connection["expires_at"] = int(time.time()) + self.token_seconds
+        connection["expires_at"] = self.now() + self.token_seconds
         return 200, self.token_of(connection, self.drawn)
 
     def exchange(self, identity: str, asked: dict[str, Any]) -> tuple[int, Any]:
@@ -203,16 +211,24 @@ class Broker:
         return 200, {
             "access_token": f"canary-exchanged-token-{self.drawn}",
             "token_type": "Bearer",
-            "expires_at": int(time.time()) + self.token_seconds,
+            "expires_at": self.now() + self.token_seconds,
+            "expires_in": self.token_seconds,
             "scopes": asked.get("scopes") or [],
             "api_origins": self.exchange_origins,
         }
+
+    def connected(self, connection: dict[str, Any]) -> dict[str, Any]:
+        return {"status": "connected", "connection": self.told(connection), "token": self.token_of(connection)}
+
+    def told(self, connection: dict[str, Any]) -> dict[str, Any]:
+        return {**connection, "expires_in": max(0, connection["expires_at"] - self.now())}
 
     def token_of(self, connection: dict[str, Any], number: int = 0) -> dict[str, Any]:
         return {
             "access_token": self.access_token(connection, number),
             "token_type": "Bearer",
             "expires_at": connection["expires_at"],
+            "expires_in": self.told(connection)["expires_in"],
             "scopes": connection["scopes"],
         }
 
@@ -274,6 +290,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         if cut:
             self.close_connection = True
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.broker.now() if timestamp is None else timestamp)
 
     do_GET = do_POST = do_DELETE = handle_any  # noqa: N815 - the names that the base class calls
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
@@ -53,6 +55,17 @@ def test_the_wheel_has_the_command() -> None:
 def test_feature_k11_the_token_alone_is_on_stdout(broker: Broker) -> None:
     token = broker.access_token(broker.connect())
     assert run("token", "lab-api") == (0, f"{token}\n", "")
+
+
+@pytest.mark.parametrize("ahead", [-86400, 7200])
+def test_found_d1_the_end_is_told_by_the_clock_of_whoever_asks(broker: Broker, ahead: int) -> None:
+    broker.clock_ahead = ahead
+    broker.connect()
+    code, said, _ = run("token", "lab-api", "--json")
+    token = json.loads(said)
+    assert code == 0
+    assert 897 <= token["expires_in"] <= 900
+    assert abs(token["expires_at"] - time.time() - 900) <= 3
 
 
 def hash_of(token: str) -> str:

@@ -25,6 +25,12 @@ EXCHANGE = "/v1/connections/.*/exchange"
 ENDED = problem(409, "sign_in_required", "A person has to sign in.", "Sign in.")
 
 
+def pass_(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    wall, monotonic = time.time, time.monotonic
+    monkeypatch.setattr(time, "time", lambda: wall() + seconds)
+    monkeypatch.setattr("hubkey._tokens.cache.time.monotonic", lambda: monotonic() + seconds)
+
+
 @pytest.fixture
 async def lab(broker: Broker) -> hubkey.Connection:
     broker.token_seconds = 300
@@ -62,8 +68,7 @@ async def test_feature_g1_an_exchanged_token_stays_fresh(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = await lab.exchange("other-api")
-    wall = time.time
-    monkeypatch.setattr(time, "time", lambda: wall() + 301)
+    pass_(monkeypatch, 301)
     assert other.token == "canary-exchanged-token-2"
     assert await other.aget_token(min_valid=200) == "canary-exchanged-token-2"
     assert [seen.body["audience"] for seen in broker.calls("POST", EXCHANGE)] == ["other-api"] * 2
@@ -171,8 +176,7 @@ async def test_after_a_new_sign_in_the_exchanged_token_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = await lab.exchange("other-api")
-    wall = time.time
-    monkeypatch.setattr(time, "time", lambda: wall() + 301)
+    pass_(monkeypatch, 301)
     broker.connections.clear()
     with pytest.raises(hubkey.SignInRequired):
         _ = other.token

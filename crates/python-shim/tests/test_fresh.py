@@ -80,7 +80,7 @@ def test_feature_f1_a_token_near_its_end_is_fetched_anew_in_the_background(
     lab: hubkey.Connection,
     clock: Clock,
 ) -> None:
-    before = lab.expires_at
+    before, broker.token_seconds = lab.expires_at, 900
     clock.pass_(260)
     assert lab.token == token(broker, 0), "what is still valid is given at once"
     wait_for(lambda: lab.token == token(broker, 1))
@@ -95,11 +95,54 @@ def test_feature_f1_expires_at_is_that_of_the_newest_token(
     lab: hubkey.Connection,
     clock: Clock,
 ) -> None:
+    before, broker.token_seconds = lab.expires_at, 900
     clock.pass_(260)
     _ = lab.headers
-    wait_for(lambda: broker.drawn == 1)
-    wait_for(lambda: cast("Any", lab.expires_at).timestamp() > time.time() + 250)
+    wait_for(lambda: cast("Any", lab.expires_at) > before)
     assert "until" in str(lab)
+
+
+@pytest.mark.parametrize("ahead", [-86400, -7200, 7200, 86400])
+async def test_found_d1_a_broker_with_another_clock_is_asked_no_more_often(broker: Broker, ahead: int) -> None:
+    broker.token_seconds, broker.clock_ahead = 300, ahead
+    broker.connect()
+    lab = await hubkey.connect("lab-api")
+    for _ in range(20):
+        assert lab.token == token(broker, 0)
+        assert await lab.aget_token(min_valid=200) == token(broker, 0)
+    assert broker.drawn == 0
+    left = cast("Any", lab.expires_at).timestamp() - time.time()
+    assert 297 <= left <= 301, "by the kernel's own clock"
+    listed = cast("Any", (await hubkey.connections())[0].expires_at).timestamp() - time.time()
+    assert 297 <= listed <= 301
+
+
+@pytest.mark.parametrize("ahead", [-86400, 7200])
+async def test_found_d1_the_token_of_a_sign_in_counts_from_its_answer(broker: Broker, ahead: int) -> None:
+    broker.token_seconds, broker.clock_ahead = 300, ahead
+    waiting = asyncio.ensure_future(hubkey.connect("lab-api", interactive=True))
+    await asyncio.to_thread(broker.wait_until, lambda: broker.calls("GET", "/v1/sign-ins/.*"))
+    broker.end("connected")
+    lab = await waiting
+    assert lab.token == token(broker, 0)
+    assert broker.drawn == 0
+    left = cast("Any", lab.expires_at).timestamp() - time.time()
+    assert 296 <= left <= 302
+
+
+@pytest.mark.parametrize("set_", [-86400, 86400])
+def test_found_d1_a_clock_that_is_set_while_a_token_lives_has_no_say(
+    broker: Broker, lab: hubkey.Connection, monkeypatch: pytest.MonkeyPatch, set_: int
+) -> None:
+    wall, monotonic = time.time, time.monotonic
+    monkeypatch.setattr(time, "time", lambda: wall() + set_)
+    broker.clock_ahead = -set_
+    assert lab.token == token(broker, 0)
+    assert broker.drawn == 0
+    # And the token ends when it ends.
+    monkeypatch.setattr("hubkey._tokens.cache.time.monotonic", lambda: monotonic() + 301)
+    assert lab.token == token(broker, 1)
+    assert broker.drawn == 1
 
 
 def test_feature_f1_an_ended_token_is_waited_for(broker: Broker, lab: hubkey.Connection, clock: Clock) -> None:

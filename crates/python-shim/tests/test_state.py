@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import hubkey
 import pytest
@@ -91,7 +91,8 @@ def test_feature_k12_status_tells_both_views_and_no_token(broker: Broker, lab: h
     status = lab.status()
     assert (status.provider, status.broker, status.scopes) == ("lab-api", "connected", ("projects:read",))
     assert status.account == lab.account
-    assert status.expires_at == status.broker_expires_at == lab.expires_at
+    assert status.expires_at == lab.expires_at
+    assert abs((cast("Any", status.broker_expires_at) - lab.expires_at).total_seconds()) <= 2
     assert "canary" not in repr(status)
     for line in ("provider:    lab-api (Lab API)", "broker:      connected", "scopes:      projects:read"):
         assert line in repr(status).splitlines()
@@ -141,8 +142,7 @@ def test_need_13_ctrl_c_ends_connect_sync_and_cancels_the_sign_in(broker: Broker
     script.send_signal(signal.SIGINT)
     _, said = script.communicate(timeout=20)
     assert time.monotonic() - began < 5
-    assert "KeyboardInterrupt" in said
-    assert "the sign-in was cancelled" in said
+    assert said.rstrip().endswith("the sign-in was cancelled. Run the cell again for a new link."), "and nothing else"
     broker.wait_until(lambda: broker.calls("DELETE"))
 
 

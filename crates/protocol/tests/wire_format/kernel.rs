@@ -36,6 +36,7 @@ fn connection() -> Connection {
         audience: Some("https://api.example.org".to_owned()),
         resource: Some("https://api.example.org/v1".to_owned()),
         expires_at: Some(1_795_600_000),
+        expires_in: Some(300),
         refreshable: true,
         api_origins: vec!["https://api.example.org".to_owned()],
         token_type: "Bearer".to_owned(),
@@ -52,6 +53,7 @@ fn bare_connection() -> Connection {
         audience: None,
         resource: None,
         expires_at: None,
+        expires_in: None,
         refreshable: false,
         api_origins: Vec::new(),
         ..connection()
@@ -63,6 +65,7 @@ fn token(expires_at: Option<u64>) -> TokenAnswer {
         access_token: AccessToken::new("at-1"),
         token_type: "Bearer".to_owned(),
         expires_at,
+        expires_in: expires_at.map(|_| 300),
         scopes: scopes("openid projects:read"),
         api_origins: Vec::new(),
     }
@@ -160,9 +163,9 @@ fn how_a_request_for_a_sign_in_is_answered() {
 
 #[test]
 fn how_a_poll_is_answered() {
-    let ready = |connection, expires_at| SignInStatus::Connected {
-        connection,
-        token: token(expires_at),
+    let ready = |connection: Connection, expires_at| SignInStatus::Connected {
+        connection: connection.repeatable(),
+        token: token(expires_at).repeatable(),
     };
     let pending = SignInStatus::Pending { retry_after_ms: 0 };
     let mut lines = vec![

@@ -239,7 +239,10 @@ class Grant:
         """The resource that was asked for."""
     @property
     def expires_at(self) -> int | None:
-        """When the token ends, in Unix seconds, if the provider said so."""
+        """When the token ends, in Unix seconds by this machine's clock, if the provider said so."""
+    @property
+    def seconds_left(self) -> float | None:
+        """How many seconds the token is still good, whatever any clock says; `None` if the provider did not say."""
     @property
     def refreshable(self) -> bool:
         """Whether the broker gets a new token when this one ends, without a person."""

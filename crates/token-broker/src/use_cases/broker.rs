@@ -161,6 +161,7 @@ impl TokenUses {
         let downscoped = Arc::new(downscoped);
         Self {
             get: Arc::new(AccessTokens::new(
+                base,
                 records,
                 common,
                 &downscoped,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubkey._broker.errors import public_error, refused_argument
 from hubkey._broker.event_loop import running_loop
+from hubkey._broker.lock import Lock
 from hubkey._exceptions import BrokerUnavailable, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError
 from hubkey._notebook.interruptible import interruptible_wait
@@ -34,24 +35,40 @@ class SignInNeeded(Exception):
     """There is no token any more: a person has to sign in."""
 
 
-class TokenCache:
-    """The newest token of one connection."""
+@dataclass(frozen=True)
+class _Held:
+    """A token, and until when it is good: by the monotonic clock, which nobody sets."""
 
-    __slots__ = (
-        "_broker",
-        "_grant",
-        "_lock",
-        "_next_prefetch",
-        "_pending",
-        "_refresh_below",
-        "_replaceable",
-        "_usable_above",
+    grant: Grant
+    ends: float
+    refresh_below: float
+    usable_above: float
+
+    @property
+    def left(self) -> float:
+        return self.ends - time.monotonic()
+
+
+def _held(grant: Grant) -> _Held:
+    life = math.inf if grant.seconds_left is None else grant.seconds_left
+    return _Held(
+        grant,
+        ends=time.monotonic() + life,
+        refresh_below=_BEHIND_BROKER * min(max(_EARLY, life / 10), life / 2),
+        usable_above=max(0.0, min(_USABLE_ABOVE, life / 4)),
     )
+
+
+class TokenCache:
+    """The newest token of one connection. No clock that can be set has a say in when it is renewed."""
+
+    __slots__ = ("_broker", "_held", "_lock", "_next_prefetch", "_pending", "_replaceable")
 
     def __init__(self, broker: Broker, grant: Grant) -> None:
         """Begin with a token that was just fetched."""
+        self._held: _Held
         self._broker = broker
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._pending: PendingToken | None = None
         self._next_prefetch = -math.inf
         self._replaceable = -math.inf
@@ -59,10 +76,11 @@ class TokenCache:
 
     def take(self, grant: Grant) -> None:
         """Go on with this one."""
-        life = _seconds_left(grant)
-        self._grant = grant
-        self._refresh_below = _BEHIND_BROKER * min(max(_EARLY, life / 10), life / 2)
-        self._usable_above = max(0.0, min(_USABLE_ABOVE, life / 4))
+        self._held = _held(grant)
+
+    @property
+    def _grant(self) -> Grant:
+        return self._held.grant
 
     @property
     def newest(self) -> Grant:
@@ -77,7 +95,7 @@ class TokenCache:
                 grant = None
             if grant is not None:
                 self.take(grant)
-        return self._grant
+        return self._held.grant
 
     def get(self, min_valid: float | None = None) -> Grant:
         """Give a token that is valid for so long. Waits in the calling thread, and only if there is none.
@@ -88,17 +106,14 @@ class TokenCache:
         """
         if self._suffices(min_valid or 0):
             return self._grant
-        # One thread asks, the others take what it got; a lock that a fork left behind holds nobody up for ever.
-        locked = self._lock.acquire(timeout=_TIMEOUT)
-        try:
+        # One thread asks, the others take what it got.
+        with self._lock.held(_TIMEOUT):
             if self._suffices(min_valid or 0):
                 return self._grant
-            self.take(self._broker.get_token(self._grant, _whole_seconds(min_valid), _TIMEOUT))
-        except ClientError as failure:
-            return self._fallback(failure, min_valid)
-        finally:
-            if locked:
-                self._lock.release()
+            try:
+                self.take(self._broker.get_token(self._grant, _whole_seconds(min_valid), _TIMEOUT))
+            except ClientError as failure:
+                return self._fallback(failure, min_valid)
         return self._unexpired()
 
     async def get_async(self, min_valid: float | None) -> Grant:
@@ -124,15 +139,12 @@ class TokenCache:
         Raises:
             SignInNeeded: a person has to sign in.
         """
-        locked = self._lock.acquire(timeout=_TIMEOUT)
-        try:
-            if self._may_replace(rejected):
-                self.take(self._broker.replace_token(self._grant, _TIMEOUT))
-        except ClientError as failure:
-            _raise_if_ended(failure)
-        finally:
-            if locked:
-                self._lock.release()
+        with self._lock.held(_TIMEOUT):
+            try:
+                if self._may_replace(rejected):
+                    self.take(self._broker.replace_token(self._grant, _TIMEOUT))
+            except ClientError as failure:
+                _raise_if_ended(failure)
         return self._other_than(rejected)
 
     async def replace_async(self, rejected: str) -> Grant | None:
@@ -154,9 +166,10 @@ class TokenCache:
         return self.newest.expose_token() == rejected and time.monotonic() >= self._replaceable
 
     def _other_than(self, rejected: str) -> Grant | None:
-        self._replaceable = time.monotonic() + min(_REFUSAL_PAUSE, self._refresh_below / 2)
-        other = self._grant.expose_token() != rejected and _seconds_left(self._grant) > 0
-        return self._grant if other else None
+        held = self._held
+        self._replaceable = time.monotonic() + min(_REFUSAL_PAUSE, held.refresh_below / 2)
+        other = held.grant.expose_token() != rejected and held.left > 0
+        return held.grant if other else None
 
     def fetch(self) -> None:
         """Fetch another token, whatever is left of this one. Waits in the calling thread.
@@ -171,10 +184,11 @@ class TokenCache:
 
     def _suffices(self, seconds: float) -> bool:
         """Whether the newest token will do; if it ends soon, another one is fetched meanwhile."""
-        left = _seconds_left(self.newest)
-        if left <= self._usable_above or left < seconds:
+        _ = self.newest
+        held = self._held
+        if held.left <= held.usable_above or held.left < seconds:
             return False
-        if left <= self._refresh_below:
+        if held.left <= held.refresh_below:
             self._prefetch()
         return True
 
@@ -182,14 +196,15 @@ class TokenCache:
         now = time.monotonic()
         if self._pending is not None or now < self._next_prefetch:
             return
-        self._next_prefetch = now + min(_PAUSE, self._refresh_below / 4)
+        self._next_prefetch = now + min(_PAUSE, self._held.refresh_below / 4)
         self._pending = self._broker.prefetch_token(self._grant, 1, _TIMEOUT)
 
     def _unexpired(self) -> Grant:
         """What the broker gave; it can be over on arrival."""
-        if _seconds_left(self._grant) <= 0:
+        held = self._held
+        if held.left <= 0:
             raise SignInNeeded
-        return self._grant
+        return held.grant
 
     def _fallback(self, failure: ClientError, min_valid: float | None) -> Grant:
         """What is left of the old token, if that is why the broker's refusal does not matter."""
@@ -197,7 +212,7 @@ class TokenCache:
             raise refused_argument(failure, "min_valid", min_valid) from None
         error = public_error(failure)
         passing = failure.code == "token_lifetime_too_short" or isinstance(error, BrokerUnavailable)
-        if passing and _seconds_left(self._grant) > 0:
+        if passing and self._held.left > 0:
             return self._grant
         if isinstance(error, (SignInRequired, SignInFailed)):
             raise SignInNeeded from None
@@ -212,7 +227,3 @@ def _raise_if_ended(failure: ClientError) -> None:
 
 def _whole_seconds(min_valid: float | None) -> int:
     return max(1, math.ceil(min_valid or 0))
-
-
-def _seconds_left(grant: Grant) -> float:
-    return math.inf if grant.expires_at is None else grant.expires_at - time.time()

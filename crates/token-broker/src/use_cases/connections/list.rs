@@ -46,6 +46,7 @@ impl ListConnections {
     ) -> Result<ConnectionList, KernelFailure> {
         let kernel = self.servers.recognise(credentials).await?;
         let index = self.indexes.load(&kernel.user).await?;
+        let now = self.clock.now();
         let mut connections = Vec::new();
         for entry in index
             .iter()
@@ -57,10 +58,10 @@ impl ListConnections {
                 continue;
             };
             if let (true, Some(provider)) = (
-                connection.is_of(&kernel) && !connection.waits_for_a_person(self.clock.now()),
+                connection.is_of(&kernel) && !connection.waits_for_a_person(now),
                 self.providers.get(&connection.provider),
             ) {
-                connections.push(connection.message(provider.config()));
+                connections.push(connection.message(provider.config(), now));
             }
         }
         Ok(ConnectionList { connections })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hubkey_domain::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     connection::Connection,
     flow::TicketRecord,
     identity::{HubUser, ServerIdentity},
@@ -179,7 +179,8 @@ impl SignInRequests {
             Ok(connection) => {
                 self.connect_spans
                     .export_short_connect(&connection.provider, "existing");
-                return Ok(connected(&connection, &kernel, &requested));
+                let now = self.clock.now();
+                return Ok(connected(&connection, &kernel, &requested, now));
             }
             Err(cause) => cause,
         };
@@ -464,13 +465,14 @@ pub(crate) fn connected(
     connection: &Connection,
     kernel: &ServerIdentity,
     requested: &ProviderRequest,
+    now: Timestamp,
 ) -> CreateSignInAnswer {
     Event::for_connection(connection)
         .kernel(kernel)
         .emit(EventKind::TokenDelivered);
     CreateSignInAnswer::Connected {
-        connection: connection.message(requested.provider.config()),
-        token: connection.token(),
+        connection: connection.message(requested.provider.config(), now),
+        token: connection.token(now),
     }
 }
 

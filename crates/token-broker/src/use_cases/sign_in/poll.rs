@@ -289,9 +289,10 @@ impl PollSignIn {
             .providers
             .get(&connection.provider)
             .ok_or(KernelFailure::NotFound)?;
+        let now = self.clock.now();
         Ok(SignInStatus::Connected {
-            connection: connection.message(provider.config()),
-            token: connection.token(),
+            connection: connection.message(provider.config(), now).repeatable(),
+            token: connection.token(now).repeatable(),
         })
     }
 

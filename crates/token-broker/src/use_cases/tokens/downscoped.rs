@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use hubkey_domain::{
+    clock::Clock,
     connection::{Connection, Narrowing},
     derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
     identity::ServerIdentity,
@@ -62,6 +63,7 @@ struct AttemptState {
 pub(crate) struct DownscopedTokens {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
+    clock: Arc<dyn Clock>,
     rules: Arc<Rules>,
     attempts: Arc<RefreshAttempts>,
     backoff: Arc<Backoff>,
@@ -88,6 +90,7 @@ impl DownscopedTokens {
         Self {
             store: Arc::clone(&base.store),
             providers: Arc::clone(&base.providers),
+            clock: Arc::clone(&base.clock),
             rules: Arc::clone(&base.rules),
             attempts: Arc::clone(&refresh.attempts),
             backoff: Arc::clone(&refresh.backoff),
@@ -123,7 +126,7 @@ impl DownscopedTokens {
             Event::for_connection(&valid_token.connection)
                 .kernel(kernel)
                 .emit(EventKind::TokenDelivered);
-            return Ok(valid_token.connection.token());
+            return Ok(valid_token.connection.token(self.clock.now()));
         };
         if target.scopes.is_some() && self.would_narrow(&connection.value) {
             return Err(narrows());
@@ -145,7 +148,7 @@ impl DownscopedTokens {
             .kernel(kernel)
             .reason("downscoped")
             .emit(EventKind::TokenDelivered);
-        Ok(token.answer("Bearer", Vec::new()))
+        Ok(token.answer("Bearer", Vec::new(), self.clock.now()))
     }
 
     /// Whether the connection would lose scopes by being asked for fewer.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use hubkey_domain::{
+    clock::Clock,
     connection::Connection,
     derived_token::{DerivedTokenEntry, DerivedTokenKey, DerivedTokenSet},
     refresh_state::{BackoffReason, RefreshState},
@@ -44,6 +45,7 @@ use crate::{
 pub struct TokenExchange {
     store: Arc<dyn Store>,
     providers: Arc<Providers>,
+    clock: Arc<dyn Clock>,
     single_flight: Arc<SingleFlight>,
     derived: Arc<DerivedTokenRecords>,
     derived_tokens: Arc<DerivedTokens>,
@@ -63,6 +65,7 @@ impl TokenExchange {
         Self {
             store: Arc::clone(&base.store),
             providers: Arc::clone(&base.providers),
+            clock: Arc::clone(&base.clock),
             single_flight: Arc::clone(&base.single_flight),
             derived: Arc::clone(&records.derived),
             derived_tokens: Arc::clone(&sources.derived_tokens),
@@ -105,7 +108,7 @@ impl TokenExchange {
             .kernel(&kernel)
             .reason("exchange")
             .emit(EventKind::TokenDelivered);
-        Ok(token.answer("Bearer", origins))
+        Ok(token.answer("Bearer", origins, self.clock.now()))
     }
 
     /// Exchanges, unless somebody was faster.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use hubkey_domain::clock::Clock;
 use hubkey_protocol::{ConnectionId, TokenAnswer, TokenRequest};
 
 use crate::{
     audit::{Event, EventKind},
     use_cases::{
+        base::Base,
         common::Common,
         failure::KernelFailure,
         records::{Records, connections::ConnectionRecords},
@@ -18,6 +20,7 @@ use crate::{
 /// Answers a kernel that asks for an access token.
 #[derive(Debug)]
 pub struct AccessTokens {
+    clock: Arc<dyn Clock>,
     connections: Arc<ConnectionRecords>,
     downscoped: Arc<DownscopedTokens>,
     servers: Arc<ServerAuthentication>,
@@ -26,12 +29,14 @@ pub struct AccessTokens {
 
 impl AccessTokens {
     pub(crate) fn new(
+        base: &Base,
         records: &Records,
         common: &Common,
         downscoped: &Arc<DownscopedTokens>,
         valid_tokens: &Arc<ValidTokens>,
     ) -> Self {
         Self {
+            clock: Arc::clone(&base.clock),
             connections: Arc::clone(&records.connections),
             downscoped: Arc::clone(downscoped),
             servers: Arc::clone(&common.servers),
@@ -56,6 +61,6 @@ impl AccessTokens {
         Event::for_connection(&valid_token.connection)
             .kernel(&kernel)
             .emit(EventKind::TokenDelivered);
-        Ok(valid_token.connection.token())
+        Ok(valid_token.connection.token(self.clock.now()))
     }
 }

@@ -27,7 +27,13 @@ async fn feature_k11_a_token_is_drawn_with_what_is_known_about_it() {
     let names: Vec<_> = token.as_object().unwrap().keys().cloned().collect();
     assert_eq!(
         names,
-        ["access_token", "token_type", "expires_at", "scopes"]
+        [
+            "access_token",
+            "token_type",
+            "expires_at",
+            "expires_in",
+            "scopes"
+        ]
     );
     assert!(trail.has("token_delivered"));
 }
