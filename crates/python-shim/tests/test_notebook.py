@@ -116,6 +116,70 @@ def test_feature_k6_stop_works_within_a_second(notebook: Notebook, broker: Broke
     assert notebook.cells[-1].text == "the next line runs\n"
 
 
+def test_found_j5_stop_leaves_the_card_alone(notebook: Notebook, broker: Broker) -> None:
+    for code in (CONNECT, "import hubkey\nhubkey.connect_sync('lab-api')"):
+        cell = waiting(notebook, broker, code)
+        time.sleep(1)
+        broker.seen.clear()
+        notebook.interrupt()
+        cell.finish()
+        assert "the sign-in was cancelled" in cell.html[0]
+        assert "\n".join(cell.error.traceback).strip() == ""
+        assert cell.text == ""
+
+
+LAB = "import hubkey\nlab = await hubkey.connect('lab-api')\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("await hubkey.connect('lab-api', timeout=1)", "hubkey.SignInTimeout: Lab API: the sign-in was not finished"),
+        ("await hubkey.connect('other')", "hubkey.InvalidArgument: provider='other': No provider of that id."),
+        ("await hubkey.connect('lab-api', scopes=7)", "hubkey.InvalidArgumentType: scopes=7: expected names of scopes"),
+        ("await hubkey.connect('lab-api', scope='x')", "hubkey.InvalidArgumentType: scope='x': connect() has no such"),
+        ("await hubkey.connect(timeout=-1)", "hubkey.InvalidArgument: timeout=-1: expected more than 0 seconds"),
+        ("hubkey.connect('lab-api').token", "hubkey.NotAwaited: This call was not awaited, so it has no 'token' yet."),
+        ("import requests; requests.get('https://api.lab.example', auth=hubkey.connect())", "hubkey.NotAwaited: This"),
+        ("call = hubkey.connections(); await call; await call", "hubkey.HubkeyError: This call was awaited before."),
+        ("del os.environ['HUBKEY_URL']; await hubkey.connect()", "hubkey.NotOnJupyterHub: This JupyterHub does not"),
+        ("os.environ['HUBKEY_URL'] = 'x'; await hubkey.connect()", "hubkey.ConfigurationError: "),
+    ],
+)
+def test_found_j5_a_failure_in_a_cell_is_one_line(notebook: Notebook, broker: Broker, code: str, line: str) -> None:
+    del broker
+    cell = notebook.run(f"import os, hubkey\n{code}")
+    shown = "\n".join(cell.error.traceback).splitlines()
+    assert shown[0].startswith(line), shown
+    assert len(shown) <= (3 if "ConfigurationError" in line else 1), "settings have a line for each mistake"
+    whole = notebook.run("%tb")
+    everything = whole.text + "".join("\n".join(output.get("traceback", [])) for output in whole.outputs)
+    assert "Traceback" in everything
+    assert len(everything.splitlines()) > 3
+
+
+def test_found_j5_an_ended_connection_in_a_library_is_one_line(notebook: Notebook, broker: Broker) -> None:
+    broker.token_seconds = 1
+    broker.connect()
+    notebook.run(LAB + "import httpx, time\nclient = httpx.Client(auth=lab)\ntime.sleep(1.1)")
+    broker.connections.clear()
+    cell = notebook.run("client.get('https://api.lab.example/x')")
+    [shown] = "\n".join(cell.error.traceback).splitlines()
+    assert shown.startswith("hubkey.SignInRequired: The access to Lab API has ended")
+
+
+def test_found_j8_a_forgotten_await_is_told_where_its_value_is_looked_at(notebook: Notebook, broker: Broker) -> None:
+    broker.connect()
+    cell = notebook.run("import hubkey\nhubkey.connect('lab-api')")
+    assert cell.outputs[0].data["text/plain"] == (
+        '<not awaited: nothing has happened yet. Write `lab = await hubkey.connect("…")`.>'
+    )
+    cell = notebook.run(LAB + "lab.sign_out()\nprint(1)")
+    assert "RuntimeWarning: A call of hubkey was not awaited" in cell.text
+    assert "await lab.sign_out()" in cell.text
+    assert broker.connections
+
+
 def test_feature_k6_the_timeout_is_told_on_the_card(notebook: Notebook, broker: Broker) -> None:
     notebook.run("import hubkey, hubkey._sign_in.connect, time")
     cell = notebook.run(

@@ -60,6 +60,81 @@ def test_a_forked_child_has_its_own_client(broker: Broker) -> None:
     assert len(broker.calls("POST", "/v1/sign-ins")) == 3
 
 
+def test_found_d2_what_a_thread_held_at_a_fork_holds_up_no_child(broker: Broker) -> None:
+    broker.connect()
+    code = EXISTING + (
+        "import os, threading, time, warnings\nwarnings.simplefilter('ignore')\n"
+        # Another thread fetches, and is not in the child.
+        "held, locks = threading.Event(), [lab._cache._lock, lab._lock]\n"
+        "def hold():\n"
+        "    with locks[0].held(1), locks[1].held(1):\n"
+        "        held.set()\n"
+        "        time.sleep(20)\n"
+        "threading.Thread(target=hold, daemon=True).start()\n"
+        "held.wait()\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    began = time.monotonic()\n"
+        "    for _ in range(3):\n"
+        "        assert lab.get_token(min_valid=900)\n"
+        "    with locks[1].held(10):\n"
+        "        pass\n"
+        "    os._exit(7 if time.monotonic() - began < 5 else 8)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7\n"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert broker.drawn == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "last"),
+    [
+        (
+            "hubkey.connect_sync('lab-api')",
+            "hubkey.SignInRequired: lab-api needs a sign-in, and this is a process that",
+        ),
+        ("asyncio.run(hubkey.connect('lab-api'))", "hubkey.SignInRequired: lab-api needs a sign-in, and this is"),
+        ("hubkey.connect_sync('other')", "hubkey.InvalidArgument: provider='other': "),
+        ("hubkey.connect_sync(scope='x')", "hubkey.InvalidArgumentType: scope='x': connect() has no such argument."),
+        ("hubkey.connect('lab-api').token", "hubkey.NotAwaited: This call was not awaited, so it has no 'token' yet."),
+        ("os.environ.pop('HUBKEY_URL'); hubkey.connect_sync()", "hubkey.NotOnJupyterHub: This JupyterHub does not"),
+    ],
+)
+def test_found_j5_a_script_ends_with_the_place_and_the_remedy(broker: Broker, code: str, last: str) -> None:
+    del broker  # set the environment
+    script = f"import asyncio, os, hubkey\ndef work():\n    {code}\nwork()\n"
+    done = python(script)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == '  File "<string>", line 3, in work'
+    assert lines[1].startswith(last)
+    assert len(lines) == 2, done.stderr
+    whole = python(script, env={**os.environ, "HUBKEY_TRACEBACK": "1"})
+    assert whole.stderr.startswith("Traceback (most recent call last):")
+    assert len(whole.stderr.splitlines()) > 3
+
+
+def test_found_j5_exceptions_of_others_are_shown_as_ever(broker: Broker) -> None:
+    del broker
+    done = python("import hubkey\n1 / 0\n")
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert done.stderr.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+def test_found_j8_a_forgotten_await_in_a_script_is_told_each_time(broker: Broker) -> None:
+    broker.connect()
+    script = "import hubkey\nlab = hubkey.connect_sync('lab-api')\nfor _ in range(3):\n    lab.sign_out()\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    told = (
+        "<string>:4: RuntimeWarning: A call of hubkey was not awaited: nothing has happened."
+        " Write `await lab.sign_out()`."
+    )
+    assert done.stderr.splitlines().count(told) == 3
+    assert broker.connections
+
+
 def test_need_13_control_c_ends_a_script_and_its_sign_in(broker: Broker) -> None:
     # What a shell starts in the background inherits that Ctrl-C is ignored, these tests among it.
     heed = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -72,6 +147,7 @@ def test_need_13_control_c_ends_a_script_and_its_sign_in(broker: Broker) -> None
     assert time.monotonic() - began < 3
     assert script.returncode not in {0, -signal.SIGSEGV, -signal.SIGABRT}
     assert "the sign-in was cancelled" in said
+    assert "Traceback" not in said, "what was cancelled is told once (found j5)"
     assert broker.calls("DELETE")
 
 

@@ -20,6 +20,7 @@ from hubkey._exceptions import (
     HubkeyError,
     InvalidArgument,
     InvalidArgumentType,
+    NotAwaited,
     NotOnJupyterHub,
     OriginWarning,
     SignInDenied,
@@ -27,6 +28,7 @@ from hubkey._exceptions import (
     SignInRequired,
     SignInTimeout,
 )
+from hubkey._traceback import install as _install_excepthook
 
 if TYPE_CHECKING:
     from hubkey import auth
@@ -53,6 +55,7 @@ __all__ = [
     "HubkeyError",
     "InvalidArgument",
     "InvalidArgumentType",
+    "NotAwaited",
     "NotOnJupyterHub",
     "OriginWarning",
     "Response",
@@ -71,6 +74,8 @@ __all__ = [
 # People see these names in tracebacks, and should find them there as the documentation writes them.
 for _error in (HubkeyError, *HubkeyError.__subclasses__(), InvalidArgumentType, OriginWarning):
     _error.__module__ = __name__
+
+_install_excepthook(HubkeyError)
 
 # Loaded when first used: `hubkey.hub` runs in a Hub, which has no need of the compiled module.
 _LAZY = {

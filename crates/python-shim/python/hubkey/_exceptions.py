@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hubkey._traceback import rendered
+
 
 class HubkeyError(Exception):
     """The base of everything that hubkey raises. Each attribute is `None` where there is nothing to say."""
@@ -18,6 +20,10 @@ class HubkeyError(Exception):
 
     sign_in_url: str | None = None
     """The link by which a person signs in. Only the exceptions of one person hold it, and no text of them."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show IPython what happened and what to do; `%tb` shows the way through the code."""
+        return rendered(self)
 
 
 class ConfigurationError(HubkeyError, ValueError):
@@ -76,6 +82,10 @@ class SignInDenied(HubkeyError):
 
 class SignInFailed(HubkeyError):
     """The sign-in ended by a fault; `code` is the broker's word for it."""
+
+
+class NotAwaited(HubkeyError, AttributeError, TypeError):
+    """What was called gives its result to `await` only, and was used without it; nothing has happened yet."""
 
 
 class OriginWarning(UserWarning):

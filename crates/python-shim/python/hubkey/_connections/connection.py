@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hubkey._broker.awaited import awaited
 from hubkey._broker.errors import public_error
 from hubkey._broker.event_loop import running_loop
 from hubkey._connections.account import Account
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # How long the broker may take to say whether there is a connection again.
 _TIMEOUT = 10.0
+# One thread shows the link, the others wait for it: as long as it may take to ask.
+_LOCK_TIMEOUT = 12.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,7 @@ class Connection(FreshToken):
             "A connection belongs to this server and is not pickled. Call hubkey.connect() where it is needed.",
         )
 
+    @awaited('other = await lab.exchange("…")')
     async def exchange(
         self,
         audience: str | None = None,
@@ -171,6 +175,7 @@ class Connection(FreshToken):
             self._broker, self._newest, asked, Source(self.provider, self._check_signed_in, self._reconnect)
         )
 
+    @awaited("await lab.sign_out()")
     async def sign_out(self) -> None:
         """End the access, for every notebook of this server; its tokens are revoked at the provider.
 
@@ -190,7 +195,7 @@ class Connection(FreshToken):
 
     def _reconnect(self) -> Grant:
         """Find the connection of a new sign-in; if there is none yet, show its link, once."""
-        with self._lock:
+        with self._lock.held(_LOCK_TIMEOUT):
             link = self._link if self._link is not None and self._link.ends > time.monotonic() else None
             frontend = Frontend.current()
             answer = self._find_or_create(interactive=link is None and frontend.has_a_person)

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from html import escape
 from typing import TYPE_CHECKING, ClassVar, overload
 
+from hubkey._broker.awaited import awaited
 from hubkey._broker.client import open_broker
 from hubkey._broker.environment import read_settings
 from hubkey._broker.errors import public_error
@@ -82,6 +83,7 @@ class Connections(Sequence[ConnectionInfo]):
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(map(_row, self._found))}</tbody></table>"
 
 
+@awaited("await hubkey.connections()")
 async def connections() -> Connections:
     """List what this server can reach now: the connections of all its notebooks. Opens no sign-in and shows no token.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn, cast
 
+from hubkey._broker.awaited import awaited
 from hubkey._broker.client import open_broker
 from hubkey._broker.environment import DEFAULT_TIMEOUT, Settings, read_settings
 from hubkey._broker.errors import (
@@ -33,6 +34,7 @@ from hubkey._hubkey import CANCELLED, Broker, ClientError, Grant, InvalidField, 
 from hubkey._notebook.card import duration, show_card
 from hubkey._notebook.frontend import Frontend
 from hubkey._notebook.interruptible import interruptible_wait
+from hubkey._traceback import told
 
 # For calls that have nothing to wait for.
 _TIMEOUT = 10.0
@@ -80,6 +82,7 @@ class _ConnectRequest:
         return max(0.0, self.began + self.total_timeout - time.monotonic())
 
 
+@awaited('lab = await hubkey.connect("…")')
 async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by its name
     provider: str | None = None,
     *,
@@ -184,10 +187,11 @@ async def _sign_in(broker: Broker, sign_in: SignIn, request: _ConnectRequest, fr
         error = public_error(failure)
     except TimeoutError:
         error = sign_in_timeout(name, within)
-    except BaseException:
+    except BaseException as stopped:
         # Stop, Ctrl-C, or the end of the loop: nobody waits any more.
         card.ended(name, CANCELLED)
         broker.cancel(sign_in, _TIMEOUT)
+        told(stopped)
         raise
     card.ended(name, str(error).removeprefix(f"{name}: "))
     raise error

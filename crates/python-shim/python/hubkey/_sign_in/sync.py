@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from hubkey._exceptions import HubkeyError
 from hubkey._notebook.frontend import Frontend
 from hubkey._sign_in.connect import connect
+from hubkey._traceback import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,10 +73,11 @@ def connect_sync(  # noqa: PLR0913 - as connect()
         # In steps: a wait without an end would not let every Python hear a signal.
         while not outcome.done():
             wait({outcome}, _TICK)
-    except BaseException:
+    except BaseException as stopped:
         if not outcome.done():
             loop.call_soon_threadsafe(task.cancel)
             wait({outcome}, _CANCEL_TIMEOUT)
+            told(stopped)
         raise
     return outcome.result()
 

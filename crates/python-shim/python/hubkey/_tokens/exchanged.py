@@ -90,7 +90,7 @@ class ExchangedToken(FreshToken):
 
     def _reconnect(self) -> Grant:
         """Go on with the connection of a new sign-in; if there is none yet, say so with its link."""
-        with self._lock:
+        with self._lock.held(2 * _TIMEOUT):
             connected = self._source.reconnect()
             self._cache.take(self._cache.newest.moved_to(connected))
             self._cache.fetch()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import threading
 import warnings
 from abc import ABC, abstractmethod
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
+from hubkey._broker.awaited import awaited
+from hubkey._broker.lock import Lock
 from hubkey._exceptions import InvalidArgument, InvalidArgumentType, OriginWarning
 from hubkey._tokens.cache import SignInNeeded, TokenCache
 from hubkey.auth._aiohttp import Middleware
@@ -75,7 +76,7 @@ class FreshToken(ABC):
     def __init__(self, broker: Broker, grant: Grant) -> None:
         """Begin with a token that was just fetched."""
         self._cache = TokenCache(broker, grant)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._warned: set[str] = set()
 
     @property
@@ -119,6 +120,7 @@ class FreshToken(ABC):
         check_min_valid(min_valid)
         return Token(self._valid_grant(min_valid).expose_token())
 
+    @awaited("token = await lab.aget_token()")
     async def aget_token(self, *, min_valid: float | None = None) -> str:
         """Give the same without holding up the event loop.
 
@@ -134,6 +136,7 @@ class FreshToken(ABC):
         grant = self._valid_grant()
         return Token(grant.expose_token()), to_datetime(grant.expires_at)
 
+    @awaited("token, ends = await lab.atoken_with_expiry()")
     async def atoken_with_expiry(self) -> tuple[str, datetime | None]:
         """Give the same without holding up the event loop."""
         grant = await self._valid_grant_async(None)
@@ -154,6 +157,7 @@ class FreshToken(ABC):
             grant = self._reconnect()
         return None if grant is None else Token(grant.expose_token())
 
+    @awaited("token = await lab.areplace_token(rejected)")
     async def areplace_token(self, rejected: str) -> str | None:
         """Give the same without holding up the event loop."""
         self._check_signed_in()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from datetime import datetime
 
 
@@ -21,7 +22,7 @@ class TokenSource(Protocol):
         """The access token, valid now."""
         ...
 
-    async def aget_token(self) -> str:
+    def aget_token(self) -> Coroutine[Any, Any, str]:
         """Give the same without holding up the event loop."""
         ...
 
@@ -29,7 +30,7 @@ class TokenSource(Protocol):
         """Give the access token and when it ends; `None` if the provider did not say."""
         ...
 
-    async def atoken_with_expiry(self) -> tuple[str, datetime | None]:
+    def atoken_with_expiry(self) -> Coroutine[Any, Any, tuple[str, datetime | None]]:
         """Give the same without holding up the event loop."""
         ...
 
@@ -37,7 +38,7 @@ class TokenSource(Protocol):
         """Give another token than the rejected one, or `None` if there is no other now."""
         ...
 
-    async def areplace_token(self, rejected: str) -> str | None:
+    def areplace_token(self, rejected: str) -> Coroutine[Any, Any, str | None]:
         """Give the same without holding up the event loop."""
         ...
 
