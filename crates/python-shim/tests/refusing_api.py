@@ -28,6 +28,9 @@ class RefusingApi:
     url: str = ""
     refused: set[str] = field(default_factory=set)
     refuses_all: bool = False
+    # In place of the usual answer: its media type and its text, in which `{token}` stands for what was sent.
+    explains: tuple[str, str] | None = None
+    methods: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -45,6 +48,7 @@ class Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         body = self.body()
         self.api.paths.append(self.path)
+        self.api.methods.append(self.command)
         header = (self.headers.get("authorization") or "").partition(" ")[2] or None
         form = parse_qs(body.decode("latin-1")).get("WebIdentityToken")
         moved = re.fullmatch(r"/moved\?to=(.*)", self.path)
@@ -55,10 +59,14 @@ class Handler(BaseHTTPRequestHandler):
             return
         until = datetime.now(timezone.utc) + timedelta(seconds=60)
         answer = (ROLE.format(f"{until:%Y-%m-%dT%H:%M:%SZ}") if form else '["aurora"]').encode()
+        kind = "text/xml" if form else "application/json"
+        if self.api.explains is not None:
+            kind, text = self.api.explains
+            answer = text.replace("{token}", header or "").encode()
         self.send_response(status)
         if moved:
             self.send_header("location", moved[1])
-        self.send_header("content-type", "text/xml" if form else "application/json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(answer)))
         self.send_header("etag", '"1"')
         self.send_header("last-modified", formatdate(usegmt=True))
@@ -83,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
             return whole
         return self.rfile.read(int(self.headers.get("content-length", 0)))
 
-    do_GET = do_POST = do_HEAD = handle_any  # noqa: N815 - the names that the base class calls
+    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names that the base class calls
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that the base class gives it
         del format, args

@@ -238,7 +238,7 @@ async def test_feature_k2_the_account_is_known(broker: Broker) -> None:
 
 async def test_feature_k6_waiting_ends_at_the_timeout(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    with pytest.raises(hubkey.SignInTimeout, match=r"within 2 seconds\. Run the cell again") as caught:
+    with pytest.raises(hubkey.SignInTimeout, match=r"within 2 seconds\. Run this again") as caught:
         await hubkey.connect("lab-api", timeout=2, interactive=True)
     assert 1.5 < time.monotonic() - began < 3
     assert isinstance(caught.value, TimeoutError)
@@ -288,7 +288,7 @@ async def test_need_3_failures_are_told_where_the_person_looks(
         await finishing(broker, hubkey.connect("lab-api", interactive=True), state, reason=reason)
     assert caught.value.code == reason
     for_operator = "Tell the operator of this JupyterHub; running the cell again does not help before."
-    assert for_operator in str(caught.value) or "run the cell again" in str(caught.value).lower()
+    assert for_operator in str(caught.value) or "run this again" in str(caught.value).lower()
     assert said in capsys.readouterr().err
 
 

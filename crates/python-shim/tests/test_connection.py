@@ -55,10 +55,17 @@ def test_feature_k1_no_view_of_a_connection_shows_the_token(lab: hubkey.Connecti
     assert "Lab API" in repr(lab)
 
 
-def test_feature_e2_e3_e5_the_line_names_account_expiry_provider_and_counts_scopes(lab: hubkey.Connection) -> None:
+async def test_feature_e2_e3_e5_found_j9_the_line_names_what_there_is_and_no_clock_that_would_be_wrong(
+    broker: Broker, lab: hubkey.Connection
+) -> None:
+    line = "✓ Lab API as alice.liddell@lab.example · 1 scope: projects:read · "
+    assert str(lab) == f"{line}renews by itself"
+    broker.connections.clear()
+    broker.refreshable = False
+    broker.connect()
+    lab = await hubkey.connect("lab-api")
     ends = cast("Any", lab.expires_at).astimezone()
-    line = f"✓ Lab API as alice.liddell@lab.example · 1 scope: projects:read · until {ends:%H:%M %Z}"
-    assert str(lab) == f"{line}, renews by itself"
+    assert str(lab) == f"{line}until {ends:%Y-%m-%d %H:%M %Z}"
 
 
 async def test_feature_e3_a_connection_that_does_not_renew_does_not_say_so(broker: Broker) -> None:

@@ -158,6 +158,15 @@ async def test_an_argument_that_the_broker_refuses_carries_its_code(broker: Brok
     assert (caught.value.field, caught.value.code) == ("provider", "unknown_provider")
 
 
+async def test_found_j17_the_providers_are_listed_once(broker: Broker) -> None:
+    listing = problem(400, "unknown_provider", "There is no provider of that name.", "Choose one of: lab-api.")
+    broker.fault("POST /v1/sign-ins", listing)
+    with pytest.raises(hubkey.InvalidArgument) as caught:
+        await hubkey.connect("lab-appi", interactive=True)
+    text = "There is no provider of that name. Choose one of: lab-api. Did you mean 'lab-api'?"
+    assert str(caught.value) == f"provider='lab-appi': {text}"
+
+
 async def test_who_has_to_sign_in_is_told_by_code_too(broker: Broker) -> None:
     assert broker.connections == {}
     with pytest.raises(hubkey.SignInRequired) as caught:

@@ -99,7 +99,6 @@ def test_feature_f1_expires_at_is_that_of_the_newest_token(
     clock.pass_(260)
     _ = lab.headers
     wait_for(lambda: cast("Any", lab.expires_at) > before)
-    assert "until" in str(lab)
 
 
 @pytest.mark.parametrize("ahead", [-86400, -7200, 7200, 86400])

@@ -39,6 +39,41 @@ def test_feature_k8_get_and_post_speak_to_the_api(lab: hubkey.Connection, api: R
     assert "canary" not in repr(answer)
 
 
+def test_found_j17_the_other_methods_are_there(lab: hubkey.Connection, api: RefusingApi) -> None:
+    lab.put("/projects/1", {"name": "basalt"}).raise_for_status()
+    lab.patch("/projects/1", None).raise_for_status()
+    lab.delete("/projects/1", params={"force": 1}).raise_for_status()
+    assert api.methods == ["PUT", "PATCH", "DELETE"]
+    assert api.bodies == [b'{"name": "basalt"}', b"null", b""]
+    assert api.paths[-1] == "/projects/1?force=1"
+    assert api.tokens == [str(lab.token)] * 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "shown"),
+    [
+        ("application/problem+json", '{"title": "no such\nproject"}', ': {"title": "no such project"}'),
+        ("text/plain; charset=utf-8", "Ä\r\n\x1b[2Jb", ": Ä ?[2Jb"),
+        ("text/plain", "x" * 1000, ": " + "x" * 200 + "…"),
+        ("application/json", '{"sent": "Bearer {token}"}', ': {"sent": "Bearer <hidden token>"}'),
+        ("text/plain", "x" * 195 + "{token}" * 50, ": " + "x" * 195 + "<hidd…"),
+        ("text/html", "<!doctype html><title>Sorry</title>", ""),
+        ("image/png", "\x89PNG", ""),
+        ("application/octet-stream", "\0\0", ""),
+        ("application/json", "", ""),
+    ],
+)
+def test_found_j17_a_failure_says_how_the_api_explains_it(
+    lab: hubkey.Connection, api: RefusingApi, kind: str, text: str, shown: str
+) -> None:
+    api.refuses_all, api.explains = True, (kind, text)
+    answer = lab.get("/projects")
+    with pytest.raises(hubkey.HTTPStatusError) as caught:
+        answer.raise_for_status()
+    assert str(caught.value) == f"the API answered 401{shown}"
+    assert "canary" not in repr(answer) + str(caught.value)
+
+
 async def test_feature_k8_a_base_path_goes_before_a_path_and_never_to_another_origin(
     lab: hubkey.Connection,
     api: RefusingApi,

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -46,7 +47,7 @@ def test_feature_b3_one_card_with_one_link_and_the_cell_goes_on(notebook: Notebo
     assert 'target="_blank" rel="noopener noreferrer"' in card
     assert "Sign in to Lab API" in card
     assert "Opens a new tab. This cell goes on by itself when you are done." in card
-    assert "For alice only, for the next 5 minutes. The stop button cancels." in card
+    assert "For alice only, for 5 minutes, until " in card
     plain = cell.outputs[0].data["text/plain"]
     assert f"Sign in to Lab API: https://hub.example.org/services/hubkey/start/{TICKET}" in plain
     broker.end("connected")
@@ -57,6 +58,14 @@ def test_feature_b3_one_card_with_one_link_and_the_cell_goes_on(notebook: Notebo
     assert "1 scope: projects:read" in card
     assert cell.text == "the next line runs\n"
     assert cell.error is None
+
+
+def test_found_j9_a_card_that_is_saved_while_it_waits_tells_when_it_is_over(notebook: Notebook, broker: Broker) -> None:
+    [card] = waiting(notebook, broker).html
+    until = re.search(r"For alice only, for 5 minutes, until (\d{4}-\d\d-\d\d \d\d:\d\d) (\w+). The stop button", card)
+    assert until is not None
+    ends = datetime.strptime(until[1], "%Y-%m-%d %H:%M").astimezone()
+    assert 200 < ends.timestamp() - time.time() <= 301
 
 
 def test_need_11_the_card_has_no_script_and_loads_nothing(notebook: Notebook, broker: Broker) -> None:
@@ -263,6 +272,19 @@ def test_feature_b12_security_l2_a_saved_notebook_holds_nothing(notebook: Notebo
         assert secret not in after
     assert TICKET not in after
     assert "display_id" not in after
+
+
+def test_found_j12_the_card_is_not_shown_again_as_the_value_of_its_cell(notebook: Notebook, broker: Broker) -> None:
+    for code in (CONNECT + "\nlab", "await hubkey.connect('lab-api')"):
+        broker.connections.clear()
+        cell = waiting(notebook, broker, code)
+        broker.end("connected")
+        cell.finish()
+        [card] = cell.html
+        assert "as alice" in card
+        broker.seen.clear()
+    [again] = notebook.run("lab").html
+    assert "as alice" in again
 
 
 def test_feature_e2_the_value_of_a_cell_is_the_same_line(notebook: Notebook, broker: Broker) -> None:

@@ -115,6 +115,48 @@ def test_found_j5_a_script_ends_with_the_place_and_the_remedy(broker: Broker, co
     assert len(whole.stderr.splitlines()) > 3
 
 
+def test_found_j7_looking_around_needs_no_library() -> None:
+    script = (
+        "import sys\n"
+        "class Without:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in {'azure', 'google', 'httpx', 'requests', 'aiohttp', 'fsspec'}:\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Without())\n"
+        "import inspect, pydoc, hubkey, hubkey.auth\n"
+        "for module in (hubkey, hubkey.auth):\n"
+        "    names = [name for name, _ in inspect.getmembers(module) if not name.startswith('__')]\n"
+        "    assert names == sorted(module.__all__), names\n"
+        "    assert len(pydoc.render_doc(module)) > 1000\n"
+        "    assert all(name.startswith('__') or name in module.__all__ for name in dir(module))\n"
+        "assert hubkey.__version__ == __import__('importlib.metadata').metadata.version('hubkey')\n"
+        "for name in ('httpx_auth', 'unrestricted_azure_credential', 'unrestricted_google_credentials'):\n"
+        "    try:\n"
+        "        getattr(hubkey.auth, name)(None)\n"
+        "    except ImportError as missing:\n"
+        "        print(type(missing).__name__, missing)\n"
+    )
+    done = python(script)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    for line, library in zip(told, ("httpx", "azure-core", "google-auth"), strict=True):
+        assert line.startswith("LibraryMissing hubkey.auth.")
+        assert f"`%pip install {library}`" in line
+
+
+def test_found_j11_a_script_has_no_cells(broker: Broker) -> None:
+    script = "import hubkey\nhubkey.connect_sync('lab-api', interactive=True, timeout={})\n"
+    done = python(script.format(1))
+    assert "SignInTimeout: Lab API: the sign-in was not finished within 1 second. Run this again" in done.stderr
+    assert "the cell" not in done.stderr
+    with subprocess.Popen([sys.executable, "-c", script.format(30)], stderr=subprocess.PIPE, text=True) as running:
+        broker.wait_until(lambda: len(broker.sign_ins) == 2)
+        broker.end("denied")
+        _, said = running.communicate(timeout=20)
+    assert said.count("Run this again") == 2, "on the card and in the end"
+    assert "the cell" not in said
+
+
 def test_found_j5_exceptions_of_others_are_shown_as_ever(broker: Broker) -> None:
     del broker
     done = python("import hubkey\n1 / 0\n")

@@ -142,7 +142,7 @@ def test_need_13_ctrl_c_ends_connect_sync_and_cancels_the_sign_in(broker: Broker
     script.send_signal(signal.SIGINT)
     _, said = script.communicate(timeout=20)
     assert time.monotonic() - began < 5
-    assert said.rstrip().endswith("the sign-in was cancelled. Run the cell again for a new link."), "and nothing else"
+    assert said.rstrip().endswith("the sign-in was cancelled. Run this again for a new link."), "and nothing else"
     broker.wait_until(lambda: broker.calls("DELETE"))
 
 

@@ -20,6 +20,7 @@ from hubkey._exceptions import (
     HubkeyError,
     InvalidArgument,
     InvalidArgumentType,
+    LibraryMissing,
     NotAwaited,
     NotOnJupyterHub,
     OriginWarning,
@@ -55,6 +56,7 @@ __all__ = [
     "HubkeyError",
     "InvalidArgument",
     "InvalidArgumentType",
+    "LibraryMissing",
     "NotAwaited",
     "NotOnJupyterHub",
     "OriginWarning",
@@ -98,6 +100,9 @@ def __getattr__(name: str) -> object:
     if name == "auth":
         # Importing a part of the package also puts it there.
         return import_module("hubkey.auth")
+    if name == "__version__":
+        # Of what is installed, whatever it was built from.
+        return import_module("importlib.metadata").version("hubkey")
     if name not in _LAZY:
         message = f"module 'hubkey' has no attribute {name!r}"
         raise AttributeError(message)
@@ -107,4 +112,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__all__", "__doc__", "__version__"])

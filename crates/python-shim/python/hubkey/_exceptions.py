@@ -88,5 +88,9 @@ class NotAwaited(HubkeyError, AttributeError, TypeError):
     """What was called gives its result to `await` only, and was used without it; nothing has happened yet."""
 
 
+class LibraryMissing(HubkeyError, ImportError):
+    """What was called is for a library that is not installed here; the text says how to install it."""
+
+
 class OriginWarning(UserWarning):
     """A request went without a token, because its address is not one of the provider's API origins."""

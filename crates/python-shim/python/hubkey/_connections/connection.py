@@ -17,7 +17,7 @@ from hubkey._connections.status import Status
 from hubkey._exceptions import InvalidArgument, SignInFailed, SignInRequired
 from hubkey._hubkey import ClientError, Request, SignIn
 from hubkey._notebook.card import Card, connected_html, show_card
-from hubkey._notebook.frontend import Frontend
+from hubkey._notebook.frontend import Frontend, current_cell
 from hubkey._notebook.interruptible import interruptible_wait
 from hubkey._tokens.exchanged import ExchangedToken, Source, exchange_token
 from hubkey._tokens.jwt import UnverifiedToken, inspect_token
@@ -51,7 +51,7 @@ class Connection(FreshToken):
     are the same object.
     """
 
-    __slots__ = ("_asked", "_base_path", "_broker", "_link", "_signed_out")
+    __slots__ = ("_asked", "_base_path", "_broker", "_link", "_shown_in", "_signed_out")
 
     def __init__(self, broker: Broker, grant: Grant, asked: tuple[str, ...] | None = None, base_path: str = "") -> None:
         """Is called by `connect()` only; `asked` are the scopes that it was called with."""
@@ -61,6 +61,7 @@ class Connection(FreshToken):
         self._link: _Link | None = None
         self._signed_out = False
         self._base_path = base_path
+        self._shown_in: int | None = None
 
     @property
     def refreshable(self) -> bool:
@@ -84,7 +85,7 @@ class Connection(FreshToken):
 
     @property
     def base_path(self) -> str:
-        """What `get` and `post` put before a path, as `connect()` took it; a whole URL is taken as it is."""
+        """What `get` and its like put before a path, as `connect()` took it; a whole URL is taken as it is."""
         return self._base_path
 
     def get(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = 30) -> Response:
@@ -95,11 +96,23 @@ class Connection(FreshToken):
             SignInRequired: as `token` does.
             OSError: the API did not answer.
         """
-        return ask(self, path, params=params, timeout=timeout)
+        return ask(self, "GET", path, params=params, timeout=timeout)
 
     def post(self, path: str, json: object, *, timeout: float = 30) -> Response:
         """Send something as JSON to the provider's API, and else do as `get` does."""
-        return ask(self, path, body=json, timeout=timeout)
+        return ask(self, "POST", path, body=json, timeout=timeout)
+
+    def put(self, path: str, json: object, *, timeout: float = 30) -> Response:
+        """Put something as JSON in the place of what is there, and else do as `get` does."""
+        return ask(self, "PUT", path, body=json, timeout=timeout)
+
+    def patch(self, path: str, json: object, *, timeout: float = 30) -> Response:
+        """Change what is there by something in JSON, and else do as `get` does."""
+        return ask(self, "PATCH", path, body=json, timeout=timeout)
+
+    def delete(self, path: str, *, params: Mapping[str, Any] | None = None, timeout: float = 30) -> Response:
+        """Delete what is there, and else do as `get` does."""
+        return ask(self, "DELETE", path, params=params, timeout=timeout)
 
     def userinfo(self) -> dict[str, Any]:
         """Ask the provider, through the broker, what it says of the account: its userinfo document, as it is.
@@ -259,6 +272,15 @@ class Connection(FreshToken):
         del include, exclude
         return {"text/plain": self._line(), "text/html": connection_html(self)}
 
+    def is_on_a_card(self) -> None:
+        """Note that the card of the cell that runs shows it: as the value of that cell it is not shown again."""
+        self._shown_in = current_cell()
+
+    def _ipython_display_(self) -> None:
+        if self._shown_in is None or self._shown_in != current_cell():
+            # IPython then asks for what there is to show.
+            raise NotImplementedError
+
     def _line(self) -> str:
         return " · ".join([f"✓ {self.display_name} as {self.account}", *connection_details(self)])
 
@@ -269,10 +291,11 @@ def connection_html(connection: Connection) -> str:
 
 
 def connection_details(connection: Connection) -> list[str]:
-    """Say what a connection permits, and until when."""
+    """Say what a connection permits, and until when: what renews itself has no end that a saved card could name."""
     scopes, ends = connection.scopes, connection.expires_at
     details = [f"{len(scopes)} scope{'' if len(scopes) == 1 else 's'}: {' '.join(scopes)}"] if scopes else []
-    if ends is not None:
-        renews = ", renews by itself" if connection.refreshable else ""
-        details.append(f"until {ends.astimezone():%H:%M %Z}{renews}")
+    if connection.refreshable:
+        details.append("renews by itself")
+    elif ends is not None:
+        details.append(f"until {ends.astimezone():%Y-%m-%d %H:%M %Z}")
     return details

@@ -1,4 +1,4 @@
-"""`connection.get()` and `connection.post()`: a call of the provider's API without any library."""
+"""`connection.get()` and its like: a call of the provider's API without any library."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 _UNAUTHORIZED, _FIRST_FAILURE = 401, 400
+# What stands in place of a body where there is none: `None` is a body, `null` in JSON.
+NOTHING = object()
+_EXCERPT = 200
 
 
 class HTTPStatusError(HubkeyError):
     """An API answered with a failure; `response` is what it said."""
 
     def __init__(self, response: Response) -> None:
-        """Name the status only."""
-        super().__init__(f"the API answered {response.status_code}")
+        """Name the status, and how the API begins to explain it."""
+        why = f": {response.excerpt}" if response.excerpt else ""
+        super().__init__(f"the API answered {response.status_code}{why}")
         self.response = response
 
 
@@ -45,6 +49,9 @@ class Response:
 
     content: bytes
     """The body."""
+
+    excerpt: str = ""
+    """How the body begins, in one line for people, without the token that was sent; empty where it is no plain text."""
 
     @property
     def text(self) -> str:
@@ -97,23 +104,24 @@ class ApiAccess(Protocol):
         ...
 
 
-def ask(
+def ask(  # noqa: PLR0913 - what a request consists of, each by its name
     access: ApiAccess,
+    method: str,
     path: str,
     *,
     params: Mapping[str, Any] | None = None,
-    body: object = None,
+    body: object = NOTHING,
     timeout: float = 30,
 ) -> Response:
-    """Ask the API, once more with a new token after a 401; `body` is posted as JSON."""
+    """Ask the API, once more with a new token after a 401; `body` is sent as JSON."""
     url = _address(access, path, params)
-    data = None if body is None else json.dumps(body).encode()
+    data = None if body is NOTHING else json.dumps(body).encode()
     token = access.token
-    response = _send(url, data, token, timeout)
+    response = _send((method, url), data, token, timeout)
     if response.status_code == _UNAUTHORIZED:
         other = access.replace_token(token)
         if other is not None:
-            response = _send(url, data, other, timeout)
+            response = _send((method, url), data, other, timeout)
     return response
 
 
@@ -151,8 +159,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return
 
 
-def _send(url: str, data: bytes | None, token: str, timeout: float) -> Response:
-    request = urllib.request.Request(url, data, {"Accept": "application/json, */*"})  # noqa: S310 - permits() has read it
+def _send(what: tuple[str, str], data: bytes | None, token: str, timeout: float) -> Response:
+    method, url = what
+    headers = {"Accept": "application/json, */*"}
+    request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - permits() has read it
     if data is not None:
         request.add_header("Content-Type", "application/json")
     request.add_unredirected_header("Authorization", "Bearer " + token)
@@ -161,6 +171,17 @@ def _send(url: str, data: bytes | None, token: str, timeout: float) -> Response:
         response: HTTPResponse = opener.open(request, timeout=timeout)
     except urllib.error.HTTPError as failure:
         with failure:
-            return Response(failure.code, failure.headers, failure.read())
+            return _response(failure.code, failure.headers, failure.read(), token)
     with response:
-        return Response(response.status, response.headers, response.read())
+        return _response(response.status, response.headers, response.read(), token)
+
+
+def _response(status: int, headers: Message, content: bytes, token: str) -> Response:
+    plain = headers.get_content_type() != "text/html" and headers.get_content_maintype() in {"application", "text"}
+    # Some APIs say in an error what they were sent: whatever begins in the part that is shown is read as a whole.
+    looked_at = content[: 4 * _EXCERPT + len(token)]
+    begins = looked_at.decode("utf-8", "ignore") if plain and b"\0" not in looked_at else ""
+    line = " ".join(begins.replace(str(token), "<hidden token>").split())
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    excerpt = line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
+    return Response(status, headers, content, excerpt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -90,7 +91,7 @@ class _TerminalCard:
         _say(line)
 
     def ended(self, name: str, what: str) -> None:
-        _say(f"✗ {name}: {what}")
+        _say(f"✗ {name}: {Frontend.TERMINAL.words(what)}")
 
 
 def _waiting_bundle(sign_in: SignIn, seconds: float, *, waits: bool) -> Bundle:
@@ -102,8 +103,8 @@ def _waiting_bundle(sign_in: SignIn, seconds: float, *, waits: bool) -> Bundle:
     html = _box(
         f"{_more_html(sign_in)}<div>{link}</div>"
         f'<div style="margin-top:8px">Opens a new tab. {then[0]}</div>'
-        f'<div style="opacity:.75;font-size:12px;margin-top:2px">For {escape(sign_in.user)} only, for the next'
-        f" {duration(seconds)}.{then[1]}</div>",
+        f'<div style="opacity:.75;font-size:12px;margin-top:2px">For {escape(sign_in.user)} only,'
+        f" {_until(seconds)}.{then[1]}</div>",
         padding="12px 16px",
     )
     return {"text/plain": _waiting_text(sign_in, seconds, then), "text/html": html}
@@ -113,8 +114,14 @@ def _waiting_text(sign_in: SignIn, seconds: float, then: tuple[str, str]) -> str
     return (
         f"{_more_text(sign_in)}Sign in to {sign_in.display_name}: {sign_in.url}\n"
         f"{then[0]}\n"
-        f"For {sign_in.user} only, for the next {duration(seconds)}.{then[1]}"
+        f"For {sign_in.user} only, {_until(seconds)}.{then[1]}"
     )
+
+
+def _until(seconds: float) -> str:
+    """Say a length and an end: a card that was saved while it waited tells that it is over."""
+    ends = datetime.now().astimezone() + timedelta(seconds=seconds)
+    return f"for {duration(seconds)}, until {ends:%Y-%m-%d %H:%M %Z}"
 
 
 def _more_text(sign_in: SignIn) -> str:

@@ -20,6 +20,12 @@ class Frontend(Enum):
         """Whether a link that is shown here can be clicked by somebody."""
         return self in {Frontend.NOTEBOOK, Frontend.TERMINAL}
 
+    def words(self, text: str) -> str:
+        """Say it in the words of this place: only a notebook has cells."""
+        if self in {Frontend.NOTEBOOK, Frontend.BATCH}:
+            return text
+        return text.replace("Run the cell again", "Run this again").replace("run the cell again", "run this again")
+
     @classmethod
     def current(cls) -> Frontend:
         """Find out where this Python runs."""
@@ -32,6 +38,12 @@ class Frontend(Enum):
         # Never stdin: it is no terminal in many places where people are, and a terminal in some where they are not.
         watched = any(stream is not None and stream.isatty() for stream in (sys.stderr, sys.stdout))
         return Frontend.TERMINAL if watched else Frontend.NOWHERE
+
+
+def current_cell() -> int | None:
+    """Give the number of the cell that runs, where there are cells."""
+    number = getattr(_shell(), "execution_count", None)
+    return number if isinstance(number, int) else None
 
 
 def _shell() -> object | None:

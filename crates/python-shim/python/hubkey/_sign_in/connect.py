@@ -25,6 +25,7 @@ from hubkey._broker.trace import start_span
 from hubkey._connections.connection import Connection, connection_html
 from hubkey._connections.http import checked_base_path
 from hubkey._exceptions import (
+    HubkeyError,
     InvalidArgument,
     InvalidArgumentType,
     SignInFailed,
@@ -105,7 +106,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         account: which of your accounts there: its e-mail address, its name or the provider's id of it.
         timeout: how many seconds to wait for the person; 300, or what `HUBKEY_TIMEOUT` says, if left out.
         interactive: whether to show a link; `"auto"` finds out if somebody is there to click it.
-        base_path: what `get` and `post` of the connection put before a path, such as `"/api/v2"`.
+        base_path: what `get` and its like of the connection put before a path, such as `"/api/v2"`.
         **unknown: there are no others.
 
     Returns:
@@ -138,10 +139,17 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     interactive = frontend.has_a_person if request.interactive is None else request.interactive
     broker = open_broker(settings)
     calls = start_span(broker)
-    answer = await _find_or_create(calls, request, frontend, interactive=interactive)
+    try:
+        answer = await _find_or_create(calls, request, frontend, interactive=interactive)
+        grant = await _sign_in(calls, answer, request, frontend) if isinstance(answer, SignIn) else answer
+    except HubkeyError as error:
+        # The broker's sentences are those of a notebook.
+        error.args = tuple(frontend.words(part) if isinstance(part, str) else part for part in error.args)
+        raise
+    connection = Connection(broker, grant, request.scopes, request.base_path)
     if isinstance(answer, SignIn):
-        answer = await _sign_in(calls, answer, request, frontend)
-    return Connection(broker, answer, request.scopes, request.base_path)
+        connection.is_on_a_card()
+    return connection
 
 
 async def _find_or_create(
@@ -212,8 +220,11 @@ async def _with_known_providers(broker: Broker, error: InvalidArgument) -> Inval
         return error
     close = difflib.get_close_matches(str(error.value or ""), known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    listed = ", ".join(repr(provider) for provider in known)
-    return with_details(error, InvalidArgument("provider", error.value, f"{error.reason}{hint} Known here: {listed}."))
+    # The broker's sentence lists them, unless it is an older one's.
+    listed = (
+        "" if all(provider in error.reason for provider in known) else f" Known here: {', '.join(map(repr, known))}."
+    )
+    return with_details(error, InvalidArgument("provider", error.value, f"{error.reason}{hint}{listed}"))
 
 
 def _refuse_unknown(unknown: dict[str, NoReturn]) -> None:

@@ -20,9 +20,13 @@ send it, so nothing here can keep it from a wrong address. Call them for clients
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+from hubkey._exceptions import LibraryMissing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hubkey.auth._aiohttp import aiohttp_middleware
     from hubkey.auth._azure import unrestricted_async_azure_credential, unrestricted_azure_credential
     from hubkey.auth._fsspec import fsspec_options
@@ -56,12 +60,36 @@ _LAZY = {
 }
 
 
+# What those modules cannot be loaded without, as it is installed.
+_LIBRARIES = {"_azure": "azure-core", "_google": "google-auth", "_httpx": "httpx"}
+
+
 def __getattr__(name: str) -> object:
     if name not in _LAZY:
         message = f"module 'hubkey.auth' has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(import_module(f"hubkey.auth.{_LAZY[name]}"), name)
+    module = _LAZY[name]
+    try:
+        return getattr(import_module(f"hubkey.auth.{module}"), name)
+    except ImportError:
+        if module not in _LIBRARIES:
+            raise
+        return _without_library(name, _LIBRARIES[module])
+
+
+def _without_library(name: str, library: str) -> Callable[..., NoReturn]:
+    """Stand for an adapter whose library is not there: whoever only looks around is not held up."""
+
+    def missing(*_: object, **__: object) -> NoReturn:
+        raise LibraryMissing(
+            f"hubkey.auth.{name} needs {library}, which is not installed here. Run `pip install {library}`, in a"
+            f" notebook `%pip install {library}`.",
+        )
+
+    missing.__name__ = missing.__qualname__ = name
+    missing.__doc__ = f"Needs {library}, which is not installed here."
+    return missing
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__all__", "__doc__"])
