@@ -53,15 +53,25 @@ class Connection(FreshToken):
 
     __slots__ = ("_asked", "_base_path", "_broker", "_link", "_shown_in", "_signed_out")
 
-    def __init__(self, broker: Broker, grant: Grant, asked: tuple[str, ...] | None = None, base_path: str = "") -> None:
-        """Is called by `connect()` only; `asked` are the scopes that it was called with."""
+    def __init__(
+        self,
+        broker: Broker,
+        grant: Grant,
+        asked: tuple[str, ...] | None = None,
+        base_path: str = "",
+        shown_in: int | None = None,
+    ) -> None:
+        """Is called by `connect()` only; `asked` are the scopes that it was called with.
+
+        `shown_in` is the cell whose card shows it: as the value of that cell it is not shown again.
+        """
         super().__init__(broker, grant)
         self._broker = broker
         self._asked = asked
         self._link: _Link | None = None
         self._signed_out = False
         self._base_path = base_path
-        self._shown_in: int | None = None
+        self._shown_in = shown_in
 
     @property
     def refreshable(self) -> bool:
@@ -271,10 +281,6 @@ class Connection(FreshToken):
         """Show the connection in a notebook, as the card does."""
         del include, exclude
         return {"text/plain": self._line(), "text/html": connection_html(self)}
-
-    def is_on_a_card(self) -> None:
-        """Note that the card of the cell that runs shows it: as the value of that cell it is not shown again."""
-        self._shown_in = current_cell()
 
     def _ipython_display_(self) -> None:
         if self._shown_in is None or self._shown_in != current_cell():

@@ -33,7 +33,7 @@ from hubkey._exceptions import (
 )
 from hubkey._hubkey import CANCELLED, Broker, ClientError, Grant, InvalidField, Request, SignIn
 from hubkey._notebook.card import duration, show_card
-from hubkey._notebook.frontend import Frontend
+from hubkey._notebook.frontend import Frontend, current_cell
 from hubkey._notebook.interruptible import interruptible_wait
 from hubkey._traceback import told
 
@@ -146,10 +146,8 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         # The broker's sentences are those of a notebook.
         error.args = tuple(frontend.words(part) if isinstance(part, str) else part for part in error.args)
         raise
-    connection = Connection(broker, grant, request.scopes, request.base_path)
-    if isinstance(answer, SignIn):
-        connection.is_on_a_card()
-    return connection
+    shown_in = current_cell() if isinstance(answer, SignIn) else None
+    return Connection(broker, grant, request.scopes, request.base_path, shown_in)
 
 
 async def _find_or_create(
