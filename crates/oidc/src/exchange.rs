@@ -4,7 +4,6 @@
 use hubkey_domain::{clock::Timestamp, provider::RequestedIssuerMethod, token_set::TokenSet};
 use hubkey_protocol::{Scopes, secret::Secret};
 use reqwest::StatusCode;
-use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
@@ -69,14 +68,8 @@ fn without_refresh_token(tokens: TokenSet<Option<Scopes>>) -> TokenSet<Option<Sc
 
 /// The answer has to say that it holds what was asked for (RFC 8693 section 2.2.1).
 fn check_type(answer: &Answer) -> Result<(), ExchangeError> {
-    #[derive(Deserialize)]
-    struct Issued<'a> {
-        #[serde(borrow)]
-        issued_token_type: Option<std::borrow::Cow<'a, str>>,
-    }
-    let issued: Issued<'_> =
-        serde_json::from_slice(&answer.body).map_err(|_| ExchangeError::Misconfigured)?;
-    match issued.issued_token_type.as_deref() {
+    let members = json::object(&answer.body).map_err(|_| ExchangeError::Misconfigured)?;
+    match members.get("issued_token_type").and_then(Value::as_str) {
         Some(ACCESS_TOKEN) => Ok(()),
         _ => Err(ExchangeError::Misconfigured),
     }

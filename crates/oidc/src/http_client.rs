@@ -1,6 +1,7 @@
 //! The one HTTP client for providers: no redirect, no private address, bounded sizes and times.
 
 mod breaker;
+mod challenge;
 mod circuit;
 mod egress_policy;
 mod endpoint;
@@ -99,12 +100,8 @@ impl Answer {
         let challenges = self.headers.get_all(WWW_AUTHENTICATE).iter();
         let mut challenges = challenges.filter_map(|value| value.to_str().ok());
         challenges.find_map(|challenge| {
-            let (_, rest) = challenge.split_once("error=")?;
-            let word = match rest.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"')?.0,
-                None => rest.split([',', ' ']).next()?,
-            };
-            (!word.is_empty()).then_some(word)
+            let word = challenge::parameter(challenge, "error");
+            word.filter(|word| !word.is_empty())
         })
     }
 

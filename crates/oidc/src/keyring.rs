@@ -181,6 +181,7 @@ fn read(answer: &Answer) -> Result<(KeySet, Duration), IdpError> {
 fn outcome(failure: Option<&IdpError>) -> &'static str {
     match failure {
         None => "ok",
+        Some(IdpError::RuleBroken(ProviderRule::AddressNotPermitted)) => "unavailable",
         Some(IdpError::RuleBroken(_)) => "refused",
         Some(_) => "unavailable",
     }

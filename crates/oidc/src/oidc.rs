@@ -13,7 +13,7 @@ use hubkey_domain::{
 };
 use hubkey_protocol::{
     ProviderStatus, Scopes,
-    provider_rules::ProviderRule,
+    provider_rules::{ProviderRule, RuleGroup},
     secret::{AccessToken, LogoutToken, RefreshToken, Secret},
 };
 use serde_json::Value;
@@ -271,7 +271,9 @@ impl IdentityProvider for OidcProvider {
         let posted = (&token, Origin::Anybody);
         let verified = self.keyring.verified(&self.http, &metadata.jwks, posted);
         let claims = verified.await.map_err(|reason| match reason.error {
-            IdpError::RuleBroken(_) => IdpError::RuleBroken(ProviderRule::LogoutTokenSignature),
+            IdpError::RuleBroken(rule) if rule.row().group == RuleGroup::IdToken => {
+                IdpError::RuleBroken(ProviderRule::LogoutTokenSignature)
+            }
             other => other,
         })?;
         let mut logout = logout_token::judge(&claims, &self.expected(&metadata))?;

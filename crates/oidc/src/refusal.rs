@@ -192,7 +192,7 @@ pub(crate) fn error_word(document: &Map<String, Value>) -> Option<&str> {
         None => {}
     }
     // Beside a token the others are of no standard's meaning, and nobody reads them.
-    if json::given(document, "access_token").is_some() {
+    if document.get("access_token").is_some_and(text) {
         return None;
     }
     if let Some(Value::Array(errors)) = document.get("errors")

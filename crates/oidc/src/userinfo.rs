@@ -1,6 +1,9 @@
 //! The userinfo endpoint (OpenID Connect Core 1.0 section 5.3).
 
-use hubkey_protocol::{provider_rules::ProviderRule, secret::AccessToken};
+use hubkey_protocol::{
+    provider_rules::{ProviderRule, RuleGroup},
+    secret::AccessToken,
+};
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -82,7 +85,11 @@ async fn signed(
         other => not_for_us(other),
     })?;
     let answered = (&token, Origin::Provider);
-    let claims = keyring.verified(http, &metadata.jwks, answered).await?;
+    let verified = keyring.verified(http, &metadata.jwks, answered).await;
+    let claims = verified.map_err(|reason| match reason.error {
+        IdpError::RuleBroken(rule) if rule.row().group == RuleGroup::IdToken => not_for_us(rule),
+        other => other,
+    })?;
     id_token::issuer(&claims, expected).map_err(not_for_us)?;
     id_token::audience(&claims, expected).map_err(not_for_us)?;
     if json::given(&claims, "exp").is_some() {

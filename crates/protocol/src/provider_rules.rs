@@ -125,7 +125,7 @@ rules! {
     TokenContentType("token_content_type", TokenAnswer, OneReading, BROKEN, "RFC 6749 section 5.1");
     /// it is not one JSON object, or it has two values for one name
     TokenJson("token_json", TokenAnswer, OneReading, BROKEN, "RFC 8259 section 4");
-    /// it is called a form and is none, or has two values for one name (providers without OpenID Connect)
+    /// it is a form in which a name stands twice (providers without OpenID Connect)
     TokenForm("token_form", TokenAnswer, OneReading, BROKEN, "RFC 6749 appendix B");
     /// it refuses, and not in a form of OAuth
     TokenErrorForm("token_error_form", TokenAnswer, Usable, BROKEN, "RFC 6749 section 5.2");
@@ -158,7 +158,7 @@ rules! {
     /// it is elsewhere: a redirect
     JwksRedirected("jwks_redirected", KeySet, Keys, BROKEN, "OpenID Connect Discovery 1.0 section 3");
     /// it is not called JSON
-    JwksContentType("jwks_content_type", KeySet, OneReading, BROKEN, "RFC 7517 section 8.5.2");
+    JwksContentType("jwks_content_type", KeySet, OneReading, BROKEN, "RFC 7517 section 8.5");
     /// it is not one JSON object with a list of keys, or it has two values for one name
     JwksForm("jwks_form", KeySet, OneReading, BROKEN, "RFC 7517 section 5");
     /// it has more keys than [hubkey takes](limits.md#sizes)
@@ -168,7 +168,7 @@ rules! {
 
     /// it is longer than [hubkey takes](limits.md#sizes)
     IdTokenTooLong("id_token_too_long", IdToken, Memory, TOO_LONG, "hubkey");
-    /// it is not three parts of base64url with JSON in them, or that has two values for one name
+    /// it is not three parts of base64url with JSON in them, or a name stands twice in it
     IdTokenForm("id_token_form", IdToken, OneReading, BROKEN, "RFC 7515 section 5.2");
     /// it is encrypted
     IdTokenEncrypted("id_token_encrypted", IdToken, Usable, UNKNOWN, "OpenID Connect Core 1.0 section 3.1.3.7, 1");
@@ -196,7 +196,7 @@ rules! {
     IdTokenExpiry("id_token_exp", IdToken, Once, BROKEN, "OpenID Connect Core 1.0 section 3.1.3.7, 9");
     /// it was not made just now, or does not say when. Compare the clocks
     IdTokenIssuedAt("id_token_iat", IdToken, Once, BROKEN, "OpenID Connect Core 1.0 section 3.1.3.7, 10");
-    /// its time has not come. Compare the clocks
+    /// its time has not come, or is no time. Compare the clocks
     IdTokenNotBefore("id_token_nbf", IdToken, Once, BROKEN, "RFC 7519 section 4.1.5");
     /// it is of another sign-in
     IdTokenNonce("id_token_nonce", IdToken, Binding, BROKEN, "OpenID Connect Core 1.0 section 3.1.3.7, 11");
@@ -219,7 +219,7 @@ rules! {
     UserinfoContentType("userinfo_content_type", Userinfo, OneReading, BROKEN, "OpenID Connect Core 1.0 section 5.3.2");
     /// it is not one JSON object, or it has two values for one name
     UserinfoJson("userinfo_json", Userinfo, OneReading, BROKEN, "RFC 8259 section 4");
-    /// it is a JWT that is not of this issuer for hubkey, or is over
+    /// it is a JWT of no form that hubkey reads, not signed by this issuer, not for hubkey, or over
     UserinfoJwt("userinfo_jwt", Userinfo, Audience, BROKEN, "OpenID Connect Core 1.0 section 5.3.2");
     /// it is encrypted
     UserinfoEncrypted("userinfo_encrypted", Userinfo, Usable, BROKEN, "OpenID Connect Core 1.0 section 5.3.2");
@@ -238,7 +238,7 @@ rules! {
     LogoutTokenSignature("logout_token_signature", LogoutToken, Keys, NO_LOGOUT, "OpenID Connect Back-Channel Logout 1.0 section 2.6");
     /// it is of another issuer
     LogoutTokenIssuer("logout_token_iss", LogoutToken, Identity, NO_LOGOUT, "OpenID Connect Back-Channel Logout 1.0 section 2.6");
-    /// it is not for hubkey alone
+    /// it is not for hubkey, or also for somebody who is not in `trusted_audiences`
     LogoutTokenAudience("logout_token_aud", LogoutToken, Audience, NO_LOGOUT, "OpenID Connect Back-Channel Logout 1.0 section 2.6");
     /// it has ended, or does not say when it ends
     LogoutTokenExpiry("logout_token_exp", LogoutToken, Once, NO_LOGOUT, "OpenID Connect Back-Channel Logout 1.0 section 2.6");

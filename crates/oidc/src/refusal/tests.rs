@@ -176,6 +176,11 @@ fn the_word_of_an_error_is_found_where_providers_write_it() {
             None,
         ),
         (
+            json!({"access_token": "", "errors": [{"errorType": "invalid_grant"}]}),
+            Some("invalid_grant"),
+        ),
+        (json!({"access_token": null, "ok": false}), Some("")),
+        (
             json!({"access_token": "x", "error": "invalid_grant"}),
             Some("invalid_grant"),
         ),

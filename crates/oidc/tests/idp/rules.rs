@@ -5,7 +5,10 @@ mod lies;
 
 use std::{collections::HashSet, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 use http::StatusCode;
 use hubkey_domain::provider::ProviderConfig;
 use hubkey_fakes::{
@@ -121,50 +124,49 @@ async fn found_b1_each_rule_for_logout_tokens_refuses_by_itself() {
     }
 }
 
-/// These want more than a lie in one place.
-const BY_THEMSELVES: [Rule; 5] = [
-    Rule::AddressNotPermitted,
-    Rule::TokenEndpointHostChanged,
-    Rule::IssuerChanged,
-    Rule::TokenForm,
-    Rule::UserinfoSubjectField,
+/// A rule that wants more than a lie in one place, and what is refused when it is broken.
+type Way = fn() -> BoxFuture<'static, Option<Rule>>;
+
+const BY_THEMSELVES: [(Rule, Way); 5] = [
+    (Rule::AddressNotPermitted, || never_asked().boxed()),
+    (Rule::IssuerChanged, || changed_meanwhile().boxed()),
+    (Rule::TokenEndpointHostChanged, || moved_meanwhile().boxed()),
+    (Rule::TokenForm, || twice_in_a_form().boxed()),
+    (Rule::UserinfoSubjectField, || no_subject().boxed()),
 ];
 
-#[tokio::test]
-async fn found_b1_an_address_that_is_never_asked_is_refused() {
+async fn never_asked() -> Option<Rule> {
     let op = HostileProvider::start().await.unwrap();
     let private = crate::support::config("https://10.1.2.3");
-    let setup = Setup::of(op, private);
-    let refused = rule(setup.url(&Transaction::new()).await);
-    assert_eq!(refused, Some(Rule::AddressNotPermitted));
-    assert_eq!(setup.hits(Endpoint::Discovery), 0);
+    rule(Setup::of(op, private).url(&Transaction::new()).await)
 }
 
-#[tokio::test]
-async fn found_b1_what_moved_or_changed_meanwhile_is_refused() {
-    let setup =
-        Setup::with(|config| config.outbound.allowed_endpoint_hosts = vec!["localhost".into()])
-            .await;
+async fn changed_meanwhile() -> Option<Rule> {
+    let setup = Setup::new().await;
     setup.sign_in_honestly().await;
     let transaction = Transaction::new();
     let code = setup.authorize(&transaction).await.unwrap().code.unwrap();
     let mut redemption = setup.redemption(&code, transaction);
     redemption.issuer = "https://op.evil.example".to_owned();
     let refused = rule(setup.client.redeem(redemption).await);
-    assert_eq!(refused, Some(Rule::IssuerChanged));
     assert_eq!(setup.hits(Endpoint::Token), 0);
+    refused
+}
 
+async fn moved_meanwhile() -> Option<Rule> {
+    let setup =
+        Setup::with(|config| config.outbound.allowed_endpoint_hosts = vec!["localhost".into()])
+            .await;
+    setup.sign_in_honestly().await;
     let elsewhere = setup.op.url_at("localhost");
     setup.op.metadata(move |metadata| {
         metadata["token_endpoint"] = format!("{elsewhere}/token").into();
     });
     setup.later(Duration::from_hours(2));
-    let refused = rule(setup.sign_in().await);
-    assert_eq!(refused, Some(Rule::TokenEndpointHostChanged));
+    rule(setup.sign_in().await)
 }
 
-#[tokio::test]
-async fn found_b1_each_rule_for_providers_without_openid_connect_refuses_by_itself() {
+async fn twice_in_a_form() -> Option<Rule> {
     let plain = Plain::new().await;
     plain.sign_in().await.unwrap();
     plain.op.next_reply(Endpoint::Token, |reply| {
@@ -172,14 +174,22 @@ async fn found_b1_each_rule_for_providers_without_openid_connect_refuses_by_itse
             .typed("application/x-www-form-urlencoded")
             .with_body("access_token=a&access_token=b&token_type=bearer");
     });
-    assert_eq!(rule(plain.sign_in().await), Some(Rule::TokenForm));
+    rule(plain.sign_in().await)
+}
+
+async fn no_subject() -> Option<Rule> {
+    let plain = Plain::new().await;
     plain.op.next_reply(Endpoint::UserInfo, |reply| {
         reply.edit_json(|user| user["id"] = json!(1.5));
     });
-    assert_eq!(
-        rule(plain.sign_in().await),
-        Some(Rule::UserinfoSubjectField)
-    );
+    rule(plain.sign_in().await)
+}
+
+#[tokio::test]
+async fn found_b1_each_rule_that_wants_more_than_a_lie_refuses_by_itself() {
+    for (broken, way) in BY_THEMSELVES {
+        assert_eq!(way().await, Some(broken), "{broken:?}");
+    }
 }
 
 #[test]
@@ -189,7 +199,7 @@ fn found_b1_no_rule_of_the_table_goes_without_a_case() {
     let logouts = LOGOUT_TOKENS.iter().map(|(rule, _)| *rule);
     let tried: Vec<Rule> = lies
         .chain(logouts)
-        .chain(BY_THEMSELVES)
+        .chain(BY_THEMSELVES.map(|(rule, _)| rule))
         .chain(IN_THE_BROKER)
         .collect();
     let once: HashSet<Rule> = tried.iter().copied().collect();

@@ -52,7 +52,7 @@ async fn security_p44b_signed_userinfo_is_verified_as_a_token() {
     setup
         .op
         .tokens(TokenKind::UserInfo, move |token| token.sign_with(&other));
-    assert_eq!(word(setup.sign_in().await), "id_token_key");
+    assert_eq!(word(setup.sign_in().await), "userinfo_jwt");
 }
 
 #[tokio::test]

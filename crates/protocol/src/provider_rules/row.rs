@@ -105,7 +105,7 @@ impl Holds {
 /// What becomes of what breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consequence {
-    /// A sign-in ends: its person's page and its kernel have this failure. At a refresh the person gets a new link.
+    /// A sign-in ends: its person's page and its kernel have this failure.
     SignIn(SignInFailure),
     /// The provider's logout gets 400, and no connection ends.
     Logout,
