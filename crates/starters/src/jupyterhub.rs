@@ -12,6 +12,8 @@ use hubkey_fakes::loopback;
 
 const START: Duration = Duration::from_mins(2);
 const SERVER_START: Duration = Duration::from_secs(90);
+/// What a server says of a port that it finds taken.
+const PORT_TAKEN: &str = "no available port could be found";
 
 /// How the hub knows hubkey.
 #[derive(Debug, Clone)]
@@ -186,14 +188,21 @@ impl JupyterHub {
         Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    /// Starts a user's server (`""` is the default one) and waits until it is ready.
+    /// Starts a user's server (`""` is the default one) and waits until it is ready. The hub chooses a port some time before the
+    /// server takes it; where another program was faster, it is started again.
     pub async fn start_server(&self, user: &str, name: &str) -> anyhow::Result<()> {
         // A user who has never been here is made; one who has is left alone.
         let _ = self
             .api(reqwest::Method::POST, &format!("/users/{user}"), None)
             .await;
         let path = server_path(user, name);
-        self.api(reqwest::Method::POST, &path, None).await?;
+        let mut tries = 3;
+        while let Err(error) = self.api(reqwest::Method::POST, &path, None).await {
+            tries -= 1;
+            if tries == 0 || !self.process.tail().contains(PORT_TAKEN) {
+                return Err(error);
+            }
+        }
         self.until_server(user, name, true).await
     }
 
