@@ -287,7 +287,8 @@ async def test_need_3_failures_are_told_where_the_person_looks(
     with pytest.raises(error, match=said) as caught:
         await finishing(broker, hubkey.connect("lab-api", interactive=True), state, reason=reason)
     assert caught.value.code == reason
-    for_operator = "Tell the operator of this JupyterHub; running the cell again does not help before."
+    for_operator = "Tell the operator of this JupyterHub; running this again does not help before."
+    assert "the cell" not in str(caught.value), "this runs in no notebook"
     assert for_operator in str(caught.value) or "run this again" in str(caught.value).lower()
     assert said in capsys.readouterr().err
 
@@ -374,7 +375,7 @@ async def test_security_r16_an_answer_that_broke_off_is_fetched_again(broker: Br
 
 async def test_security_r17_a_newer_poll_ends_the_older_with_a_sentence(broker: Broker) -> None:
     broker.fault("GET /v1/sign-ins/", problem(409, "superseded", "Taken over.", "Wait there."))
-    with pytest.raises(hubkey.SignInFailed, match="Another cell took over"):
+    with pytest.raises(hubkey.SignInFailed, match="Another call took over"):
         await hubkey.connect("lab-api", interactive=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import hubkey
 import pytest
-from hubkey import _exceptions, _hubkey
+from hubkey import _exceptions, _hubkey, _traceback
 from hubkey._broker.errors import invalid_argument, public_error, refused_argument
 from scripted_broker import REQUEST_ID, SERVER_TOKEN, Broker, problem
 
@@ -156,6 +156,18 @@ async def test_an_argument_that_the_broker_refuses_carries_its_code(broker: Brok
     with pytest.raises(hubkey.InvalidArgument, match="Known here") as caught:
         await hubkey.connect("lab-appi", interactive=True)
     assert (caught.value.field, caught.value.code) == ("provider", "unknown_provider")
+
+
+def test_found_j5_nothing_but_what_the_card_told_is_silent() -> None:
+    cancelled, stopped = asyncio.CancelledError(), KeyboardInterrupt()
+    _traceback.told(cancelled)
+    _traceback.told(stopped)
+    of_asyncio, second = KeyboardInterrupt(), KeyboardInterrupt()
+    of_asyncio.__context__, second.__context__ = cancelled, stopped
+    assert _traceback.was_told(stopped)
+    assert _traceback._ended_a_told_one(of_asyncio)
+    assert not _traceback.was_told(second)
+    assert not _traceback._ended_a_told_one(second), "another Ctrl-C, while the first one was handled"
 
 
 async def test_found_j17_the_providers_are_listed_once(broker: Broker) -> None:

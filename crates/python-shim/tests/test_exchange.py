@@ -12,6 +12,7 @@ import httpx
 import hubkey
 import pytest
 import requests
+from hubkey._tokens import cache
 from hubkey.auth import httpx_auth
 from refusing_api import RefusingApi, refusing_api
 from scripted_broker import Broker, problem
@@ -26,9 +27,9 @@ ENDED = problem(409, "sign_in_required", "A person has to sign in.", "Sign in.")
 
 
 def pass_(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    wall, monotonic = time.time, time.monotonic
+    wall, monotonic = time.time, cache._now
     monkeypatch.setattr(time, "time", lambda: wall() + seconds)
-    monkeypatch.setattr("hubkey._tokens.cache.time.monotonic", lambda: monotonic() + seconds)
+    monkeypatch.setattr("hubkey._tokens.cache._now", lambda: monotonic() + seconds)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import hubkey
 import pytest
 import requests
 from hubkey._notebook.frontend import Frontend
+from hubkey._tokens import cache
 from scripted_broker import TICKET, Broker, problem
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead = 0.0
-        wall, monotonic = time.time, time.monotonic
+        wall, monotonic = time.time, cache._now
         monkeypatch.setattr(time, "time", lambda: wall() + self.ahead)
-        monkeypatch.setattr("hubkey._tokens.cache.time.monotonic", lambda: monotonic() + self.ahead)
+        monkeypatch.setattr("hubkey._tokens.cache._now", lambda: monotonic() + self.ahead)
 
     def pass_(self, seconds: float) -> None:
         self.ahead += seconds
@@ -133,13 +134,13 @@ async def test_found_d1_the_token_of_a_sign_in_counts_from_its_answer(broker: Br
 def test_found_d1_a_clock_that_is_set_while_a_token_lives_has_no_say(
     broker: Broker, lab: hubkey.Connection, monkeypatch: pytest.MonkeyPatch, set_: int
 ) -> None:
-    wall, monotonic = time.time, time.monotonic
+    wall, monotonic = time.time, cache._now
     monkeypatch.setattr(time, "time", lambda: wall() + set_)
     broker.clock_ahead = -set_
     assert lab.token == token(broker, 0)
     assert broker.drawn == 0
     # And the token ends when it ends.
-    monkeypatch.setattr("hubkey._tokens.cache.time.monotonic", lambda: monotonic() + 301)
+    monkeypatch.setattr("hubkey._tokens.cache._now", lambda: monotonic() + 301)
     assert lab.token == token(broker, 1)
     assert broker.drawn == 1
 

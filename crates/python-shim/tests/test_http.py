@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import hubkey
 import pytest
+from hubkey._connections import http
 from refusing_api import RefusingApi, refusing_api
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def test_found_j17_the_other_methods_are_there(lab: hubkey.Connection, api: Refu
         ("text/plain", "x" * 1000, ": " + "x" * 200 + "…"),
         ("application/json", '{"sent": "Bearer {token}"}', ': {"sent": "Bearer <hidden token>"}'),
         ("text/plain", "x" * 195 + "{token}" * 50, ": " + "x" * 195 + "<hidd…"),
+        ("application/json", '{"error":' + " " * 900 + '"{token}"}', ': {"error": "<hidden token>"}'),
+        ("application/json", '{"error":' + " " * 70_000 + '"{token}"}', ': {"error":'),
         ("text/html", "<!doctype html><title>Sorry</title>", ""),
         ("image/png", "\x89PNG", ""),
         ("application/octet-stream", "\0\0", ""),
@@ -72,6 +75,16 @@ def test_found_j17_a_failure_says_how_the_api_explains_it(
         answer.raise_for_status()
     assert str(caught.value) == f"the API answered 401{shown}"
     assert "canary" not in repr(answer) + str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["{}", "\\{}", "\\u{:04x}", "\\u{:04X}", "%{:02x}", "%{:02X}", "&#x{:x};", "&#{:d};"])
+def test_found_j17_a_token_is_hidden_however_it_is_written(form: str) -> None:
+    token = "canary-abc/def+ghi=="
+    written = "".join(
+        letter if letter.isalnum() else form.format(letter if form in ("{}", "\\{}") else ord(letter))
+        for letter in token
+    )
+    assert http._excerpt(f'{{"sent": "{written}"}}'.encode(), ("other", token)) == '{"sent": "<hidden token>"}'
 
 
 async def test_feature_k8_a_base_path_goes_before_a_path_and_never_to_another_origin(

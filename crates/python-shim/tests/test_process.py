@@ -115,13 +115,22 @@ def test_found_j5_a_script_ends_with_the_place_and_the_remedy(broker: Broker, co
     assert len(whole.stderr.splitlines()) > 3
 
 
+def test_found_j5_notes_come_after_the_sentence(broker: Broker) -> None:
+    del broker
+    script = (
+        "import hubkey\ntry:\n    hubkey.connect_sync('other')\n"
+        "except hubkey.HubkeyError as error:\n    error.__notes__ = ['while loading page 3']\n    raise\n"
+    )
+    assert python(script).stderr.splitlines()[1].startswith("hubkey.InvalidArgument: provider='other'")
+
+
 def test_found_j7_looking_around_needs_no_library() -> None:
     script = (
         "import sys\n"
         "class Without:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.partition('.')[0] in {'azure', 'google', 'httpx', 'requests', 'aiohttp', 'fsspec'}:\n"
-        "            raise ModuleNotFoundError(name)\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Without())\n"
         "import inspect, pydoc, hubkey, hubkey.auth\n"
         "for module in (hubkey, hubkey.auth):\n"

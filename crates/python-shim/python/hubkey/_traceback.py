@@ -39,6 +39,11 @@ def told(error: BaseException) -> None:
             error._render_traceback_ = lambda: [" "]  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def was_told(error: BaseException | None) -> bool:
+    """Say whether the card has told it."""
+    return getattr(error, _TOLD, False)
+
+
 def install(ours: type[BaseException]) -> None:
     """Show exceptions of ours that nobody catches in a script or a console by the place and the sentence."""
     before = sys.excepthook
@@ -48,7 +53,7 @@ def install(ours: type[BaseException]) -> None:
             before(kind, error, trace)
         elif isinstance(error, ours):
             print("\n".join([*_where(trace), _named(error)]), file=sys.stderr)  # noqa: T201 - as Python prints them
-        elif not (isinstance(error, KeyboardInterrupt) and _was_told(error)):
+        elif not (isinstance(error, KeyboardInterrupt) and (was_told(error) or _ended_a_told_one(error))):
             before(kind, error, trace)
 
     sys.excepthook = shown
@@ -59,23 +64,17 @@ def _wants_all() -> bool:
 
 
 def _named(error: BaseException) -> str:
-    return traceback.format_exception_only(type(error), error)[-1].rstrip()
+    return "".join(traceback.format_exception_only(type(error), error)).rstrip()
 
 
 def _lines(error: BaseException) -> list[str]:
     return "".join(traceback.format_exception(type(error), error, error.__traceback__)).splitlines()
 
 
-def _was_told(error: BaseException) -> bool:
-    """Say whether it is, or came of, an exception that the card has told."""
-    seen: BaseException | None = error
-    for _ in range(4):
-        if seen is None:
-            return False
-        if getattr(seen, _TOLD, False):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+def _ended_a_told_one(error: KeyboardInterrupt) -> bool:
+    """Say whether asyncio raised it in the place of the cancellation that the card has told."""
+    cancelled = error.__context__
+    return not isinstance(cancelled, KeyboardInterrupt) and was_told(cancelled)
 
 
 def _where(trace: TracebackType | None) -> list[str]:

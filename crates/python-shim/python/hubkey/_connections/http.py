@@ -21,6 +21,9 @@ _UNAUTHORIZED, _FIRST_FAILURE = 401, 400
 # What stands in place of a body where there is none: `None` is a body, `null` in JSON.
 NOTHING = object()
 _EXCERPT = 200
+_LOOKED_AT = 1 << 16
+# How long a character of a token may become.
+_LONGEST_FORM = 8
 
 
 class HTTPStatusError(HubkeyError):
@@ -117,11 +120,11 @@ def ask(  # noqa: PLR0913 - what a request consists of, each by its name
     url = _address(access, path, params)
     data = None if body is NOTHING else json.dumps(body).encode()
     token = access.token
-    response = _send((method, url), data, token, timeout)
+    response = _send((method, url), data, (token,), timeout)
     if response.status_code == _UNAUTHORIZED:
         other = access.replace_token(token)
         if other is not None:
-            response = _send((method, url), data, other, timeout)
+            response = _send((method, url), data, (other, token), timeout)
     return response
 
 
@@ -159,29 +162,54 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return
 
 
-def _send(what: tuple[str, str], data: bytes | None, token: str, timeout: float) -> Response:
+def _send(what: tuple[str, str], data: bytes | None, tokens: tuple[str, ...], timeout: float) -> Response:
+    """Send the first of the tokens; the API may know the others from before."""
     method, url = what
     headers = {"Accept": "application/json, */*"}
     request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - permits() has read it
     if data is not None:
         request.add_header("Content-Type", "application/json")
-    request.add_unredirected_header("Authorization", "Bearer " + token)
+    request.add_unredirected_header("Authorization", "Bearer " + tokens[0])
     opener = urllib.request.build_opener(_NoRedirect)
     try:
         response: HTTPResponse = opener.open(request, timeout=timeout)
     except urllib.error.HTTPError as failure:
         with failure:
-            return _response(failure.code, failure.headers, failure.read(), token)
+            return _response(failure.code, failure.headers, failure.read(), tokens)
     with response:
-        return _response(response.status, response.headers, response.read(), token)
+        return _response(response.status, response.headers, response.read(), tokens)
 
 
-def _response(status: int, headers: Message, content: bytes, token: str) -> Response:
+def _response(status: int, headers: Message, content: bytes, tokens: tuple[str, ...]) -> Response:
     plain = headers.get_content_type() != "text/html" and headers.get_content_maintype() in {"application", "text"}
-    # Some APIs say in an error what they were sent: whatever begins in the part that is shown is read as a whole.
-    looked_at = content[: 4 * _EXCERPT + len(token)]
-    begins = looked_at.decode("utf-8", "ignore") if plain and b"\0" not in looked_at else ""
-    line = " ".join(begins.replace(str(token), "<hidden token>").split())
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
-    excerpt = line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
-    return Response(status, headers, content, excerpt)
+    return Response(status, headers, content, _excerpt(content, tokens) if plain else "")
+
+
+def _excerpt(content: bytes, tokens: tuple[str, ...]) -> str:
+    """Say how a body begins, without the tokens, which some APIs repeat: they are looked for before anything is cut."""
+    looked_at = content[:_LOOKED_AT]
+    if b"\0" in looked_at:
+        return ""
+    text = looked_at.decode("utf-8", "ignore")
+    for token in tokens:
+        text = re.sub("".join(map(_any_form, str(token))), "<hidden token>", text)
+        if len(content) > _LOOKED_AT:
+            # One that was cut at the end is not found as a whole.
+            text = text[: -_LONGEST_FORM * len(token)]
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return line if len(line) <= _EXCERPT else line[:_EXCERPT] + "…"
+
+
+def _any_form(letter: str) -> str:
+    """Match a character of a token as JSON, URLs and XML may write it."""
+    if letter.isalnum():
+        return re.escape(letter)
+    code = ord(letter)
+    forms = (
+        re.escape(letter),
+        re.escape("\\" + letter),
+        rf"\\u00(?i:{code:02x})",
+        f"%(?i:{code:02x})",
+        f"&#(?i:x0*{code:x}|0*{code});",
+    )
+    return f"(?:{'|'.join(forms)})"

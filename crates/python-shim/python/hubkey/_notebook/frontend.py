@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import Enum
 from typing import Any
@@ -24,7 +25,9 @@ class Frontend(Enum):
         """Say it in the words of this place: only a notebook has cells."""
         if self in {Frontend.NOTEBOOK, Frontend.BATCH}:
             return text
-        return text.replace("Run the cell again", "Run this again").replace("run the cell again", "run this again")
+        return re.sub(r"\b([Rr]un|[Rr]unning) the cell again\b", r"\1 this again", text).replace(
+            "Another cell", "Another call"
+        )
 
     @classmethod
     def current(cls) -> Frontend:

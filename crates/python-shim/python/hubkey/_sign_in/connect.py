@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import math
 import secrets
@@ -135,7 +136,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
     )
     settings = read_settings()
     request = asked.with_defaults(settings)
-    frontend = Frontend.current()
+    frontend, cell = Frontend.current(), current_cell()
     interactive = frontend.has_a_person if request.interactive is None else request.interactive
     broker = open_broker(settings)
     calls = start_span(broker)
@@ -146,7 +147,7 @@ async def connect(  # noqa: PLR0913 - what a sign-in can be asked for, each by i
         # The broker's sentences are those of a notebook.
         error.args = tuple(frontend.words(part) if isinstance(part, str) else part for part in error.args)
         raise
-    shown_in = current_cell() if isinstance(answer, SignIn) else None
+    shown_in = cell if isinstance(answer, SignIn) else None
     return Connection(broker, grant, request.scopes, request.base_path, shown_in)
 
 
@@ -197,7 +198,8 @@ async def _sign_in(broker: Broker, sign_in: SignIn, request: _ConnectRequest, fr
         # Stop, Ctrl-C, or the end of the loop: nobody waits any more.
         card.ended(name, CANCELLED)
         broker.cancel(sign_in, _TIMEOUT)
-        told(stopped)
+        if isinstance(stopped, (asyncio.CancelledError, KeyboardInterrupt)):
+            told(stopped)
         raise
     card.ended(name, str(error).removeprefix(f"{name}: "))
     raise error

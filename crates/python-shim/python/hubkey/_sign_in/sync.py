@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from hubkey._exceptions import HubkeyError
 from hubkey._notebook.frontend import Frontend
 from hubkey._sign_in.connect import connect
-from hubkey._traceback import told
+from hubkey._traceback import told, was_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +77,8 @@ def connect_sync(  # noqa: PLR0913 - as connect()
         if not outcome.done():
             loop.call_soon_threadsafe(task.cancel)
             wait({outcome}, _CANCEL_TIMEOUT)
-            told(stopped)
+            if outcome.done() and was_told(outcome.exception()):
+                told(stopped)
         raise
     return outcome.result()
 

@@ -31,13 +31,21 @@ _PAUSE = 5.0
 _REFUSAL_PAUSE = 30.0
 
 
+# What nobody sets, and what goes on while the machine sleeps, where there is such a clock.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
 class SignInNeeded(Exception):
     """There is no token any more: a person has to sign in."""
 
 
 @dataclass(frozen=True)
 class _Held:
-    """A token, and until when it is good: by the monotonic clock, which nobody sets."""
+    """A token, and until when it is good, by a clock that nobody sets."""
 
     grant: Grant
     ends: float
@@ -46,14 +54,14 @@ class _Held:
 
     @property
     def left(self) -> float:
-        return self.ends - time.monotonic()
+        return self.ends - _now()
 
 
 def _held(grant: Grant) -> _Held:
     life = math.inf if grant.seconds_left is None else grant.seconds_left
     return _Held(
         grant,
-        ends=time.monotonic() + life,
+        ends=_now() + life,
         refresh_below=_BEHIND_BROKER * min(max(_EARLY, life / 10), life / 2),
         usable_above=max(0.0, min(_USABLE_ABOVE, life / 4)),
     )
@@ -163,11 +171,11 @@ class TokenCache:
 
     def _may_replace(self, rejected: str) -> bool:
         """Say whether the broker has to be asked: it is the newest token, and none was replaced just now."""
-        return self.newest.expose_token() == rejected and time.monotonic() >= self._replaceable
+        return self.newest.expose_token() == rejected and _now() >= self._replaceable
 
     def _other_than(self, rejected: str) -> Grant | None:
         held = self._held
-        self._replaceable = time.monotonic() + min(_REFUSAL_PAUSE, held.refresh_below / 2)
+        self._replaceable = _now() + min(_REFUSAL_PAUSE, held.refresh_below / 2)
         other = held.grant.expose_token() != rejected and held.left > 0
         return held.grant if other else None
 
@@ -193,7 +201,7 @@ class TokenCache:
         return True
 
     def _prefetch(self) -> None:
-        now = time.monotonic()
+        now = _now()
         if self._pending is not None or now < self._next_prefetch:
             return
         self._next_prefetch = now + min(_PAUSE, self._held.refresh_below / 4)

@@ -62,6 +62,7 @@ _LAZY = {
 
 # What those modules cannot be loaded without, as it is installed.
 _LIBRARIES = {"_azure": "azure-core", "_google": "google-auth", "_httpx": "httpx"}
+_PACKAGES = ("azure", "google", "httpx")
 
 
 def __getattr__(name: str) -> object:
@@ -71,23 +72,25 @@ def __getattr__(name: str) -> object:
     module = _LAZY[name]
     try:
         return getattr(import_module(f"hubkey.auth.{module}"), name)
-    except ImportError:
+    except ImportError as cause:
         if module not in _LIBRARIES:
             raise
-        return _without_library(name, _LIBRARIES[module])
+        return _without_library(name, _LIBRARIES[module], cause)
 
 
-def _without_library(name: str, library: str) -> Callable[..., NoReturn]:
+def _without_library(name: str, library: str, cause: ImportError) -> Callable[..., NoReturn]:
     """Stand for an adapter whose library is not there: whoever only looks around is not held up."""
+    absent = isinstance(cause, ModuleNotFoundError) and (cause.name or "").partition(".")[0] in _PACKAGES
+    why = "which is not installed here" if absent else f"and what is installed does not fit ({cause})"
+    install = f"pip install {library}" if absent else f"pip install --upgrade {library}"
 
     def missing(*_: object, **__: object) -> NoReturn:
         raise LibraryMissing(
-            f"hubkey.auth.{name} needs {library}, which is not installed here. Run `pip install {library}`, in a"
-            f" notebook `%pip install {library}`.",
-        )
+            f"hubkey.auth.{name} needs {library}, {why}. Run `{install}`, in a notebook `%{install}`.",
+        ) from cause
 
     missing.__name__ = missing.__qualname__ = name
-    missing.__doc__ = f"Needs {library}, which is not installed here."
+    missing.__doc__ = f"Needs {library}, {why}."
     return missing
 
 
