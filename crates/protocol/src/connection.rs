@@ -58,7 +58,7 @@ impl Connection {
     #[must_use]
     pub fn by_own_clock(mut self, told_at: Duration, now: Duration) -> Self {
         self.expires_in = self.expires_in.or(left(self.expires_at, told_at));
-        self.expires_at = end(self.expires_in, now);
+        self.expires_at = end(self.expires_at, self.expires_in, now);
         self
     }
 }
@@ -214,7 +214,7 @@ impl TokenAnswer {
     #[must_use]
     pub fn by_own_clock(mut self, told_at: Duration, now: Duration) -> Self {
         self.expires_in = self.expires_in.or(left(self.expires_at, told_at));
-        self.expires_at = end(self.expires_in, now);
+        self.expires_at = end(self.expires_at, self.expires_in, now);
         self
     }
 }
@@ -224,6 +224,26 @@ fn left(expires_at: Option<u64>, now: Duration) -> Option<u64> {
     expires_at.map(|end| end.saturating_sub(now.as_secs()))
 }
 
-fn end(left: Option<u64>, now: Duration) -> Option<u64> {
-    left.map(|left| now.as_secs().saturating_add(left))
+/// Of clocks that agree, the broker's word stands: what two answers say of one token is then equal to the second.
+fn end(expires_at: Option<u64>, left: Option<u64>, now: Duration) -> Option<u64> {
+    const AGREE: u64 = 2;
+    let own = now.as_secs().saturating_add(left?);
+    Some(
+        expires_at
+            .filter(|theirs| theirs.abs_diff(own) <= AGREE)
+            .unwrap_or(own),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn found_d1_an_end_is_told_by_the_own_clock_unless_the_two_agree() {
+        let at = |now| end(Some(1000), Some(300), Duration::from_secs(now));
+        assert_eq!([698, 700, 702].map(at), [Some(1000); 3]);
+        assert_eq!([697, 703, 90_000].map(at), [997, 1003, 90_300].map(Some));
+        assert_eq!(end(Some(1000), None, Duration::ZERO), None);
+    }
 }
