@@ -3,8 +3,8 @@
 //! Each call is repeated while the broker cannot be reached or refuses for now (429, 503), later each time, until its
 //! deadline `until`. Calls that are safe to do twice are also repeated when the answer was lost on its way.
 //!
-//! When a token ends is told by this machine's clock, from how long it is good when the answer comes: no time of the
-//! broker's clock is compared with it.
+//! When a token ends is told by this machine's clock, from how long it is good when the answer comes. The broker's own word
+//! stands where the two clocks agree.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
